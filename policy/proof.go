@@ -1,0 +1,25 @@
+package policy
+
+import "time"
+
+// Proof is one successful verification in a session.
+type Proof struct {
+	Factor Factor `json:"factor"`
+	// Credential is the account.CredentialID that was used; empty for
+	// `password`, which has no credential of its own.
+	Credential string `json:"credential,omitempty"`
+	// At is when it was verified, UTC. It ages from here.
+	At time.Time `json:"at"`
+	// UserVerified is set for a webauthn proof whose authenticator verified
+	// the person. Without it the proof counts as a second proof only, never
+	// as the sign-in.
+	UserVerified bool `json:"uv,omitempty"`
+	// BoundBy and CountsFrom come from the credential (account.Credential):
+	// before CountsFrom the proof counts only for levels that BoundBy's
+	// factors would meet. Zero CountsFrom: counts at once.
+	BoundBy    []Factor  `json:"bound_by,omitempty"`
+	CountsFrom time.Time `json:"counts_from,omitzero"`
+	// Once names the one request that this proof may open, for levels with
+	// `once`; such a proof meets no other level. Empty for ordinary proofs.
+	Once string `json:"once,omitempty"`
+}
