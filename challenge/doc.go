@@ -1,0 +1,15 @@
+// Package challenge holds the ceremonies that turn "not enough" into
+// "enough": sign-in, step-up and enrolment, and the one dispatcher that
+// decides what is next.
+//
+// It owns the continuation (the memory of the interrupted request), the
+// stored transaction of a ceremony, and the pages by prompt shape. It does
+// not decide what a request needs (package policy), how a factor is proved
+// (package factors) or what a session is (package session).
+//
+// A visitor whom nobody knows makes the gateway keep nothing: the
+// continuation travels sealed in the page's address. Once there is a session,
+// the ceremony's state is a stored Transaction, one for each continuation and
+// factor. Each POST verifies one thing, saves, and returns to dispatch; steps
+// never redirect to one another.
+package challenge

@@ -1,0 +1,73 @@
+package challenge
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/stepgate/stepgate/factors"
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/session"
+	"github.com/stepgate/stepgate/policy"
+)
+
+// ErrTransactionGone says that a transaction is unknown, over, or another
+// session's. The page sends the person back to the dispatcher.
+var ErrTransactionGone = errors.New("challenge: transaction gone")
+
+// TransactionTTL is how long a begun step waits for its answer.
+const TransactionTTL = 15 * time.Minute
+
+// Transaction is the stored state of one step of a ceremony inside a session:
+// which factor is being proved or enrolled, by whom, for whom, for what.
+type Transaction struct {
+	ID string
+	// Session and Key together are unique among open transactions: reloading
+	// a page finds the same one. Key is the continuation's ID and the step.
+	Session session.ID
+	Key     string
+	// Actor does it, Subject is whose credential it is about. They differ
+	// only when an administrator acts.
+	Actor   account.ID
+	Subject account.ID
+	Site    string
+	Purpose string
+	Factor  policy.Factor
+	// State is the factor's own; the store seals it.
+	State     factors.State
+	CreatedAt time.Time
+	ExpiresAt time.Time
+	// Version counts saves; SaveTransaction refuses an older one.
+	Version int64
+}
+
+// Enrolled is what a finished enrolment writes in one transaction.
+type Enrolled struct {
+	// Transaction is redeemed: ErrTransactionGone when it was before.
+	Transaction string
+	Credential  account.Credential
+	Event       audit.Event
+}
+
+// Store is what the ceremonies ask of whoever keeps them.
+type Store interface {
+	// OpenTransaction returns the open transaction with t's Session and Key,
+	// or keeps t and returns it. Atomic: two tabs get the same one.
+	OpenTransaction(ctx context.Context, t Transaction, now time.Time) (Transaction, error)
+	// Transaction reads one; ErrTransactionGone when it is not open at now.
+	Transaction(ctx context.Context, id string, now time.Time) (Transaction, error)
+	// SaveTransaction replaces State and ExpiresAt of an open transaction if
+	// its Version is still t's; ErrTransactionGone otherwise.
+	SaveTransaction(ctx context.Context, t Transaction, now time.Time) error
+	// RedeemTransaction ends an open transaction, once: of any number of
+	// callers one gets nil and the others ErrTransactionGone.
+	RedeemTransaction(ctx context.Context, id string, now time.Time) error
+	// Enrol redeems the transaction, keeps the credential (the account's
+	// first of its factor becomes the default if it has none) and appends
+	// the event, all or nothing.
+	Enrol(ctx context.Context, e Enrolled, now time.Time) error
+	// Credentials lists an account's credentials, the default first, then
+	// the last used.
+	Credentials(ctx context.Context, owner account.ID) ([]account.Credential, error)
+}

@@ -1,0 +1,126 @@
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"time"
+
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/policy"
+)
+
+var (
+	// ErrNotFound says that no session has this identifier, or that it has
+	// ended. The visitor is nobody.
+	ErrNotFound = errors.New("session: not found")
+	// ErrStore says that the store could not be asked and the session is not
+	// one that this node may still trust. Nothing but public paths goes on.
+	ErrStore = errors.New("session: store unreachable")
+)
+
+// ID names a session for its whole life, over every change of identifier. It
+// is shown in lists and as `sid`; it opens nothing.
+type ID string
+
+// Hash is the SHA-256 of the identifier that the browser holds. The store has
+// nothing else of it.
+type Hash [sha256.Size]byte
+
+// Identifier is what the browser holds, sealed: 256 random bits.
+type Identifier [32]byte
+
+// NewIdentifier makes the identifier of a session that begins or rises.
+func NewIdentifier() Identifier {
+	var id Identifier
+	rand.Read(id[:])
+	return id
+}
+
+// Hash is what the store keeps of the identifier.
+func (id Identifier) Hash() Hash { return sha256.Sum256(id[:]) }
+
+// Session is one signed-in browser at one site, as the store keeps it. One
+// row an identifier: a raised session has a current row and, for ten seconds,
+// a superseded one with the proofs it had. All times are UTC.
+type Session struct {
+	ID      ID
+	Hash    Hash
+	Account account.ID
+	// Site is the origin that the session belongs to.
+	Site string
+	// Source is the sign-in source that began it.
+	Source string
+	Proofs []policy.Proof
+	// Device is "", "public" or "private"; DeviceID names a remembered one.
+	Device   string
+	DeviceID string
+	// Risk is the risk found when the session began or its surroundings
+	// changed: "", "low", "medium", "high".
+	Risk      string
+	CreatedAt time.Time
+	// SeenAt is the last request, exact to a minute in the store.
+	SeenAt time.Time
+	// EndsAt is the absolute limit, or for a superseded row the end of the
+	// overlap.
+	EndsAt time.Time
+	// SupersededAt is zero for the current row.
+	SupersededAt time.Time
+	// Address and UserAgent are those of the sign-in, for the person's list.
+	Address   string
+	UserAgent string
+}
+
+// Owner is the account of a session with what its organisation requires, as
+// one read of the store gives them together.
+type Owner struct {
+	Account account.Account
+	// Require is the organisation's required built-in level, or empty.
+	Require string
+}
+
+// ChangeKind says what a Change is about.
+type ChangeKind string
+
+// The kinds of change that nodes tell one another.
+const (
+	SessionChanged      ChangeKind = "session"      // Key is a session.ID: ended or raised
+	AccountChanged      ChangeKind = "account"      // Key is an account.ID: data, credentials or suspension
+	OrganisationChanged ChangeKind = "organisation" // Key is its name
+)
+
+// Change is a row of the store's feed of changes. Every write that alters
+// what a node may have in memory adds one in the same transaction.
+type Change struct {
+	Seq  int64
+	Kind ChangeKind
+	Key  string
+}
+
+// Store is what this package asks of whoever keeps sessions. Each method is
+// atomic; errors other than ErrNotFound are technical.
+type Store interface {
+	// InsertSession keeps a new session. It returns account.ErrNotFound when
+	// the account is gone or suspended, checked in the same transaction.
+	InsertSession(ctx context.Context, s Session) error
+	// SessionByHash returns the row of an identifier, superseded or not, and
+	// its owner; ErrNotFound where there is none or it has ended at now.
+	SessionByHash(ctx context.Context, h Hash, now time.Time) (Session, Owner, error)
+	// RaiseSession gives the session a new identifier: it reads the current
+	// row, lets change alter a copy, keeps that under next and leaves the
+	// old row, superseded, until overlapEnds. Two raises at once both hold:
+	// the later sees what the earlier wrote. ErrNotFound when it has ended.
+	RaiseSession(ctx context.Context, id ID, next Hash, now, overlapEnds time.Time, change func(*Session) error) (Session, error)
+	// TouchSession moves SeenAt of the current row forward, never back.
+	TouchSession(ctx context.Context, id ID, seen time.Time) error
+	// EndSession ends every row of the session. Ending twice is no error.
+	EndSession(ctx context.Context, id ID) error
+	// EndAccountSessions ends all sessions of an account but one ("" for all).
+	EndAccountSessions(ctx context.Context, owner account.ID, but ID) error
+	// SessionsOf lists the current sessions of an account, newest first.
+	SessionsOf(ctx context.Context, owner account.ID, now time.Time) ([]Session, error)
+	// Changes returns what was added to the feed behind seq, in order, and
+	// the newest seq. With seq < 0 it returns only the newest seq.
+	Changes(ctx context.Context, seq int64) ([]Change, int64, error)
+}

@@ -1,0 +1,74 @@
+package store
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/stepgate/stepgate/challenge"
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/session"
+	"github.com/stepgate/stepgate/internal/throttle"
+)
+
+// Reader is what may be asked without changing anything.
+type Reader interface {
+	Account(ctx context.Context, id account.ID) (account.Account, error)
+	AccountByUsername(ctx context.Context, source, folded string) (account.Account, error)
+	AccountBySubject(ctx context.Context, source, subject string) (account.Account, error)
+	// Accounts lists by folded username, f.Limit at most, behind f.After.
+	Accounts(ctx context.Context, f account.Filter) ([]account.Account, error)
+	// AnyAccount tells whether there is one at all.
+	AnyAccount(ctx context.Context) (bool, error)
+	// PasswordHash returns the PHC string of a local account, "" for none.
+	PasswordHash(ctx context.Context, id account.ID) (string, error)
+	Organisation(ctx context.Context, name string) (account.Organisation, error)
+	Organisations(ctx context.Context) ([]account.Organisation, error)
+	Credentials(ctx context.Context, owner account.ID) ([]account.Credential, error)
+	Credential(ctx context.Context, id account.CredentialID) (account.Credential, error)
+}
+
+// Tx is one write transaction: all of it happens or none. It must be short
+// and call nothing outside the store.
+type Tx interface {
+	Reader
+	InsertAccount(ctx context.Context, a account.Account) error
+	// UpdateAccount replaces everything but ID, Source, CreatedAt; it moves
+	// Version and tells the feed.
+	UpdateAccount(ctx context.Context, a account.Account) error
+	DeleteAccount(ctx context.Context, id account.ID) error
+	SetPasswordHash(ctx context.Context, id account.ID, phc string) error
+	InsertOrganisation(ctx context.Context, o account.Organisation) error
+	UpdateOrganisation(ctx context.Context, o account.Organisation) error
+	// DeleteOrganisation gives account.ErrInUse while it has accounts.
+	DeleteOrganisation(ctx context.Context, name string) error
+	InsertCredential(ctx context.Context, c account.Credential) error
+	// UpdateCredential replaces Label, Default, Secret, LastUsedAt.
+	UpdateCredential(ctx context.Context, c account.Credential) error
+	DeleteCredential(ctx context.Context, id account.CredentialID) error
+	DeleteCredentials(ctx context.Context, owner account.ID) error
+	// EndAccountSessions and DropTransactions end what an account has open.
+	EndAccountSessions(ctx context.Context, owner account.ID, but session.ID) error
+	DropTransactions(ctx context.Context, owner account.ID) error
+	AppendEvent(ctx context.Context, e audit.Event) (audit.Record, error)
+}
+
+// Store is everything that a database does for the gateway.
+type Store interface {
+	Reader
+	session.Store
+	challenge.Store
+	throttle.Store
+	audit.Store
+	// ConsumeStep moves a credential's Counter to step and its LastUsedAt to
+	// now, if Counter was lower; it tells whether it did. RFC 6238 §5.2.
+	ConsumeStep(ctx context.Context, id account.CredentialID, step int64, now time.Time) (bool, error)
+	// Update runs change in one write transaction, grouped with others that
+	// wait. It returns only when the commit is durable.
+	Update(ctx context.Context, change func(Tx) error) error
+	// Purge deletes what is over: ended sessions, transactions, old feed
+	// rows, idle throttle counters.
+	Purge(ctx context.Context, now time.Time) error
+	io.Closer
+}
