@@ -1,0 +1,326 @@
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/securecookie"
+
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/policy"
+)
+
+const (
+	// Overlap is how long the old identifier of a raised session still works,
+	// at its old levels, for requests that were on their way.
+	Overlap = 10 * time.Second
+	// touchEvery is how exact SeenAt is in the store, or a quarter of a
+	// shorter idle limit.
+	touchEvery = time.Minute
+	pollEvery  = 250 * time.Millisecond
+	// pollTimeout bounds one look at the feed, so that a store that hangs is
+	// noticed well within the grace.
+	pollTimeout = 3 * time.Second
+)
+
+// Limits are the server's own ends of a session.
+type Limits struct {
+	Idle     time.Duration
+	Absolute time.Duration
+	// Grace is how long this node trusts the sessions it knows after it last
+	// heard from the store (contract, section 10).
+	Grace time.Duration
+}
+
+// Manager finds, begins, raises and ends sessions. One serves all sites of a
+// store. It is safe for concurrent use once Run has been called.
+type Manager struct {
+	Store Store
+	Now   func() time.Time
+	// Log is told about a store that does not answer and one that is back.
+	Log func(message string, err error)
+
+	memory  *memory
+	limits  atomic.Pointer[Limits]
+	codecs  atomic.Pointer[[]securecookie.Codec]
+	heardAt atomic.Int64 // unix nanoseconds of the last answer of the feed
+	seq     atomic.Int64
+	touches chan *Entry
+	stop    context.CancelFunc
+	done    sync.WaitGroup
+}
+
+// NewManager makes a manager that trusts nothing until Run.
+func NewManager(store Store, cookieKeys [][]byte, limits Limits) *Manager {
+	m := &Manager{Store: store, Now: time.Now, Log: func(string, error) {}, memory: newMemory(), touches: make(chan *Entry, 1024)}
+	m.SetLimits(limits)
+	m.SetKeys(cookieKeys)
+	return m
+}
+
+// SetLimits changes the limits, for a reload.
+func (m *Manager) SetLimits(l Limits) { m.limits.Store(&l) }
+
+// SetKeys changes the cookie keys, for a rotation; the newest pair first.
+func (m *Manager) SetKeys(pairs [][]byte) {
+	c := codecs(pairs)
+	m.codecs.Store(&c)
+}
+
+// Run reads the feed's end and then follows it until Close. An error means
+// that the store could not be asked.
+func (m *Manager) Run(ctx context.Context) error {
+	asked := m.Now()
+	_, seq, err := m.Store.Changes(ctx, -1)
+	if err != nil {
+		return fmt.Errorf("read the feed of changes: %w", err)
+	}
+	m.seq.Store(seq)
+	m.heardAt.Store(asked.UnixNano())
+	ctx, m.stop = context.WithCancel(context.Background())
+	m.done.Add(2)
+	go m.follow(ctx)
+	go m.touch(ctx)
+	return nil
+}
+
+// Close stops following. Sessions stay in the store.
+func (m *Manager) Close() {
+	if m.stop != nil {
+		m.stop()
+		m.done.Wait()
+	}
+}
+
+func (m *Manager) follow(ctx context.Context) {
+	defer m.done.Done()
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		err := m.poll(ctx)
+		if err != nil && !failing && ctx.Err() == nil {
+			m.Log("the store does not answer; known sessions are trusted for "+m.limits.Load().Grace.String(), err)
+		}
+		if err == nil && failing {
+			m.Log("the store answers again", nil)
+		}
+		failing = err != nil
+	}
+}
+
+// poll applies what is new in the feed. After a silence longer than the grace
+// nothing in memory is believed any more.
+func (m *Manager) poll(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
+	defer cancel()
+	asked := m.Now()
+	changes, seq, err := m.Store.Changes(ctx, m.seq.Load())
+	if err != nil {
+		return err
+	}
+	if m.silent(asked) {
+		m.memory.clear()
+	}
+	m.seq.Store(seq)
+	for _, c := range changes {
+		m.memory.apply(c)
+	}
+	m.heardAt.Store(asked.UnixNano())
+	return nil
+}
+
+func (m *Manager) silent(now time.Time) bool {
+	return now.UnixNano()-m.heardAt.Load() > int64(m.limits.Load().Grace)
+}
+
+// touch writes SeenAt off the request.
+func (m *Manager) touch(ctx context.Context) {
+	defer m.done.Done()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case e := <-m.touches:
+			if err := m.Store.TouchSession(ctx, e.Session.ID, e.SeenAt()); err != nil && ctx.Err() == nil {
+				m.Log("keep when a session was last seen", err)
+			}
+		}
+	}
+}
+
+// Find returns the session that a request carries, or nil for nobody. An
+// error (ErrStore) means that it cannot be known: only public paths go on.
+// For a session seen before it neither reads the store nor allocates.
+func (m *Manager) Find(ctx context.Context, h http.Header, p Place) (*Entry, error) {
+	value := cookieValue(h, p.Cookie)
+	if value == "" {
+		return nil, nil
+	}
+	now := m.Now()
+	if m.silent(now) {
+		return nil, ErrStore
+	}
+	e := m.memory.load(value)
+	if e == nil || m.idle(e, now) {
+		var err error
+		if e, err = m.read(ctx, value, p, now); e == nil {
+			return nil, err
+		}
+	}
+	if e.Session.Site != p.Origin || !now.Before(e.Session.EndsAt) {
+		return nil, nil
+	}
+	m.seen(e, now)
+	return e, nil
+}
+
+func (m *Manager) idle(e *Entry, now time.Time) bool {
+	return now.UnixNano()-e.seen.Load() > int64(m.limits.Load().Idle)
+}
+
+func (m *Manager) touchEvery() time.Duration {
+	return min(touchEvery, m.limits.Load().Idle/4)
+}
+
+func (m *Manager) seen(e *Entry, now time.Time) {
+	e.seen.Store(now.UnixNano())
+	if last := e.touched.Load(); now.UnixNano()-last > int64(m.touchEvery()) && e.touched.CompareAndSwap(last, now.UnixNano()) {
+		select {
+		case m.touches <- e:
+		default: // the next minute brings another
+		}
+	}
+}
+
+// read asks the store for a session that memory does not have, or has as
+// idle: another node may have seen it since.
+func (m *Manager) read(ctx context.Context, value string, p Place, now time.Time) (*Entry, error) {
+	id, ok := m.unseal(p.Cookie, value)
+	if !ok {
+		return nil, nil
+	}
+	before := m.seq.Load()
+	s, owner, err := m.Store.SessionByHash(ctx, id.Hash(), now)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrStore, err)
+	case owner.Account.Suspended():
+		return nil, nil
+	case now.Sub(s.SeenAt) > m.limits.Load().Idle && s.SupersededAt.IsZero():
+		if err := m.Store.EndSession(ctx, s.ID); err != nil {
+			return nil, fmt.Errorf("%w: end an idle session: %w", ErrStore, err)
+		}
+		return nil, nil
+	}
+	return m.keep(value, s, owner, before), nil
+}
+
+// keep puts a session into memory. before is the feed's position when the
+// session was read: if the feed has moved since, what was read may be old
+// already, and the entry serves this request only.
+func (m *Manager) keep(value string, s Session, owner Owner, before int64) *Entry {
+	e := &Entry{Session: s, Owner: owner, cookie: value}
+	e.seen.Store(s.SeenAt.UnixNano())
+	e.touched.Store(s.SeenAt.UnixNano())
+	m.memory.store(e)
+	if m.seq.Load() != before {
+		m.memory.forget(e)
+	}
+	return e
+}
+
+// Beginning is what is known when a session begins.
+type Beginning struct {
+	Place     Place
+	Owner     account.ID
+	Source    string
+	Proofs    []policy.Proof
+	Device    string
+	DeviceID  string
+	Risk      string
+	Address   string
+	UserAgent string
+}
+
+// Begin makes a session and gives its cookie to the browser. A session that
+// the browser had before is not touched: the caller ends it.
+func (m *Manager) Begin(ctx context.Context, w http.ResponseWriter, b Beginning) (*Entry, error) {
+	now := m.Now().UTC()
+	id := NewIdentifier()
+	s := Session{
+		ID: ID(rand.Text()), Hash: id.Hash(), Account: b.Owner, Site: b.Place.Origin, Source: b.Source, Proofs: b.Proofs,
+		Device: b.Device, DeviceID: b.DeviceID, Risk: b.Risk, CreatedAt: now, SeenAt: now,
+		EndsAt: now.Add(m.limits.Load().Absolute), Address: b.Address, UserAgent: b.UserAgent,
+	}
+	if err := m.Store.InsertSession(ctx, s); err != nil {
+		return nil, fmt.Errorf("keep the session: %w", err)
+	}
+	return m.give(ctx, w, b.Place, id)
+}
+
+// Raise changes a session under a new identifier and gives that to the
+// browser (contract, section 7). It refuses a superseded one with ErrNotFound:
+// the browser has been given a newer identifier already.
+func (m *Manager) Raise(ctx context.Context, w http.ResponseWriter, p Place, e *Entry, change func(*Session) error) (*Entry, error) {
+	if !e.Session.SupersededAt.IsZero() {
+		return nil, ErrNotFound
+	}
+	now := m.Now().UTC()
+	id := NewIdentifier()
+	if _, err := m.Store.RaiseSession(ctx, e.Session.ID, id.Hash(), now, now.Add(Overlap), change); err != nil {
+		return nil, fmt.Errorf("raise the session: %w", err)
+	}
+	m.memory.apply(Change{Kind: SessionChanged, Key: string(e.Session.ID)})
+	return m.give(ctx, w, p, id)
+}
+
+// give reads the session back, so that memory holds what the store holds.
+func (m *Manager) give(ctx context.Context, w http.ResponseWriter, p Place, id Identifier) (*Entry, error) {
+	value, err := m.seal(p.Cookie, id)
+	if err != nil {
+		return nil, fmt.Errorf("seal the session cookie: %w", err)
+	}
+	before := m.seq.Load()
+	s, owner, err := m.Store.SessionByHash(ctx, id.Hash(), m.Now())
+	if err != nil {
+		return nil, fmt.Errorf("read the session back: %w", err)
+	}
+	p.SetCookie(w, value)
+	return m.keep(value, s, owner, before), nil
+}
+
+// End ends a session here at once and on every node within a second, and
+// takes the cookie away.
+func (m *Manager) End(ctx context.Context, w http.ResponseWriter, p Place, e *Entry) error {
+	if err := m.Store.EndSession(ctx, e.Session.ID); err != nil {
+		return fmt.Errorf("end the session: %w", err)
+	}
+	m.memory.apply(Change{Kind: SessionChanged, Key: string(e.Session.ID)})
+	p.ClearCookie(w)
+	return nil
+}
+
+// Apply forgets what a change made in this process has made old, without
+// waiting for the feed.
+func (m *Manager) Apply(c Change) { m.memory.apply(c) }
+
+// ExpiresIn is how long the session lives if nothing more is heard of it.
+func (m *Manager) ExpiresIn(e *Entry) time.Duration {
+	now := m.Now()
+	idle := e.SeenAt().Add(m.limits.Load().Idle).Sub(now)
+	return min(idle, e.Session.EndsAt.Sub(now))
+}

@@ -1,0 +1,169 @@
+package session
+
+import (
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/stepgate/stepgate/internal/account"
+)
+
+// Entry is a session in this process's memory. Session and Owner never change
+// after the entry is made: a change makes a new one. Safe for concurrent use.
+type Entry struct {
+	Session Session
+	Owner   Owner
+	// Memo is for what the handler derives from the session and wants to
+	// find again (levels met, identity headers). It dies with the entry.
+	Memo atomic.Value
+
+	cookie  string
+	seen    atomic.Int64 // unix nanoseconds of the last request here
+	touched atomic.Int64 // of the last SeenAt sent to the store
+}
+
+// SeenAt is the last request that this process knows of.
+func (e *Entry) SeenAt() time.Time { return time.Unix(0, e.seen.Load()).UTC() }
+
+const (
+	shardCount    = 64
+	shardCapacity = 4096
+)
+
+// memory finds entries by cookie value without a lock that requests of other
+// sessions wait for, and by what a change names.
+type memory struct {
+	seed   maphash.Seed
+	shards [shardCount]shard
+
+	mu        sync.Mutex
+	bySession map[ID]map[*Entry]struct{}
+	byAccount map[account.ID]map[*Entry]struct{}
+}
+
+type shard struct {
+	sync.RWMutex
+	entries map[string]*Entry
+}
+
+func newMemory() *memory {
+	m := &memory{
+		seed:      maphash.MakeSeed(),
+		bySession: map[ID]map[*Entry]struct{}{},
+		byAccount: map[account.ID]map[*Entry]struct{}{},
+	}
+	for i := range m.shards {
+		m.shards[i].entries = map[string]*Entry{}
+	}
+	return m
+}
+
+func (m *memory) shard(cookie string) *shard {
+	return &m.shards[maphash.String(m.seed, cookie)%shardCount]
+}
+
+func (m *memory) load(cookie string) *Entry {
+	s := m.shard(cookie)
+	s.RLock()
+	e := s.entries[cookie]
+	s.RUnlock()
+	return e
+}
+
+// store keeps e under its cookie. A full shard drops any entry: it is read
+// again from the store when it is next seen.
+func (m *memory) store(e *Entry) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.shard(e.cookie)
+	s.Lock()
+	old := s.entries[e.cookie]
+	if old == nil && len(s.entries) >= shardCapacity {
+		for _, victim := range s.entries {
+			old = victim
+			delete(s.entries, victim.cookie)
+			break
+		}
+	}
+	s.entries[e.cookie] = e
+	s.Unlock()
+	if old != nil {
+		m.unindex(old)
+	}
+	link(m.bySession, e.Session.ID, e)
+	link(m.byAccount, e.Owner.Account.ID, e)
+}
+
+func link[K comparable](index map[K]map[*Entry]struct{}, key K, e *Entry) {
+	if index[key] == nil {
+		index[key] = map[*Entry]struct{}{}
+	}
+	index[key][e] = struct{}{}
+}
+
+func unlink[K comparable](index map[K]map[*Entry]struct{}, key K, e *Entry) {
+	delete(index[key], e)
+	if len(index[key]) == 0 {
+		delete(index, key)
+	}
+}
+
+func (m *memory) unindex(e *Entry) {
+	unlink(m.bySession, e.Session.ID, e)
+	unlink(m.byAccount, e.Owner.Account.ID, e)
+}
+
+// drop forgets an entry, unless another has taken its place.
+func (m *memory) drop(e *Entry) {
+	s := m.shard(e.cookie)
+	s.Lock()
+	if s.entries[e.cookie] == e {
+		delete(s.entries, e.cookie)
+	}
+	s.Unlock()
+	m.unindex(e)
+}
+
+func (m *memory) forget(e *Entry) {
+	m.mu.Lock()
+	m.drop(e)
+	m.mu.Unlock()
+}
+
+// apply forgets what a change has made old.
+func (m *memory) apply(c Change) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch c.Kind {
+	case SessionChanged:
+		for e := range m.bySession[ID(c.Key)] {
+			m.drop(e)
+		}
+	case AccountChanged:
+		for e := range m.byAccount[account.ID(c.Key)] {
+			m.drop(e)
+		}
+	case OrganisationChanged:
+		for _, entries := range m.byAccount {
+			for e := range entries {
+				if e.Owner.Account.Organisation == c.Key {
+					m.drop(e)
+				}
+			}
+		}
+	}
+}
+
+func (m *memory) clear() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range m.shards {
+		s := &m.shards[i]
+		s.Lock()
+		clear(s.entries)
+		s.Unlock()
+	}
+	clear(m.bySession)
+	clear(m.byAccount)
+}
