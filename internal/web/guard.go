@@ -1,0 +1,132 @@
+package web
+
+import (
+	"crypto/hmac"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"net/http"
+	"time"
+)
+
+// Why a Guard refuses. They come inside a Fail with status 403, ErrNotPost with 405.
+var (
+	// ErrNotPost: only POST changes anything.
+	ErrNotPost = errors.New("not a POST")
+	// ErrCrossSite: the request was not made by a page of this origin, or does not say so.
+	ErrCrossSite = errors.New("request from another origin")
+	// ErrToken: the form's token is missing, foreign, altered or older than a day.
+	ErrToken = errors.New("form token does not hold")
+)
+
+const (
+	tokenField   = "csrf_token"
+	tokenPurpose = "web form token"
+	tokenTTL     = 24 * time.Hour
+	// tokenSkew lets nodes' clocks differ.
+	tokenSkew = time.Minute
+
+	tokenStampBytes = 8
+	tokenSaltBytes  = 16
+	tokenHeadBytes  = tokenStampBytes + tokenSaltBytes
+
+	visitName  = "stepgate_visit"
+	visitBytes = 16
+)
+
+// Guard refuses changes that no page of ours asked for (OWASP CSRF; ASVS
+// 3.5.1). It is safe for concurrent use.
+type Guard struct {
+	// Site whose origin requests must come from.
+	Site *Site
+	// MAC authenticates parts for one purpose. It keeps parts apart: no two
+	// lists of parts give the same input.
+	MAC func(purpose string, parts ...[]byte) []byte
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// Token makes the token of one page's forms. Binding is what the browser is
+// known by: something of its session that outlives a new session identifier,
+// or else the value of Visit. An empty binding gives a token that never holds.
+// The token differs each time, so that compression tells nothing about it.
+func (g *Guard) Token(binding string) string {
+	head := make([]byte, tokenHeadBytes)
+	binary.BigEndian.PutUint64(head, uint64(g.Now().Unix()))
+	rand.Read(head[tokenStampBytes:])
+	return base64.RawURLEncoding.EncodeToString(append(head, g.mac(head, binding)...))
+}
+
+func (g *Guard) mac(head []byte, binding string) []byte {
+	return g.MAC(tokenPurpose, head, []byte(binding))
+}
+
+// Check lets r change something: a POST by a page of this origin, with a token
+// made for the same binding in the last 24 hours. ReadForm comes first. Errors
+// are *Fail around ErrNotPost, ErrCrossSite or ErrToken.
+func (g *Guard) Check(r *http.Request, binding string) error {
+	if r.Method != http.MethodPost {
+		return &Fail{Status: http.StatusMethodNotAllowed, Allow: http.MethodPost, Err: ErrNotPost}
+	}
+	if !g.sameOrigin(r) {
+		return &Fail{Status: http.StatusForbidden, Title: "forged.title", Advice: "forged.advice", Err: ErrCrossSite}
+	}
+	if !g.holds(r.PostForm.Get(tokenField), binding) {
+		return &Fail{Status: http.StatusForbidden, Title: "stale.title", Advice: "stale.advice", Err: ErrToken}
+	}
+	return nil
+}
+
+// sameOrigin believes Sec-Fetch-Site, which no script can set, before Origin.
+func (g *Guard) sameOrigin(r *http.Request) bool {
+	if site, said := fetchHeader(r, "Sec-Fetch-Site"); said {
+		return site == "same-origin"
+	}
+	origin := r.Header.Values("Origin")
+	return len(origin) == 1 && g.Site.Origin != "" && origin[0] == g.Site.Origin
+}
+
+func (g *Guard) holds(token, binding string) bool {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
+	if err != nil || len(raw) <= tokenHeadBytes || binding == "" {
+		return false
+	}
+	head, mac := raw[:tokenHeadBytes], raw[tokenHeadBytes:]
+	if !hmac.Equal(mac, g.mac(head, binding)) {
+		return false
+	}
+	made := time.Unix(int64(binary.BigEndian.Uint64(head)), 0)
+	age := g.Now().Sub(made)
+	return age >= -tokenSkew && age < tokenTTL
+}
+
+// Visit is the binding of a browser that has no session: the value of a cookie
+// of 128 random bits, which it sets where there is none. The cookie says
+// nothing about anybody and ends with the browser. Call it before the answer
+// is written.
+func (g *Guard) Visit(w http.ResponseWriter, r *http.Request) string {
+	cookie := http.Cookie{
+		Name: visitName, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: g.Site.SecureCookies,
+	}
+	if cookie.Secure {
+		cookie.Name = "__Host-" + visitName
+	}
+	for _, sent := range r.CookiesNamed(cookie.Name) {
+		if validVisit(sent.Value) {
+			return sent.Value
+		}
+	}
+	var fresh [visitBytes]byte
+	rand.Read(fresh[:])
+	cookie.Value = base64.RawURLEncoding.EncodeToString(fresh[:])
+	http.SetCookie(w, &cookie)
+	// A second call in the same request finds what the first one set.
+	r.AddCookie(&http.Cookie{Name: cookie.Name, Value: cookie.Value})
+	return cookie.Value
+}
+
+func validVisit(value string) bool {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(value)
+	return err == nil && len(raw) == visitBytes
+}

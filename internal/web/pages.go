@@ -1,0 +1,252 @@
+package web
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"html/template"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+
+	"golang.org/x/text/language"
+)
+
+const (
+	layoutFile = "layout.html"
+	partsFile  = "parts.html"
+)
+
+// Pages is one set of pages in all its languages. It is safe for concurrent use.
+type Pages struct {
+	kit   *Kit
+	texts map[string]Catalogue
+	// pages are complete templates by language, then page name.
+	pages map[string]map[string]*template.Template
+}
+
+// page is what the layout knows besides the view.
+type page struct {
+	kit    *Kit
+	words  words
+	Site   *Site
+	Lang   string
+	Chosen string // Lang, where a link chose it
+	Nonce  string
+	Title  string
+	Errors []FieldError
+	// Base is the view's common part.
+	Base *View
+	// Others are this page in the site's other languages.
+	Others []languageLink
+}
+
+type languageLink struct{ Lang, Name, Href string }
+
+// frame is what the layout is executed with.
+type frame struct {
+	Page *page
+	View any
+}
+
+// parse makes the templates of a set and fails on whatever is wrong with them.
+func (k *Kit) parse(set string, files *bundle, required []string) (*Pages, error) {
+	p := &Pages{kit: k, texts: files.texts, pages: map[string]map[string]*template.Template{}}
+	for _, lang := range p.languages() {
+		pages, err := p.parseLanguage(lang, files.templates)
+		if err != nil {
+			return nil, fmt.Errorf("pages %s: %w", set, err)
+		}
+		p.pages[lang] = pages
+	}
+	for _, name := range required {
+		if p.pages[DefaultLanguage][name] == nil {
+			return nil, fmt.Errorf("pages %s: %s.html is missing", set, name)
+		}
+	}
+	return p, nil
+}
+
+// languages are those the set has texts in, English always.
+func (p *Pages) languages() []string {
+	langs := slices.Sorted(maps.Keys(p.texts))
+	if !slices.Contains(langs, DefaultLanguage) {
+		langs = append(langs, DefaultLanguage)
+	}
+	return langs
+}
+
+func (p *Pages) parseLanguage(lang string, files map[string]string) (map[string]*template.Template, error) {
+	words := p.wordsFor(lang)
+	shared := template.New("").Funcs(template.FuncMap{
+		"t": words.text, "button": newButton, "option": newOption, "options": newOptions,
+	})
+	names := slices.Sorted(maps.Keys(files))
+	parse := func(t *template.Template, name, text string) error {
+		if _, err := t.New(name).Parse(text); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		return nil
+	}
+	for _, name := range []string{layoutFile, partsFile} {
+		if err := parse(shared, name, p.kit.files.templates[name]); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range names {
+		if strings.HasPrefix(name, "_") {
+			if err := parse(shared, name, files[name]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	pages := map[string]*template.Template{}
+	for _, name := range names {
+		if strings.HasPrefix(name, "_") {
+			continue
+		}
+		t, err := shared.Clone()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		if err := parse(t, name, files[name]); err != nil {
+			return nil, err
+		}
+		if err := complete(t, words); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		pages[strings.TrimSuffix(name, ".html")] = t
+	}
+	return pages, nil
+}
+
+// complete tells what a page lacks that only shows when it is executed.
+func complete(t *template.Template, words words) error {
+	if t.Lookup("main") == nil {
+		return errors.New(`"main" is not defined`)
+	}
+	for _, id := range usedTexts(t) {
+		if !words.has(id) {
+			return fmt.Errorf("text %q does not exist", id)
+		}
+	}
+	// html/template escapes at the first execution. What is wrong with the
+	// data does not matter here: there is none yet.
+	err := t.ExecuteTemplate(io.Discard, layoutFile, nil)
+	if broken := (*template.Error)(nil); errors.As(err, &broken) {
+		return broken
+	}
+	return nil
+}
+
+func (p *Pages) wordsFor(lang string) words {
+	w := words{tag: language.Make(lang)}
+	for _, l := range []string{lang, DefaultLanguage} {
+		for _, c := range []Catalogue{p.texts[l], p.kit.files.texts[l]} {
+			if c != nil {
+				w.layers = append(w.layers, c)
+			}
+		}
+	}
+	return w
+}
+
+// language of the answer, as far as the set has texts in it.
+func (p *Pages) language(r *http.Request, site *Site) string {
+	if lang := Language(r, site); p.pages[lang] != nil {
+		return lang
+	}
+	return DefaultLanguage
+}
+
+// Text gives a text of the set in the language of the answer to r: for what a
+// handler says in words of its own. An unknown id is its own text.
+func (p *Pages) Text(r *http.Request, site *Site, id string, args ...any) string {
+	return p.wordsFor(p.language(r, site)).or(id, args)
+}
+
+// Render answers with a page. View is a struct that embeds View, or a pointer
+// to one; it is copied, not changed. On an error nothing was written.
+func (p *Pages) Render(w http.ResponseWriter, r *http.Request, site *Site, status int, name string, view any) error {
+	return p.render(w, r, site, p.language(r, site), status, name, view)
+}
+
+func (p *Pages) render(w http.ResponseWriter, r *http.Request, site *Site, lang string, status int, name string, view any) error {
+	pg := p.newPage(r, site, lang)
+	body, err := p.execute(pg, name, view)
+	if err != nil {
+		return err
+	}
+	p.write(w, pg, status, body, framedByNone)
+	return nil
+}
+
+func (p *Pages) write(w http.ResponseWriter, pg *page, status int, body []byte, ancestors string) {
+	h := w.Header()
+	Harden(h, pg.Site)
+	h.Set("Content-Security-Policy", pagePolicy(pg.Site, pg.Nonce, ancestors))
+	if ancestors == framedBySelf {
+		h.Set("X-Frame-Options", "SAMEORIGIN")
+	}
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Language", pg.Lang)
+	w.WriteHeader(status)
+	w.Write(body)
+}
+
+func (p *Pages) newPage(r *http.Request, site *Site, lang string) *page {
+	pg := &page{kit: p.kit, words: p.wordsFor(lang), Site: site, Lang: lang, Nonce: newNonce()}
+	if chosenLanguage(r, site.languages()) != "" {
+		pg.Chosen = lang
+	}
+	for _, other := range site.languages() {
+		if other != lang && p.pages[other] != nil {
+			here := url.URL{Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery}
+			pg.Others = append(pg.Others, languageLink{other, languageName(other), withLanguage(here.String(), other)})
+		}
+	}
+	return pg
+}
+
+// execute renders into memory, so that a page that breaks half-way is never sent.
+func (p *Pages) execute(pg *page, name string, view any) ([]byte, error) {
+	t := p.pages[pg.Lang][name]
+	if t == nil {
+		return nil, fmt.Errorf("page %s: no such page", name)
+	}
+	own, err := ownView(view)
+	if err != nil {
+		return nil, fmt.Errorf("page %s: %w", name, err)
+	}
+	pg.Base = own.base()
+	pg.Base.page = pg
+	pg.Title = pg.words.or(pg.Base.Title, nil)
+	pg.Base.Errors = slices.Clone(pg.Base.Errors)
+	for i, e := range pg.Base.Errors {
+		pg.Base.Errors[i].Text = pg.words.or(e.Text, e.Args)
+	}
+	pg.Errors = pg.Base.Errors
+	var b bytes.Buffer
+	if err := t.ExecuteTemplate(&b, layoutFile, frame{pg, own}); err != nil {
+		return nil, fmt.Errorf("page %s: %w", name, err)
+	}
+	return b.Bytes(), nil
+}
+
+// ownView copies view, which belongs to the caller and may be in use elsewhere.
+func ownView(view any) (viewer, error) {
+	v := reflect.Indirect(reflect.ValueOf(view))
+	if !v.IsValid() {
+		return nil, errors.New("no view")
+	}
+	own := reflect.New(v.Type())
+	own.Elem().Set(v)
+	if viewer, ok := own.Interface().(viewer); ok {
+		return viewer, nil
+	}
+	return nil, fmt.Errorf("%s does not embed web.View", v.Type())
+}
