@@ -1,0 +1,202 @@
+package audit
+
+import (
+	"maps"
+	"slices"
+)
+
+// Name says what kind of thing happened. It is kept in records and never
+// changes its meaning.
+type Name string
+
+// Names of the OWASP Logging Vocabulary.
+const (
+	LoginSuccess          Name = "authn_login_success"
+	LoginSuccessAfterFail Name = "authn_login_successafterfail"
+	LoginFail             Name = "authn_login_fail"
+	LoginFailMax          Name = "authn_login_fail_max"
+	LoginLock             Name = "authn_login_lock"
+	PasswordChange        Name = "authn_password_change"
+	PasswordChangeFail    Name = "authn_password_change_fail"
+	ImpossibleTravel      Name = "authn_impossible_travel"
+	TokenCreated          Name = "authn_token_created"
+	TokenRevoked          Name = "authn_token_revoked"
+	TokenReuse            Name = "authn_token_reuse"
+	AccessDenied          Name = "authz_fail"
+	AccessChange          Name = "authz_change"
+	AdminAction           Name = "authz_admin"
+	SessionCreated        Name = "session_created"
+	SessionRenewed        Name = "session_renewed"
+	SessionExpired        Name = "session_expired"
+	SessionLogout         Name = "session_logout"
+	SessionUseAfterExpire Name = "session_use_after_expire"
+	RateLimitExceeded     Name = "excess_rate_limit_exceeded"
+	SequenceFail          Name = "sequence_fail"
+	InputRefused          Name = "input_validation_fail"
+	MaliciousCSRF         Name = "malicious_csrf"
+	MaliciousReference    Name = "malicious_direct_reference"
+	MaliciousExtraneous   Name = "malicious_extraneous"
+	DecryptFail           Name = "crypt_decrypt_fail"
+	PermissionsChanged    Name = "privilege_permissions_changed"
+	UserCreated           Name = "user_created"
+	UserUpdated           Name = "user_updated"
+	UserArchived          Name = "user_archived"
+	UserDeleted           Name = "user_deleted"
+	SystemStartup         Name = "sys_startup"
+	SystemShutdown        Name = "sys_shutdown"
+	SystemCrash           Name = "sys_crash"
+)
+
+// Names of ours, in the same style.
+const (
+	ChallengeIssued     Name = "mfa_challenge_issued"
+	ChallengePassed     Name = "mfa_challenge_passed"
+	ChallengeFailed     Name = "mfa_challenge_failed"
+	ChallengeExpired    Name = "mfa_challenge_expired"
+	FactorEnrolled      Name = "factor_enrolled"
+	FactorChanged       Name = "factor_changed"
+	FactorRemoved       Name = "factor_removed"
+	FactorReset         Name = "factor_reset"
+	FactorDisabled      Name = "factor_disabled"
+	StepUpRequired      Name = "stepup_required"
+	PolicyDecision      Name = "policy_decision"
+	RequestKept         Name = "request_kept"
+	RequestContinued    Name = "request_continued"
+	WeldRefused         Name = "weld_refused"
+	SMSSent             Name = "sms_sent"
+	SMSBlocked          Name = "sms_blocked"
+	EmailSent           Name = "email_sent"
+	EmailBlocked        Name = "email_blocked"
+	RecoveryStarted     Name = "recovery_started"
+	RecoveryCompleted   Name = "recovery_completed"
+	DeviceTrusted       Name = "device_trusted"
+	DeviceRevoked       Name = "device_revoked"
+	OnBehalf            Name = "admin_on_behalf"
+	UserInvited         Name = "user_invited"
+	UserSuspended       Name = "user_suspended"
+	UserResumed         Name = "user_resumed"
+	OrganisationCreated Name = "organisation_created"
+	OrganisationUpdated Name = "organisation_updated"
+	OrganisationDeleted Name = "organisation_deleted"
+	KeyRotated          Name = "key_rotated"
+	ConfigLoaded        Name = "config_loaded"
+	AuditExported       Name = "audit_exported"
+	EventsDropped       Name = "events_dropped"
+)
+
+// Severity is the `level` of the OWASP Logging Vocabulary.
+type Severity string
+
+// The severities, calmest first.
+const (
+	Info     Severity = "INFO"
+	Warn     Severity = "WARN"
+	Critical Severity = "CRITICAL"
+)
+
+// Kind describes an event name, for the documentation and for records.
+type Kind struct {
+	Name     Name
+	Severity Severity
+	// Text is one line: when the event is written.
+	Text string
+}
+
+type description struct {
+	severity Severity
+	text     string
+}
+
+var kinds = map[Name]description{
+	LoginSuccess:          {Info, "someone signed in"},
+	LoginSuccessAfterFail: {Info, "someone signed in after failed tries"},
+	LoginFail:             {Warn, "a sign-in failed; an unknown name is kept only as a pseudonym"},
+	LoginFailMax:          {Warn, "failed sign-ins spent the budget of an account or address"},
+	LoginLock:             {Warn, "a factor of an account is locked after too many wrong answers"},
+	PasswordChange:        {Info, "a password was changed"},
+	PasswordChangeFail:    {Warn, "a password change was refused"},
+	ImpossibleTravel:      {Critical, "an account appeared in two places too far apart for the time between"},
+	TokenCreated:          {Info, "a link or temporary code was made for someone"},
+	TokenRevoked:          {Info, "a link or temporary code was withdrawn"},
+	TokenReuse:            {Critical, "a spent link, code or proof was presented again"},
+	AccessDenied:          {Critical, "a request was denied by the policy"},
+	AccessChange:          {Warn, "what an account or organisation must prove was changed"},
+	AdminAction:           {Warn, "an administrator used an administrator's page or command"},
+	SessionCreated:        {Info, "a session began"},
+	SessionRenewed:        {Info, "a session rose in proof and got a new identifier"},
+	SessionExpired:        {Info, "a session ended by time, or was ended by someone else's act"},
+	SessionLogout:         {Info, "someone signed out"},
+	SessionUseAfterExpire: {Warn, "a cookie of a session that had ended was presented"},
+	RateLimitExceeded:     {Warn, "a budget of requests, tries or messages was spent"},
+	SequenceFail:          {Warn, "a step of a ceremony was asked for out of order"},
+	InputRefused:          {Warn, "a malformed request was refused"},
+	MaliciousCSRF:         {Critical, "a form came from another site or without its token"},
+	MaliciousReference:    {Critical, "someone asked for what belongs to another account or organisation"},
+	MaliciousExtraneous:   {Critical, "a form carried fields that its page does not have"},
+	DecryptFail:           {Warn, "sealed data could not be opened"},
+	PermissionsChanged:    {Warn, "the role or groups of an account were changed"},
+	UserCreated:           {Warn, "an account was made"},
+	UserUpdated:           {Warn, "an account was changed"},
+	UserArchived:          {Warn, "an account was put away and can be restored"},
+	UserDeleted:           {Warn, "an account was deleted"},
+	SystemStartup:         {Warn, "the gateway started"},
+	SystemShutdown:        {Warn, "the gateway stopped"},
+	SystemCrash:           {Critical, "the gateway met an error that it could not handle"},
+
+	ChallengeIssued:     {Info, "a challenge was shown or a code sent for it"},
+	ChallengePassed:     {Info, "a challenge was answered rightly"},
+	ChallengeFailed:     {Warn, "a challenge was answered wrongly"},
+	ChallengeExpired:    {Info, "a challenge ran out before it was answered"},
+	FactorEnrolled:      {Warn, "a credential was enrolled"},
+	FactorChanged:       {Info, "a credential was renamed, made the default or given another address"},
+	FactorRemoved:       {Warn, "a credential was removed by its owner"},
+	FactorReset:         {Warn, "an account's factors were reset"},
+	FactorDisabled:      {Warn, "a credential was disabled by the gateway or by someone else"},
+	StepUpRequired:      {Info, "a request needed more proof than its session had"},
+	PolicyDecision:      {Info, "what a policy decided, or would have decided where it only reports"},
+	RequestKept:         {Info, "an interrupted request was kept"},
+	RequestContinued:    {Info, "a kept request was sent on"},
+	WeldRefused:         {Critical, "a cookie of the app was presented without the session it belongs to"},
+	SMSSent:             {Info, "a text message was handed to the provider"},
+	SMSBlocked:          {Warn, "a text message was not sent: budget, country or provider"},
+	EmailSent:           {Info, "an e-mail was handed to the provider"},
+	EmailBlocked:        {Warn, "an e-mail was not sent: budget or provider"},
+	RecoveryStarted:     {Warn, "someone began to recover an account"},
+	RecoveryCompleted:   {Warn, "an account was recovered"},
+	DeviceTrusted:       {Warn, "a browser became a private device"},
+	DeviceRevoked:       {Info, "a private device was revoked or ran out"},
+	OnBehalf:            {Warn, "an administrator acted for somebody"},
+	UserInvited:         {Info, "an invitation was made"},
+	UserSuspended:       {Warn, "an account was suspended"},
+	UserResumed:         {Warn, "a suspended account was given back"},
+	OrganisationCreated: {Warn, "an organisation was made"},
+	OrganisationUpdated: {Warn, "an organisation or its requirements were changed"},
+	OrganisationDeleted: {Warn, "an organisation was deleted"},
+	KeyRotated:          {Warn, "another key became primary"},
+	ConfigLoaded:        {Info, "a configuration was put to use"},
+	AuditExported:       {Info, "the audit trail was exported up to a checkpoint"},
+	EventsDropped:       {Warn, "events of strangers were counted instead of kept, to bound the trail"},
+}
+
+// Known tells whether n is one of the names. Nothing else is recorded.
+func (n Name) Known() bool {
+	_, ok := kinds[n]
+	return ok
+}
+
+// Severity is how much attention the event wants; Warn for unknown names.
+func (n Name) Severity() Severity {
+	if d, ok := kinds[n]; ok {
+		return d.severity
+	}
+	return Warn
+}
+
+// Kinds describes all names, in alphabetical order.
+func Kinds() []Kind {
+	list := make([]Kind, 0, len(kinds))
+	for _, n := range slices.Sorted(maps.Keys(kinds)) {
+		list = append(list, Kind{Name: n, Severity: kinds[n].severity, Text: kinds[n].text})
+	}
+	return list
+}
