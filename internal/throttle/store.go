@@ -14,10 +14,15 @@ type Key [16]byte
 type Counter struct {
 	Count int64
 	// At is when the present count began or last moved; Until is when the
-	// next attempt may be made.
+	// next attempt may be made. Both are UTC and whole milliseconds.
 	At    time.Time
 	Until time.Time
 }
+
+// Idle is how long a counter whose At and Until are past has to lie still
+// before a store may delete it. It bounds what strangers make the store keep,
+// and is long enough that no window or wait forgets anything.
+const Idle = 90 * 24 * time.Hour
 
 // Store keeps counters.
 type Store interface {
