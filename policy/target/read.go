@@ -1,0 +1,95 @@
+package target
+
+import "strings"
+
+// The bounds of the contract's section 3, and one of ours.
+const (
+	MaxReadings  = 64
+	MaxDecodings = 6
+	// maxOddBytes bounds the work on a path that is not plain. Servers in
+	// use stop at a quarter of it.
+	maxOddBytes = 32 << 10
+)
+
+var defaultScripts = []string{"*.php", "*.asp", "*.aspx", "*.jsp", "*.cgi", "*.pl"}
+
+// Options are one site's.
+type Options struct {
+	// Scripts are globs for the segments that name a program, such as
+	// "*.php", or directories of programs, such as "/fcgi/*". Nil means
+	// *.php *.asp *.aspx *.jsp *.cgi *.pl. What is below /cgi-bin/*
+	// always counts.
+	Scripts []string
+}
+
+// Reader reads targets. It never changes and is safe for concurrent use; it is
+// made by NewReader.
+type Reader struct {
+	scripts scripts
+}
+
+// NewReader compiles the options. Its error names the script pattern that is
+// no glob for one segment.
+func NewReader(o Options) (*Reader, error) {
+	if o.Scripts == nil {
+		o.Scripts = defaultScripts
+	}
+	sc, err := compileScripts(o.Scripts)
+	if err != nil {
+		return nil, err
+	}
+	return &Reader{scripts: sc}, nil
+}
+
+// Read gives every reading of a request target in origin form, the bytes as
+// the client sent them (http.Request.RequestURI). Its error is always a
+// *Malformed, and then there are no readings. A target in plain letters costs
+// no allocation, one with capitals a copy.
+func (r *Reader) Read(raw string) (Readings, error) {
+	switch {
+	case raw == "" || raw[0] != '/':
+		return Readings{}, malformed(ReasonNotOriginForm)
+	case strings.HasPrefix(raw, "//"):
+		return Readings{}, malformed(ReasonDoubleSlash)
+	}
+	sc := scan(raw)
+	if sc.bad {
+		return Readings{}, malformed(refusal(sc.refused))
+	}
+	path := raw[:sc.end]
+	rs := Readings{raw: raw, end: sc.end, plain: path}
+	if sc.upper {
+		rs.plain = strings.ToLower(path)
+	}
+	if !sc.odd && !(r.scripts.possible(rs.plain, sc.dotted) && r.scripts.next(rs.plain, 1) >= 0) {
+		return rs, nil
+	}
+	if err := r.readOdd(&rs); err != nil {
+		return Readings{}, err
+	}
+	return rs, nil
+}
+
+// readOdd fills the readings of a path that has something to read.
+func (r *Reader) readOdd(rs *Readings) error {
+	path := rs.RawPath()
+	if len(path) > maxOddBytes {
+		return malformed(ReasonTooLong)
+	}
+	if err := checkEscapes(path); err != nil {
+		return err
+	}
+	if err := checkDepth(path); err != nil {
+		return err
+	}
+	sent := decodeHonest(path)
+	c := closure{scripts: &r.scripts}
+	if err := c.addDecoded(sent, 0, asSent); err != nil {
+		return err
+	}
+	if err := c.close(); err != nil {
+		return err
+	}
+	rs.plain, rs.more, rs.cut = c.readings[0].path, c.readings[1:], c.queries
+	return nil
+}

@@ -1,0 +1,169 @@
+package target
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func newReader(t testing.TB) *Reader {
+	t.Helper()
+	r, err := NewReader(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func paths(rs *Readings) []string {
+	var all []string
+	for i := range rs.Len() {
+		all = append(all, rs.Path(i))
+	}
+	return all
+}
+
+// The contract's section 3, and the advisories that made it: every row is a
+// target that has, or had, a server which serves it from somewhere else.
+var readingsTable = []struct {
+	raw  string
+	want []string
+}{
+	{"/", []string{"/"}},
+	{"/index.html?x=1", []string{"/index.html"}},
+	{"/?x=%2e%2e/;a", []string{"/"}},
+	{"/~joe/", []string{"/~joe/"}},
+	{"/.well-known/x", []string{"/.well-known/x"}},
+	{"/file..name", []string{"/file..name"}},
+	{"/a+b", []string{"/a+b"}},
+	{"/ADMIN/Users", []string{"/admin/users"}},
+	{"/a%20b", []string{"/a b"}},
+	{"/caf%C3%A9", []string{"/café"}},
+	{"/CAF%C3%89", []string{"/café"}},
+	{"/a%40b%3D", []string{"/a@b="}},
+	{"/%61dmin", []string{"/%61dmin", "/admin"}},
+	{"/%2561dmin", []string{"/%2561dmin", "/%61dmin", "/admin"}},
+	{"/100%25", []string{"/100%"}},
+	{"/100%25x", []string{"/100%x"}},
+	{"/100%2541", []string{"/100%2541", "/100%41", "/100a"}},
+	{"/files/a%2Fb", []string{"/files/a%2fb", "/files/a/b"}},
+	{"/public/%252fadmin", []string{"/public/%252fadmin", "/public/%2fadmin", "/public//admin", "/public/admin"}},
+	{"/x;jsessionid=AB12", []string{"/x;jsessionid=ab12", "/x"}},
+	{"/admin;x=1/y", []string{"/admin;x=1/y", "/admin/y"}},
+	{"/admin%3Bx", []string{"/admin%3bx", "/admin;x", "/admin"}},
+	{"/a:b", []string{"/a:b", "/a"}},
+	{"/admin.asp::$DATA", []string{"/admin.asp::$data", "/admin.asp"}},
+	{"/v1.2/x.", []string{"/v1.2/x.", "/v1.2/x"}},
+	{"/admin%20", []string{"/admin ", "/admin"}},
+	{"/admin%C2%A0", []string{"/admin ", "/admin"}},
+	{"/admin+", []string{"/admin+", "/admin"}},
+	{"/admin.%20", []string{"/admin. ", "/admin.", "/admin"}},
+	{"/a//b", []string{"/a//b", "/a/b"}},
+	{"/%2Fadmin//x", []string{"/%2fadmin//x", "//admin//x", "/%2fadmin/x", "/admin//x", "/admin/x", "//admin/x"}},
+	{"/admin%3Fa", []string{"/admin%3fa", "/admin?a", "/admin"}},
+	{"/admin%23a", []string{"/admin%23a", "/admin#a", "/admin"}},
+	{"/public.php/secret/x", []string{"/public.php/secret/x", "/secret/x"}},
+	{"/PUBLIC.PHP/secret", []string{"/public.php/secret", "/secret"}},
+	{"/a.php/b.php/c", []string{"/a.php/b.php/c", "/b.php/c", "/c"}},
+	{"/a.php", []string{"/a.php"}},
+	{"/a.php/", []string{"/a.php/", "/"}},
+	{"/cgi-bin/tool/secret", []string{"/cgi-bin/tool/secret", "/secret"}},
+	{"/cgi-bin/tool", []string{"/cgi-bin/tool"}},
+	{"/x.php%3B/secret", []string{"/x.php%3b/secret", "/x.php;/secret", "/x.php/secret", "/secret"}},
+	{"/%EF%BC%A1dmin", []string{"/admin"}},
+	{"/%E2%84%80dmin", []string{"/a%2fcdmin", "/a/cdmin"}},
+	{"/ad%C2%ADmin", []string{"/admin"}},
+	{"/wait%E2%80%A6", []string{"/wait…", "/wait"}},
+}
+
+func TestReadGivesEveryReading(t *testing.T) {
+	r := newReader(t)
+	for _, tt := range readingsTable {
+		rs, err := r.Read(tt.raw)
+		if err != nil {
+			t.Errorf("Read(%q): %v", tt.raw, err)
+			continue
+		}
+		got, want := paths(&rs), tt.want
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("Read(%q) readings (-want +got):\n%s", tt.raw, diff)
+		}
+	}
+}
+
+func TestReadRefusesWhatNoHonestBrowserSends(t *testing.T) {
+	r := newReader(t)
+	for _, tt := range []struct{ raw, reason string }{
+		{"", ReasonNotOriginForm},
+		{"*", ReasonNotOriginForm},
+		{"http://x/admin", ReasonNotOriginForm},
+		{"x:443", ReasonNotOriginForm},
+		{"//admin", ReasonDoubleSlash},
+		{"/a\x00b", ReasonControlByte},
+		{"/a\x7fb", ReasonControlByte},
+		{"/a b", ReasonBlank},
+		{"/admin#", ReasonFragment},
+		{`/a\b`, ReasonBackslash},
+		{"/caf\xc3\xa9", ReasonNonASCII},
+		{"/a%", ReasonBrokenPercent},
+		{"/a%4", ReasonBrokenPercent},
+		{"/a%zz", ReasonBrokenPercent},
+		{"/a%u0061", ReasonPercentU},
+		{"/a%25u0061", ReasonPercentU},
+		{"/a%2525U0061", ReasonPercentU},
+		{"/a%00", ReasonControlByte},
+		{"/a%2500", ReasonControlByte},
+		{"/a%0a", ReasonControlByte},
+		{"/a%C2%85", ReasonControlByte},
+		{"/a%5Cb", ReasonBackslash},
+		{"/a%255cb", ReasonBackslash},
+		{"/a%EF%BC%BCb", ReasonBackslash},
+		{"/a%FF", ReasonInvalidUTF8},
+		{"/a%E9", ReasonInvalidUTF8},
+		{"/a%ED%A0%80", ReasonInvalidUTF8},
+		{"/a%C3%25A9", ReasonInvalidUTF8},
+		{"/a%C0%AFb", ReasonOverlongUTF8},
+		{"/a%25C0%25AFb", ReasonOverlongUTF8},
+		{"/a%E0%80%AFb", ReasonOverlongUTF8},
+		{"/..", ReasonDotSegment},
+		{"/.", ReasonDotSegment},
+		{"/public/../admin", ReasonDotSegment},
+		{"/public/./admin", ReasonDotSegment},
+		{"/admin/.", ReasonDotSegment},
+		{"/public/%2e%2e/admin", ReasonDotSegment},
+		{"/public/..%2fadmin", ReasonDotSegment},
+		{"/public/%252e%252e%252fadmin", ReasonDotSegment},
+		{"/a/..%253bx/b", ReasonDotSegment},
+		{"/a/..;/b", ReasonDotSegment},
+		{"/a/..;x=1/b", ReasonDotSegment},
+		{"/a/%2e%2e;x", ReasonDotSegment},
+		{"/a/..:x/b", ReasonDotSegment},
+		{"/a/..%20/b", ReasonDotSegment},
+		{"/a/..+/b", ReasonDotSegment},
+		{"/a/...", ReasonDotSegment},
+		{"/a/.%20./b", ReasonDotSegment},
+		{"/a/.%00./b", ReasonControlByte},
+		{"/a/..%3Fx", ReasonDotSegment},
+		{"/a/..%23x", ReasonDotSegment},
+		{"/a/%EF%BC%8E%EF%BC%8E/b", ReasonDotSegment},
+		{"/a/%E2%80%A5/b", ReasonDotSegment},
+		{"/a/.%E2%80%8B./b", ReasonDotSegment},
+		{"/a/x../b", ReasonTwoDots},
+		{"/a/x..%20/b", ReasonTwoDots},
+		{"/a/x..;p/b", ReasonTwoDots},
+		{"/a/x%252e%252e", ReasonTwoDots},
+		{"/%252525252525252541", ReasonTooManyDecodings},
+		{"/a;/b;/c;/d;/e;/f;/g;", ReasonTooManyReadings},
+	} {
+		_, err := r.Read(tt.raw)
+		var m *Malformed
+		if !errors.As(err, &m) {
+			t.Errorf("Read(%q) = %v, want it refused for %s", tt.raw, err, tt.reason)
+			continue
+		}
+		if m.Reason != tt.reason {
+			t.Errorf("Read(%q) refused for %s, want %s", tt.raw, m.Reason, tt.reason)
+		}
+	}
+}
