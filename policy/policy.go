@@ -1,0 +1,282 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Policy is a compiled Config. It is immutable and safe for concurrent use.
+type Policy struct {
+	levels []*Level
+	// own are the site's levels; the bits above are built-in levels in their
+	// built-in meaning, where the site has given them another.
+	own  LevelSet
+	once LevelSet
+	// required has the built-in meanings of the built-in levels.
+	required map[string]LevelSet
+	// methods are those that rules name; the first, "", stands for all
+	// others.
+	methods []string
+	rules   []*Rule
+	// paths finds the rules without, queries those with a query pattern.
+	paths, queries *tree
+	raises         []raise
+	fallback       *ruling
+}
+
+// CompileOptions is what compiling needs from outside.
+type CompileOptions struct {
+	// Matcher compiles a condition that is one of Caddy's matchers. Without
+	// it such conditions are errors.
+	Matcher func(ConditionConfig) (Condition, error)
+}
+
+// maxMethods is how many different methods rules may name.
+const maxMethods = 63
+
+// Compile checks c and makes it ready to decide. The error has all findings,
+// one a line, each with FILE:LINE, the word, what was expected and the
+// nearest known word. c is not kept.
+func Compile(c *Config, o CompileOptions) (*Policy, error) {
+	m := &mistakes{}
+	p := &Policy{methods: []string{""}, paths: &tree{}}
+	p.defineLevels(c.Levels, m)
+	for i, rule := range c.Rules {
+		p.compileRule(rule, at(rule.Pos, "rule %d", i+1), o, m)
+	}
+	p.raises = p.compileRaises(c.Raises, place{}, o, m)
+	p.compileDefault(c, m)
+	if err := m.err(); err != nil {
+		return nil, err
+	}
+	p.index()
+	return p, nil
+}
+
+func (p *Policy) compileRule(c RuleConfig, where place, o CompileOptions, m *mistakes) {
+	base := Rule{verb: c.Verb, groups: slices.Clone(c.Groups), pos: c.Pos}
+	base.levels = p.ruleLevels(&base, c, where, m)
+	base.methods, base.mask = p.ruleMethods(c.Methods, where, m)
+	base.raises = p.compileRaises(c.Raises, where, o, m)
+	if base.verb != VerbRequire && len(c.Groups)+len(c.Raises) > 0 {
+		m.add(where, string(base.verb), "a block with `group` or `raise` belongs to `require`")
+	}
+	if len(c.Patterns) == 0 {
+		m.add(where, string(c.Verb), "without a pattern; expected a path like `/cases/*`")
+	}
+	for _, text := range c.Patterns {
+		pattern, err := ParsePattern(text)
+		if err != nil {
+			m.add(where, text, "%v", err)
+			continue
+		}
+		if pattern.Queried() && base.verb == VerbPublic {
+			m.add(where, text, "a query pattern only ever adds to what its path needs; `public` adds nothing")
+			continue
+		}
+		rule := base
+		rule.pattern = pattern
+		p.rules = append(p.rules, &rule)
+	}
+}
+
+// ruleLevels returns the levels of a rule. `require public` is `public`.
+func (p *Policy) ruleLevels(r *Rule, c RuleConfig, where place, m *mistakes) LevelSet {
+	switch {
+	case c.Verb != VerbPublic && c.Verb != VerbDeny && c.Verb != VerbRequire:
+		m.unknown(where, string(c.Verb), "verb", []string{string(VerbPublic), string(VerbDeny), string(VerbRequire)})
+		return 0
+	case c.Verb != VerbRequire && len(c.Levels) > 0:
+		m.add(where, c.Levels[0], "`%s` takes no level", c.Verb)
+		return 0
+	case c.Verb != VerbRequire:
+		return 0
+	case len(c.Levels) == 0:
+		m.add(where, "require", "without a level; expected `require LEVEL [METHOD…] PATTERN…`")
+		return 0
+	case len(c.Levels) == 1 && c.Levels[0] == LevelPublic:
+		r.verb = VerbPublic
+		return 0
+	}
+	var set LevelSet
+	for _, name := range c.Levels {
+		if name == LevelPublic {
+			m.add(where, name, "`public` does not go together with other levels")
+			continue
+		}
+		set |= p.levelNamed(where, name, m)
+	}
+	return set
+}
+
+// levelNamed returns the level's set; `public` is the empty one.
+func (p *Policy) levelNamed(where place, name string, m *mistakes) LevelSet {
+	if l, ok := p.Level(name); ok {
+		return l.set
+	}
+	known := []string{LevelPublic}
+	for _, l := range p.Levels() {
+		known = append(known, l.name)
+	}
+	m.unknown(where, name, "level", known)
+	return 0
+}
+
+// knownMethods are those for which a misspelling is looked for.
+var knownMethods = []string{
+	"CONNECT", "COPY", "DELETE", "GET", "HEAD", "LOCK", "MKCOL", "MOVE", "OPTIONS", "PATCH", "POST", "PROPFIND",
+	"PROPPATCH", "PUT", "QUERY", "REPORT", "SEARCH", "TRACE", "UNLOCK",
+}
+
+func (p *Policy) ruleMethods(words []string, where place, m *mistakes) (names []string, mask uint64) {
+	for _, word := range words {
+		name := strings.ToUpper(word)
+		if name == "HEAD" && !slices.ContainsFunc(words, func(w string) bool { return strings.EqualFold(w, "GET") }) {
+			m.add(where, word, "asks what `GET` asks; name `GET`")
+		}
+		if !token(name) {
+			m.add(where, word, "not a method")
+			continue
+		}
+		if near := Nearest(name, knownMethods); near != "" && !slices.Contains(knownMethods, name) {
+			m.add(where, word, "no such method; did you mean `%s`?", near)
+		}
+		name = asked(name)
+		bit := slices.Index(p.methods, name)
+		if bit < 0 {
+			bit = len(p.methods)
+			p.methods = append(p.methods, name)
+			if bit > maxMethods {
+				m.add(where, word, "more than %d different methods", maxMethods)
+				return nil, 0
+			}
+		}
+		if mask&(1<<bit) == 0 {
+			names = append(names, name)
+			mask |= 1 << bit
+		}
+	}
+	slices.Sort(names)
+	return names, mask
+}
+
+// token tells whether a method is one by RFC 9110 §5.6.2.
+func token(name string) bool {
+	for _, b := range []byte(name) {
+		if b <= ' ' || b >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, b) >= 0 {
+			return false
+		}
+	}
+	return name != ""
+}
+
+func (p *Policy) compileDefault(c *Config, m *mistakes) {
+	where := at(c.DefaultPos, "default")
+	rule := &Rule{verb: VerbRequire, pos: c.DefaultPos}
+	words := c.Default
+	if len(words) == 0 {
+		words = []string{LevelMFA}
+	}
+	for _, word := range words {
+		switch {
+		case len(words) > 1 && (word == LevelPublic || word == string(VerbDeny)):
+			m.add(where, word, "does not go together with other words")
+		case word == LevelPublic:
+			rule.verb = VerbPublic
+		case word == string(VerbDeny):
+			rule.verb = VerbDeny
+		default:
+			rule.levels |= p.levelNamed(where, word, m)
+		}
+	}
+	p.fallback = together([]*Rule{rule}, func(*Rule) bool { return true })
+}
+
+// index puts the rules into their trees.
+func (p *Policy) index() {
+	for _, r := range p.rules {
+		t := p.paths
+		if r.pattern.Queried() {
+			if p.queries == nil {
+				p.queries = &tree{}
+			}
+			t = p.queries
+		}
+		for _, e := range t.endpoints(r.pattern) {
+			e.rules = append(e.rules, r)
+		}
+	}
+	p.paths.root.each(func(e *endpoint) { e.settle(len(p.methods)) })
+	if p.queries != nil {
+		p.queries.root.each(func(e *endpoint) { slices.SortFunc(e.rules, compareRules) })
+	}
+}
+
+// Levels lists the site's levels: the built-in ones but `public` first, then
+// its own by name.
+func (p *Policy) Levels() []*Level { return slices.Clone(p.levels[:p.own.Len()]) }
+
+// Level finds a level of the site by name. `public` is none: it asks for
+// nothing.
+func (p *Policy) Level(name string) (*Level, bool) {
+	for _, l := range p.levels[:p.own.Len()] {
+		if l.name == name {
+			return l, true
+		}
+	}
+	return nil, false
+}
+
+// LevelNames names the levels of a set that is needed or missing, each once:
+// a built-in level that an organisation asks for has the same name as the
+// site's own of that name, and may have another meaning.
+func (p *Policy) LevelNames(set LevelSet) []string {
+	names := []string{}
+	for _, l := range p.levels {
+		if l.set&set != 0 && !slices.Contains(names, l.name) {
+			names = append(names, l.name)
+		}
+	}
+	return names
+}
+
+// MetNames names the levels of a set that is met: those of the site's policy,
+// in the meaning it gives them.
+func (p *Policy) MetNames(set LevelSet) []string { return p.LevelNames(set & p.own) }
+
+// Required returns what requirements of organisation and account come to:
+// built-in levels in their built-in meaning, whatever the site makes of them.
+// It fails when a name is not that of a built-in level; then nothing may be
+// allowed.
+func (p *Policy) Required(names []string) (LevelSet, error) {
+	var set LevelSet
+	for _, name := range names {
+		one, ok := p.required[name]
+		if !ok {
+			return 0, fmt.Errorf("policy: `%s` is required and no built-in level", name)
+		}
+		set |= one
+	}
+	return set, nil
+}
+
+// MaxAge returns the shortest max_age of a set's levels; 0 where none has
+// one.
+func (p *Policy) MaxAge(set LevelSet) time.Duration {
+	var least time.Duration
+	for _, l := range p.levels {
+		if l.set&set != 0 && l.maxAge > 0 && (least == 0 || l.maxAge < least) {
+			least = l.maxAge
+		}
+	}
+	return least
+}
+
+// Rules lists the compiled rules, one for each pattern, in written order.
+func (p *Policy) Rules() []*Rule { return slices.Clone(p.rules) }
+
+// Default is what a path needs that no rule matches, as a rule without a
+// pattern.
+func (p *Policy) Default() *Rule { return p.fallback.rules[0] }

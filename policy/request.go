@@ -1,0 +1,209 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stepgate/stepgate/policy/target"
+)
+
+// Device is what the account knows of the browser. The zero value is a
+// missing fact.
+type Device string
+
+// The devices, from the contract's section 1.
+const (
+	DeviceUnknown Device = "unknown"
+	DevicePublic  Device = "public"
+	DevicePrivate Device = "private"
+)
+
+// Risk is how unusual a session looks. The zero value is a missing fact.
+type Risk int
+
+// The risks, lowest first.
+const (
+	RiskUnset Risk = iota
+	RiskLow
+	RiskMedium
+	RiskHigh
+)
+
+// String gives the word of the Caddyfile; empty for RiskUnset.
+func (r Risk) String() string {
+	switch r {
+	case RiskLow:
+		return "low"
+	case RiskMedium:
+		return "medium"
+	case RiskHigh:
+		return "high"
+	default:
+		return ""
+	}
+}
+
+// ParseRisk reads the word of the Caddyfile.
+func ParseRisk(word string) (Risk, bool) {
+	for _, r := range []Risk{RiskLow, RiskMedium, RiskHigh} {
+		if r.String() == word {
+			return r, true
+		}
+	}
+	return RiskUnset, false
+}
+
+// Request is the facts of one request. It belongs to one goroutine: deciding
+// remembers in it what was read of the form, so that several policies may
+// judge the same Request one after the other. A zero fact is a missing one.
+type Request struct {
+	// Method is the request's own.
+	Method string
+	// Claimed are the methods that headers claim. Those that the query or a
+	// form claims by `_method` are found here.
+	Claimed []string
+	// Target is the readings of the raw target that the client sent. Without
+	// it nothing is allowed.
+	Target *target.Readings
+	// Also are the readings of targets that earlier handlers made of it.
+	Also []*target.Readings
+	// Form gives the Content-Type header as sent and the beginning of the
+	// body: target.MaxFieldBytes of it, and one byte more where there is
+	// more, so that what lies behind counts as unreadable. It is called at
+	// most once, and only where a field could matter. ok is false when the
+	// body could not be read, also because of a Content-Encoding. Fields
+	// that cannot be read count as matches. Nil: no body.
+	Form func() (contentType string, body []byte, ok bool)
+
+	// SignedIn, and the facts of who it is. Groups and Organisation may be
+	// set without it where a command asks what would be.
+	SignedIn     bool
+	Username     string
+	Groups       []string
+	Organisation string
+	// Requires names the built-in levels that organisation and account ask
+	// for on every path that is not public. A name that is no built-in level
+	// denies.
+	Requires []string
+	// Proofs are the session's. Where MetKnown is set they are read for
+	// levels with `once` only, and Met is what Policy.MetUntil of the very
+	// same policy said about them.
+	Proofs   []Proof
+	Met      LevelSet
+	MetKnown bool
+
+	Device Device
+	Risk   Risk
+	Now    time.Time
+	// Once is the identity of this very request, for levels with `once`;
+	// empty where the request was not named by a challenge.
+	Once string
+	// Context is what a wrapped Caddy matcher needs.
+	Context any
+
+	form   form
+	claims claims
+}
+
+// form is what has been read of the body.
+type form struct {
+	read        bool
+	contentType string
+	body        []byte
+	ok          bool
+}
+
+// field tells whether a form field fits g. unreadable says that it cannot be
+// known.
+func (r *Request) field(name string, g *textGlob) (fits, unreadable bool) {
+	values, unreadable := r.fields(name)
+	return slices.ContainsFunc(values, g.matches), unreadable
+}
+
+func (r *Request) fields(name string) (values []string, unreadable bool) {
+	if r.Form == nil {
+		return nil, false
+	}
+	if !r.form.read {
+		r.form.read = true
+		r.form.contentType, r.form.body, r.form.ok = r.Form()
+	}
+	values, unreadable = target.FormValues(r.form.contentType, r.form.body, name)
+	return values, unreadable || !r.form.ok
+}
+
+// queried tells whether any value of a query field, by any reading of any
+// target, fits g.
+func (r *Request) queried(name string, g *textGlob) (fits, unreadable bool) {
+	values, unreadable := r.Target.QueryValues(name)
+	if slices.ContainsFunc(values, g.matches) {
+		return true, unreadable
+	}
+	for _, t := range r.Also {
+		values, bad := t.QueryValues(name)
+		unreadable = unreadable || bad
+		if slices.ContainsFunc(values, g.matches) {
+			return true, unreadable
+		}
+	}
+	return false, unreadable
+}
+
+// methodField is the field by which a query or a form claims a method.
+const methodField = "_method"
+
+// claims is the methods a request may be taken for, in the form in which
+// rules name them.
+type claims struct {
+	known bool
+	room  [4]string
+	list  []string
+	// any says that a claim could not be read: it may be any method.
+	any bool
+}
+
+// methods lists every method that an upstream may take the request for: its
+// own, and those it claims. any says that it may be any other as well.
+func (r *Request) methods() (list []string, any bool) {
+	if r.claims.known {
+		return r.claims.list, r.claims.any
+	}
+	c := &r.claims
+	c.known = true
+	c.list = append(c.room[:0], asked(r.Method))
+	for _, claimed := range r.Claimed {
+		c.add(claimed)
+	}
+	c.add(r.Method)
+	if r.Target != nil {
+		c.addAll(r.Target.QueryValues(methodField))
+	}
+	for _, t := range r.Also {
+		c.addAll(t.QueryValues(methodField))
+	}
+	c.addAll(r.fields(methodField))
+	return c.list, c.any
+}
+
+func (c *claims) addAll(values []string, unreadable bool) {
+	c.any = c.any || unreadable
+	for _, v := range values {
+		c.add(v)
+	}
+}
+
+func (c *claims) add(method string) {
+	method = asked(strings.ToUpper(strings.TrimSpace(method)))
+	if method != "" && !slices.Contains(c.list, method) {
+		c.list = append(c.list, method)
+	}
+}
+
+// asked is the method whose rules hold for method: HEAD asks what GET asks.
+func asked(method string) string {
+	if method == "HEAD" {
+		return "GET"
+	}
+	return method
+}

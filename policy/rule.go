@@ -1,0 +1,133 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+)
+
+// Rule is one pattern of one rule, compiled. It is immutable.
+type Rule struct {
+	verb    Verb
+	pattern Pattern
+	levels  LevelSet
+	methods []string
+	groups  []string
+	raises  []raise
+	pos     Position
+	// mask has the methods' bits (Policy.methods); 0 means all methods.
+	mask uint64
+}
+
+// Verb is what the rule does.
+func (r *Rule) Verb() Verb { return r.verb }
+
+// Pattern is the pattern as parsed; its String is what was written.
+func (r *Rule) Pattern() Pattern { return r.pattern }
+
+// Levels are the levels of `require`; empty for the other verbs.
+func (r *Rule) Levels() LevelSet { return r.levels }
+
+// Methods are the methods that the rule names; empty for all.
+func (r *Rule) Methods() []string { return slices.Clone(r.methods) }
+
+// Groups are the groups of which a person must be in one; empty for no limit.
+func (r *Rule) Groups() []string { return slices.Clone(r.groups) }
+
+// Raised is the union of the levels that raises in the rule's block may add.
+func (r *Rule) Raised() LevelSet {
+	var set LevelSet
+	for i := range r.raises {
+		set |= r.raises[i].level
+	}
+	return set
+}
+
+// Position is where the rule was written.
+func (r *Rule) Position() Position { return r.pos }
+
+// admits tells whether somebody in these groups may pass the rule's `group`.
+func (r *Rule) admits(groups []string) bool {
+	if len(r.groups) == 0 {
+		return true
+	}
+	for _, g := range groups {
+		if slices.Contains(r.groups, g) {
+			return true
+		}
+	}
+	return false
+}
+
+// endpoint holds the rules of one pattern.
+type endpoint struct {
+	rules []*Rule
+	// unnamed is what holds for methods that no rule names; nil where every
+	// rule names methods. named is indexed by method (Policy.methods), nil
+	// where no rule names one.
+	unnamed *ruling
+	named   []*ruling
+}
+
+// ruling returns what holds for a method, or nil where no rule of the pattern
+// matches it.
+func (e *endpoint) ruling(method int) *ruling {
+	if e.named != nil && e.named[method] != nil {
+		return e.named[method]
+	}
+	return e.unnamed
+}
+
+// settle works out the rulings once all rules are in: rules that name the
+// method beat those that name none, and those that tie hold together.
+func (e *endpoint) settle(methods int) {
+	slices.SortFunc(e.rules, compareRules)
+	e.unnamed = together(e.rules, func(r *Rule) bool { return r.mask == 0 })
+	if !slices.ContainsFunc(e.rules, func(r *Rule) bool { return r.mask != 0 }) {
+		return
+	}
+	e.named = make([]*ruling, methods)
+	for m := range e.named {
+		e.named[m] = together(e.rules, func(r *Rule) bool { return r.mask&(1<<m) != 0 })
+	}
+}
+
+// compareRules orders tied rules without regard to where they were written,
+// as far as their contents differ.
+func compareRules(a, b *Rule) int {
+	return strings.Compare(a.sortKey(), b.sortKey())
+}
+
+func (r *Rule) sortKey() string {
+	return string(r.verb) + " " + strings.Join(r.methods, " ") + " " + r.pattern.text + " " + r.pos.String()
+}
+
+// ruling is what rules that hold together say.
+type ruling struct {
+	rules  []*Rule
+	levels LevelSet
+	deny   *Rule
+	public bool
+	// asking are the rules whose say depends on more than path and method.
+	asking []*Rule
+}
+
+func together(rules []*Rule, holds func(*Rule) bool) *ruling {
+	g := &ruling{public: true}
+	for _, r := range rules {
+		if holds(r) {
+			g.rules = append(g.rules, r)
+			g.levels |= r.levels
+			g.public = g.public && r.verb == VerbPublic
+			if r.verb == VerbDeny && g.deny == nil {
+				g.deny = r
+			}
+			if len(r.groups)+len(r.raises) > 0 {
+				g.asking = append(g.asking, r)
+			}
+		}
+	}
+	if len(g.rules) == 0 {
+		return nil
+	}
+	return g
+}
