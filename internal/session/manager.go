@@ -164,6 +164,15 @@ func (m *Manager) touch(ctx context.Context) {
 // error (ErrStore) means that it cannot be known: only public paths go on.
 // For a session seen before it neither reads the store nor allocates.
 func (m *Manager) Find(ctx context.Context, h http.Header, p Place) (*Entry, error) {
+	e, err := m.Peek(ctx, h, p)
+	if e != nil {
+		m.seen(e, m.Now())
+	}
+	return e, err
+}
+
+// Peek is Find for requests that must not keep a session from idling out.
+func (m *Manager) Peek(ctx context.Context, h http.Header, p Place) (*Entry, error) {
 	value := cookieValue(h, p.Cookie)
 	if value == "" {
 		return nil, nil
@@ -182,7 +191,6 @@ func (m *Manager) Find(ctx context.Context, h http.Header, p Place) (*Entry, err
 	if e.Session.Site != p.Origin || !now.Before(e.Session.EndsAt) {
 		return nil, nil
 	}
-	m.seen(e, now)
 	return e, nil
 }
 

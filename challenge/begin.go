@@ -1,0 +1,83 @@
+package challenge
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/stepgate/stepgate/internal/web"
+	"github.com/stepgate/stepgate/policy"
+)
+
+// Interrupted is a request that does not meet its levels.
+type Interrupted struct {
+	Visitor Visitor
+	// Target is the raw request target.
+	Target string
+	Needs  policy.LevelSet
+	// Names are the levels' names, MaxAge the shortest of their ages or 0.
+	Names     []string
+	MaxAge    time.Duration
+	Once      string
+	Reference string
+}
+
+// Begin answers a request that needs more than its session has, each kind of
+// request in the way its sender understands (contract, section 4). It always
+// answers; nothing reaches the upstream.
+func (s *Site) Begin(w http.ResponseWriter, r *http.Request, i Interrupted) error {
+	c := Continuation{
+		ID: NewContinuationID(), Kind: Return, Target: i.Target, Needs: i.Needs, Policy: s.Policy.Fingerprint(),
+		Once: i.Once, Method: r.Method, At: s.Now().UTC(),
+	}
+	safe := r.Method == http.MethodGet || r.Method == http.MethodHead
+	switch {
+	case web.Framed(r):
+		return s.beginFramed(w, r, i, c)
+	case web.Navigation(r) && safe:
+	case web.Navigation(r):
+		c.Kind, c.Target = Lost, s.referringPage(r)
+	default:
+		return s.beginElsewhere(w, i, c)
+	}
+	door, err := s.Door(i.Visitor, c)
+	if err != nil {
+		return err
+	}
+	return web.Redirect(w, r, s.Web, door)
+}
+
+func (s *Site) beginFramed(w http.ResponseWriter, r *http.Request, i Interrupted, c Continuation) error {
+	door, err := s.Door(i.Visitor, c)
+	if err != nil {
+		return err
+	}
+	return s.Kit.RenderFramed(w, r, s.Web, door, i.Reference)
+}
+
+// beginElsewhere answers scripts, programs and sub-resources. The address it
+// names is for a window of its own.
+func (s *Site) beginElsewhere(w http.ResponseWriter, i Interrupted, c Continuation) error {
+	c.Kind = Window
+	door, err := s.Door(i.Visitor, c)
+	if err != nil {
+		return err
+	}
+	web.Problem{
+		Status: http.StatusUnauthorized, Title: "More proof of identity is needed",
+		Detail: "Open challenge_url in a browser window, then repeat the request.",
+		Levels: i.Names, MaxAge: i.MaxAge, ChallengeURL: door, Reference: i.Reference,
+	}.Write(w, s.Web)
+	return nil
+}
+
+// referringPage is the page of this site that a form was on, or the front
+// page. Only the path and query of a same-origin Referer are believed.
+func (s *Site) referringPage(r *http.Request) string {
+	rest, ok := strings.CutPrefix(r.Referer(), s.Place.Origin)
+	if !ok || !web.SafePath(rest) || strings.HasPrefix(rest, s.Web.Path("/")) {
+		return "/"
+	}
+	rest, _, _ = strings.Cut(rest, "#")
+	return rest
+}

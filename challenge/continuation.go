@@ -1,0 +1,109 @@
+package challenge
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/stepgate/stepgate/policy"
+)
+
+// ErrContinuation says that a continuation cannot be read: altered, another
+// site's, or older than a day.
+var ErrContinuation = errors.New("challenge: continuation does not hold")
+
+const (
+	// ContinuationTTL is how long a page may stay open before it forgets
+	// where the person was going.
+	ContinuationTTL = 24 * time.Hour
+	// maxSealed bounds what a page's address may carry, in bytes. Caddy takes
+	// request heads of 16 KiB, and cookies want room beside it.
+	maxSealed           = 10 << 10
+	continuationPurpose = "continuation"
+	// continuationField carries it, in addresses and in forms.
+	continuationField = "c"
+)
+
+// Kind says how an interrupted request goes on.
+type Kind string
+
+// The kinds of continuation.
+const (
+	// Return sends the browser back to the very URL.
+	Return Kind = "return"
+	// Lost is a request whose body was not kept: a page says that nothing
+	// was sent, and leads back to where it came from.
+	Lost Kind = "lost"
+	// Window is a request of a script: the page says that it is done, and
+	// that the window can be closed.
+	Window Kind = "window"
+)
+
+// Continuation is the memory of an interrupted request. It travels sealed in
+// the address of the pages, so that two tabs have two of them and a stranger
+// makes the gateway keep nothing.
+type Continuation struct {
+	ID   string `json:"id"`
+	Kind Kind   `json:"kind"`
+	// Target is the raw request target, byte for byte; for Lost the page the
+	// form was on, if it is known.
+	Target string `json:"target"`
+	// Needs are the levels that the request needs, as bits of the policy
+	// whose fingerprint is Policy. Of another policy they say nothing, and
+	// the request itself is judged again.
+	Needs  policy.LevelSet `json:"needs"`
+	Policy string          `json:"policy"`
+	// Once names the one request that a proof may open, for levels that say
+	// so; Method and Target describe it to the person.
+	Once   string    `json:"once,omitempty"`
+	Method string    `json:"method,omitempty"`
+	At     time.Time `json:"at"`
+}
+
+// NewContinuationID names a continuation.
+func NewContinuationID() string { return rand.Text() }
+
+// Sealer seals with the key ring (keys.Ring).
+type Sealer interface {
+	Seal(purpose string, plaintext, associated []byte) ([]byte, error)
+	Open(purpose string, sealed, associated []byte) ([]byte, error)
+}
+
+// seal makes the text for an address. A target too long to travel is
+// forgotten: afterwards the person stands at the front page.
+func (c Continuation) seal(s Sealer, site string) (string, error) {
+	plain, err := json.Marshal(c)
+	if err != nil {
+		return "", fmt.Errorf("seal a continuation: %w", err)
+	}
+	if base64.RawURLEncoding.EncodedLen(len(plain)+64) > maxSealed && c.Target != "/" {
+		c.Target, c.Kind = "/", Return
+		return c.seal(s, site)
+	}
+	sealed, err := s.Seal(continuationPurpose, plain, []byte(site))
+	if err != nil {
+		return "", fmt.Errorf("seal a continuation: %w", err)
+	}
+	return base64.RawURLEncoding.EncodeToString(sealed), nil
+}
+
+// openContinuation reads what seal made for the same site. All errors are
+// ErrContinuation.
+func openContinuation(s Sealer, site, text string, now time.Time) (Continuation, error) {
+	var c Continuation
+	sealed, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err != nil {
+		return c, ErrContinuation
+	}
+	plain, err := s.Open(continuationPurpose, sealed, []byte(site))
+	if err != nil || json.Unmarshal(plain, &c) != nil {
+		return Continuation{}, ErrContinuation
+	}
+	if now.Sub(c.At) > ContinuationTTL {
+		return Continuation{}, ErrContinuation
+	}
+	return c, nil
+}

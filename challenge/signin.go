@@ -1,0 +1,185 @@
+package challenge
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/session"
+	"github.com/stepgate/stepgate/internal/signin"
+	"github.com/stepgate/stepgate/internal/throttle"
+	"github.com/stepgate/stepgate/internal/web"
+	"github.com/stepgate/stepgate/policy"
+)
+
+// signIn asks for name and password, and begins a session.
+func (s *Site) signIn(w http.ResponseWriter, r *http.Request) error {
+	v, err := s.visitor(r)
+	if err != nil {
+		return err
+	}
+	if r.Method == http.MethodPost {
+		return s.signInPost(w, r, v)
+	}
+	c := s.continuation(r)
+	if v.SignedIn() {
+		return s.dispatch(w, r, v, c)
+	}
+	return s.signInPage(w, r, v, c, http.StatusOK, "", nil)
+}
+
+func (s *Site) signInPage(w http.ResponseWriter, r *http.Request, v Visitor, c Continuation, status int, username string, errs []web.FieldError) error {
+	sealed, err := c.seal(s.Sealer, s.Place.Origin)
+	if err != nil {
+		return err
+	}
+	view := &signInView{View: s.view(w, r, v), Continuation: sealed}
+	view.Errors, view.Values = errs, map[string]string{"username": username}
+	return s.Pages.Render(w, r, s.Web, status, "sign-in", view)
+}
+
+func (s *Site) signInPost(w http.ResponseWriter, r *http.Request, v Visitor) error {
+	fields, err := s.post(w, r, v)
+	if err != nil {
+		return err
+	}
+	c := s.continuation(r)
+	username, password := fields["username"], account.Secret(fields["password"])
+	if errs := signInMissing(username, password); errs != nil {
+		return s.signInPage(w, r, v, c, http.StatusBadRequest, username, errs)
+	}
+	who, err := s.checkPassword(r, username, password)
+	switch {
+	case errors.Is(err, signin.ErrRefused):
+		s.Recorder.Record(r.Context(), s.signInFailed(r, username))
+		return s.signInPage(w, r, v, c, http.StatusForbidden, username, []web.FieldError{{Field: "username", Text: "error.sign-in"}})
+	case err != nil:
+		return s.tooMany(err)
+	}
+	return s.enter(w, r, v, c, who)
+}
+
+func signInMissing(username string, password account.Secret) []web.FieldError {
+	var errs []web.FieldError
+	if account.FoldUsername(username) == "" {
+		errs = append(errs, web.FieldError{Field: "username", Text: "error.no-username"})
+	}
+	if len(password) == 0 {
+		errs = append(errs, web.FieldError{Field: "password", Text: "error.no-password"})
+	}
+	return errs
+}
+
+// checkPassword spends from the budgets and asks the sources in turn. A name
+// that no source knows costs and looks the same as a wrong password.
+func (s *Site) checkPassword(r *http.Request, username string, password account.Secret) (signin.Identity, error) {
+	ctx := r.Context()
+	receipt, err := s.Ledger.Spend(ctx, s.Plan.Charges(throttle.Try{
+		Account: "sign-in " + account.FoldUsername(username), Factor: string(policy.Password), Address: s.Address(r),
+	})...)
+	if err != nil {
+		return signin.Identity{}, err
+	}
+	for _, source := range s.Passwords {
+		who, err := source.CheckPassword(ctx, username, password)
+		switch {
+		case err == nil:
+			return who, s.Ledger.Success(ctx, receipt)
+		case !errors.Is(err, signin.ErrRefused):
+			return signin.Identity{}, errors.Join(err, s.Ledger.Refund(ctx, receipt))
+		}
+	}
+	return signin.Identity{}, signin.ErrRefused
+}
+
+// enter makes a session of a successful sign-in. A session of the same
+// person rises; one of somebody else ends, and its proofs with it.
+func (s *Site) enter(w http.ResponseWriter, r *http.Request, v Visitor, c Continuation, who signin.Identity) error {
+	ctx := r.Context()
+	owner, err := s.Admit(ctx, who)
+	if errors.Is(err, account.ErrNotFound) || err == nil && owner.Suspended() {
+		s.Recorder.Record(ctx, s.signInFailed(r, who.Username))
+		return s.signInPage(w, r, v, c, http.StatusForbidden, who.Username, []web.FieldError{{Field: "username", Text: "error.sign-in"}})
+	}
+	if err != nil {
+		return s.unavailable(err)
+	}
+	proof := policy.Proof{Factor: policy.Password, At: s.Now().UTC()}
+	entry, err := s.admitSession(ctx, w, r, v, owner, proof)
+	if err != nil {
+		return s.unavailable(err)
+	}
+	v = Visitor{Entry: entry}
+	if err := s.Recorder.Record(ctx, s.event(r, audit.LoginSuccess, v)); err != nil {
+		return s.unavailable(err)
+	}
+	return s.dispatch(w, r, v, c)
+}
+
+func (s *Site) admitSession(ctx context.Context, w http.ResponseWriter, r *http.Request, v Visitor, owner account.Account, proof policy.Proof) (*session.Entry, error) {
+	if v.SignedIn() && v.Entry.Owner.Account.ID == owner.ID && v.Entry.Session.SupersededAt.IsZero() {
+		return s.Sessions.Raise(ctx, w, s.Place, v.Entry, addProof(proof))
+	}
+	if v.SignedIn() {
+		if err := s.Sessions.End(ctx, w, s.Place, v.Entry); err != nil {
+			return nil, err
+		}
+	}
+	return s.Sessions.Begin(ctx, w, session.Beginning{
+		Place: s.Place, Owner: owner.ID, Source: owner.Source, Proofs: []policy.Proof{proof},
+		Address: s.Address(r).String(), UserAgent: r.UserAgent(),
+	})
+}
+
+// maxProofs bounds what a session remembers: with one proof a credential it
+// is never reached.
+const maxProofs = 64
+
+// addProof keeps a proof in place of an older one by the same credential.
+// Proofs for one request each are kept beside.
+func addProof(p policy.Proof) func(*session.Session) error {
+	return func(s *session.Session) error {
+		kept := make([]policy.Proof, 0, len(s.Proofs)+1)
+		for _, old := range s.Proofs {
+			if old.Factor != p.Factor || old.Credential != p.Credential || old.Once != p.Once {
+				kept = append(kept, old)
+			}
+		}
+		if len(kept) >= maxProofs {
+			kept = kept[1:]
+		}
+		s.Proofs = append(kept, p)
+		return nil
+	}
+}
+
+// signInFailed is the event of a refused sign-in. What was typed may be a
+// password in the wrong box, so the event does not have it.
+func (s *Site) signInFailed(r *http.Request, username string) audit.Event {
+	e := s.event(r, audit.LoginFail, Visitor{})
+	e.Factor = string(policy.Password)
+	e.Reason = "refused"
+	return e
+}
+
+// tooMany turns a spent budget into 429 and a source that is too busy or
+// broken into 503.
+func (s *Site) tooMany(err error) error {
+	if spent := (*throttle.Spent)(nil); errors.As(err, &spent) {
+		return &web.Fail{Status: http.StatusTooManyRequests, RetryAfter: spent.RetryAfter, Advice: adviceOf(spent), Err: err}
+	}
+	return s.unavailable(err)
+}
+
+func adviceOf(spent *throttle.Spent) string {
+	if spent.Disabled {
+		return "throttled.disabled"
+	}
+	return "throttled.wait"
+}
+
+func (s *Site) unavailable(err error) error {
+	return &web.Fail{Status: http.StatusServiceUnavailable, Err: err}
+}

@@ -1,0 +1,174 @@
+package challenge
+
+import (
+	"context"
+	"embed"
+	"io/fs"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/stepgate/stepgate/factors"
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/session"
+	"github.com/stepgate/stepgate/internal/signin"
+	"github.com/stepgate/stepgate/internal/throttle"
+	"github.com/stepgate/stepgate/internal/web"
+	"github.com/stepgate/stepgate/policy"
+)
+
+//go:embed pages
+var embedded embed.FS
+
+// Templates are the package's pages, for web.Kit.Parse under the set
+// "challenge".
+func Templates() fs.FS {
+	sub, err := fs.Sub(embedded, "pages")
+	if err != nil {
+		panic(err) // the directory is compiled in
+	}
+	return sub
+}
+
+// PageNames are those that Templates must have.
+var PageNames = []string{"sign-in", "choose", "code", "secret", "enrol", "sign-out", "signed-out", "lost", "window", "stuck"}
+
+// Recorder keeps audit events. An error means that the event is not kept.
+type Recorder interface {
+	Record(ctx context.Context, e audit.Event) error
+}
+
+// Enrolment says who may enrol a first second factor (contract, section 7).
+type Enrolment string
+
+// The ways of enrolment.
+const (
+	EnrolSelf    Enrolment = "self"    // with the sign-in alone
+	EnrolContact Enrolment = "contact" // after a code to a known address
+	EnrolInvited Enrolment = "invited" // with a temporary code only
+)
+
+// RelyingParty scopes WebAuthn credentials and names the portal in an
+// authenticator app.
+type RelyingParty struct{ ID, Name string }
+
+// Site is the ceremonies of one site: its collaborators, all set before the
+// first request and only read afterwards.
+type Site struct {
+	Web      *web.Site
+	Kit      *web.Kit
+	Pages    *web.Pages
+	Guard    *web.Guard
+	Place    session.Place
+	Sessions *session.Manager
+	Store    Store
+	Factors  *factors.Registry
+	// Passwords are the sources that check a name and a password, in the
+	// order in which they are asked.
+	Passwords []signin.PasswordChecker
+	// Admit finds the account of who a source says it is, or makes it where
+	// the source may. account.ErrNotFound refuses the sign-in.
+	Admit    func(ctx context.Context, who signin.Identity) (account.Account, error)
+	Policy   *policy.Policy
+	Ledger   *throttle.Ledger
+	Plan     *throttle.Plan
+	Recorder Recorder
+	Sealer   Sealer
+	// Address is the client's, as Caddy's trusted_proxies vouch for it.
+	Address      func(r *http.Request) netip.Addr
+	Enrolment    Enrolment
+	SignOutAfter bool // after_enrolment sign_out
+	RelyingParty RelyingParty
+	Now          func() time.Time
+}
+
+// Visitor is who a request comes from: a session, or nobody.
+type Visitor struct{ Entry *session.Entry }
+
+// SignedIn tells whether there is a session.
+func (v Visitor) SignedIn() bool { return v.Entry != nil }
+
+// Handler serves the ceremonies' pages below the prefix. The path that it is
+// given has no prefix.
+func (s *Site) Handler() http.Handler {
+	mux := map[string]web.Handler{
+		"/sign-in":   s.signIn,
+		"/challenge": s.choose,
+		"/enrol":     s.chooseEnrolment,
+		"/sign-out":  s.signOut,
+	}
+	for _, f := range s.Factors.All() {
+		kind := f.Kind()
+		mux["/challenge/"+string(kind)] = s.step(kind)
+		if _, ok := s.Factors.Enroller(kind); ok {
+			mux["/enrol/"+string(kind)] = s.enrolStep(kind)
+		}
+	}
+	return s.Pages.Handle(s.Web, func(w http.ResponseWriter, r *http.Request) error {
+		page, ok := mux[r.URL.Path[len(s.Web.Path("")):]]
+		if !ok {
+			return &web.Fail{Status: http.StatusNotFound}
+		}
+		return page(w, r)
+	})
+}
+
+// visitor finds the session of a request to a page. A store that does not
+// answer is 503.
+func (s *Site) visitor(r *http.Request) (Visitor, error) {
+	e, err := s.Sessions.Find(r.Context(), r.Header, s.Place)
+	if err != nil {
+		return Visitor{}, &web.Fail{Status: http.StatusServiceUnavailable, Err: err}
+	}
+	return Visitor{Entry: e}, nil
+}
+
+// binding is what form tokens are bound to: the session over all its
+// identifiers, or the browser's visit.
+func (s *Site) binding(w http.ResponseWriter, r *http.Request, v Visitor) string {
+	if v.SignedIn() {
+		return "session " + string(v.Entry.Session.ID)
+	}
+	return "visit " + s.Guard.Visit(w, r)
+}
+
+// view is the common part of a page for v.
+func (s *Site) view(w http.ResponseWriter, r *http.Request, v Visitor) web.View {
+	view := web.View{CSRF: s.Guard.Token(s.binding(w, r, v))}
+	if v.SignedIn() {
+		view.Account = v.Entry.Owner.Account.Username
+	}
+	return view
+}
+
+// post reads a form and checks that a page of ours sent it.
+func (s *Site) post(w http.ResponseWriter, r *http.Request, v Visitor) (map[string]string, error) {
+	values, err := web.ReadForm(w, r)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Guard.Check(r, s.binding(w, r, v)); err != nil {
+		return nil, err
+	}
+	fields := make(map[string]string, len(values))
+	for name := range values {
+		fields[name] = values.Get(name)
+	}
+	return fields, nil
+}
+
+// event begins an audit event about a visitor's own doing.
+func (s *Site) event(r *http.Request, name audit.Name, v Visitor) audit.Event {
+	e := audit.Event{
+		At: s.Now().UTC(), Name: name, Site: s.Place.Origin,
+		Address: s.Address(r).String(), UserAgent: r.UserAgent(),
+	}
+	if v.SignedIn() {
+		e.Account = string(v.Entry.Owner.Account.ID)
+		e.Actor = e.Account
+		e.Organisation = v.Entry.Owner.Account.Organisation
+		e.Session = string(v.Entry.Session.ID)
+	}
+	return e
+}

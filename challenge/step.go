@@ -1,0 +1,327 @@
+package challenge
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/stepgate/stepgate/factors"
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/session"
+	"github.com/stepgate/stepgate/internal/throttle"
+	"github.com/stepgate/stepgate/internal/web"
+	"github.com/stepgate/stepgate/policy"
+)
+
+// ready finds the visitor and the continuation of a page that wants a
+// session, and tells whether the handler goes on: somebody who is not signed
+// in, or whose tab has been given a newer identifier, is sent on.
+func (s *Site) ready(w http.ResponseWriter, r *http.Request) (v Visitor, c Continuation, fields map[string]string, on bool, err error) {
+	if v, err = s.visitor(r); err != nil {
+		return
+	}
+	if r.Method == http.MethodPost {
+		if !v.SignedIn() {
+			if _, err = web.ReadForm(w, r); err != nil {
+				return
+			}
+		} else if fields, err = s.post(w, r, v); err != nil {
+			return
+		}
+	}
+	c = s.continuation(r)
+	if !v.SignedIn() {
+		return v, c, nil, false, s.goTo(w, r, "/sign-in", c)
+	}
+	if r.Method == http.MethodPost && !v.Entry.Session.SupersededAt.IsZero() {
+		return v, c, nil, false, s.goTo(w, r, "/challenge", c)
+	}
+	return v, c, fields, true, nil
+}
+
+// choose shows the factors that would do, or goes on where there is nothing
+// to choose.
+func (s *Site) choose(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return &web.Fail{Status: http.StatusMethodNotAllowed, Allow: "GET, HEAD"}
+	}
+	v, c, _, on, err := s.ready(w, r)
+	if err != nil || !on {
+		return err
+	}
+	held, err := s.held(r.Context(), v.Entry.Owner.Account.ID)
+	if err != nil {
+		return err
+	}
+	usable := s.usable(s.missing(v, c), v, held)
+	if len(usable) < 2 {
+		return s.dispatch(w, r, v, c)
+	}
+	view := &chooseView{View: s.view(w, r, v)}
+	for _, kind := range usable {
+		label := ""
+		if len(held[kind]) == 1 {
+			label = held[kind][0].Label
+		}
+		href, err := s.address("/challenge/"+string(kind), c)
+		if err != nil {
+			return err
+		}
+		view.Ways = append(view.Ways, way{Factor: kind, Label: label, Href: href})
+	}
+	return s.Pages.Render(w, r, s.Web, http.StatusOK, "choose", view)
+}
+
+// step is one factor of a challenge: its page, and the answer to it.
+func (s *Site) step(kind policy.Factor) web.Handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		v, c, fields, on, err := s.ready(w, r)
+		if err != nil || !on {
+			return err
+		}
+		held, err := s.held(r.Context(), v.Entry.Owner.Account.ID)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(s.usable(s.missing(v, c), v, held), kind) {
+			return s.dispatch(w, r, v, c)
+		}
+		st := &walk{s: s, v: v, c: c, factor: s.Factors.Find(kind), held: held[kind], page: "/challenge/" + string(kind), purpose: "step-up"}
+		st.others = len(s.usable(s.missing(v, c), v, held)) > 1
+		if r.Method != http.MethodPost {
+			return st.show(w, r, factors.Answer{}, nil)
+		}
+		if action := fields["action"]; action == "send" || action == "resend" {
+			return st.show(w, r, factors.Answer{Fields: fields}, nil)
+		}
+		return st.verify(w, r, factors.Answer{Fields: fields})
+	}
+}
+
+// walk is one factor's step for one visitor, within one request.
+type walk struct {
+	s       *Site
+	v       Visitor
+	c       Continuation
+	factor  factors.Factor
+	held    []account.Credential
+	page    string
+	purpose string
+	others  bool
+}
+
+// key is the transaction's key: one for each continuation and step.
+func (k *walk) key() string { return k.c.ID + k.page }
+
+// open finds the step's transaction or makes it.
+func (k *walk) open(ctx context.Context) (Transaction, error) {
+	now := k.s.Now().UTC()
+	owner := k.v.Entry.Owner.Account.ID
+	t, err := k.s.Store.OpenTransaction(ctx, Transaction{
+		ID: NewContinuationID(), Session: k.v.Entry.Session.ID, Key: k.key(), Actor: owner, Subject: owner,
+		Site: k.s.Place.Origin, Purpose: k.purpose, Factor: k.factor.Kind(), CreatedAt: now, ExpiresAt: now.Add(TransactionTTL), Version: 1,
+	}, now)
+	if err != nil {
+		return t, k.s.unavailable(err)
+	}
+	return t, nil
+}
+
+// save keeps what a factor wants to remember, if it is another than before.
+func (k *walk) save(ctx context.Context, t Transaction, state factors.State) (Transaction, error) {
+	if slices.Equal(t.State, state) {
+		return t, nil
+	}
+	t.State = state
+	if err := k.s.Store.SaveTransaction(ctx, t, k.s.Now().UTC()); err != nil {
+		return t, k.s.unavailable(err)
+	}
+	t.Version++
+	return t, nil
+}
+
+// show prepares the factor and shows its page. A message goes out only where
+// answer holds a button that asks for it.
+func (k *walk) show(w http.ResponseWriter, r *http.Request, answer factors.Answer, errs []web.FieldError) error {
+	ctx := r.Context()
+	t, err := k.open(ctx)
+	if err != nil {
+		return err
+	}
+	scope := k.s.scope(r, k.v, k.purpose)
+	scope.Transaction = t.ID
+	send := answer.Fields["action"] == "send" || answer.Fields["action"] == "resend"
+	prompt, state, err := k.factor.Prepare(ctx, scope, k.held, t.State, send)
+	if err != nil {
+		return k.s.trouble(err)
+	}
+	if _, err := k.save(ctx, t, state); err != nil {
+		return err
+	}
+	return k.render(w, r, prompt, errs, false)
+}
+
+func (k *walk) render(w http.ResponseWriter, r *http.Request, prompt factors.Prompt, errs []web.FieldError, enrolling bool) error {
+	sealed, err := k.c.seal(k.s.Sealer, k.s.Place.Origin)
+	if err != nil {
+		return err
+	}
+	view := &promptView{View: k.s.view(w, r, k.v), Prompt: prompt, Continuation: sealed, Action: k.page, Enrolling: enrolling}
+	view.Errors = errs
+	if k.others {
+		up := "/challenge"
+		if enrolling {
+			up = "/enrol"
+		}
+		if view.Others, err = k.s.address(up, k.c); err != nil {
+			return err
+		}
+	}
+	if prompt.SecretURI != "" {
+		if view.Picture, err = web.QRCode(prompt.SecretURI, 5); err != nil {
+			return err
+		}
+	}
+	status := http.StatusOK
+	if errs != nil {
+		status = http.StatusBadRequest
+	}
+	return k.s.Pages.Render(w, r, k.s.Web, status, pageOf(prompt.Shape), view)
+}
+
+// spend charges a try before it is compared.
+func (k *walk) spend(r *http.Request) (throttle.Receipt, error) {
+	return k.s.Ledger.Spend(r.Context(), k.s.Plan.Charges(throttle.Try{
+		Account: string(k.v.Entry.Owner.Account.ID), Factor: string(k.factor.Kind()), Address: k.s.Address(r), Known: k.s.known(k.v),
+	})...)
+}
+
+// known names the session for the throttle once it has a proof that the
+// sign-in alone does not give.
+func (s *Site) known(v Visitor) string {
+	for _, p := range v.Entry.Session.Proofs {
+		if p.Factor.Possession() {
+			return "session " + string(v.Entry.Session.ID)
+		}
+	}
+	return ""
+}
+
+// verify compares an answer and, when it is right, raises the session.
+func (k *walk) verify(w http.ResponseWriter, r *http.Request, answer factors.Answer) error {
+	ctx := r.Context()
+	t, err := k.open(ctx)
+	if err != nil {
+		return err
+	}
+	receipt, err := k.spend(r)
+	if err != nil {
+		return k.s.throttled(err, k.others)
+	}
+	scope := k.s.scope(r, k.v, k.purpose)
+	scope.Transaction = t.ID
+	verified, err := k.factor.Verify(ctx, scope, k.held, t.State, answer)
+	if err != nil {
+		return k.refused(w, r, receipt, err)
+	}
+	if err := k.s.Ledger.Success(ctx, receipt); err != nil {
+		return k.s.unavailable(err)
+	}
+	return k.passed(w, r, t, verified)
+}
+
+// refused answers a wrong answer with the page again, and a technical failure
+// with an error that gives the try back.
+func (k *walk) refused(w http.ResponseWriter, r *http.Request, receipt throttle.Receipt, cause error) error {
+	errs := answerError(cause)
+	if errs == nil {
+		return k.s.trouble(errors.Join(cause, k.s.Ledger.Refund(r.Context(), receipt)))
+	}
+	e := k.s.event(r, audit.ChallengeFailed, k.v)
+	e.Factor = string(k.factor.Kind())
+	e.Reason = reasonOf(cause)
+	if err := k.s.Recorder.Record(r.Context(), e); err != nil {
+		return k.s.unavailable(err)
+	}
+	return k.show(w, r, factors.Answer{}, errs)
+}
+
+func reasonOf(err error) string {
+	switch {
+	case errors.Is(err, factors.ErrReplayed):
+		return "replayed"
+	case errors.Is(err, factors.ErrExpired):
+		return "expired"
+	default:
+		return "wrong-answer"
+	}
+}
+
+// passed turns a verification into a proof of the session.
+func (k *walk) passed(w http.ResponseWriter, r *http.Request, t Transaction, verified factors.Verified) error {
+	ctx := r.Context()
+	if len(t.State) > 0 {
+		if err := k.s.Store.RedeemTransaction(ctx, t.ID, k.s.Now().UTC()); err != nil && !errors.Is(err, ErrTransactionGone) {
+			return k.s.unavailable(err)
+		}
+	}
+	e := k.s.event(r, audit.ChallengePassed, k.v)
+	e.Factor, e.Credential = string(k.factor.Kind()), string(verified.Credential.ID)
+	if err := k.s.Recorder.Record(ctx, e); err != nil {
+		return k.s.unavailable(err)
+	}
+	return k.rise(w, r, proofOf(k.factor.Kind(), verified, k.s.Now().UTC()))
+}
+
+func (k *walk) rise(w http.ResponseWriter, r *http.Request, proof policy.Proof) error {
+	if _, once := k.s.onceOf(k.c); once {
+		proof.Once = k.c.Once
+	}
+	entry, err := k.s.Sessions.Raise(r.Context(), w, k.s.Place, k.v.Entry, addProof(proof))
+	if errors.Is(err, session.ErrNotFound) {
+		return k.s.goTo(w, r, "/sign-in", k.c)
+	}
+	if err != nil {
+		return k.s.unavailable(err)
+	}
+	return k.s.dispatch(w, r, Visitor{Entry: entry}, k.c)
+}
+
+// onceOf tells whether what a continuation needs includes a `once` level.
+func (s *Site) onceOf(c Continuation) (policy.LevelSet, bool) {
+	if c.Once == "" || c.Policy != s.Policy.Fingerprint() {
+		return 0, false
+	}
+	set := c.Needs & s.Policy.OnceLevels()
+	return set, set != 0
+}
+
+func proofOf(kind policy.Factor, verified factors.Verified, now time.Time) policy.Proof {
+	c := verified.Credential
+	p := policy.Proof{Factor: kind, Credential: string(c.ID), At: now, UserVerified: verified.UserVerified, CountsFrom: c.CountsFrom}
+	for _, f := range c.BoundBy {
+		p.BoundBy = append(p.BoundBy, policy.Factor(f))
+	}
+	return p
+}
+
+// trouble is a factor that cannot be used now: 503, and other factors are
+// offered by the page that the person came from.
+func (s *Site) trouble(err error) error {
+	if errors.Is(err, factors.ErrUnavailable) {
+		return &web.Fail{Status: http.StatusServiceUnavailable, Title: "unavailable.title", Advice: "unavailable.advice", Err: err}
+	}
+	return s.unavailable(err)
+}
+
+// throttled is a spent budget in the middle of a challenge.
+func (s *Site) throttled(err error, others bool) error {
+	fail := s.tooMany(err)
+	if f := (*web.Fail)(nil); others && errors.As(fail, &f) && f.Advice == "throttled.wait" {
+		f.Advice = "throttled.others"
+	}
+	return fail
+}
