@@ -1,0 +1,138 @@
+package legacytest
+
+import (
+	"net/http"
+	"net/http/cookiejar"
+	"strings"
+	"testing"
+	"time"
+)
+
+func newClient(t *testing.T) *http.Client {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &http.Client{Jar: jar}
+}
+
+// outcome is what tells logins of an application apart.
+type outcome struct {
+	status   int
+	location string // part of it
+	cookie   bool   // some cookie is set, not deleted
+	form     bool   // the login form is in the body
+}
+
+func checkLogins(t *testing.T, app *App, good, bad outcome) {
+	t.Helper()
+	wrong := Account{app.Accounts[0].Username, "not-the-password"}
+	checkLogin(t, app, wrong, bad)
+	for _, who := range app.Accounts {
+		checkLogin(t, app, who, good)
+	}
+}
+
+func checkLogin(t *testing.T, app *App, who Account, want outcome) {
+	t.Helper()
+	res, body, err := app.Login.SignIn(t.Context(), newClient(t), app.URL, who)
+	if err != nil {
+		t.Fatal(err)
+	}
+	location := res.Header.Get("Location")
+	form := strings.Contains(body, `name="`+app.Login.PasswordField+`"`)
+	got := outcome{res.StatusCode, want.location, false, form}
+	for _, c := range res.Cookies() {
+		got.cookie = got.cookie || c.MaxAge >= 0 && (c.Expires.IsZero() || c.Expires.After(time.Now()))
+	}
+	if !strings.Contains(location, want.location) || (location == "") != (want.location == "") {
+		got.location = location
+	}
+	if got != want {
+		t.Errorf("%s with %q: %+v, want %+v\n%v\n%.2000s", who.Username, who.Password, got, want, res.Header, body)
+	}
+}
+
+func TestDokuWikiTellsLoginsApart(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts DokuWiki")
+	}
+	app := StartDokuWiki(t, Options{})
+	checkLogins(t, app,
+		outcome{status: http.StatusFound, location: "/doku.php?id=start", cookie: true},
+		outcome{status: http.StatusForbidden, form: true})
+}
+
+func TestDokuWikiHasItsPages(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts DokuWiki")
+	}
+	app := StartDokuWiki(t, Options{})
+	client := newClient(t)
+	page := func(path string) string {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), "GET", app.URL+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, body, err := exchange(client, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return body
+	}
+	if !strings.Contains(page("/doku.php?id=cases:1001"), "Ashdown Mills v. Harte") {
+		t.Error("no case page")
+	}
+	if strings.Contains(page("/doku.php?id=private:notes"), "Only for people") {
+		t.Error("a guest reads the private page")
+	}
+	if _, _, err := app.Login.SignIn(t.Context(), client, app.URL, app.Accounts[1]); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(page("/doku.php?id=private:notes"), "Only for people") {
+		t.Error("bob does not read the private page")
+	}
+	if strings.Contains(page("/doku.php?id=start&do=admin"), "User Manager") {
+		t.Error("bob is administrator")
+	}
+}
+
+func TestMediaWikiTellsLoginsApart(t *testing.T) {
+	if testing.Short() {
+		t.Skip("installs MediaWiki")
+	}
+	app := StartMediaWiki(t, Options{})
+	checkLogins(t, app,
+		outcome{status: http.StatusFound, location: app.URL + "/index.php", cookie: true},
+		outcome{status: http.StatusOK, form: true})
+}
+
+func TestMediaWikiSendsBrowsersToItsPublicURL(t *testing.T) {
+	if testing.Short() {
+		t.Skip("installs MediaWiki")
+	}
+	app := StartMediaWiki(t, Options{PublicURL: "https://wiki.example.test"})
+	checkLogin(t, app, app.Accounts[0], outcome{status: http.StatusFound, location: "https://wiki.example.test/", cookie: true})
+}
+
+func TestShaarliTellsLoginsApart(t *testing.T) {
+	if testing.Short() {
+		t.Skip("installs Shaarli")
+	}
+	app := StartShaarli(t, Options{})
+	checkLogins(t, app,
+		outcome{status: http.StatusFound, location: "/", cookie: true},
+		outcome{status: http.StatusOK, form: true})
+}
+
+func TestPHPLDAPAdminTellsLoginsApart(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts phpLDAPadmin and slapd")
+	}
+	app, _ := StartPHPLDAPAdmin(t, Options{})
+	checkLogins(t, app,
+		outcome{status: http.StatusFound, location: "cmd.php?server_id=1"},
+		outcome{status: http.StatusFound, location: "cmd.php?cmd=login_form"})
+}

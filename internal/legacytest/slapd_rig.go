@@ -1,0 +1,113 @@
+package legacytest
+
+import (
+	"fmt"
+	"testing"
+)
+
+// Directory is a running slapd over plain LDAP, without TLS.
+//
+// Below BaseDN stand ou=people with joe, ann and bob (inetOrgPerson: uid, cn,
+// sn, givenName, mail, mobile; each with an entryUUID) and ou=groups with
+// clerks (joe, ann) and admins (ann). People carry memberOf. bob is in no
+// group and has no mobile. Anonymous and people may read everything but
+// userPassword.
+type Directory struct {
+	URL          string // ldap://127.0.0.1:PORT
+	Addr         string
+	BaseDN       string
+	BindDN       string // the directory's manager
+	BindPassword string
+	Accounts     []Account // joe, ann, bob: uid and password
+}
+
+const (
+	schemas      = "/etc/ldap/schema/"
+	directoryTop = "dc=county,dc=test"
+)
+
+// PersonDN is the entry of the person with that uid.
+func (d *Directory) PersonDN(uid string) string { return "uid=" + uid + ",ou=people," + d.BaseDN }
+
+// StartDirectory runs Debian's slapd with a small directory.
+func StartDirectory(tb testing.TB) *Directory {
+	tb.Helper()
+	needs(tb, "slapd", "/usr/sbin/slapd")
+	needs(tb, "ldap-utils", "/usr/bin/ldapadd")
+	dir := newDir(tb)
+	d := &Directory{
+		BaseDN: directoryTop, BindDN: "cn=manager," + directoryTop, BindPassword: "manager-Pass1",
+		Accounts: []Account{{"joe", "joe-Pass1"}, {"ann", "ann-Pass1"}, {"bob", "bob-Pass1"}},
+	}
+	makeDirs(tb, dir, "db")
+	put(tb, dir, map[string]string{
+		"entries.ldif": d.entries(),
+		"slapd.conf": fmt.Sprintf(`include %score.schema
+include %scosine.schema
+include %sinetorgperson.schema
+modulepath /usr/lib/ldap
+moduleload back_mdb
+moduleload memberof
+pidfile %s/pid
+database mdb
+suffix "%s"
+rootdn "%s"
+rootpw %s
+directory %s/db
+maxsize 16777216
+dbnosync
+index objectClass,uid,mail eq
+overlay memberof
+access to attrs=userPassword by self write by anonymous auth by * none
+access to * by * read
+`, schemas, schemas, schemas, dir, d.BaseDN, d.BindDN, d.BindPassword, dir),
+	})
+	d.Addr = serve(tb, func(addr string) command {
+		return command{name: "slapd", dir: dir, user: webUser, argv: []string{
+			"/usr/sbin/slapd", "-d", "0", "-f", dir + "/slapd.conf", "-h", "ldap://" + addr,
+		}}
+	})
+	d.URL = "ldap://" + d.Addr
+	// Added through the server: slapadd would leave memberOf out.
+	run(tb, command{name: "ldapadd", dir: dir, user: webUser, argv: []string{
+		"/usr/bin/ldapadd", "-x", "-H", d.URL, "-D", d.BindDN, "-w", d.BindPassword, "-f", dir + "/entries.ldif",
+	}})
+	return d
+}
+
+// entries is the directory's content as LDIF, people before groups.
+func (d *Directory) entries() string {
+	ldif := fmt.Sprintf(`dn: %[1]s
+objectClass: dcObject
+objectClass: organization
+dc: county
+o: County of Ashdown
+
+dn: ou=people,%[1]s
+objectClass: organizationalUnit
+ou: people
+
+dn: ou=groups,%[1]s
+objectClass: organizationalUnit
+ou: groups
+
+`, d.BaseDN)
+	for i, p := range []struct{ first, last, mobile string }{
+		{"Joe", "Bloggs", "mobile: +447700900101\n"}, {"Ann", "Fairleigh", "mobile: +447700900102\n"}, {"Bob", "Kettle", ""},
+	} {
+		a := d.Accounts[i]
+		ldif += fmt.Sprintf("dn: %s\nobjectClass: inetOrgPerson\nuid: %s\ncn: %s %s\ngivenName: %s\nsn: %s\n%smail: %s@county.test\nuserPassword: %s\n\n",
+			d.PersonDN(a.Username), a.Username, p.first, p.last, p.first, p.last, p.mobile, a.Username, a.Password)
+	}
+	return ldif + fmt.Sprintf(`dn: cn=clerks,ou=groups,%[1]s
+objectClass: groupOfNames
+cn: clerks
+member: %[2]s
+member: %[3]s
+
+dn: cn=admins,ou=groups,%[1]s
+objectClass: groupOfNames
+cn: admins
+member: %[3]s
+`, d.BaseDN, d.PersonDN("joe"), d.PersonDN("ann"))
+}
