@@ -1,0 +1,137 @@
+package signin
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+
+	"github.com/stepgate/stepgate/internal/account"
+)
+
+var (
+	// ErrRefused says that the source does not vouch for this person: wrong
+	// password, unknown name, suspended account, no password at all. The
+	// page gives one text for all of them.
+	ErrRefused = errors.New("signin: refused")
+	// ErrNobody says that a request asserts nobody: not signed in, which is
+	// no failure.
+	ErrNobody = errors.New("signin: nobody asserted")
+)
+
+// Identity is who a source says is at the door.
+type Identity struct {
+	// Source is the source's name in the configuration; Subject its own
+	// stable identifier of the person. The pair is the key of the account.
+	Source  string
+	Subject string
+	// Username is the name as the source writes it. It names a new account
+	// and never finds one, unless Subject is empty (legacy_form without an
+	// identity), and then only one that exists.
+	Username string
+	Name     string
+	Email    string
+	// Mobile is as the source has it, not yet E.164. Like Email it only
+	// prefills: a credential comes from a code.
+	Mobile string
+	Groups []string
+	// MayCreate allows an account to be made for a Subject that has none.
+	MayCreate bool
+	// AMR are the RFC 8176 values that the source vouches for, where the
+	// operator said that they count (`trust_amr`); empty otherwise.
+	AMR []string
+}
+
+// Source is a sign-in source. Implementations are safe for concurrent use.
+type Source interface {
+	// Name is the source's name in the configuration ("local").
+	Name() string
+}
+
+// PasswordChecker compares a name and a password.
+type PasswordChecker interface {
+	Source
+	// CheckPassword returns who it is, or ErrRefused after the same time
+	// whatever the reason. username is as typed. Any other error is
+	// technical, and the same for every name.
+	CheckPassword(ctx context.Context, username string, password account.Secret) (Identity, error)
+}
+
+// Lookup is a value that an earlier handler left with the request, by its
+// placeholder's name ("http.auth.user.id"); "" where there is none.
+type Lookup func(placeholder string) string
+
+// Asserter tells from a request who somebody else has let in.
+type Asserter interface {
+	Source
+	// Assert returns who it is, ErrNobody where the request names nobody, or
+	// ErrRefused where it names somebody in a way that is not to be believed.
+	// It is asked at every request, so it waits for nothing.
+	Assert(r *http.Request, earlier Lookup) (Identity, error)
+}
+
+// Departure is a browser about to be sent to an issuer.
+type Departure struct {
+	// Callback is the absolute URL at which the browser comes back.
+	Callback string
+	// Fresh asks the issuer to have the person sign in anew.
+	Fresh bool
+	// Language is the BCP 47 tag of the page.
+	Language string
+}
+
+// Return is a browser that came back.
+type Return struct {
+	Callback string
+	// State is what Depart gave, from the same browser.
+	State []byte
+	Query url.Values
+}
+
+// Redirector sends the browser to an issuer and back.
+type Redirector interface {
+	Source
+	// Depart returns where to send the browser, and a state that the caller
+	// seals in that browser and hands to Arrive once.
+	Depart(ctx context.Context, d Departure) (location string, state []byte, err error)
+	// Arrive checks what the browser brought. ErrRefused covers the issuer's
+	// refusals and answers that belong to another departure.
+	Arrive(ctx context.Context, r Return) (Identity, error)
+}
+
+// Sight is what a request is to a legacy app's login.
+type Sight int
+
+// What an Observer sees.
+const (
+	// Elsewhere is a request that has nothing to do with the login.
+	Elsewhere Sight = iota
+	// LoginPage shows the form; it needs no session.
+	LoginPage
+	// Submit carries a name and a password; its answer has to be judged.
+	Submit
+	// SignOut ends the app's session, and with it ours.
+	SignOut
+)
+
+// Submission is a login form on its way to the app.
+type Submission struct {
+	Request *http.Request
+	// Username is what was typed, from the one place where it may be.
+	Username string
+}
+
+// Observer watches the legacy app's own login form and the app's answer.
+type Observer interface {
+	Source
+	// LoginTarget is the path and query where people without a session go.
+	LoginTarget() string
+	// Watch looks at a request on its way to the app; form has the fields of
+	// a form body that has been read already, nil for none. ErrRefused is for
+	// submits that cannot be read in one way only: the answer is 400.
+	Watch(r *http.Request, form url.Values) (Sight, Submission, error)
+	// Judge looks at the app's answer to a submit and returns who was let
+	// in, or ErrRefused. It may read the body and leaves it as it was; it may
+	// ask the app who this is. A technical error counts as refused too.
+	Judge(ctx context.Context, s Submission, answer *http.Response) (Identity, error)
+}
