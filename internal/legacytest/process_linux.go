@@ -94,18 +94,25 @@ func give(dir, name string) error {
 // is not reaped yet, so that its number still names its own process group.
 type process struct {
 	cmd    *exec.Cmd
+	log    string
 	exited chan struct{}
 }
 
-func startProcess(c command, log *os.File) (*process, error) {
+// startProcess starts c. Where input is given the command ends by itself when
+// that does; otherwise the kernel ends it with the test binary.
+func startProcess(c command, log, input *os.File) (*process, error) {
 	cmd, err := c.exec(log)
 	if err != nil {
 		return nil, err
 	}
-	if err := cmd.Start(); err != nil {
-		return nil, err
+	if input != nil {
+		cmd.Stdin = input
+		cmd.SysProcAttr.Pdeathsig = 0
 	}
-	p := &process{cmd: cmd, exited: make(chan struct{})}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("%s: %w", c.name, err)
+	}
+	p := &process{cmd: cmd, log: log.Name(), exited: make(chan struct{})}
 	go func() {
 		defer close(p.exited)
 		for errors.Is(unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil), unix.EINTR) {
@@ -150,44 +157,74 @@ func (p *process) waitFor(addr string) error {
 
 var errEnded = errors.New("the process ended before it listened")
 
-// serve starts a server on a free port and returns its address; configure
-// writes what the server needs to know of it and returns the command. Three
-// ports are tried, since another process may take one meanwhile.
+// serve starts a server on a free port, ends it with the test, and returns its
+// address; configure writes what the server needs to know of it and returns the
+// command.
 func serve(tb testing.TB, configure func(addr string) command) string {
+	tb.Helper()
+	return onFreePort(tb, configure, func(c command) (*process, error) {
+		log, err := openLog(tb, c)
+		if err != nil {
+			return nil, err
+		}
+		defer log.Close()
+		p, err := startProcess(c, log, nil)
+		if err == nil {
+			tb.Cleanup(p.end)
+		}
+		return p, err
+	})
+}
+
+// keep starts a server that lives until the test binary ends and notices that
+// by the end of its standard input. Its log stays in its folder.
+func keep(tb testing.TB, configure func(addr string) command) string {
+	tb.Helper()
+	return onFreePort(tb, configure, func(c command) (*process, error) {
+		log, err := createLog(c)
+		if err != nil {
+			return nil, err
+		}
+		defer log.Close()
+		reader, writer, err := os.Pipe()
+		if err != nil {
+			return nil, err
+		}
+		defer reader.Close()
+		lifelines = append(lifelines, writer)
+		return startProcess(c, log, reader)
+	})
+}
+
+// lifelines are the open ends of what keep started; the kernel closes them with
+// the test binary. The caller of keep sees to it that only one calls at a time.
+var lifelines []*os.File
+
+// onFreePort starts a server and waits until it listens. Three ports are tried,
+// since another process may take one meanwhile.
+func onFreePort(tb testing.TB, configure func(addr string) command, start func(command) (*process, error)) string {
 	tb.Helper()
 	var err error
 	for range 3 {
 		addr := FreeAddr(tb)
-		if err = serveOn(tb, addr, configure(addr)); err == nil {
+		c := configure(addr)
+		if err = give(c.dir, c.user); err != nil {
+			break
+		}
+		var p *process
+		if p, err = start(c); err != nil {
+			break
+		}
+		if err = p.waitFor(addr); err == nil {
 			return addr
 		}
+		err = fmt.Errorf("%s: %w\n%s", c.name, err, tail(p.log))
 		if !errors.Is(err, errEnded) {
 			break
 		}
 	}
 	tb.Fatalf("legacytest: %v", err)
 	return ""
-}
-
-func serveOn(tb testing.TB, addr string, c command) error {
-	tb.Helper()
-	log, err := openLog(tb, c)
-	if err != nil {
-		return err
-	}
-	defer log.Close()
-	if err := give(c.dir, c.user); err != nil {
-		return fmt.Errorf("%s: %w", c.name, err)
-	}
-	p, err := startProcess(c, log)
-	if err != nil {
-		return fmt.Errorf("%s: %w", c.name, err)
-	}
-	tb.Cleanup(p.end)
-	if err := p.waitFor(addr); err != nil {
-		return fmt.Errorf("%s: %w\n%s", c.name, err, tail(log.Name()))
-	}
-	return nil
 }
 
 // run runs a command to its end, as the servers' user, and returns its output.
@@ -201,7 +238,7 @@ func run(tb testing.TB, c command) string {
 	if err := give(c.dir, c.user); err != nil {
 		tb.Fatalf("legacytest: %s: %v", c.name, err)
 	}
-	p, err := startProcess(c, log)
+	p, err := startProcess(c, log, nil)
 	if err != nil {
 		tb.Fatalf("legacytest: %s: %v", c.name, err)
 	}
@@ -221,8 +258,7 @@ func run(tb testing.TB, c command) string {
 // its end.
 func openLog(tb testing.TB, c command) (*os.File, error) {
 	tb.Helper()
-	name := filepath.Join(c.dir, "log-"+c.name+"-"+rand.Text())
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_APPEND|os.O_WRONLY, 0o600)
+	f, err := createLog(c)
 	if err != nil {
 		return nil, err
 	}
@@ -232,6 +268,11 @@ func openLog(tb testing.TB, c command) (*os.File, error) {
 		}
 	})
 	return f, nil
+}
+
+func createLog(c command) (*os.File, error) {
+	name := filepath.Join(c.dir, "log-"+c.name+"-"+rand.Text())
+	return os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_APPEND|os.O_WRONLY, 0o600)
 }
 
 func tail(path string) string {
