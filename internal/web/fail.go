@@ -77,7 +77,8 @@ type failView struct {
 // caller's log. Nothing must have been written before.
 func (p *Pages) RenderFail(w http.ResponseWriter, r *http.Request, site *Site, err error) (reference string) {
 	f := asFail(err)
-	words := p.wordsFor(p.language(r, site))
+	lang := p.kit.own.language(r, site)
+	words := p.wordsFor(lang)
 	title, advice := p.failTexts(words, f)
 	setRetryAfter(w.Header(), f.RetryAfter)
 	if f.Allow != "" {
@@ -88,7 +89,7 @@ func (p *Pages) RenderFail(w http.ResponseWriter, r *http.Request, site *Site, e
 		return f.Reference
 	}
 	view := &failView{View: View{Title: title}, Advice: advice, Reference: f.Reference, Wait: waitText(words, f.RetryAfter)}
-	if err := p.kit.own.render(w, r, site, p.language(r, site), f.Status, "fail", view); err != nil {
+	if err := p.kit.own.render(w, r, site, lang, f.Status, "fail", view); err != nil {
 		p.kit.log(r, "error page", f.Reference, err)
 		http.Error(w, "Sorry, there is a problem. Reference: "+f.Reference, f.Status)
 	}
