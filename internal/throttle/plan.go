@@ -43,10 +43,10 @@ type Try struct {
 	Known string
 }
 
-// TypedName is the Account of a sign-in with a password: the source that is
-// asked and the name as the source compares it (account.FoldUsername), so that
-// every way of writing it is one.
-func TypedName(source, folded string) string { return source + "\x00" + folded }
+// TypedName is the Account of a sign-in with a password: the folded name
+// (account.FoldUsername), so that every way of writing it is one. The sources
+// of a site are asked in turn for one try, so the name stands for all of them.
+func TypedName(folded string) string { return "sign-in " + folded }
 
 // DefaultPlan is the plan with the numbers of the package's documentation.
 func DefaultPlan(mac MAC) *Plan {

@@ -115,7 +115,7 @@ func TestOneAddressOverManyAccountsIsStopped(t *testing.T) {
 	l, _, _ := newLedger(t)
 	plan := throttle.DefaultPlan(mac)
 	for n := range 50 {
-		try := throttle.Try{Account: throttle.TypedName("local", fmt.Sprint("user", n)), Factor: "password", Address: address(t, "192.0.2.7")}
+		try := throttle.Try{Account: throttle.TypedName(fmt.Sprint("user", n)), Factor: "password", Address: address(t, "192.0.2.7")}
 		if wait := fail(t, l, plan.Charges(try)...); wait != 0 {
 			if n != 40 || wait != 30*time.Second {
 				t.Errorf("stopped after %d accounts for %s", n, wait)
