@@ -70,7 +70,7 @@ type evaluation struct {
 	// raised and required are what of needed only came by a raise, or by the
 	// organisation and the account.
 	raised, required LevelSet
-	judged, private  bool
+	private          bool
 	denied           *Rule
 	outside          *Rule // the rule whose group the person is not in
 	rule             *Rule
@@ -89,14 +89,12 @@ func (e *evaluation) run() Decision {
 	p, r := e.policy, e.request
 	e.met = p.metOf(r)
 	e.method = p.methodIndex(asked(r.Method))
-	if r.Target != nil {
-		e.readings(r.Target)
+	if !r.judgeable() {
+		return Decision{Reason: ReasonNothingToJudge}
 	}
+	e.readings(r.Target)
 	for _, t := range r.Also {
 		e.readings(t)
-	}
-	if !e.judged {
-		return Decision{Reason: ReasonNothingToJudge}
 	}
 	if e.denied != nil {
 		return Decision{Rule: e.shown(e.denied), Reason: ReasonPathDenied}
@@ -184,7 +182,6 @@ func (e *evaluation) readings(t *target.Readings) {
 
 // path judges one path, by every method that the request may be taken for.
 func (e *evaluation) path(path string) {
-	e.judged = true
 	e.lookUp(path, e.method)
 	if e.branches {
 		for others := e.methods() &^ (1 << e.method); others != 0; others &= others - 1 {
@@ -192,13 +189,13 @@ func (e *evaluation) path(path string) {
 		}
 	}
 	if e.policy.queries != nil {
-		e.all([]*node{&e.policy.queries.root}, walk(path))
+		e.all(e.policy.queries, []*node{&e.policy.queries.root}, walk(path))
 	}
 }
 
 func (e *evaluation) lookUp(path string, method int) {
-	if !e.best([]*node{&e.policy.paths.root}, walk(path), method) {
-		e.apply(e.policy.fallback)
+	if !e.best(e.policy.paths, []*node{&e.policy.paths.root}, walk(path), method) {
+		e.apply(&e.policy.fallback)
 	}
 }
 
@@ -230,21 +227,24 @@ func (e *evaluation) apply(g *ruling) {
 	e.needed |= g.levels
 	e.raised &^= g.levels
 	if missing := g.levels&^e.met != 0; e.rule == nil || missing && !e.pressing {
-		e.rule, e.pressing = g.asker(e.met), missing
+		e.rule, e.pressing = g.first, missing
+		if missing {
+			e.rule = g.asker(e.met)
+		}
 	}
 	for _, r := range g.asking {
 		e.ask(r)
 	}
 }
 
-// asker returns the rule that asks for what is missing, or the first.
+// asker returns the first rule that asks for what is not met.
 func (g *ruling) asker(met LevelSet) *Rule {
 	for _, r := range g.rules {
 		if r.levels&^met != 0 {
 			return r
 		}
 	}
-	return g.rules[0]
+	return g.first
 }
 
 // ask applies what of a rule depends on more than path and method.

@@ -78,19 +78,19 @@ type globChild struct {
 	node *node
 }
 
-// child returns the node below the glob that is written as text, making it
-// if it is new.
-func (s *globSet) child(text string, g glob) *node {
+// child returns the node below the glob that is written as text, and whether
+// it is new.
+func (s *globSet) child(text string, g glob) (n *node, made bool) {
 	shape := s.shape(len(g.prefix), len(g.suffix))
 	ends := globEnds{g.prefix, g.suffix}
 	for _, c := range shape.byEnds[ends] {
 		if c.text == text {
-			return c.node
+			return c.node, false
 		}
 	}
-	n := new(node)
+	n = new(node)
 	shape.byEnds[ends] = append(shape.byEnds[ends], globChild{glob: g, text: text, node: n})
-	return n
+	return n, true
 }
 
 func (s *globSet) shape(prefix, suffix int) *globShape {

@@ -1,6 +1,9 @@
 package policy
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
 	"math/bits"
 	"slices"
 	"strings"
@@ -159,6 +162,14 @@ func (p *Policy) defineLevels(configs []LevelConfig, m *mistakes) {
 	}
 }
 
+func fingerprint(levels []*Level) string {
+	h := sha256.New()
+	for _, l := range levels {
+		fmt.Fprintf(h, "%q %v %v %v\n", l.name, l.alternatives, l.maxAge, l.once)
+	}
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:12])
+}
+
 func (p *Policy) addLevel(l *Level) LevelSet {
 	l.set = 1 << len(p.levels)
 	p.levels = append(p.levels, l)
@@ -189,7 +200,7 @@ func plainWord(name string) bool {
 
 // level fills l from c. l is a built-in level or empty.
 func (m *mistakes) level(where place, c LevelConfig, l *Level) {
-	l.pos, l.maxAge, l.once, l.enrol = c.Pos, time.Duration(c.MaxAge), c.Once, c.Enrol
+	l.pos, l.maxAge, l.once, l.enrol = c.Pos, time.Duration(c.MaxAge), c.Once, slices.Clone(c.Enrol)
 	if len(c.Accept) > 0 {
 		l.alternatives = nil
 	}

@@ -25,7 +25,8 @@ type Policy struct {
 	// paths finds the rules without, queries those with a query pattern.
 	paths, queries *tree
 	raises         []raise
-	fallback       *ruling
+	fallback       ruling
+	fingerprint    string
 }
 
 // CompileOptions is what compiling needs from outside.
@@ -43,7 +44,7 @@ const maxMethods = 63
 // nearest known word. c is not kept.
 func Compile(c *Config, o CompileOptions) (*Policy, error) {
 	m := &mistakes{}
-	p := &Policy{methods: []string{""}, paths: &tree{}}
+	p := &Policy{methods: []string{""}, paths: newTree()}
 	p.defineLevels(c.Levels, m)
 	for i, rule := range c.Rules {
 		p.compileRule(rule, at(rule.Pos, "rule %d", i+1), o, m)
@@ -203,7 +204,7 @@ func (p *Policy) index() {
 		t := p.paths
 		if r.pattern.Queried() {
 			if p.queries == nil {
-				p.queries = &tree{}
+				p.queries = newTree()
 			}
 			t = p.queries
 		}
@@ -211,9 +212,9 @@ func (p *Policy) index() {
 			e.rules = append(e.rules, r)
 		}
 	}
-	p.paths.root.each(func(e *endpoint) { e.settle(len(p.methods)) })
+	p.paths.freeze(func(e *endpoint) { e.settle(len(p.methods)) })
 	if p.queries != nil {
-		p.queries.root.each(func(e *endpoint) { slices.SortFunc(e.rules, compareRules) })
+		p.queries.freeze(func(e *endpoint) { slices.SortFunc(e.rules, compareRules) })
 	}
 }
 
@@ -276,6 +277,11 @@ func (p *Policy) MaxAge(set LevelSet) time.Duration {
 	}
 	return least
 }
+
+// Fingerprint names what the bits of this policy's LevelSets mean. A set that
+// was kept elsewhere, by another process or before a reload, still means the
+// same where the fingerprint is the same.
+func (p *Policy) Fingerprint() string { return p.fingerprint }
 
 // Rules lists the compiled rules, one for each pattern, in written order.
 func (p *Policy) Rules() []*Rule { return slices.Clone(p.rules) }

@@ -106,6 +106,17 @@ type Request struct {
 	claims claims
 }
 
+// judgeable tells whether every target that the request came with has been
+// read.
+func (r *Request) judgeable() bool {
+	for _, t := range r.Also {
+		if t == nil || t.Len() == 0 {
+			return false
+		}
+	}
+	return r.Target != nil && r.Target.Len() > 0
+}
+
 // form is what has been read of the body.
 type form struct {
 	read        bool
@@ -176,9 +187,7 @@ func (r *Request) methods() (list []string, any bool) {
 		c.add(claimed)
 	}
 	c.add(r.Method)
-	if r.Target != nil {
-		c.addAll(r.Target.QueryValues(methodField))
-	}
+	c.addAll(r.Target.QueryValues(methodField))
 	for _, t := range r.Also {
 		c.addAll(t.QueryValues(methodField))
 	}

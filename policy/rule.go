@@ -60,21 +60,24 @@ func (r *Rule) admits(groups []string) bool {
 
 // endpoint holds the rules of one pattern.
 type endpoint struct {
-	rules []*Rule
-	// unnamed is what holds for methods that no rule names; nil where every
-	// rule names methods. named is indexed by method (Policy.methods), nil
-	// where no rule names one.
-	unnamed *ruling
-	named   []*ruling
+	// unnamed is what holds for methods that no rule names; empty where
+	// every rule names methods. named is indexed by method (Policy.methods),
+	// nil where no rule names one.
+	unnamed ruling
+	named   []ruling
+	rules   []*Rule
 }
 
 // ruling returns what holds for a method, or nil where no rule of the pattern
 // matches it.
 func (e *endpoint) ruling(method int) *ruling {
-	if e.named != nil && e.named[method] != nil {
-		return e.named[method]
+	if e.named != nil && e.named[method].first != nil {
+		return &e.named[method]
 	}
-	return e.unnamed
+	if e.unnamed.first != nil {
+		return &e.unnamed
+	}
+	return nil
 }
 
 // settle works out the rulings once all rules are in: rules that name the
@@ -85,7 +88,7 @@ func (e *endpoint) settle(methods int) {
 	if !slices.ContainsFunc(e.rules, func(r *Rule) bool { return r.mask != 0 }) {
 		return
 	}
-	e.named = make([]*ruling, methods)
+	e.named = make([]ruling, methods)
 	for m := range e.named {
 		e.named[m] = together(e.rules, func(r *Rule) bool { return r.mask&(1<<m) != 0 })
 	}
@@ -101,33 +104,35 @@ func (r *Rule) sortKey() string {
 	return string(r.verb) + " " + strings.Join(r.methods, " ") + " " + r.pattern.text + " " + r.pos.String()
 }
 
-// ruling is what rules that hold together say.
+// ruling is what rules that hold together say. Without rules it is empty.
 type ruling struct {
-	rules  []*Rule
+	first  *Rule
 	levels LevelSet
 	deny   *Rule
 	public bool
 	// asking are the rules whose say depends on more than path and method.
 	asking []*Rule
+	rules  []*Rule
 }
 
-func together(rules []*Rule, holds func(*Rule) bool) *ruling {
-	g := &ruling{public: true}
+func together(rules []*Rule, holds func(*Rule) bool) ruling {
+	g := ruling{public: true}
 	for _, r := range rules {
-		if holds(r) {
-			g.rules = append(g.rules, r)
-			g.levels |= r.levels
-			g.public = g.public && r.verb == VerbPublic
-			if r.verb == VerbDeny && g.deny == nil {
-				g.deny = r
-			}
-			if len(r.groups)+len(r.raises) > 0 {
-				g.asking = append(g.asking, r)
-			}
+		if !holds(r) {
+			continue
+		}
+		g.rules = append(g.rules, r)
+		g.levels |= r.levels
+		g.public = g.public && r.verb == VerbPublic
+		if r.verb == VerbDeny && g.deny == nil {
+			g.deny = r
+		}
+		if len(r.groups)+len(r.raises) > 0 {
+			g.asking = append(g.asking, r)
 		}
 	}
-	if len(g.rules) == 0 {
-		return nil
+	if len(g.rules) > 0 {
+		g.first = g.rules[0]
 	}
 	return g
 }

@@ -1,22 +1,55 @@
 package policy
 
-import "strings"
+import (
+	"hash/maphash"
+	"strings"
+)
 
 // tree finds rules by path. A path is walked segment by segment, so that a
 // look-up costs what the path is long and not what rules there are. A nil
-// tree is empty. It is immutable once built.
+// tree is empty. It is immutable once frozen.
+//
+// The steps by literal segments of all nodes are in one hash table: with many
+// rules a look-up is the cache lines it touches, and a map in each node would
+// touch many more.
 type tree struct {
-	root node
+	root  node
+	nodes []*node
+	// edges finds literal steps while the tree grows, slots once it is
+	// frozen: hashed by node and segment, the next free slot on a collision.
+	edges map[edge]*node
+	slots []slot
+	seed  maphash.Seed
 }
 
 // node is a place in the tree: what the segments before it have matched.
 type node struct {
-	literals map[string]*node
-	globs    globSet
-	free     *node
+	// edge is how a literal step leads here.
+	edge edge
+	// salt tells apart equal segments below different nodes.
+	salt uint64
 	// exact holds the rules whose pattern ends here, subtree those whose
 	// pattern goes on with the subtree's end.
 	exact, subtree *endpoint
+	free           *node
+	globs          *globSet
+	literals       bool // there are literal steps from here
+}
+
+type edge struct {
+	from *node
+	text string
+}
+
+type slot struct {
+	hash uint64
+	to   *node
+}
+
+func newTree() *tree {
+	t := &tree{edges: map[edge]*node{}, seed: maphash.MakeSeed()}
+	t.nodes = []*node{&t.root}
+	return t
 }
 
 // endpoints returns where p ends in the tree, making the way there. A pattern
@@ -24,14 +57,14 @@ type node struct {
 func (t *tree) endpoints(p Pattern) []*endpoint {
 	n := &t.root
 	for _, s := range p.segments {
-		n = n.child(s)
+		n = t.child(n, s)
 	}
 	if p.subtree {
 		return []*endpoint{made(&n.subtree)}
 	}
 	found := []*endpoint{made(&n.exact)}
 	if p.slash {
-		found = append(found, made(&n.child(segment{kind: literal}).exact))
+		found = append(found, made(&t.child(n, segment{kind: literal}).exact))
 	}
 	return found
 }
@@ -43,48 +76,76 @@ func made(e **endpoint) *endpoint {
 	return *e
 }
 
-func (n *node) child(s segment) *node {
+// child returns the node behind a step from n, making it if it is new.
+func (t *tree) child(n *node, s segment) *node {
 	switch s.kind {
 	case literal:
-		c := n.literals[s.text]
-		if c == nil {
-			c = new(node)
-			if n.literals == nil {
-				n.literals = map[string]*node{}
-			}
-			n.literals[s.text] = c
+		step := edge{n, s.text}
+		if t.edges[step] == nil {
+			n.literals = true
+			t.edges[step] = t.add(&node{edge: step})
+		}
+		return t.edges[step]
+	case globbed:
+		if n.globs == nil {
+			n.globs = new(globSet)
+		}
+		c, made := n.globs.child(s.text, s.glob)
+		if made {
+			t.add(c)
 		}
 		return c
-	case globbed:
-		return n.globs.child(s.text, s.glob)
 	default:
 		if n.free == nil {
-			n.free = new(node)
+			n.free = t.add(new(node))
 		}
 		return n.free
 	}
 }
 
-// each calls do for every endpoint of the tree.
-func (n *node) each(do func(*endpoint)) {
-	for _, e := range []*endpoint{n.exact, n.subtree} {
-		if e != nil {
-			do(e)
+func (t *tree) add(n *node) *node {
+	n.salt = uint64(len(t.nodes)) * 0x9E3779B97F4A7C15
+	t.nodes = append(t.nodes, n)
+	return n
+}
+
+// freeze ends the tree's growth, and calls settle for each endpoint.
+func (t *tree) freeze(settle func(*endpoint)) {
+	size := 4
+	for size < 2*len(t.edges) {
+		size *= 2
+	}
+	t.slots = make([]slot, size)
+	for _, n := range t.nodes {
+		if n.exact != nil {
+			settle(n.exact)
+		}
+		if n.subtree != nil {
+			settle(n.subtree)
+		}
+		if n.edge.from == nil {
+			continue
+		}
+		hash := n.edge.from.salt ^ maphash.String(t.seed, n.edge.text)
+		at := hash & uint64(size-1)
+		for t.slots[at].to != nil {
+			at = (at + 1) & uint64(size-1)
+		}
+		t.slots[at] = slot{hash, n}
+	}
+	t.nodes, t.edges = nil, nil
+}
+
+// literal returns the node behind a literal step, or nil.
+func (t *tree) literal(n *node, text string, hash uint64) *node {
+	hash ^= n.salt
+	mask := uint64(len(t.slots) - 1)
+	for at := hash & mask; t.slots[at].to != nil; at = (at + 1) & mask {
+		if s := &t.slots[at]; s.hash == hash && s.to.edge.from == n && s.to.edge.text == text {
+			return s.to
 		}
 	}
-	for _, c := range n.literals {
-		c.each(do)
-	}
-	for _, shape := range n.globs.shapes {
-		for _, children := range shape.byEnds {
-			for _, c := range children {
-				c.node.each(do)
-			}
-		}
-	}
-	if n.free != nil {
-		n.free.each(do)
-	}
+	return nil
 }
 
 // rest is what of a path is still to be walked. The path "/" has no segment;
@@ -112,19 +173,19 @@ func (r rest) next() (string, rest) {
 //
 // The most specific is found by trying, at each segment, literals before
 // globs before `*` before the subtree's end (contract, section 3).
-func (e *evaluation) best(nodes []*node, path rest, method int) bool {
+func (e *evaluation) best(t *tree, nodes []*node, path rest, method int) bool {
 	if path.done {
 		return e.end(nodes, method, false) || e.end(nodes, method, true)
 	}
 	segment, after := path.next()
 	var room [4]*node
-	if next := literals(nodes, segment, room[:0]); len(next) > 0 && e.best(next, after, method) {
+	if next := t.literals(nodes, segment, room[:0]); len(next) > 0 && e.best(t, next, after, method) {
 		return true
 	}
-	if next := globs(nodes, segment, room[:0]); len(next) > 0 && e.best(next, after, method) {
+	if next := globs(nodes, segment, room[:0]); len(next) > 0 && e.best(t, next, after, method) {
 		return true
 	}
-	if next := frees(nodes, room[:0]); len(next) > 0 && e.best(next, after, method) {
+	if next := frees(nodes, room[:0]); len(next) > 0 && e.best(t, next, after, method) {
 		return true
 	}
 	return e.end(nodes, method, true)
@@ -151,8 +212,8 @@ func (e *evaluation) end(nodes []*node, method int, subtree bool) bool {
 	return found
 }
 
-// all calls the query rules of every pattern that matches the path.
-func (e *evaluation) all(nodes []*node, path rest) {
+// all adds the query rules of every pattern that matches the path.
+func (e *evaluation) all(t *tree, nodes []*node, path rest) {
 	for _, n := range nodes {
 		e.queried(n.subtree)
 	}
@@ -164,17 +225,24 @@ func (e *evaluation) all(nodes []*node, path rest) {
 	}
 	segment, after := path.next()
 	var room [4]*node
-	next := literals(nodes, segment, room[:0])
+	next := t.literals(nodes, segment, room[:0])
 	next = globs(nodes, segment, next)
 	next = frees(nodes, next)
 	if len(next) > 0 {
-		e.all(next, after)
+		e.all(t, next, after)
 	}
 }
 
-func literals(nodes []*node, segment string, found []*node) []*node {
+func (t *tree) literals(nodes []*node, segment string, found []*node) []*node {
+	hash, hashed := uint64(0), false
 	for _, n := range nodes {
-		if c := n.literals[segment]; c != nil {
+		if !n.literals {
+			continue
+		}
+		if !hashed {
+			hash, hashed = maphash.String(t.seed, segment), true
+		}
+		if c := t.literal(n, segment, hash); c != nil {
 			found = append(found, c)
 		}
 	}
@@ -183,7 +251,7 @@ func literals(nodes []*node, segment string, found []*node) []*node {
 
 func globs(nodes []*node, segment string, found []*node) []*node {
 	for _, n := range nodes {
-		if len(n.globs.shapes) > 0 {
+		if n.globs != nil {
 			found = n.globs.find(segment, found)
 		}
 	}

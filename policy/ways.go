@@ -14,28 +14,31 @@ import (
 //
 // A factor that is named twice needs two credentials. Levels with `once` need
 // proofs of their own, made for the request: their factors are added to each
-// way and not shared with other levels; a caller that makes them apart asks
-// for Ways of the two kinds apart (Policy.Once).
+// way and not shared with other levels. Ways counts no such proof as there;
+// WaysOnce does.
 //
 // Whether a person's credential would count is another question: CountsFor.
 func (p *Policy) Ways(missing LevelSet, proofs []Proof, now time.Time) [][]Factor {
+	return p.WaysOnce(missing, proofs, now, "")
+}
+
+// WaysOnce is Ways for a request by its identity (Request.Once): proofs that
+// were made for it count towards levels with `once`.
+func (p *Policy) WaysOnce(missing LevelSet, proofs []Proof, now time.Time, once string) [][]Factor {
 	ways := [][]Factor{{}}
+	ordinary, bound := view{proofs: proofs, now: now}, view{proofs: proofs, now: now, once: once}
 	for _, l := range p.levels {
-		if l.set&missing == 0 || len(l.alternatives) == 0 {
-			continue
+		switch {
+		case l.set&missing == 0 || len(l.alternatives) == 0:
+		case l.once:
+			ways = combine(ways, bound.lacking(l), sum)
+		default:
+			ways = combine(ways, ordinary.lacking(l), both)
+			ordinary.n = 0
 		}
-		v := view{proofs: proofs, now: now}
-		merge := both
-		if l.once {
-			v.proofs, merge = nil, sum
-		}
-		ways = combine(ways, v.lacking(l), merge)
 	}
 	return ways
 }
-
-// Once returns the levels of a set that have `once`.
-func (p *Policy) Once(set LevelSet) LevelSet { return set & p.once }
 
 // CountsFor returns the levels towards which a proof would count at now, in a
 // session with these other proofs: those that name its factor and for which
@@ -62,25 +65,32 @@ func (p *Policy) CountsFor(proof Proof, proofs []Proof, now time.Time) LevelSet 
 }
 
 // lacking returns for each alternative of l the factors still to be proved.
+// The proofs that are there for the alternative that lacks least stay picked,
+// so that no other level with `once` counts them as well.
 func (v *view) lacking(l *Level) [][]Factor {
 	var list [][]Factor
+	first, best := v.n, *v
+	least := maxTogether + 1
 	for i := range l.alternatives {
-		list = append(list, v.lackingOf(l, &l.alternatives[i]))
+		v.n = first
+		lacks := v.lackingOf(l, &l.alternatives[i], first)
+		if len(lacks) < least {
+			least, best = len(lacks), *v
+		}
+		list = append(list, lacks)
 	}
+	*v = best
 	return minimal(list)
 }
 
-func (v *view) lackingOf(l *Level, a *alternative) []Factor {
-	v.n = 0
+func (v *view) lackingOf(l *Level, a *alternative, first int) []Factor {
 	lacks := []Factor{}
 	for _, f := range a.factors {
-		at := slices.IndexFunc(v.proofs, func(p Proof) bool { return p.Factor == f })
-		for ; at >= 0 && at < len(v.proofs); at++ {
-			if v.proofs[at].Factor == f && v.counts(l, a, at) && !v.taken(at, 0) {
-				break
-			}
+		at := 0
+		for at < len(v.proofs) && (v.proofs[at].Factor != f || !v.counts(l, a, at) || v.taken(at, first)) {
+			at++
 		}
-		if at < 0 || at == len(v.proofs) {
+		if at == len(v.proofs) || v.n == maxPicked {
 			lacks = append(lacks, f)
 			continue
 		}
