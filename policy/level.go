@@ -1,9 +1,6 @@
 package policy
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
-	"fmt"
 	"math/bits"
 	"slices"
 	"strings"
@@ -117,9 +114,9 @@ func (l *Level) means(o *Level) bool {
 		func(a, b alternative) bool { return a.welded == b.welded && slices.Equal(a.factors, b.factors) })
 }
 
-// defineLevels gives every level its bit: built-in ones first, then the site's by
-// name, so that written order never shows; then the built-in meaning of those
-// that the site has changed.
+// defineLevels gives every level its bit: built-in ones first, then the site's
+// by name, so that written order never shows; then the built-in meaning of
+// those that the site has changed.
 func (p *Policy) defineLevels(configs []LevelConfig, m *mistakes) {
 	own := map[string]*Level{}
 	for _, name := range BuiltInLevels() {
@@ -160,14 +157,6 @@ func (p *Policy) defineLevels(configs []LevelConfig, m *mistakes) {
 	if len(p.levels) > maxLevels {
 		m.add(at(Position{}, "policy"), "", "%d levels; at most %d are possible", len(p.levels), maxLevels)
 	}
-}
-
-func fingerprint(levels []*Level) string {
-	h := sha256.New()
-	for _, l := range levels {
-		fmt.Fprintf(h, "%q %v %v %v\n", l.name, l.alternatives, l.maxAge, l.once)
-	}
-	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:12])
 }
 
 func (p *Policy) addLevel(l *Level) LevelSet {

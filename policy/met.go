@@ -51,20 +51,6 @@ func sooner(a, b time.Time) time.Time {
 	return a
 }
 
-// MetOnce is Met for a request by its identity (Request.Once): with the
-// levels with `once` that proofs made for it meet. An empty once is that of
-// no request.
-func (p *Policy) MetOnce(proofs []Proof, signedIn bool, now time.Time, once string) LevelSet {
-	met := p.Met(proofs, signedIn, now)
-	if !signedIn || once == "" || p.once == 0 {
-		return met
-	}
-	return met | p.onceMet(p.once, proofs, once, now)
-}
-
-// OnceLevels returns the levels with `once`.
-func (p *Policy) OnceLevels() LevelSet { return p.once }
-
 // onceMet returns those of the levels wanted, all with `once`, that proofs
 // made for this very request meet. A proof opens one level only, so that
 // levels are looked at together.

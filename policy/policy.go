@@ -16,8 +16,6 @@ type Policy struct {
 	once LevelSet
 	// required has the built-in meanings of the built-in levels.
 	required map[string]LevelSet
-	// fingerprint is that of the levels (Fingerprint).
-	fingerprint string
 	// methods are those that rules name; the first, "", stands for all
 	// others.
 	methods []string
@@ -26,7 +24,6 @@ type Policy struct {
 	paths, queries *tree
 	raises         []raise
 	fallback       ruling
-	fingerprint    string
 }
 
 // CompileOptions is what compiling needs from outside.
@@ -55,7 +52,6 @@ func Compile(c *Config, o CompileOptions) (*Policy, error) {
 		return nil, err
 	}
 	p.index()
-	p.takeFingerprint()
 	return p, nil
 }
 
@@ -277,11 +273,6 @@ func (p *Policy) MaxAge(set LevelSet) time.Duration {
 	}
 	return least
 }
-
-// Fingerprint names what the bits of this policy's LevelSets mean. A set that
-// was kept elsewhere, by another process or before a reload, still means the
-// same where the fingerprint is the same.
-func (p *Policy) Fingerprint() string { return p.fingerprint }
 
 // Rules lists the compiled rules, one for each pattern, in written order.
 func (p *Policy) Rules() []*Rule { return slices.Clone(p.rules) }
