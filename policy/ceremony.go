@@ -3,43 +3,37 @@ package policy
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
+	"fmt"
 	"time"
 )
 
-// OnceLevels are the levels with `once`.
+// OnceLevels returns the levels with `once`.
 func (p *Policy) OnceLevels() LevelSet { return p.once }
 
-// MetOnce is Met for the one request called once, whose levels with `once`
-// are looked at too. With an empty name it is Met.
+// MetOnce is Met for a request by its identity (Request.Once): with the
+// levels with `once` that proofs made for it meet. An empty once is that of
+// no request.
 func (p *Policy) MetOnce(proofs []Proof, signedIn bool, now time.Time, once string) LevelSet {
 	met := p.Met(proofs, signedIn, now)
-	if signedIn && once != "" && p.once != 0 {
-		met |= p.onceMet(p.once, proofs, once, now)
+	if !signedIn || once == "" || p.once == 0 {
+		return met
 	}
-	return met
+	return met | p.onceMet(p.once, proofs, once, now)
 }
 
-// Fingerprint tells whether a LevelSet of one policy means the same in
-// another: it differs whenever levels or their places do.
+// Fingerprint names what the bits of this policy's LevelSets mean. A set that
+// was kept elsewhere, by another process or before a reload, still means the
+// same where the fingerprint is the same.
 func (p *Policy) Fingerprint() string { return p.fingerprint }
 
-// takeFingerprint is called once the levels are final.
-func (p *Policy) takeFingerprint() {
-	type level struct {
-		Name         string
-		Alternatives [][]Factor
-		MaxAge       time.Duration
-		Once         bool
+// fingerprint is taken once the levels are final.
+func fingerprint(levels []*Level) string {
+	h := sha256.New()
+	for _, l := range levels {
+		fmt.Fprintf(h, "%q %q %v %v\n", l.name, l.Alternatives(), l.maxAge, l.once)
+		for _, a := range l.alternatives {
+			fmt.Fprintln(h, a.welded)
+		}
 	}
-	var all []level
-	for _, l := range p.levels {
-		all = append(all, level{l.name, l.Alternatives(), l.maxAge, l.once})
-	}
-	text, err := json.Marshal(all)
-	if err != nil {
-		panic(err) // strings and numbers always marshal
-	}
-	sum := sha256.Sum256(text)
-	p.fingerprint = hex.EncodeToString(sum[:8])
+	return hex.EncodeToString(h.Sum(nil)[:8])
 }

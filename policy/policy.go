@@ -16,6 +16,8 @@ type Policy struct {
 	once LevelSet
 	// required has the built-in meanings of the built-in levels.
 	required map[string]LevelSet
+	// fingerprint is that of the levels (Fingerprint).
+	fingerprint string
 	// methods are those that rules name; the first, "", stands for all
 	// others.
 	methods []string
@@ -52,6 +54,7 @@ func Compile(c *Config, o CompileOptions) (*Policy, error) {
 		return nil, err
 	}
 	p.index()
+	p.fingerprint = fingerprint(p.levels)
 	return p, nil
 }
 
