@@ -48,7 +48,9 @@ func (s *Site) missing(v Visitor, c Continuation) policy.LevelSet {
 	if c.Policy != s.Policy.Fingerprint() {
 		return 0
 	}
-	proofs := v.Entry.Session.Proofs
+	proofs := slices.DeleteFunc(slices.Clone(v.Entry.Session.Proofs), func(p policy.Proof) bool {
+		return p.Once != "" && p.At.Before(c.At) // an earlier request's, spent or not
+	})
 	return c.Needs &^ s.Policy.MetOnce(proofs, true, s.Now(), c.Once)
 }
 

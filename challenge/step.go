@@ -2,6 +2,8 @@ package challenge
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"net/http"
 	"slices"
@@ -277,8 +279,11 @@ func (k *walk) passed(w http.ResponseWriter, r *http.Request, t Transaction, ver
 }
 
 func (k *walk) rise(w http.ResponseWriter, r *http.Request, proof policy.Proof) error {
-	if _, once := k.s.onceOf(k.c); once {
+	if k.s.asksOnce(k.v, k.c) {
 		proof.Once = k.c.Once
+		if err := k.earmark(r.Context(), proof); err != nil {
+			return err
+		}
 	}
 	entry, err := k.s.Sessions.Raise(r.Context(), w, k.s.Place, k.v.Entry, addProof(proof))
 	if errors.Is(err, session.ErrNotFound) {
@@ -290,13 +295,32 @@ func (k *walk) rise(w http.ResponseWriter, r *http.Request, proof policy.Proof) 
 	return k.s.dispatch(w, r, Visitor{Entry: entry}, k.c)
 }
 
-// onceOf tells whether what a continuation needs includes a `once` level.
-func (s *Site) onceOf(c Continuation) (policy.LevelSet, bool) {
-	if c.Once == "" || c.Policy != s.Policy.Fingerprint() {
-		return 0, false
+// earmark keeps the transaction that a proof for one request is spent from.
+func (k *walk) earmark(ctx context.Context, proof policy.Proof) error {
+	now := k.s.Now().UTC()
+	id := OnceTransaction(k.v.Entry.Session.ID, proof)
+	_, err := k.s.Store.OpenTransaction(ctx, Transaction{
+		ID: id, Session: k.v.Entry.Session.ID, Key: "once/" + id, Actor: k.v.Entry.Owner.Account.ID, Subject: k.v.Entry.Owner.Account.ID,
+		Site: k.s.Place.Origin, Purpose: "once", Factor: proof.Factor, CreatedAt: now, ExpiresAt: now.Add(TransactionTTL), Version: 1,
+	}, now)
+	if err != nil {
+		return k.s.unavailable(err)
 	}
-	set := c.Needs & s.Policy.OnceLevels()
-	return set, set != 0
+	return nil
+}
+
+// OnceTransaction names the transaction by whose redemption a proof for one
+// request is spent, once on all nodes.
+func OnceTransaction(id session.ID, proof policy.Proof) string {
+	sum := sha256.Sum256([]byte(string(id) + "\x00" + proof.Once + "\x00" + proof.Credential + "\x00" + proof.At.UTC().Format(time.RFC3339Nano)))
+	return hex.EncodeToString(sum[:16])
+}
+
+// asksOnce tells whether all that a continuation still lacks are levels with
+// `once`: the proof that is made now is then for that request alone.
+func (s *Site) asksOnce(v Visitor, c Continuation) bool {
+	missing := s.missing(v, c)
+	return missing != 0 && missing&^s.Policy.OnceLevels() == 0
 }
 
 func proofOf(kind policy.Factor, verified factors.Verified, now time.Time) policy.Proof {

@@ -322,6 +322,29 @@ func (m *Manager) End(ctx context.Context, w http.ResponseWriter, p Place, e *En
 	return nil
 }
 
+// Current returns the session that an entry belongs to as it is now, under
+// whichever identifier. ErrNotFound says that it has ended, or that the
+// account is suspended; ErrStore that it cannot be known any more.
+func (m *Manager) Current(ctx context.Context, e *Entry) (Session, error) {
+	now := m.Now()
+	if m.silent(now) {
+		return Session{}, ErrStore
+	}
+	if known := m.memory.current(e.Session.ID); known != nil && now.Before(known.Session.EndsAt) && !m.idle(known, now) {
+		return known.Session, nil
+	}
+	all, err := m.Store.SessionsOf(ctx, e.Session.Account, now)
+	if err != nil {
+		return e.Session, nil // trusted until the store has been silent for too long
+	}
+	for _, s := range all {
+		if s.ID == e.Session.ID && now.Sub(s.SeenAt) <= m.limits.Load().Idle {
+			return s, nil
+		}
+	}
+	return Session{}, ErrNotFound
+}
+
 // Apply forgets what a change made in this process has made old, without
 // waiting for the feed.
 func (m *Manager) Apply(c Change) { m.memory.apply(c) }

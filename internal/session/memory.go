@@ -131,6 +131,18 @@ func (m *memory) forget(e *Entry) {
 	m.mu.Unlock()
 }
 
+// current returns the entry of a session's newest identifier, if it is here.
+func (m *memory) current(id ID) *Entry {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for e := range m.bySession[id] {
+		if e.Session.SupersededAt.IsZero() {
+			return e
+		}
+	}
+	return nil
+}
+
 // apply forgets what a change has made old.
 func (m *memory) apply(c Change) {
 	m.mu.Lock()
