@@ -82,7 +82,7 @@ func checkReading(path string) error {
 	if percentU(path) {
 		return malformed(ReasonPercentU)
 	}
-	if strings.IndexByte(path, '\\') >= 0 { // a compatibility form of it
+	if strings.IndexByte(path, '\\') >= 0 { // from a compatibility form
 		return malformed(ReasonBackslash)
 	}
 	for rest := path[1:]; ; {

@@ -21,6 +21,7 @@ const (
 	cutQuery
 	cutFragment
 	scriptPathInfo
+	narrowed
 )
 
 var stepWords = [...]string{
@@ -35,6 +36,7 @@ var stepWords = [...]string{
 	cutQuery:              "cut-at-question-mark",
 	cutFragment:           "cut-at-hash",
 	scriptPathInfo:        "script-path-info",
+	narrowed:              "compatibility-folded",
 }
 
 // reading is a folded path, and how it came about.
@@ -78,7 +80,7 @@ func (c *closure) addDecoded(path string, from int, by step) error {
 // reading is new, and there are at most MaxReadings.
 func (c *closure) close() error {
 	for i := 0; i < len(c.readings); i++ {
-		for _, take := range []func(string, int) error{c.decodings, c.cuts, c.merges, c.segments, c.pathInfos} {
+		for _, take := range []func(string, int) error{c.decodings, c.narrow, c.cuts, c.merges, c.segments, c.pathInfos} {
 			if err := take(c.readings[i].path, i); err != nil {
 				return err
 			}
@@ -95,6 +97,13 @@ func (c *closure) decodings(path string, from int) error {
 		return err
 	}
 	return c.addDecoded(decode(path, true), from, decodedKeepingSlashes)
+}
+
+func (c *closure) narrow(path string, from int) error {
+	if isASCII(path) {
+		return nil
+	}
+	return c.add(narrow.Replace(path), from, narrowed)
 }
 
 // cuts ends the path at a decoded "?" or "#", and keeps what a server that
@@ -165,10 +174,9 @@ func (c *closure) segment(path string, start, end, from int) error {
 			return err
 		}
 	}
-	// One run of one character at a time: a server may trim blanks and
-	// keep dots.
-	if last, _ := utf8.DecodeLastRuneInString(seg); seg != "" && trimmable(last) {
-		return shorten(len(strings.TrimRight(seg, string(last))), trimmed)
+	// One character at a time: a server may trim blanks and keep dots.
+	if last, size := utf8.DecodeLastRuneInString(seg); seg != "" && trimmable(last) {
+		return shorten(len(seg)-size, trimmed)
 	}
 	return nil
 }

@@ -9,9 +9,9 @@ func decode(s string, keepSlash bool) string {
 }
 
 // decodeHonest undoes the escapes that can only stand for themselves: of
-// bytes that browsers cannot send raw or that form builders escape out of
-// habit, and that mean nothing in a path. "%25" is one where its "%" would
-// start no escape.
+// bytes that reach an upstream escaped or not at all, because neither browsers
+// nor Go's client send them raw. "%25" is one where its "%" would start no
+// escape.
 func decodeHonest(s string) string {
 	return undo(s, func(c byte, rest string) bool {
 		if c == '%' {

@@ -15,7 +15,9 @@
 //   - a segment's trailing dots, blanks or pluses trimmed;
 //   - all runs of slashes merged, or the leading one only;
 //   - the path cut at a decoded "?" or "#";
-//   - what follows a script taken as the path.
+//   - what follows a script taken as the path;
+//   - full-width and other forms of "/", "%", "?", "#", ";" and ":" folded to
+//     them. (Of all other characters the folded form is the only one.)
 //
 // Every step on a segment is taken by itself, so two segments with parameters
 // have four readings. More than MaxReadings is a refusal.
@@ -24,11 +26,10 @@
 // characters that no one sees. Patterns are folded by the same function
 // (FoldSegment), so that both sides agree.
 //
-// The first reading is the path as sent, in the one spelling that matters: an
-// escape is undone there where it can only stand for itself, as browsers must
-// write letters outside ASCII, blanks and quotes and as form builders write
-// "@" or "=". Escaped letters, digits, "-", ".", "_" and everything with a
-// meaning in a path stay escaped in it and are decoded in later readings.
+// The first reading is the path as sent. Only letters outside ASCII, blanks,
+// quotes, braces and their like are decoded in it: they never travel raw, so
+// their escapes are their only spelling and no reading of its own. All other
+// escapes stand in it and are undone in later readings.
 //
 // An encoded slash that is part of a segment is written "%2f" in a reading: a
 // "/" in a reading always separates segments.

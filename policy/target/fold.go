@@ -9,13 +9,10 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// FoldSegment folds one segment of a pattern, or a literal piece of it, as
-// readings are folded: FoldText, after undoing the escapes that can only
-// stand for themselves. So an author may write "café" or "caf%C3%A9".
+// FoldSegment folds a segment of a pattern, a literal piece of one or a whole
+// path as readings are folded: FoldText, after undoing the escapes that can
+// only stand for themselves. So an author may write "café" or "caf%C3%A9".
 func FoldSegment(s string) string { return foldPath(decodeHonest(s)) }
-
-// FoldPath is FoldSegment for a whole path; its slashes stay where they are.
-func FoldPath(s string) string { return FoldSegment(s) }
 
 // FoldText folds letter case and Unicode compatibility forms and drops
 // characters that no one sees (NFKC_Casefold of Unicode §5.18 and UAX #44).
@@ -65,9 +62,25 @@ func ignorable(r rune) bool {
 	return unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
 }
 
-// foldPath is FoldText for a path or a part of one. Two things differ. A slash
-// that comes out of a compatibility form ("／", "℀") becomes "%2f": part of its
-// segment, and a slash in the reading that decodes it. And an ellipsis at a
+// wide are the characters whose compatibility form has a meaning in a path,
+// with that meaning written in full-width characters. TestWideIsComplete
+// knows all of Unicode's.
+var wide = map[rune]string{
+	'／': "／", '℀': "a／c", '℁': "a／s", '℅': "c／o", '℆': "c／u",
+	'％': "％", '﹪': "％",
+	'？': "？", '﹖': "？", '︖': "？", '⁇': "？？", '⁈': "？!", '⁉': "!？",
+	'＃': "＃", '﹟': "＃",
+	'；': "；", '﹔': "；", '︔': "；", '\u037E': "；",
+	'：': "：", '﹕': "：", '︓': "：", '⩴': "：：=",
+}
+
+// narrow gives wide characters their meaning: the reading of a server that
+// folds them itself.
+var narrow = strings.NewReplacer("／", "/", "％", "%", "？", "?", "＃", "#", "；", ";", "：", ":")
+
+// foldPath is FoldText for a path or a part of one. Two things differ.
+// Characters that would turn into ones with a meaning stay wide: only some
+// servers fold them, so that is a reading of its own. And an ellipsis at a
 // segment's end stays one character: honest titles end so, and taken apart it
 // would be refused for its dots.
 func foldPath(s string) string {
@@ -75,29 +88,26 @@ func foldPath(s string) string {
 		return strings.ToLower(s)
 	}
 	var b strings.Builder
-	for {
-		i := strings.IndexAny(s, "/…‥")
-		if i < 0 {
-			break
-		}
-		b.WriteString(foldPiece(s[:i]))
-		r, size := utf8.DecodeRuneInString(s[i:])
-		s = s[i+size:]
+	done := 0
+	for i, r := range s {
+		instead, special := wide[r]
 		switch {
-		case r == '/' || endsSegment(s):
-			b.WriteRune(r)
+		case special:
+		case !dotlike(r) || r == '.':
+			continue
+		case endsSegment(s[i+utf8.RuneLen(r):]):
+			instead = string(r)
 		case r == '…':
-			b.WriteString("...")
+			instead = "..."
 		default:
-			b.WriteString("..")
+			instead = ".."
 		}
+		b.WriteString(FoldText(s[done:i]))
+		b.WriteString(instead)
+		done = i + utf8.RuneLen(r)
 	}
-	b.WriteString(foldPiece(s))
+	b.WriteString(FoldText(s[done:]))
 	return b.String()
-}
-
-func foldPiece(s string) string {
-	return strings.ReplaceAll(FoldText(s), "/", "%2f")
 }
 
 // endsSegment tells whether nothing but trimmable characters stands before

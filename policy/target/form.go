@@ -76,7 +76,7 @@ var (
 // makes the body unreadable.
 func (f *fields) readMultipart(body []byte, boundary string) {
 	found := 0
-	if plainBoundary.MatchString(boundary) {
+	if plainBoundary.MatchString(boundary) && framed(body, "--"+boundary) {
 		found = f.readParts(body, boundary)
 	} else {
 		f.unreadable = true
@@ -90,6 +90,13 @@ func (f *fields) readMultipart(body []byte, boundary string) {
 		f.unreadable = f.unreadable || len(m[1]) > 0
 	}
 	f.unreadable = f.unreadable || found < 0
+}
+
+// framed tells whether the body begins and ends as browsers write it: nothing
+// before the first delimiter, nothing but line ends behind the last.
+func framed(body []byte, delimiter string) bool {
+	return bytes.HasPrefix(body, []byte(delimiter+"\r\n")) &&
+		bytes.HasSuffix(bytes.TrimRight(body, "\r\n"), []byte("\n"+delimiter+"--"))
 }
 
 // readParts gives the number of parts with the field's name.
@@ -136,7 +143,7 @@ func partName(h textproto.MIMEHeader) (name string, ok bool) {
 	for p := range params {
 		named = named && (p == "name" || p == "filename")
 	}
-	return name, named && !strings.Contains(name, `\`) && !strings.Contains(name, "=?")
+	return name, named && !strings.ContainsAny(name, `\"`) && !strings.Contains(name, "=?")
 }
 
 // plainPart tells whether a part's bytes are its text.

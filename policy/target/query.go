@@ -11,9 +11,12 @@ import (
 // 64 KiB. What lies behind it cannot be read.
 const MaxFieldBytes = 64 << 10
 
-// maxValueBytes bounds what one question can gather: a stranger can make the
-// readings of one value many, not many megabytes.
-const maxValueBytes = 1 << 20
+// What one question can gather: a stranger can make the readings of a value
+// many, not many megabytes.
+const (
+	maxValues     = 256
+	maxValueBytes = 1 << 20
+)
 
 // QueryValues gives every value that a common reading of the query gives to
 // name: fields separated by "&", also by ";" or a further "?", cut at "#"; "+"
@@ -66,24 +69,23 @@ func (f *fields) read(q string) {
 // field reads one field up to the nearest separator; rest begins with that
 // separator, at which not every server ends the value.
 func (f *fields) field(text, rest string) {
-	text, _, _ = strings.Cut(text, "#")
 	name, value, valued := strings.Cut(text, "=")
-	if !f.named(name) {
-		return
+	if bare, _, cut := strings.Cut(name, "#"); cut {
+		name, valued = bare, false
 	}
-	f.add(value)
-	if !valued {
-		return
-	}
-	if i := strings.IndexByte(rest, '&'); i >= 0 {
-		rest = rest[:i]
-	}
-	for _, end := range []string{"?", ";", "#", ""} {
-		longer := value + rest
-		if i := strings.Index(longer, end); i > 0 && end != "" {
-			longer = longer[:i]
+	switch {
+	case !f.named(name):
+	case !valued:
+		f.add("")
+	default:
+		rest, _, _ = strings.Cut(rest, "&")
+		whole := value + rest
+		f.add(whole)
+		for _, end := range []string{"?", ";", "#"} {
+			if shorter, _, cut := strings.Cut(whole, end); cut {
+				f.add(shorter)
+			}
 		}
-		f.add(longer)
 	}
 }
 
@@ -91,14 +93,12 @@ func separator(c byte) bool { return c == '&' || c == ';' || c == '?' }
 
 // named tells whether some reading of a raw name is the field's.
 func (f *fields) named(raw string) bool {
-	if strings.IndexByte(raw, '%') < 0 && isASCII(raw) {
-		return fieldKey(raw) == f.key
+	if isASCII(raw) && !strings.ContainsAny(raw, "%+") {
+		return sameField(f.key, fieldKey(raw))
 	}
-	if brokenEscape(raw) {
-		f.unreadable = true
-	}
+	f.unreadable = f.unreadable || brokenEscape(raw)
 	for _, name := range spellings(raw) {
-		if fieldKey(name) == f.key {
+		if sameField(f.key, fieldKey(name)) {
 			return true
 		}
 	}
@@ -107,49 +107,56 @@ func (f *fields) named(raw string) bool {
 
 // add gathers every reading of a raw value.
 func (f *fields) add(raw string) {
-	if brokenEscape(raw) {
-		f.unreadable = true
+	if f.full() {
+		return
 	}
+	f.unreadable = f.unreadable || brokenEscape(raw)
 	for _, v := range spellings(raw) {
 		f.addExact(v)
 		// C programs end it at a NUL, and many trim it.
 		v, _, _ = strings.Cut(v, "\x00")
-		f.addExact(strings.TrimFunc(v, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }))
+		f.addExact(strings.TrimFunc(v, blankOrControl))
 	}
 }
 
 func (f *fields) addExact(v string) {
-	if slices.Contains(f.values, v) {
+	if slices.Contains(f.values, v) || f.full() {
 		return
 	}
-	if f.bytes += len(v) + 16; f.bytes > maxValueBytes {
-		f.unreadable = true
-		return
-	}
+	f.bytes += len(v)
 	f.values = append(f.values, v)
+}
+
+// full tells whether enough was gathered. What comes then is not read.
+func (f *fields) full() bool {
+	over := len(f.values) >= maxValues || f.bytes >= maxValueBytes
+	f.unreadable = f.unreadable || over
+	return over
 }
 
 // spellings are the texts that a raw name or value can mean, itself first.
 func spellings(raw string) []string {
+	if isASCII(raw) && !strings.ContainsAny(raw, "%+") {
+		return []string{raw}
+	}
 	all := []string{raw}
 	add := func(s string) {
 		if !slices.Contains(all, s) {
 			all = append(all, s)
 		}
 	}
-	depth := 1
-	for range 2 {
-		for _, s := range all[:len(all):len(all)] {
-			add(strings.ReplaceAll(s, "+", " "))
+	for range 2 { // decodings
+		for _, s := range slices.Clone(all) {
+			blanks := strings.ReplaceAll(s, "+", " ")
+			add(blanks)
 			add(decode(s, false))
-			add(decode(strings.ReplaceAll(s, "+", " "), false))
+			add(decode(blanks, false))
 			if percentU(s) {
-				add(decode(decodePercentU(strings.ReplaceAll(s, "+", " ")), false))
+				add(decode(decodePercentU(blanks), false))
 			}
 		}
-		depth++
 	}
-	for _, s := range all[:len(all):len(all)] {
+	for _, s := range slices.Clone(all) {
 		if !utf8.ValidString(s) {
 			add(strings.ToValidUTF8(s, ""))
 			add(latin1(s))
@@ -160,19 +167,33 @@ func spellings(raw string) []string {
 }
 
 // fieldKey is what two names have in common that some server takes for one:
-// folded, cut at the first "[" as PHP, Rails and qs do, blanks around it gone,
-// and what PHP cannot have in a name turned into "_".
+// folded, cut at a NUL, blanks around it gone, other blanks and dots "_" as
+// PHP has them. A "[" stays.
 func fieldKey(name string) string {
 	name, _, _ = strings.Cut(name, "\x00")
-	if i := strings.IndexByte(name, '['); i > 0 {
-		name = name[:i]
-	}
-	name = strings.TrimFunc(FoldText(name), func(r rune) bool { return r == '+' || unicode.IsSpace(r) || unicode.IsControl(r) })
-	if strings.ContainsAny(name, ".[+ ") {
-		name = strings.NewReplacer(".", "_", "[", "_", "+", "_", " ", "_").Replace(name)
+	name = strings.TrimFunc(FoldText(name), blankOrControl)
+	if strings.ContainsAny(name, ". ") {
+		name = strings.NewReplacer(".", "_", " ", "_").Replace(name)
 	}
 	return name
 }
+
+// sameField tells whether a field of the name got can arrive as the field
+// want, both as keys. "a[x]" and "a[]" are an "a" to PHP, Rails and qs; an
+// unpaired "[" is "_" to PHP.
+func sameField(want, got string) bool {
+	if len(got) < len(want) || len(got) > len(want) && got[len(want)] != '[' {
+		return false
+	}
+	for i := range len(want) {
+		if w, g := want[i], got[i]; w != g && !(w == '_' && g == '[') {
+			return false
+		}
+	}
+	return true
+}
+
+func blankOrControl(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
 
 // brokenEscape tells whether s has a "%" that starts no escape of any kind.
 func brokenEscape(s string) bool {

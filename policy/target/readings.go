@@ -84,7 +84,7 @@ func times(s step, n int) string {
 // path such as "/.stepgate", without a slash at its end; letter case and
 // spelling of either side do not matter.
 func (rs *Readings) AnyBelow(prefix string) bool {
-	prefix = FoldPath(prefix)
+	prefix = FoldSegment(prefix)
 	for i := range rs.Len() {
 		if below(rs.Path(i), prefix) {
 			return true

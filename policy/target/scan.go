@@ -7,7 +7,7 @@ const (
 	classUpper         // needs folding
 	classSpecial       // starts an escape, parameters or a stream
 	classRefused       // never raw in an honest path
-	classHonest        // an escape of it can only stand for itself
+	classHonest        // it reaches an upstream as an escape only
 )
 
 var classes = func() (t [256]uint8) {
@@ -22,7 +22,7 @@ var classes = func() (t [256]uint8) {
 	t['/'] = classSlash
 	t['.'], t['+'] = classTrim, classTrim
 	t['%'], t[';'], t[':'] = classSpecial, classSpecial, classSpecial
-	for _, c := range []byte(" !\"$&'(),<=>@[]^`{|}~") {
+	for _, c := range []byte(" \"<>^`{|}") {
 		t[c] |= classHonest
 	}
 	return t

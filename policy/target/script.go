@@ -17,7 +17,7 @@ func compileScripts(patterns []string) (scripts, error) {
 	sc := scripts{dirs: []string{"/cgi-bin/"}, needDot: true}
 	for _, p := range patterns {
 		if dir, ok := strings.CutSuffix(p, "/*"); ok && len(dir) > 1 && dir[0] == '/' && !strings.Contains(dir, "*") {
-			sc.dirs = append(sc.dirs, FoldPath(dir)+"/")
+			sc.dirs = append(sc.dirs, FoldSegment(dir)+"/")
 			continue
 		}
 		if p == "" || strings.Contains(p, "/") || strings.Trim(p, "*") == "" {
@@ -95,4 +95,15 @@ func matchParts(parts []string, s string) bool {
 		s = s[i+len(p):]
 	}
 	return true
+}
+
+// Scripts gives the paths of the scripts in a reading that something follows:
+// "/admin.php" of "/admin.php/x". The server runs that script, so a pattern
+// for exactly that path has a say in what is below it too.
+func (r *Reader) Scripts(reading string) []string {
+	var all []string
+	for i := r.scripts.next(reading, 1); i >= 0; i = r.scripts.next(reading, i+1) {
+		all = append(all, reading[:i])
+	}
+	return all
 }
