@@ -195,7 +195,8 @@ func TestCountsOutliveAStoreThatIsDown(t *testing.T) {
 		for range 5 {
 			x.Observe(Event{Name: AccessDenied})
 		}
-		time.Sleep(2*summariseEvery + time.Second)
+		time.Sleep(2 * summariseEvery)
+		synctest.Wait()
 		if len(x.lost) != 2 || !errors.Is(x.lost[0], x.store.fail) {
 			t.Errorf("the operator was told %v", x.lost)
 		}
@@ -245,6 +246,9 @@ func TestGateForgetsOnlySourcesThatAreAsNew(t *testing.T) {
 	}
 	if len(g.sources) != maxSources {
 		t.Fatalf("%d sources, want %d", len(g.sources), maxSources)
+	}
+	if _, ok := g.sources["0"]; !ok {
+		t.Fatal("a source was forgotten that had spent")
 	}
 	g.spend("0", 1, noon.Add(sweepEvery))
 	g.spend("0", 1, noon.Add(sweepEvery))

@@ -145,7 +145,7 @@ func TestVerifyBeginsAtACheckpointWhereOldRowsWereDeleted(t *testing.T) {
 	}
 	fork := from
 	fork.Hash = m.rows[0].Hash
-	if got := verify(t, m.chain, m.rows[3:], Expectation{From: from, Checkpoints: []Checkpoint{fork}}); got.Break == nil {
+	if got := verify(t, m.chain, m.rows[3:], Expectation{From: from, Checkpoints: []Checkpoint{fork}}); got.Break == nil || got.Break.Fault != FaultCheckpoint {
 		t.Error("two checkpoints of one number contradict each other unnoticed")
 	}
 	if got := verify(t, m.chain, m.rows[4:], Expectation{From: from}); got.Break == nil || got.Break.Fault != FaultMissing {
