@@ -1,0 +1,245 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/session"
+)
+
+func scanAccount(rows *sql.Rows) (a account.Account, err error) {
+	err = rows.Scan(&a.ID, &a.Source, &a.Subject, &a.Username, &a.Name, &a.Email, &a.Mobile, asJSON(&a.Groups),
+		&a.Organisation, &a.Role, &a.TwoFactor, (*instant)(&a.SuspendedAt), (*instant)(&a.CreatedAt), &a.Version)
+	return a, err
+}
+
+// Account implements store.Reader.
+func (r reader) Account(ctx context.Context, id account.ID) (account.Account, error) {
+	a, err := one(ctx, r.q, account.ErrNotFound, scanAccount,
+		`SELECT id, source, subject, username, full_name, email, mobile, member_of,
+			organisation, role, two_factor, suspended_at, created_at, version
+		FROM account WHERE id = $1`, string(id))
+	if err != nil {
+		return a, fmt.Errorf("read account: %w", err)
+	}
+	return a, nil
+}
+
+// AccountByUsername implements store.Reader.
+func (r reader) AccountByUsername(ctx context.Context, source, folded string) (account.Account, error) {
+	a, err := one(ctx, r.q, account.ErrNotFound, scanAccount,
+		`SELECT id, source, subject, username, full_name, email, mobile, member_of,
+			organisation, role, two_factor, suspended_at, created_at, version
+		FROM account WHERE source = $1 AND username_folded = $2`, source, storable(folded))
+	if err != nil {
+		return a, fmt.Errorf("read account by username: %w", err)
+	}
+	return a, nil
+}
+
+// AccountBySubject implements store.Reader.
+func (r reader) AccountBySubject(ctx context.Context, source, subject string) (account.Account, error) {
+	a, err := one(ctx, r.q, account.ErrNotFound, scanAccount,
+		`SELECT id, source, subject, username, full_name, email, mobile, member_of,
+			organisation, role, two_factor, suspended_at, created_at, version
+		FROM account WHERE source = $1 AND subject = $2`, source, storable(subject))
+	if err != nil {
+		return a, fmt.Errorf("read account by subject: %w", err)
+	}
+	return a, nil
+}
+
+const defaultPage = 100
+
+// Accounts implements store.Reader. It returns account.ErrNotFound when
+// f.After is gone: the listing has to begin again.
+func (r reader) Accounts(ctx context.Context, f account.Filter) ([]account.Account, error) {
+	after := ""
+	if f.After != "" {
+		var err error
+		after, err = one(ctx, r.q, account.ErrNotFound, value[string],
+			`SELECT username_folded FROM account WHERE id = $1`, string(f.After))
+		if err != nil {
+			return nil, fmt.Errorf("list accounts: %w", err)
+		}
+	}
+	limit := f.Limit
+	if limit <= 0 {
+		limit = defaultPage
+	}
+	all, err := list(ctx, r.q, scanAccount,
+		`SELECT id, source, subject, username, full_name, email, mobile, member_of,
+			organisation, role, two_factor, suspended_at, created_at, version
+		FROM account
+		WHERE ($1 = '' OR organisation = $1) AND ($2 = '' OR source = $2)
+			AND ($3 = '' OR username_folded LIKE $3 ESCAPE '!' OR name_folded LIKE $3 ESCAPE '!' OR email_folded LIKE $3 ESCAPE '!')
+			AND ($4 = '' OR username_folded > $5 OR (username_folded = $5 AND id > $4))
+		ORDER BY username_folded, id LIMIT $6`,
+		storable(f.Organisation), storable(f.Source), partPattern(f.Query), string(f.After), after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list accounts: %w", err)
+	}
+	return all, nil
+}
+
+// partPattern is the LIKE pattern for "query is a part of it", "" for an
+// empty query.
+func partPattern(query string) string {
+	folded := storable(account.FoldUsername(query))
+	if folded == "" {
+		return ""
+	}
+	return "%" + strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(folded) + "%"
+}
+
+// AnyAccount implements store.Reader.
+func (r reader) AnyAccount(ctx context.Context) (bool, error) {
+	ids, err := list(ctx, r.q, value[string], `SELECT id FROM account LIMIT 1`)
+	if err != nil {
+		return false, fmt.Errorf("look for accounts: %w", err)
+	}
+	return len(ids) > 0, nil
+}
+
+// PasswordHash implements store.Reader.
+func (r reader) PasswordHash(ctx context.Context, id account.ID) (string, error) {
+	phc, err := one(ctx, r.q, account.ErrNotFound, value[string], `SELECT password_hash FROM account WHERE id = $1`, string(id))
+	if err != nil {
+		return "", fmt.Errorf("read password hash: %w", err)
+	}
+	return phc, nil
+}
+
+// InsertAccount implements store.Tx. An account that names no organisation
+// joins the default one; account.ErrNotFound says that there is none of that
+// name.
+func (t *tx) InsertAccount(ctx context.Context, a account.Account) error {
+	if err := t.joins(ctx, &a); err != nil {
+		return fmt.Errorf("insert account: %w", err)
+	}
+	n, err := t.q.exec(ctx,
+		`INSERT INTO account (id, source, subject, username, username_folded, full_name, name_folded, email, email_folded,
+			mobile, member_of, organisation, role, two_factor, suspended_at, created_at, version)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+		ON CONFLICT DO NOTHING`,
+		string(a.ID), a.Source, a.Subject, a.Username, account.FoldUsername(a.Username), a.Name, account.FoldUsername(a.Name),
+		a.Email, account.FoldUsername(a.Email), a.Mobile, asJSON(&a.Groups), a.Organisation, string(a.Role), a.TwoFactor,
+		instant(a.SuspendedAt), instant(a.CreatedAt), a.Version)
+	if err == nil && n == 0 {
+		err = account.ErrTaken
+	}
+	if err != nil {
+		return fmt.Errorf("insert account: %w", err)
+	}
+	return nil
+}
+
+// joins fills in the default organisation and checks that the account's own
+// exists.
+func (t *tx) joins(ctx context.Context, a *account.Account) error {
+	if a.Organisation == "" {
+		a.Organisation = account.DefaultOrganisation
+	}
+	_, err := t.Organisation(ctx, a.Organisation)
+	return err
+}
+
+// UpdateAccount implements store.Tx. A suspended account loses its sessions
+// here, whoever suspends it.
+func (t *tx) UpdateAccount(ctx context.Context, a account.Account) error {
+	if err := t.updateAccount(ctx, a); err != nil {
+		return fmt.Errorf("update account: %w", err)
+	}
+	return nil
+}
+
+func (t *tx) updateAccount(ctx context.Context, a account.Account) error {
+	if err := t.lock(ctx, lockAccount(a.ID)); err != nil {
+		return err
+	}
+	if err := t.joins(ctx, &a); err != nil {
+		return err
+	}
+	others, err := list(ctx, t.q, value[string],
+		`SELECT id FROM account
+		WHERE id <> $1 AND source = (SELECT source FROM account WHERE id = $1) AND (username_folded = $2 OR subject = $3)`,
+		string(a.ID), account.FoldUsername(a.Username), a.Subject)
+	if err != nil {
+		return err
+	}
+	if len(others) > 0 {
+		return account.ErrTaken
+	}
+	n, err := t.q.exec(ctx,
+		`UPDATE account SET subject = $1, username = $2, username_folded = $3, full_name = $4, name_folded = $5, email = $6,
+			email_folded = $7, mobile = $8, member_of = $9, organisation = $10, role = $11, two_factor = $12,
+			suspended_at = $13, version = version + 1
+		WHERE id = $14`,
+		a.Subject, a.Username, account.FoldUsername(a.Username), a.Name, account.FoldUsername(a.Name), a.Email,
+		account.FoldUsername(a.Email), a.Mobile, asJSON(&a.Groups), a.Organisation, string(a.Role), a.TwoFactor,
+		instant(a.SuspendedAt), string(a.ID))
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return account.ErrNotFound
+	}
+	t.tell(session.AccountChanged, string(a.ID))
+	if a.Suspended() {
+		return t.EndAccountSessions(ctx, a.ID, "")
+	}
+	return nil
+}
+
+// DeleteAccount implements store.Tx. What the audit trail says stays: it
+// knows the person by the ID only.
+func (t *tx) DeleteAccount(ctx context.Context, id account.ID) error {
+	if err := t.deleteAccount(ctx, id); err != nil {
+		return fmt.Errorf("delete account: %w", err)
+	}
+	return nil
+}
+
+func (t *tx) deleteAccount(ctx context.Context, id account.ID) error {
+	if err := t.EndAccountSessions(ctx, id, ""); err != nil {
+		return err
+	}
+	if err := t.DropTransactions(ctx, id); err != nil {
+		return err
+	}
+	if _, err := t.q.exec(ctx, `DELETE FROM credential WHERE account = $1`, string(id)); err != nil {
+		return err
+	}
+	n, err := t.q.exec(ctx, `DELETE FROM account WHERE id = $1`, string(id))
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return account.ErrNotFound
+	}
+	t.tell(session.AccountChanged, string(id))
+	return nil
+}
+
+// SetPasswordHash implements store.Tx; "" takes the password away.
+func (t *tx) SetPasswordHash(ctx context.Context, id account.ID, phc string) error {
+	n, err := t.q.exec(ctx, `UPDATE account SET password_hash = $1, version = version + 1 WHERE id = $2`, phc, string(id))
+	if err == nil && n == 0 {
+		err = account.ErrNotFound
+	}
+	if err != nil {
+		return fmt.Errorf("set password hash: %w", err)
+	}
+	t.tell(session.AccountChanged, string(id))
+	return nil
+}
+
+// moved notes that something which belongs to the account has changed.
+func (t *tx) moved(ctx context.Context, id account.ID) error {
+	_, err := t.q.exec(ctx, `UPDATE account SET version = version + 1 WHERE id = $1`, string(id))
+	t.tell(session.AccountChanged, string(id))
+	return err
+}

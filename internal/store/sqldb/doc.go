@@ -1,0 +1,34 @@
+// Package sqldb keeps everything in an SQL database: one implementation of
+// store.Store, with SQLite and PostgreSQL as its two dialects.
+//
+// It owns the schema and its migrations, the write path that makes commits
+// durable, the order of the feed of changes, and the sealing of secrets at
+// rest. It does not own what any of the data means. Package caddymodule and
+// the commands open it; everyone else sees the small contracts beside the
+// packages whose data it keeps.
+//
+// # Writing
+//
+// On SQLite one goroutine commits. Callers that wait take turns in one
+// transaction, each in a savepoint of its own, and one commit makes them all
+// durable. On PostgreSQL each caller has a transaction of its own; what the
+// one writer gives on SQLite is given there by advisory locks: everything
+// passed to Update runs one after the other (it appends to one audit chain
+// anyway), everything about one account waits for what else is about that
+// account, and the feed's head is moved last, so that changes become visible
+// in the order of their numbers.
+//
+// # SQL
+//
+// SQL stands beside the method that runs it and is the same for both
+// dialects. SQLite takes $1 for a name and numbers names by their first
+// appearance, so placeholders first appear in their order; a test holds that.
+// Times are nanoseconds since 1970 in UTC, 0 for the zero time.
+//
+// # At rest
+//
+// A credential's secret and address and a transaction's state are sealed,
+// bound to table, column and the columns that say whose they are. What does
+// not open is an error, never an empty value. Of a session's identifier there
+// is only the hash.
+package sqldb

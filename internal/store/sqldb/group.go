@@ -1,0 +1,181 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"sync"
+)
+
+// groupTurns is how many callers share one commit at most. It bounds how long
+// the first of them waits for the others.
+const groupTurns = 64
+
+// committer is the one writer of an SQLite store. Its goroutine offers turns
+// in a transaction; who takes one runs its change itself, while the others
+// wait, and the goroutine commits when nobody is waiting any more. What comes
+// while the disk is busy makes the next group.
+type committer struct {
+	store   *DB
+	db      *sql.DB // one connection
+	present func() error
+
+	turns   chan *group
+	closing chan struct{}
+	closed  sync.Once
+	done    chan struct{}
+}
+
+// startCommitter begins to offer turns, until stop.
+func startCommitter(store *DB, db *sql.DB, present func() error) *committer {
+	c := &committer{
+		store: store, db: db, present: present,
+		turns: make(chan *group), closing: make(chan struct{}), done: make(chan struct{}),
+	}
+	go c.work()
+	return c
+}
+
+// stop refuses who has no turn yet and waits for the commit of who has.
+func (c *committer) stop() {
+	c.closed.Do(func() { close(c.closing) })
+	<-c.done
+}
+
+func (c *committer) write(ctx context.Context, change func(*tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case g := <-c.turns:
+		if err := g.take(ctx, change); err != nil {
+			return err
+		}
+		<-g.over
+		return g.err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.closing:
+		return ErrClosed
+	}
+}
+
+func (c *committer) work() {
+	defer close(c.done)
+	for {
+		g := &group{committer: c, back: make(chan struct{}), over: make(chan struct{})}
+		select {
+		case c.turns <- g:
+			<-g.back
+		case <-c.closing:
+			return
+		}
+		for n := 1; n < groupTurns && g.err == nil && c.offer(g); n++ {
+		}
+		g.end()
+		close(g.over)
+	}
+}
+
+// offer gives a turn to somebody who waits, if anybody does.
+func (c *committer) offer(g *group) bool {
+	select {
+	case c.turns <- g:
+		<-g.back
+		return true
+	default:
+		return false
+	}
+}
+
+// group is one transaction that several callers share. Only who has the turn,
+// or else the committer's goroutine, touches it, until over is closed.
+type group struct {
+	committer *committer
+	back      chan struct{} // a turn is given back
+	over      chan struct{} // closed when err is final
+
+	tx   *sql.Tx
+	kept int   // changes to be committed
+	err  error // the whole group has failed
+}
+
+// take runs change in a savepoint. An error means that nothing of it is
+// kept; nil, that the group's outcome decides. It also gives the turn back
+// when change panics or ends its goroutine.
+func (g *group) take(ctx context.Context, change func(*tx) error) error {
+	defer func() { g.back <- struct{}{} }()
+	if err := g.begin(); err != nil {
+		g.err = err
+		return err
+	}
+	kept := false
+	defer func() {
+		if !kept {
+			g.undo()
+		}
+	}()
+	st := &statements{tx: g.tx, whole: true}
+	if err := g.committer.store.newTx(st, lockNothing).run(ctx, change); err != nil {
+		return err
+	}
+	if err := g.exec(`RELEASE turn`); err != nil {
+		return err
+	}
+	kept = true
+	g.kept++
+	return nil
+}
+
+func lockNothing(context.Context, string) error { return nil }
+
+// begin opens the transaction for the first turn and a savepoint for each.
+func (g *group) begin() error {
+	if g.tx == nil {
+		if err := g.committer.present(); err != nil {
+			return err
+		}
+		tx, err := g.committer.db.BeginTx(context.Background(), nil)
+		if err != nil {
+			return fmt.Errorf("begin to write: %w", err)
+		}
+		g.tx = tx
+	}
+	return g.exec(`SAVEPOINT turn`)
+}
+
+// undo takes back what the present turn did. Where SQLite has rolled back by
+// itself (a full disk) there is no savepoint any more, and the group fails.
+func (g *group) undo() {
+	if err := g.exec(`ROLLBACK TO turn`); err != nil {
+		g.err = err
+		return
+	}
+	if err := g.exec(`RELEASE turn`); err != nil {
+		g.err = err
+	}
+}
+
+func (g *group) exec(query string) error {
+	if _, err := g.tx.ExecContext(context.Background(), query); err != nil {
+		return fmt.Errorf("%s: %w", query, err)
+	}
+	return nil
+}
+
+// end commits what is to be kept. A file that was replaced meanwhile makes
+// the commit worthless, so that is looked at once more.
+func (g *group) end() {
+	if g.tx == nil {
+		return
+	}
+	if g.err != nil || g.kept == 0 {
+		g.tx.Rollback() // its error adds nothing: nobody is told of success
+		return
+	}
+	if err := g.tx.Commit(); err != nil {
+		g.err = fmt.Errorf("commit: %w", err)
+		return
+	}
+	g.err = g.committer.present()
+}

@@ -1,0 +1,85 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// ErrNewer says that the store was written by a newer stepgate.
+var ErrNewer = errors.New("sqldb: the store is newer than this program")
+
+// migrator brings a schema up to date, one numbered file after the other,
+// each in a transaction of its own. There is no way back.
+type migrator struct {
+	db      *sql.DB
+	dialect string
+	// lock keeps other nodes from doing the same at the same time.
+	lock func(ctx context.Context, q querier) error
+}
+
+func (m *migrator) run(ctx context.Context) error {
+	steps, err := fs.Glob(migrations, "migrations/"+m.dialect+"/*.sql") // sorted
+	if err != nil {
+		return err
+	}
+	for {
+		done, err := m.step(ctx, steps)
+		if err != nil {
+			return fmt.Errorf("migrate store: %w", err)
+		}
+		if done {
+			return nil
+		}
+	}
+}
+
+// step applies the next file, if there is one.
+func (m *migrator) step(ctx context.Context, steps []string) (done bool, err error) {
+	tx, err := m.db.BeginTx(ctx, nil)
+	if err != nil {
+		return false, err
+	}
+	defer tx.Rollback() // nothing after the commit
+	q := &statements{tx: tx}
+	if err := m.lock(ctx, q); err != nil {
+		return false, err
+	}
+	version, err := m.version(ctx, q)
+	switch {
+	case err != nil:
+		return false, err
+	case version > len(steps):
+		return false, fmt.Errorf("%w: it has schema %d, this program knows up to %d; run the newer program or restore an older backup", ErrNewer, version, len(steps))
+	case version == len(steps):
+		return true, nil
+	}
+	text, err := migrations.ReadFile(steps[version])
+	if err != nil {
+		return false, err
+	}
+	if _, err := q.exec(ctx, string(text)); err != nil {
+		return false, fmt.Errorf("%s: %w", steps[version], err)
+	}
+	_, err = q.exec(ctx, `INSERT INTO stepgate_migration (version, applied_at) VALUES ($1, $2)`, version+1, instant(time.Now()))
+	if err != nil {
+		return false, err
+	}
+	return false, tx.Commit()
+}
+
+func (m *migrator) version(ctx context.Context, q querier) (int, error) {
+	_, err := q.exec(ctx,
+		`CREATE TABLE IF NOT EXISTS stepgate_migration (version INTEGER NOT NULL PRIMARY KEY, applied_at BIGINT NOT NULL)`)
+	if err != nil {
+		return 0, err
+	}
+	return one(ctx, q, sql.ErrNoRows, value[int], `SELECT COALESCE(MAX(version), 0) FROM stepgate_migration`)
+}

@@ -1,0 +1,172 @@
+package sqldb
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+const (
+	// Connections of one node. Reading has its own, so that writers who wait
+	// for a lock do not keep the feed from being read.
+	postgresWriters = 12
+	postgresReaders = 8
+	// commitTimeout bounds a write transaction whose caller's context is no
+	// longer listened to.
+	commitTimeout = 30 * time.Second
+	// writeAttempts is how often a transaction that ran into another is
+	// tried.
+	writeAttempts = 10
+)
+
+// postgres is the engine of a store on a server that several nodes share.
+type postgres struct {
+	store            *DB
+	writers, readers *sql.DB
+
+	// writing is held shared by who writes, and by close.
+	writing sync.RWMutex
+	closed  bool
+}
+
+// errDSN does not repeat the DSN: it may hold a password.
+var errDSN = errors.New("the DSN cannot be read; expected postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full")
+
+// OpenPostgres opens the store that the DSN leads to (a URL, or the
+// key=value form), or makes one in its schema. Commits wait for the server's
+// disk even where the server's default is that they do not. ErrNewer is for a
+// store of a later version. Errors do not repeat the DSN.
+func OpenPostgres(ctx context.Context, dsn string, o Options) (*DB, error) {
+	config, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("open postgres store: %w", errDSN)
+	}
+	writers := openPool(config, postgresWriters)
+	m := migrator{db: writers, dialect: "postgres", lock: func(ctx context.Context, q querier) error {
+		return lockPostgres(ctx, q, "migration")
+	}}
+	if err := m.run(ctx); err != nil {
+		writers.Close()
+		return nil, fmt.Errorf("open postgres store: %w", err)
+	}
+	readers := openPool(config, postgresReaders)
+	db := newDB(o, &pool{db: readers, present: func() error { return nil }})
+	db.engine = &postgres{store: db, writers: writers, readers: readers}
+	return db, nil
+}
+
+// PostgresExists tells whether there is a store in the schema that the DSN
+// leads to.
+func PostgresExists(ctx context.Context, dsn string) (bool, error) {
+	config, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return false, fmt.Errorf("look for postgres store: %w", errDSN)
+	}
+	db := openPool(config, 1)
+	defer db.Close()
+	exists, err := one(ctx, &pool{db: db, present: func() error { return nil }}, sql.ErrNoRows, value[bool],
+		`SELECT to_regclass('stepgate_migration') IS NOT NULL`)
+	if err != nil {
+		return false, fmt.Errorf("look for postgres store: %w", err)
+	}
+	return exists, nil
+}
+
+func openPool(config *pgx.ConnConfig, connections int) *sql.DB {
+	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(secureSettings))
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections)
+	db.SetConnMaxIdleTime(5 * time.Minute)
+	db.SetConnMaxLifetime(time.Hour)
+	return db
+}
+
+// secureSettings makes commits durable where the server's default is not, and
+// keeps a node that stands still from holding locks that others wait for.
+func secureSettings(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx,
+		`SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'
+				ELSE current_setting('synchronous_commit') END, false),
+			set_config('lock_timeout', '10s', false),
+			set_config('idle_in_transaction_session_timeout', '30s', false)`)
+	return err
+}
+
+func (p *postgres) close() error {
+	p.writing.Lock()
+	p.closed = true
+	p.writing.Unlock()
+	return errors.Join(p.writers.Close(), p.readers.Close())
+}
+
+func (p *postgres) write(ctx context.Context, change func(*tx) error) error {
+	p.writing.RLock()
+	defer p.writing.RUnlock()
+	if p.closed {
+		return ErrClosed
+	}
+	for attempt := 1; ; attempt++ {
+		err := p.attempt(ctx, change)
+		if err == nil || attempt == writeAttempts || !collided(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(rand.N(time.Duration(attempt) * 10 * time.Millisecond)):
+		}
+	}
+}
+
+// attempt runs change in one transaction. Statements listen to ctx; begin and
+// commit do not, so that what was committed is never reported as failed.
+func (p *postgres) attempt(ctx context.Context, change func(*tx) error) error {
+	conn, err := p.writers.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("begin to write: %w", err)
+	}
+	defer conn.Close()
+	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	defer cancel()
+	begun, err := conn.BeginTx(whole, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
+	if err != nil {
+		return fmt.Errorf("begin to write: %w", err)
+	}
+	defer begun.Rollback() // nothing after the commit
+	st := &statements{tx: begun}
+	lock := func(ctx context.Context, name string) error { return lockPostgres(ctx, st, name) }
+	if err := p.store.newTx(st, lock).run(ctx, change); err != nil {
+		return err
+	}
+	if err := begun.Commit(); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+// collided tells whether the server gave up a transaction because of another
+// one (serialization failure, deadlock), so that trying again is right.
+func collided(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01")
+}
+
+// lockPostgres waits until nobody else holds the name, and holds it until the
+// transaction ends. Two names with one number only wait needlessly.
+func lockPostgres(ctx context.Context, q querier, name string) error {
+	sum := sha256.Sum256([]byte("stepgate " + name))
+	if _, err := q.exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(binary.BigEndian.Uint64(sum[:8]))); err != nil {
+		return fmt.Errorf("wait for %s: %w", name, err)
+	}
+	return nil
+}

@@ -1,0 +1,142 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+)
+
+// querier runs statements: in a pool of connections or in a transaction.
+type querier interface {
+	// exec returns how many rows were affected.
+	exec(ctx context.Context, query string, args ...any) (int64, error)
+	// each calls row for every row of the answer, which must only scan it.
+	each(ctx context.Context, row func(*sql.Rows) error, query string, args ...any) error
+}
+
+// list reads all rows.
+func list[T any](ctx context.Context, q querier, scan func(*sql.Rows) (T, error), query string, args ...any) ([]T, error) {
+	var all []T
+	err := q.each(ctx, func(rows *sql.Rows) error {
+		one, err := scan(rows)
+		all = append(all, one)
+		return err
+	}, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// one reads the first row, or returns none where there is no row.
+func one[T any](ctx context.Context, q querier, none error, scan func(*sql.Rows) (T, error), query string, args ...any) (T, error) {
+	var zero T
+	all, err := list(ctx, q, scan, query, args...)
+	if err != nil {
+		return zero, err
+	}
+	if len(all) == 0 {
+		return zero, none
+	}
+	return all[0], nil
+}
+
+// value scans a row of one column.
+func value[T any](rows *sql.Rows) (T, error) {
+	var v T
+	err := rows.Scan(&v)
+	return v, err
+}
+
+// handle is the part of sql.DB and sql.Tx that is used.
+type handle interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+func execOn(ctx context.Context, h handle, query string, args []any) (int64, error) {
+	result, err := h.ExecContext(ctx, query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+func eachOn(ctx context.Context, h handle, row func(*sql.Rows) error, query string, args []any) error {
+	rows, err := h.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := row(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// pool is a querier for reading outside a transaction.
+type pool struct {
+	db *sql.DB
+	// present tells whether the store is still the one that was opened.
+	present func() error
+}
+
+func (p *pool) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	if err := p.present(); err != nil {
+		return 0, err
+	}
+	return execOn(ctx, p.db, query, args)
+}
+
+func (p *pool) each(ctx context.Context, row func(*sql.Rows) error, query string, args ...any) error {
+	if err := p.present(); err != nil {
+		return err
+	}
+	return eachOn(ctx, p.db, row, query, args)
+}
+
+// statements is a querier in a write transaction. After the first statement
+// that failed it runs no other: PostgreSQL would not, and on SQLite the
+// transaction may be gone.
+type statements struct {
+	tx *sql.Tx
+	// whole makes a statement run to its end once begun. SQLite answers an
+	// interrupted statement by rolling the whole transaction back, and with
+	// it the changes of others.
+	whole  bool
+	failed error
+}
+
+func (s *statements) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	ctx, err := s.begin(ctx)
+	if err != nil {
+		return 0, err
+	}
+	n, err := execOn(ctx, s.tx, query, args)
+	s.failed = err
+	return n, err
+}
+
+func (s *statements) each(ctx context.Context, row func(*sql.Rows) error, query string, args ...any) error {
+	ctx, err := s.begin(ctx)
+	if err != nil {
+		return err
+	}
+	s.failed = eachOn(ctx, s.tx, row, query, args)
+	return s.failed
+}
+
+func (s *statements) begin(ctx context.Context) (context.Context, error) {
+	if s.failed == nil {
+		s.failed = ctx.Err()
+	}
+	if s.whole {
+		ctx = context.WithoutCancel(ctx)
+	}
+	return ctx, s.failed
+}
+
+// ErrClosed says that the store has been closed.
+var ErrClosed = errors.New("sqldb: store closed")

@@ -1,0 +1,69 @@
+package sqldb
+
+import (
+	"database/sql/driver"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// instant is a time.Time as a column: nanoseconds since 1970, 0 for the zero
+// time. It reads back in UTC.
+type instant time.Time
+
+// Value implements driver.Valuer.
+func (i instant) Value() (driver.Value, error) { return nanoseconds(time.Time(i)), nil }
+
+// Scan implements sql.Scanner.
+func (i *instant) Scan(src any) error {
+	n, ok := src.(int64)
+	if !ok {
+		return fmt.Errorf("time column holds %T", src)
+	}
+	*i = instant(fromNanoseconds(n))
+	return nil
+}
+
+func nanoseconds(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
+}
+
+func fromNanoseconds(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, n).UTC()
+}
+
+// document is a value kept as JSON text. Nil and empty lists read back nil.
+type document[T any] struct{ to *T }
+
+func asJSON[T any](v *T) document[T] { return document[T]{v} }
+
+// Value implements driver.Valuer.
+func (d document[T]) Value() (driver.Value, error) {
+	text, err := json.Marshal(d.to)
+	return string(text), err
+}
+
+// Scan implements sql.Scanner.
+func (d document[T]) Scan(src any) error {
+	text, ok := src.(string)
+	if !ok {
+		return fmt.Errorf("JSON column holds %T", src)
+	}
+	if text == "null" || text == "[]" {
+		return nil
+	}
+	return json.Unmarshal([]byte(text), d.to)
+}
+
+// storable makes text that came from a visitor acceptable to PostgreSQL,
+// which refuses NUL and what is not UTF-8.
+func storable(text string) string {
+	return strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", ""), "\uFFFD")
+}

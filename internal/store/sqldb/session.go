@@ -1,0 +1,230 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/session"
+)
+
+// hashColumn scans a session's hash.
+type hashColumn session.Hash
+
+// Scan implements sql.Scanner.
+func (h *hashColumn) Scan(src any) error {
+	raw, ok := src.([]byte)
+	if !ok || len(raw) != len(h) {
+		return fmt.Errorf("hash column holds %T of another length", src)
+	}
+	copy(h[:], raw)
+	return nil
+}
+
+// sessionColumns are the places of a session's columns, in the order in which
+// every statement here lists them.
+func sessionColumns(s *session.Session) []any {
+	return []any{(*hashColumn)(&s.Hash), &s.ID, &s.Account, &s.Site, &s.Source, asJSON(&s.Proofs), &s.Device, &s.DeviceID, &s.Risk,
+		(*instant)(&s.CreatedAt), (*instant)(&s.SeenAt), (*instant)(&s.EndsAt), (*instant)(&s.SupersededAt), &s.Address, &s.UserAgent}
+}
+
+func scanSession(rows *sql.Rows) (s session.Session, err error) {
+	err = rows.Scan(sessionColumns(&s)...)
+	return s, err
+}
+
+type ownedSession struct {
+	session session.Session
+	owner   session.Owner
+}
+
+func scanOwnedSession(rows *sql.Rows) (o ownedSession, err error) {
+	a := &o.owner.Account
+	err = rows.Scan(append(sessionColumns(&o.session),
+		&a.ID, &a.Source, &a.Subject, &a.Username, &a.Name, &a.Email, &a.Mobile, asJSON(&a.Groups), &a.Organisation,
+		&a.Role, &a.TwoFactor, (*instant)(&a.SuspendedAt), (*instant)(&a.CreatedAt), &a.Version, &o.owner.Require)...)
+	return o, err
+}
+
+// SessionByHash implements session.Store.
+func (r reader) SessionByHash(ctx context.Context, h session.Hash, now time.Time) (session.Session, session.Owner, error) {
+	o, err := one(ctx, r.q, session.ErrNotFound, scanOwnedSession,
+		`SELECT s.hash, s.id, s.account, s.site, s.source, s.proofs, s.device, s.device_id, s.risk,
+			s.created_at, s.seen_at, s.ends_at, s.superseded_at, s.address, s.user_agent,
+			a.id, a.source, a.subject, a.username, a.full_name, a.email, a.mobile, a.member_of, a.organisation,
+			a.role, a.two_factor, a.suspended_at, a.created_at, a.version, o.requires
+		FROM session s JOIN account a ON a.id = s.account JOIN organisation o ON o.name = a.organisation
+		WHERE s.hash = $1 AND s.ends_at > $2`, h[:], instant(now))
+	if err != nil {
+		return session.Session{}, session.Owner{}, fmt.Errorf("read session: %w", err)
+	}
+	return o.session, o.owner, nil
+}
+
+// SessionsOf implements session.Store.
+func (r reader) SessionsOf(ctx context.Context, owner account.ID, now time.Time) ([]session.Session, error) {
+	all, err := list(ctx, r.q, scanSession,
+		`SELECT hash, id, account, site, source, proofs, device, device_id, risk,
+			created_at, seen_at, ends_at, superseded_at, address, user_agent
+		FROM session WHERE account = $1 AND superseded_at = 0 AND ends_at > $2
+		ORDER BY created_at DESC, id`, string(owner), instant(now))
+	if err != nil {
+		return nil, fmt.Errorf("list sessions: %w", err)
+	}
+	return all, nil
+}
+
+// InsertSession implements session.Store.
+func (db *DB) InsertSession(ctx context.Context, s session.Session) error {
+	return db.write(ctx, func(t *tx) error {
+		if err := t.beginSession(ctx, s); err != nil {
+			return fmt.Errorf("insert session: %w", err)
+		}
+		return nil
+	})
+}
+
+func (t *tx) beginSession(ctx context.Context, s session.Session) error {
+	if err := t.lock(ctx, lockAccount(s.Account)); err != nil {
+		return err
+	}
+	_, err := one(ctx, t.q, account.ErrNotFound, value[string],
+		`SELECT id FROM account WHERE id = $1 AND suspended_at = 0`, string(s.Account))
+	if err != nil {
+		return err
+	}
+	return t.insertSession(ctx, s)
+}
+
+func (t *tx) insertSession(ctx context.Context, s session.Session) error {
+	_, err := t.q.exec(ctx,
+		`INSERT INTO session (hash, id, account, site, source, proofs, device, device_id, risk,
+			created_at, seen_at, ends_at, superseded_at, address, user_agent)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+		s.Hash[:], string(s.ID), string(s.Account), s.Site, s.Source, asJSON(&s.Proofs), s.Device, s.DeviceID, s.Risk,
+		instant(s.CreatedAt), instant(s.SeenAt), instant(s.EndsAt), instant(s.SupersededAt), storable(s.Address), storable(s.UserAgent))
+	return err
+}
+
+// RaiseSession implements session.Store. Of what change leaves, the IDs, the
+// hash and the state stay as the store knows them. On PostgreSQL change may
+// run again after a conflict, on a fresh copy.
+func (db *DB) RaiseSession(ctx context.Context, id session.ID, next session.Hash, now, overlapEnds time.Time, change func(*session.Session) error) (session.Session, error) {
+	var raised session.Session
+	err := db.write(ctx, func(t *tx) error {
+		current, err := t.lockSession(ctx, id, now)
+		if err != nil {
+			return fmt.Errorf("raise session: %w", err)
+		}
+		raised = current
+		if err := change(&raised); err != nil {
+			return err
+		}
+		raised.ID, raised.Account, raised.Hash, raised.SupersededAt = current.ID, current.Account, next, time.Time{}
+		if err := t.replaceSession(ctx, current, raised, now, overlapEnds); err != nil {
+			return fmt.Errorf("raise session: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return session.Session{}, err
+	}
+	return raised, nil
+}
+
+// replaceSession supersedes the current row and puts its successor beside it.
+// The old row never lives longer than it would have.
+func (t *tx) replaceSession(ctx context.Context, current, raised session.Session, now, overlapEnds time.Time) error {
+	if current.EndsAt.Before(overlapEnds) {
+		overlapEnds = current.EndsAt
+	}
+	_, err := t.q.exec(ctx, `UPDATE session SET superseded_at = $1, ends_at = $2 WHERE hash = $3`,
+		instant(now), instant(overlapEnds), current.Hash[:])
+	if err != nil {
+		return err
+	}
+	t.tell(session.SessionChanged, string(raised.ID))
+	return t.insertSession(ctx, raised)
+}
+
+// lockSession locks the session's owner, so that ending everything of an
+// account and raising one of its sessions never cross, and reads the current
+// row.
+func (t *tx) lockSession(ctx context.Context, id session.ID, now time.Time) (session.Session, error) {
+	owner, err := t.sessionOwner(ctx, id)
+	if err != nil {
+		return session.Session{}, err
+	}
+	if err := t.lock(ctx, lockAccount(owner)); err != nil {
+		return session.Session{}, err
+	}
+	return one(ctx, t.q, session.ErrNotFound, scanSession,
+		`SELECT hash, id, account, site, source, proofs, device, device_id, risk,
+			created_at, seen_at, ends_at, superseded_at, address, user_agent
+		FROM session WHERE id = $1 AND superseded_at = 0 AND ends_at > $2`, string(id), instant(now))
+}
+
+func (t *tx) sessionOwner(ctx context.Context, id session.ID) (account.ID, error) {
+	return one(ctx, t.q, session.ErrNotFound, value[account.ID], `SELECT account FROM session WHERE id = $1 LIMIT 1`, string(id))
+}
+
+// TouchSession implements session.Store. A session that has ended is left
+// alone.
+func (db *DB) TouchSession(ctx context.Context, id session.ID, seen time.Time) error {
+	return db.write(ctx, func(t *tx) error {
+		_, err := t.q.exec(ctx, `UPDATE session SET seen_at = $1 WHERE id = $2 AND superseded_at = 0 AND seen_at < $1`,
+			instant(seen), string(id))
+		if err != nil {
+			return fmt.Errorf("touch session: %w", err)
+		}
+		return nil
+	})
+}
+
+// EndSession implements session.Store. Nothing of the session stays.
+func (db *DB) EndSession(ctx context.Context, id session.ID) error {
+	return db.write(ctx, func(t *tx) error {
+		if err := t.endSession(ctx, id); err != nil && !errors.Is(err, session.ErrNotFound) {
+			return fmt.Errorf("end session: %w", err)
+		}
+		return nil
+	})
+}
+
+func (t *tx) endSession(ctx context.Context, id session.ID) error {
+	owner, err := t.sessionOwner(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := t.lock(ctx, lockAccount(owner)); err != nil {
+		return err
+	}
+	t.tell(session.SessionChanged, string(id))
+	_, err = t.q.exec(ctx, `DELETE FROM session WHERE id = $1`, string(id))
+	return err
+}
+
+// EndAccountSessions implements session.Store.
+func (db *DB) EndAccountSessions(ctx context.Context, owner account.ID, but session.ID) error {
+	return db.write(ctx, func(t *tx) error { return t.EndAccountSessions(ctx, owner, but) })
+}
+
+// EndAccountSessions implements store.Tx.
+func (t *tx) EndAccountSessions(ctx context.Context, owner account.ID, but session.ID) error {
+	err := t.lock(ctx, lockAccount(owner))
+	var ended []string
+	if err == nil {
+		ended, err = list(ctx, t.q, value[string],
+			`DELETE FROM session WHERE account = $1 AND id <> $2 RETURNING id`, string(owner), string(but))
+	}
+	if err != nil {
+		return fmt.Errorf("end sessions of account: %w", err)
+	}
+	for _, id := range ended {
+		t.tell(session.SessionChanged, id)
+	}
+	return nil
+}

@@ -1,0 +1,183 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/stepgate/stepgate/challenge"
+	"github.com/stepgate/stepgate/internal/account"
+)
+
+func stateCell(t challenge.Transaction) cell {
+	return cell{"challenge_transaction.sealed_state", []string{t.ID, string(t.Session), string(t.Subject), string(t.Factor)}}
+}
+
+func (r reader) scanTransaction(rows *sql.Rows) (t challenge.Transaction, err error) {
+	var state []byte
+	err = rows.Scan(&t.ID, &t.Session, &t.Key, &t.Actor, &t.Subject, &t.Site, &t.Purpose, &t.Factor, &state,
+		(*instant)(&t.CreatedAt), (*instant)(&t.ExpiresAt), &t.Version)
+	if err != nil {
+		return t, err
+	}
+	if state, err = stateCell(t).open(r.ring, state); err != nil {
+		return t, err
+	}
+	if len(state) > 0 {
+		t.State = state
+	}
+	return t, nil
+}
+
+// Transaction implements challenge.Store.
+func (r reader) Transaction(ctx context.Context, id string, now time.Time) (challenge.Transaction, error) {
+	t, err := one(ctx, r.q, challenge.ErrTransactionGone, r.scanTransaction,
+		`SELECT id, session, step, actor, subject, site, purpose, factor, sealed_state, created_at, expires_at, version
+		FROM challenge_transaction WHERE id = $1 AND expires_at > $2`, storable(id), instant(now))
+	if err != nil {
+		return challenge.Transaction{}, fmt.Errorf("read transaction: %w", err)
+	}
+	return t, nil
+}
+
+// OpenTransaction implements challenge.Store.
+func (db *DB) OpenTransaction(ctx context.Context, c challenge.Transaction, now time.Time) (challenge.Transaction, error) {
+	var open challenge.Transaction
+	err := db.write(ctx, func(t *tx) (err error) {
+		// On PostgreSQL the one that stood in the way may be redeemed before
+		// it is read; then there is room for ours.
+		for range 3 {
+			open, err = t.openTransaction(ctx, c, now)
+			if !errors.Is(err, challenge.ErrTransactionGone) {
+				break
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return challenge.Transaction{}, fmt.Errorf("open transaction: %w", err)
+	}
+	return open, nil
+}
+
+func (t *tx) openTransaction(ctx context.Context, c challenge.Transaction, now time.Time) (challenge.Transaction, error) {
+	_, err := t.q.exec(ctx, `DELETE FROM challenge_transaction WHERE session = $1 AND step = $2 AND expires_at <= $3`,
+		string(c.Session), c.Key, instant(now))
+	if err != nil {
+		return c, err
+	}
+	state, err := stateCell(c).seal(t.ring, c.State)
+	if err != nil {
+		return c, err
+	}
+	_, err = t.q.exec(ctx,
+		`INSERT INTO challenge_transaction
+			(id, session, step, actor, subject, site, purpose, factor, sealed_state, created_at, expires_at, version)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (session, step) DO NOTHING`,
+		c.ID, string(c.Session), c.Key, string(c.Actor), string(c.Subject), c.Site, c.Purpose, string(c.Factor), state,
+		instant(c.CreatedAt), instant(c.ExpiresAt), c.Version)
+	if err != nil {
+		return c, err
+	}
+	return one(ctx, t.q, challenge.ErrTransactionGone, t.scanTransaction,
+		`SELECT id, session, step, actor, subject, site, purpose, factor, sealed_state, created_at, expires_at, version
+		FROM challenge_transaction WHERE session = $1 AND step = $2 AND expires_at > $3`,
+		string(c.Session), c.Key, instant(now))
+}
+
+// SaveTransaction implements challenge.Store.
+func (db *DB) SaveTransaction(ctx context.Context, c challenge.Transaction, now time.Time) error {
+	return db.write(ctx, func(t *tx) error {
+		// What the state is bound to never changes, so it is sealed for the
+		// row as it stands, whatever else the caller's copy says.
+		kept, err := t.Transaction(ctx, c.ID, now)
+		if err != nil {
+			return fmt.Errorf("save transaction: %w", err)
+		}
+		state, err := stateCell(kept).seal(t.ring, c.State)
+		if err != nil {
+			return fmt.Errorf("save transaction: %w", err)
+		}
+		n, err := t.q.exec(ctx,
+			`UPDATE challenge_transaction SET sealed_state = $1, expires_at = $2, version = version + 1
+			WHERE id = $3 AND version = $4 AND expires_at > $5`,
+			state, instant(c.ExpiresAt), c.ID, c.Version, instant(now))
+		if err == nil && n == 0 {
+			err = challenge.ErrTransactionGone
+		}
+		if err != nil {
+			return fmt.Errorf("save transaction: %w", err)
+		}
+		return nil
+	})
+}
+
+// RedeemTransaction implements challenge.Store.
+func (db *DB) RedeemTransaction(ctx context.Context, id string, now time.Time) error {
+	return db.write(ctx, func(t *tx) error {
+		if _, err := t.redeem(ctx, id, now); err != nil {
+			return fmt.Errorf("redeem transaction: %w", err)
+		}
+		return nil
+	})
+}
+
+// redeem returns whose credential the transaction was about.
+func (t *tx) redeem(ctx context.Context, id string, now time.Time) (account.ID, error) {
+	return one(ctx, t.q, challenge.ErrTransactionGone, value[account.ID],
+		`DELETE FROM challenge_transaction WHERE id = $1 AND expires_at > $2 RETURNING subject`, storable(id), instant(now))
+}
+
+// errOtherSubject is a mistake of the caller.
+var errOtherSubject = errors.New("sqldb: the transaction is about another account than the credential")
+
+// Enrol implements challenge.Store.
+func (db *DB) Enrol(ctx context.Context, e challenge.Enrolled, now time.Time) error {
+	err := db.update(ctx, func(t *tx) error {
+		subject, err := t.redeem(ctx, e.Transaction, now)
+		if err != nil {
+			return err
+		}
+		c := e.Credential
+		if subject != c.Account {
+			return errOtherSubject
+		}
+		if err := t.lock(ctx, lockAccount(c.Account)); err != nil {
+			return err
+		}
+		if !c.Default {
+			if c.Default, err = t.becomesDefault(ctx, c); err != nil {
+				return err
+			}
+		}
+		if err := t.InsertCredential(ctx, c); err != nil {
+			return err
+		}
+		_, err = t.AppendEvent(ctx, e.Event)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("enrol: %w", err)
+	}
+	return nil
+}
+
+// becomesDefault tells whether c is the first of its factor on an account
+// without a default.
+func (t *tx) becomesDefault(ctx context.Context, c account.Credential) (bool, error) {
+	rivals, err := list(ctx, t.q, value[string],
+		`SELECT id FROM credential WHERE account = $1 AND (is_default OR factor = $2) LIMIT 1`, string(c.Account), c.Factor)
+	return len(rivals) == 0, err
+}
+
+// DropTransactions implements store.Tx: those about the account and those it
+// acts in.
+func (t *tx) DropTransactions(ctx context.Context, owner account.ID) error {
+	_, err := t.q.exec(ctx, `DELETE FROM challenge_transaction WHERE subject = $1 OR actor = $1`, string(owner))
+	if err != nil {
+		return fmt.Errorf("drop transactions: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,65 @@
+package sqldb
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/keys"
+	"github.com/stepgate/stepgate/internal/session"
+)
+
+// reader is everything that only reads, in a transaction or outside.
+type reader struct {
+	q    querier
+	ring *keys.Ring
+}
+
+// tx is one caller's share of a write transaction. It implements store.Tx,
+// and the verbs of DB are written with it. One goroutine uses it.
+type tx struct {
+	reader
+	db *DB
+	st *statements
+	// lock makes others that name the same thing wait until this transaction
+	// has ended. SQLite needs none: there is one writer.
+	lock func(ctx context.Context, name string) error
+	// changes go into the feed when everything else has been done.
+	changes []session.Change
+	told    map[session.Change]bool
+}
+
+// What is locked, always in this order: updates, then one account. Feed
+// numbers come last, by the row lock on feed_head.
+const lockUpdates = "updates"
+
+func lockAccount(id account.ID) string { return "account " + string(id) }
+
+func (db *DB) newTx(st *statements, lock func(context.Context, string) error) *tx {
+	return &tx{reader: reader{q: st, ring: db.ring}, db: db, st: st, lock: lock}
+}
+
+// run lets change do its work and adds what it changed to the feed. On an
+// error the engine rolls back.
+func (t *tx) run(ctx context.Context, change func(*tx) error) error {
+	if err := change(t); err != nil {
+		return err
+	}
+	if t.st.failed != nil {
+		return fmt.Errorf("a statement of this transaction failed: %w", t.st.failed)
+	}
+	return t.publish(ctx)
+}
+
+// tell notes a change for the feed, once for each thing that changed.
+func (t *tx) tell(kind session.ChangeKind, key string) {
+	c := session.Change{Kind: kind, Key: key}
+	if t.told[c] {
+		return
+	}
+	if t.told == nil {
+		t.told = map[session.Change]bool{}
+	}
+	t.told[c] = true
+	t.changes = append(t.changes, c)
+}

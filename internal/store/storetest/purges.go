@@ -1,0 +1,85 @@
+package storetest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stepgate/stepgate/challenge"
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/session"
+	"github.com/stepgate/stepgate/internal/store"
+	"github.com/stepgate/stepgate/internal/throttle"
+)
+
+func testPurge(t *testing.T, f *fixture) {
+	f.run(t, "DeletesWhatIsOverAndNothingElse", func(t *testing.T, b *bench) {
+		a := b.person("jo")
+		short, long := b.session(a.ID), b.session(a.ID)
+		if _, err := b.RaiseSession(t.Context(), short.ID, session.NewIdentifier().Hash(), Noon, Noon, func(s *session.Session) error {
+			s.EndsAt = Noon.Add(time.Hour)
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		over, open := newTransaction(long, "over"), newTransaction(long, "open")
+		open.ExpiresAt = Noon.Add(2 * time.Hour)
+		for _, c := range []challenge.Transaction{over, open} {
+			_, err := b.OpenTransaction(t.Context(), c, Noon)
+			b.must(err)
+		}
+		now := Noon.Add(time.Hour)
+		b.must(b.Purge(t.Context(), now))
+		b.live(a.ID, long.ID)
+		_, err := b.Transaction(t.Context(), open.ID, Noon)
+		b.must(err)
+		_, err = b.Transaction(t.Context(), over.ID, Noon)
+		b.is(err, challenge.ErrTransactionGone)
+		sessions, err := b.SessionsOf(t.Context(), a.ID, Noon.Add(-time.Hour))
+		if b.must(err); len(sessions) != 1 {
+			t.Errorf("%d sessions are left, want 1", len(sessions))
+		}
+	})
+	f.run(t, "KeepsCountersForAMonth", func(t *testing.T, b *bench) {
+		keys := []throttle.Key{{1}, {2}, {3}}
+		b.must(b.Counters(t.Context(), keys, func(c []throttle.Counter) error {
+			c[0] = throttle.Counter{Count: 1, At: Noon.Add(-31 * 24 * time.Hour)}
+			c[1] = throttle.Counter{Count: 1, At: Noon.Add(-40 * 24 * time.Hour)}
+			c[2] = throttle.Counter{Count: 1, At: Noon.Add(-40 * 24 * time.Hour), Until: Noon.Add(time.Hour)}
+			return nil
+		}))
+		b.must(b.Purge(t.Context(), Noon))
+		b.must(b.Counters(t.Context(), keys, func(c []throttle.Counter) error {
+			b.same([]int64{c[0].Count, c[1].Count, c[2].Count}, []int64{1, 0, 1})
+			return nil
+		}))
+	})
+	f.run(t, "FeedGoesOnAfterwards", func(t *testing.T, b *bench) {
+		a := b.person("jo")
+		b.update(func(ctx context.Context, tx store.Tx) error { return tx.UpdateAccount(ctx, a) })
+		before := b.head()
+		b.must(b.Purge(t.Context(), time.Now().Add(365*24*time.Hour)))
+		changes, head, err := b.Changes(t.Context(), 0)
+		if b.must(err); len(changes) != 0 || head != before {
+			t.Errorf("%d changes are left, head %d after %d", len(changes), head, before)
+		}
+		b.update(func(ctx context.Context, tx store.Tx) error { return tx.UpdateAccount(ctx, a) })
+		changes, _, err = b.Changes(t.Context(), before)
+		b.must(err)
+		b.same(changes, []session.Change{{Seq: before + 1, Kind: session.AccountChanged, Key: string(a.ID)}})
+	})
+	f.run(t, "ManyRows", func(t *testing.T, b *bench) {
+		a := b.person("jo")
+		b.all(race(callers, func(int) error {
+			for range 25 {
+				s, _ := newSession(a.ID)
+				if err := b.InsertSession(t.Context(), s); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+		b.must(b.Purge(t.Context(), Noon.Add(24*time.Hour)))
+		b.live(account.ID(a.ID))
+	})
+}

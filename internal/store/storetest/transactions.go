@@ -1,0 +1,183 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stepgate/stepgate/challenge"
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/store"
+	"github.com/stepgate/stepgate/policy"
+)
+
+func testTransactions(t *testing.T, f *fixture) {
+	f.run(t, "OpenTwiceIsOne", func(t *testing.T, b *bench) {
+		s := b.session(b.person("jo").ID)
+		want := newTransaction(s, "k")
+		first, err := b.OpenTransaction(t.Context(), want, Noon)
+		b.must(err)
+		b.same(first, want)
+		second, err := b.OpenTransaction(t.Context(), newTransaction(s, "k"), Noon)
+		b.must(err)
+		b.same(second, want)
+		other, err := b.OpenTransaction(t.Context(), newTransaction(s, "other"), Noon)
+		b.must(err)
+		if other.ID == first.ID {
+			t.Error("two keys have one transaction")
+		}
+		got, err := b.Transaction(t.Context(), first.ID, Noon)
+		b.must(err)
+		b.same(got, want)
+	})
+	f.run(t, "ManyOpenOne", func(t *testing.T, b *bench) {
+		s := b.session(b.person("jo").ID)
+		ids := make([]string, callers)
+		b.all(race(callers, func(i int) error {
+			open, err := b.OpenTransaction(t.Context(), newTransaction(s, "k"), Noon)
+			ids[i] = open.ID
+			return err
+		}))
+		for _, id := range ids {
+			b.same(id, ids[0])
+		}
+	})
+	f.run(t, "GoneAtItsEnd", func(t *testing.T, b *bench) {
+		s := b.session(b.person("jo").ID)
+		first, err := b.OpenTransaction(t.Context(), newTransaction(s, "k"), Noon)
+		b.must(err)
+		b.must(b.SaveTransaction(t.Context(), first, first.ExpiresAt.Add(-1)))
+		first.Version++
+		for _, err := range []error{
+			b.SaveTransaction(t.Context(), first, first.ExpiresAt),
+			b.RedeemTransaction(t.Context(), first.ID, first.ExpiresAt),
+			b.RedeemTransaction(t.Context(), "none", Noon),
+		} {
+			b.is(err, challenge.ErrTransactionGone)
+		}
+		_, err = b.Transaction(t.Context(), first.ID, first.ExpiresAt)
+		b.is(err, challenge.ErrTransactionGone)
+		later := newTransaction(s, "k")
+		later.ExpiresAt = later.ExpiresAt.Add(time.Hour)
+		got, err := b.OpenTransaction(t.Context(), later, first.ExpiresAt)
+		b.must(err)
+		b.same(got, later)
+	})
+	f.run(t, "SaveRefusesOlderVersion", func(t *testing.T, b *bench) {
+		s := b.session(b.person("jo").ID)
+		open, err := b.OpenTransaction(t.Context(), newTransaction(s, "k"), Noon)
+		b.must(err)
+		b.oneWinner(race(callers, func(i int) error {
+			mine := open
+			mine.State, mine.ExpiresAt, mine.Subject = []byte(numbered("state", i)), Noon.Add(time.Hour), "not kept"
+			return b.SaveTransaction(t.Context(), mine, Noon)
+		}), challenge.ErrTransactionGone)
+		got, err := b.Transaction(t.Context(), open.ID, Noon)
+		b.must(err)
+		if got.Version != 1 || got.Subject != open.Subject || !got.ExpiresAt.Equal(Noon.Add(time.Hour)) || len(got.State) != len("state-000") {
+			t.Errorf("after one save: %+v", got)
+		}
+	})
+	f.run(t, "RedeemedOnce", func(t *testing.T, b *bench) {
+		s := b.session(b.person("jo").ID)
+		open, err := b.OpenTransaction(t.Context(), newTransaction(s, "k"), Noon)
+		b.must(err)
+		b.oneWinner(race(callers, func(int) error {
+			return b.RedeemTransaction(t.Context(), open.ID, Noon)
+		}), challenge.ErrTransactionGone)
+		b.is(b.SaveTransaction(t.Context(), open, Noon), challenge.ErrTransactionGone)
+		again, err := b.OpenTransaction(t.Context(), newTransaction(s, "k"), Noon)
+		b.must(err)
+		if again.ID == open.ID {
+			t.Error("a redeemed transaction is open again")
+		}
+	})
+	f.run(t, "DropEndsWhatAnAccountHasOpen", func(t *testing.T, b *bench) {
+		a, other := b.person("jo"), b.person("other")
+		s := b.session(a.ID)
+		about := newTransaction(s, "about")
+		by := newTransaction(s, "by")
+		by.Subject = other.ID
+		unrelated := newTransaction(b.session(other.ID), "unrelated")
+		for _, c := range []challenge.Transaction{about, by, unrelated} {
+			_, err := b.OpenTransaction(t.Context(), c, Noon)
+			b.must(err)
+		}
+		b.update(func(ctx context.Context, tx store.Tx) error { return tx.DropTransactions(ctx, a.ID) })
+		for id, want := range map[string]bool{about.ID: false, by.ID: false, unrelated.ID: true} {
+			if _, err := b.Transaction(t.Context(), id, Noon); (err == nil) != want {
+				t.Errorf("transaction is open: %v, want %v (%v)", err == nil, want, err)
+			}
+		}
+	})
+	f.run(t, "EnrolOnce", testEnrolOnce)
+	f.run(t, "EnrolIsAllOrNothing", func(t *testing.T, b *bench) {
+		a := b.person("jo")
+		open, err := b.OpenTransaction(t.Context(), newTransaction(b.session(a.ID), "k"), Noon)
+		b.must(err)
+		for name, e := range map[string]challenge.Enrolled{
+			"event that is none":   {Credential: newCredential(a.ID, policy.TOTP), Event: audit.Event{At: Noon, Name: "no such"}},
+			"somebody else's":      {Credential: newCredential(b.person("other").ID, policy.TOTP), Event: audit.Event{At: Noon, Name: audit.FactorEnrolled}},
+			"unknown account":      {Credential: newCredential("nobody", policy.TOTP), Event: audit.Event{At: Noon, Name: audit.FactorEnrolled}},
+			"credential ID exists": {Credential: b.credential(a.ID, policy.SMS), Event: audit.Event{At: Noon, Name: audit.FactorEnrolled}},
+		} {
+			before, err := b.Store.Credentials(t.Context(), a.ID)
+			b.must(err)
+			e.Transaction = open.ID
+			if err := b.Enrol(t.Context(), e, Noon); err == nil || errors.Is(err, challenge.ErrTransactionGone) {
+				t.Errorf("%s: error is %v", name, err)
+			}
+			after, err := b.Store.Credentials(t.Context(), a.ID)
+			b.must(err)
+			b.same(after, before)
+			_, err = b.Transaction(t.Context(), open.ID, Noon)
+			b.must(err)
+		}
+		events, err := b.Events(t.Context(), audit.Query{})
+		if b.must(err); len(events) != 0 {
+			t.Errorf("%d events of enrolments that failed", len(events))
+		}
+	})
+	f.run(t, "FirstOfItsFactorBecomesDefault", func(t *testing.T, b *bench) {
+		a := b.person("jo")
+		s := b.session(a.ID)
+		enrol := func(factor policy.Factor) account.Credential {
+			open, err := b.OpenTransaction(t.Context(), newTransaction(s, "k"), Noon)
+			b.must(err)
+			c := newCredential(a.ID, factor)
+			b.must(b.Enrol(t.Context(), challenge.Enrolled{Transaction: open.ID, Credential: c, Event: audit.Event{At: Noon, Name: audit.FactorEnrolled}}, Noon))
+			got, err := b.Credential(t.Context(), c.ID)
+			b.must(err)
+			return got
+		}
+		first := enrol(policy.TOTP)
+		b.same(first.Default, true)
+		second := enrol(policy.SMS)
+		b.same(second.Default, false)
+		first.Default = false
+		b.update(func(ctx context.Context, tx store.Tx) error { return tx.UpdateCredential(ctx, first) })
+		b.same(enrol(policy.TOTP).Default, false)
+		b.same(enrol(policy.WebAuthn).Default, true)
+	})
+}
+
+func testEnrolOnce(t *testing.T, b *bench) {
+	a := b.person("jo")
+	open, err := b.OpenTransaction(t.Context(), newTransaction(b.session(a.ID), "k"), Noon)
+	b.must(err)
+	b.oneWinner(race(callers, func(int) error {
+		return b.Enrol(t.Context(), challenge.Enrolled{
+			Transaction: open.ID, Credential: newCredential(a.ID, policy.TOTP),
+			Event: audit.Event{At: Noon, Name: audit.FactorEnrolled, Account: string(a.ID)},
+		}, Noon)
+	}), challenge.ErrTransactionGone)
+	all, err := b.Store.Credentials(t.Context(), a.ID)
+	b.must(err)
+	events, err := b.Events(t.Context(), audit.Query{Account: string(a.ID)})
+	b.must(err)
+	if len(all) != 1 || len(events) != 1 {
+		t.Errorf("%d credentials and %d events of one enrolment", len(all), len(events))
+	}
+}
