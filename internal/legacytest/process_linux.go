@@ -20,7 +20,7 @@ import (
 
 const (
 	startTime = 60 * time.Second // for a server to answer; these machines are busy
-	stopTime  = 10 * time.Second // between asking a server to end and killing it
+	stopTime  = 5 * time.Second  // between asking a server to end and killing it
 	pollEvery = 20 * time.Millisecond
 	logBytes  = 16 << 10 // of the end of a log that a failed test prints
 
@@ -272,7 +272,11 @@ func openLog(tb testing.TB, c command) (*os.File, error) {
 
 func createLog(c command) (*os.File, error) {
 	name := filepath.Join(c.dir, "log-"+c.name+"-"+rand.Text())
-	return os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_APPEND|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return f, f.Chmod(0o666) // some servers open /dev/stderr anew, as their own user
 }
 
 func tail(path string) string {
