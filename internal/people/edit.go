@@ -1,0 +1,98 @@
+package people
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/audit"
+)
+
+// Changes is what is to be different about an account. A nil field stays as
+// it is; one that points to an empty value is emptied.
+type Changes struct {
+	Username     *string       `json:"username,omitempty"`
+	Email        *string       `json:"email,omitempty"`
+	Mobile       *string       `json:"mobile,omitempty"`
+	Name         *string       `json:"name,omitempty"`
+	Groups       *[]string     `json:"groups,omitempty"` // all of them, not what is added
+	Organisation *string       `json:"organisation,omitempty"`
+	Role         *account.Role `json:"role,omitempty"`
+	Reason       string        `json:"reason,omitempty"`
+}
+
+// empty tells whether nothing is to change.
+func (c Changes) empty() bool {
+	return c.Username == nil && c.Email == nil && c.Mobile == nil && c.Name == nil &&
+		c.Groups == nil && c.Organisation == nil && c.Role == nil
+}
+
+// EditAccount changes an account's record. Sessions go on, and see the change
+// at their next request. An address changed here is what the record says; no
+// credential follows it.
+func (p *People) EditAccount(ctx context.Context, actor Actor, who Who, c Changes) (account.Account, error) {
+	if c.empty() {
+		return account.Account{}, invalid("nothing to change", "say what is to be different")
+	}
+	var edited account.Account
+	err := p.changeAccount(ctx, actor, who, ActManage, func(tx Tx, current Actor, a account.Account) (audit.Event, error) {
+		var err error
+		if edited, err = p.apply(c, a); err != nil {
+			return audit.Event{}, err
+		}
+		if edited.Role != a.Role {
+			if err := current.mayGrant(edited.Role); err != nil {
+				return audit.Event{}, err
+			}
+		}
+		if edited.Organisation != a.Organisation {
+			if _, err := organisation(ctx, tx, current, edited.Organisation); err != nil {
+				return audit.Event{}, err
+			}
+		}
+		if err := p.free(ctx, tx, edited); err != nil {
+			return audit.Event{}, err
+		}
+		if err := tx.UpdateAccount(ctx, edited); err != nil {
+			return audit.Event{}, fmt.Errorf("keep account: %w", err)
+		}
+		return editEvent(a, edited, c.Reason), nil
+	})
+	return edited, err
+}
+
+// apply returns the account as it would be.
+func (p *People) apply(c Changes, a account.Account) (account.Account, error) {
+	var problems [6]error
+	if c.Username != nil {
+		if a.Source != account.LocalSource {
+			return account.Account{}, refused(fmt.Sprintf("the username comes from source %q", a.Source), "change it there")
+		}
+		a.Username, problems[0] = cleanUsername(*c.Username)
+	}
+	if c.Email != nil {
+		a.Email, problems[1] = cleanEmail(*c.Email)
+	}
+	if c.Mobile != nil {
+		a.Mobile, problems[2] = cleanMobile(*c.Mobile, p.Region)
+	}
+	if c.Name != nil {
+		a.Name, problems[3] = cleanName(*c.Name)
+	}
+	if c.Groups != nil {
+		a.Groups, problems[4] = cleanGroups(*c.Groups)
+	}
+	if c.Role != nil {
+		a.Role, problems[5] = cleanRole(*c.Role)
+	}
+	if c.Organisation != nil {
+		a.Organisation = strings.TrimSpace(*c.Organisation)
+	}
+	for _, problem := range problems {
+		if problem != nil {
+			return account.Account{}, problem
+		}
+	}
+	return a, nil
+}

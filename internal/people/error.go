@@ -1,0 +1,72 @@
+package people
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/stepgate/stepgate/internal/account"
+)
+
+// What an Error is about; compare with errors.Is. Besides these it can be
+// account.ErrNotFound, account.ErrTaken or account.ErrInUse.
+var (
+	// ErrInvalid says that what was asked can never be right, whatever the
+	// store holds: a malformed address, an unknown role.
+	ErrInvalid = errors.New("people: invalid")
+	// ErrForbidden says that the actor may not do this.
+	ErrForbidden = errors.New("people: forbidden")
+	// ErrRefused says that this cannot be done to that account or
+	// organisation as things are.
+	ErrRefused = errors.New("people: refused")
+)
+
+// Error is an answer of "no". Everything else that the verbs return is a
+// technical failure, and nothing was changed in either case.
+type Error struct {
+	// Text says what is wrong, Mend how to put it right; both are for the
+	// operator or administrator who asked.
+	Text string
+	Mend string
+	kind error
+}
+
+// Error joins both texts.
+func (e *Error) Error() string {
+	if e.Mend == "" {
+		return e.Text
+	}
+	return e.Text + ": " + e.Mend
+}
+
+// Unwrap gives the sentinel that the error is about.
+func (e *Error) Unwrap() error { return e.kind }
+
+func invalid(text, mend string) error   { return &Error{Text: text, Mend: mend, kind: ErrInvalid} }
+func forbidden(text, mend string) error { return &Error{Text: text, Mend: mend, kind: ErrForbidden} }
+func refused(text, mend string) error   { return &Error{Text: text, Mend: mend, kind: ErrRefused} }
+func taken(text, mend string) error     { return &Error{Text: text, Mend: mend, kind: account.ErrTaken} }
+
+func noAccount(name, nearest string) error {
+	mend := "list those there are with `user list`"
+	if nearest != "" {
+		mend = fmt.Sprintf("did you mean %q?", nearest)
+	}
+	return &Error{Text: fmt.Sprintf("there is no account %q", name), Mend: mend, kind: account.ErrNotFound}
+}
+
+func noOrganisation(name, nearest string) error {
+	mend := fmt.Sprintf("make it with `organisation add %s`", name)
+	if nearest != "" {
+		mend = fmt.Sprintf("did you mean %q? Otherwise %s", nearest, mend)
+	}
+	return &Error{Text: fmt.Sprintf("there is no organisation %q", name), Mend: mend, kind: account.ErrNotFound}
+}
+
+// unlessTechnical replaces a sentinel of the store by the text for it, where
+// the two speak of the same, and leaves every other error alone.
+func unlessTechnical(err, text error) error {
+	if kind := errors.Unwrap(text); kind != nil && errors.Is(err, kind) {
+		return text
+	}
+	return err
+}

@@ -1,0 +1,124 @@
+package people
+
+import (
+	"fmt"
+	"net/mail"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/nyaruka/phonenumbers"
+
+	"github.com/stepgate/stepgate/internal/account"
+)
+
+// Limits of what a record may hold, in runes.
+const (
+	maxNameRunes  = 200
+	maxEmailRunes = 254 // RFC 5321 §4.5.3.1.3, less the angle brackets
+	maxGroupRunes = 100
+	maxGroups     = 200
+)
+
+func cleanUsername(typed string) (string, error) {
+	if err := account.CheckUsername(typed); err != nil {
+		return "", invalid(fmt.Sprintf("username %q cannot be used", typed), "it needs 1 to 200 characters, none of them invisible")
+	}
+	return strings.TrimSpace(typed), nil
+}
+
+func cleanName(typed string) (string, error) {
+	name := strings.TrimSpace(typed)
+	if !plain(name) || utf8.RuneCountInString(name) > maxNameRunes {
+		return "", invalid(fmt.Sprintf("name %q cannot be used", name), fmt.Sprintf("at most %d characters, no control characters", maxNameRunes))
+	}
+	return name, nil
+}
+
+// cleanEmail accepts one bare address, the way it is used as an envelope
+// recipient, or nothing.
+func cleanEmail(typed string) (string, error) {
+	address := strings.TrimSpace(typed)
+	if address == "" {
+		return "", nil
+	}
+	parsed, err := mail.ParseAddress(address)
+	if err != nil || parsed.Address != address || !plain(address) || utf8.RuneCountInString(address) > maxEmailRunes {
+		return "", invalid(fmt.Sprintf("%q is not an e-mail address", address), "write it as name@example.org")
+	}
+	return address, nil
+}
+
+// cleanMobile turns what was typed into E.164, or nothing into nothing. A
+// number is accepted when its length is possible for its country: the lists
+// of ranges in use are never complete, and would refuse somebody's phone.
+func cleanMobile(typed, region string) (string, error) {
+	number := strings.TrimSpace(typed)
+	if number == "" {
+		return "", nil
+	}
+	if region == "" && !strings.HasPrefix(number, "+") {
+		return "", invalid(fmt.Sprintf("%q does not say which country's number it is", number), "begin it with + and the country's code, or set `region` in the stepgate block")
+	}
+	parsed, err := phonenumbers.Parse(number, region)
+	if err != nil || !phonenumbers.IsPossibleNumber(parsed) || parsed.GetExtension() != "" || strings.ContainsFunc(number, unicode.IsLetter) {
+		return "", invalid(fmt.Sprintf("%q is not a phone number", number), "write it as +447700900123")
+	}
+	return phonenumbers.Format(parsed, phonenumbers.E164), nil
+}
+
+// cleanGroups trims, leaves out what is empty or repeated and keeps the
+// order. Commas would be lost in the upstream's header (contract, section 6).
+func cleanGroups(typed []string) ([]string, error) {
+	var groups []string
+	for _, g := range typed {
+		g = strings.TrimSpace(g)
+		if g == "" || slices.Contains(groups, g) {
+			continue
+		}
+		if !plain(g) || strings.ContainsAny(g, ",;") || utf8.RuneCountInString(g) > maxGroupRunes {
+			return nil, invalid(fmt.Sprintf("group %q cannot be used", g), fmt.Sprintf("at most %d characters, no comma, semicolon or control character; name one group each time", maxGroupRunes))
+		}
+		groups = append(groups, g)
+	}
+	if len(groups) > maxGroups {
+		return nil, invalid(fmt.Sprintf("%d groups are too many", len(groups)), fmt.Sprintf("an account has at most %d", maxGroups))
+	}
+	return groups, nil
+}
+
+func cleanRole(typed account.Role) (account.Role, error) {
+	if typed == "" {
+		return account.RoleUser, nil
+	}
+	role := account.Role(strings.ToLower(strings.TrimSpace(string(typed))))
+	if role.Valid() {
+		return role, nil
+	}
+	words := make([]string, 0, len(account.Roles()))
+	for _, r := range account.Roles() {
+		words = append(words, string(r))
+	}
+	mend := "the roles are " + strings.Join(words, ", ")
+	if meant := nearest(string(role), words); meant != "" {
+		mend = fmt.Sprintf("did you mean %q? %s", meant, strings.ToUpper(mend[:1])+mend[1:])
+	}
+	return "", invalid(fmt.Sprintf("there is no role %q", typed), mend)
+}
+
+func cleanOrganisationName(typed string) (string, error) {
+	name := strings.TrimSpace(typed)
+	if name == "" || !plain(name) || strings.ContainsAny(name, ",;") || utf8.RuneCountInString(name) > maxGroupRunes {
+		return "", invalid(fmt.Sprintf("organisation name %q cannot be used", typed), fmt.Sprintf("it needs 1 to %d characters, no comma, semicolon or control character", maxGroupRunes))
+	}
+	return name, nil
+}
+
+// plain tells whether text is valid UTF-8 that stays on one line and hides
+// nothing: no control and no format characters.
+func plain(text string) bool {
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool {
+		return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == '\u2028' || r == '\u2029'
+	})
+}

@@ -1,0 +1,159 @@
+package people
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/stepgate/stepgate/internal/account"
+)
+
+// importBatch is how many accounts one transaction makes, so that sign-ins
+// wait for no more than a moment while a long table goes in.
+const importBatch = 200
+
+// maxProblems bounds what a refused import reports.
+const maxProblems = 100
+
+// Table is an import that was asked for.
+type Table struct {
+	// CSV has a row of column names and then one account a row; the groups
+	// of an account are separated by semicolons.
+	CSV []byte
+	// DryRun checks everything and keeps nothing.
+	DryRun bool
+	Reason string
+}
+
+// Import makes the accounts of a table and returns how many they are. Every
+// row is checked first; if any is wrong, all problems are reported and none
+// is imported. The accounts are then made in batches. Only where something
+// else changes the store meanwhile can a later batch be refused; the error
+// then says which lines are in.
+func (p *People) Import(ctx context.Context, actor Actor, t Table) (int, error) {
+	actor, err := actor.refresh(ctx, p.Store)
+	if err != nil {
+		return 0, err
+	}
+	if err := actor.may(ActManage); err != nil {
+		return 0, err
+	}
+	rows, err := readTable(t.CSV)
+	if err != nil {
+		return 0, err
+	}
+	drafts, err := p.checkTable(ctx, actor, rows)
+	if err != nil || t.DryRun {
+		return len(drafts), err
+	}
+	done := 0
+	for batch := range slices.Chunk(drafts, importBatch) {
+		if err := p.importBatch(ctx, actor, batch, t.Reason); err != nil {
+			return done, partly(err, drafts, done)
+		}
+		done += len(batch)
+	}
+	return done, nil
+}
+
+// drafted is an account that is ready to be made, and where it comes from.
+type drafted struct {
+	line int
+	account.Account
+}
+
+// checkTable drafts all rows, or reports what is wrong with them.
+func (p *People) checkTable(ctx context.Context, actor Actor, rows []row) ([]drafted, error) {
+	var problems []string
+	seen := make(map[[3]string]int, 2*len(rows))
+	known := make(map[string]error)
+	drafts := make([]drafted, 0, len(rows))
+	for _, r := range rows {
+		a, err := p.checkRow(ctx, actor, r, known)
+		if err == nil {
+			err = once(seen, a, r.line)
+		}
+		var wrong *Error
+		switch {
+		case errors.As(err, &wrong):
+			problems = append(problems, fmt.Sprintf("line %d: %s", r.line, wrong))
+		case err != nil:
+			return nil, fmt.Errorf("line %d: %w", r.line, err)
+		default:
+			drafts = append(drafts, drafted{line: r.line, Account: a})
+		}
+	}
+	if len(problems) > 0 {
+		return nil, tableError(problems)
+	}
+	return drafts, nil
+}
+
+// checkRow drafts one row. known remembers which organisations there are.
+func (p *People) checkRow(ctx context.Context, actor Actor, r row, known map[string]error) (account.Account, error) {
+	a, err := p.draft(actor, r.NewAccount)
+	if err != nil {
+		return account.Account{}, err
+	}
+	missing, asked := known[a.Organisation]
+	if !asked {
+		_, missing = organisation(ctx, p.Store, actor, a.Organisation)
+		known[a.Organisation] = missing
+	}
+	if missing != nil {
+		return account.Account{}, missing
+	}
+	if err := actor.mayGrant(a.Role); err != nil {
+		return account.Account{}, err
+	}
+	return a, p.free(ctx, p.Store, a)
+}
+
+// once refuses a name or an identifier that an earlier line has.
+func once(seen map[[3]string]int, a account.Account, line int) error {
+	for _, key := range [][3]string{
+		{"username", a.Source, account.FoldUsername(a.Username)},
+		{"subject", a.Source, a.Subject},
+	} {
+		if first, dup := seen[key]; dup {
+			return taken(fmt.Sprintf("the %s is on line %d already", key[0], first), "")
+		}
+		seen[key] = line
+	}
+	return nil
+}
+
+func (p *People) importBatch(ctx context.Context, actor Actor, batch []drafted, reason string) error {
+	return p.Store.Update(ctx, func(tx Tx) error {
+		current, err := actor.refresh(ctx, tx)
+		if err != nil {
+			return err
+		}
+		for _, d := range batch {
+			if err := p.insert(ctx, tx, current, d.Account); err != nil {
+				return fmt.Errorf("line %d: %w", d.line, err)
+			}
+			if err := p.record(ctx, tx, current, addEvent(d.Account, reason)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func tableError(problems []string) error {
+	if left := len(problems) - maxProblems; left > 0 {
+		problems = append(problems[:maxProblems], fmt.Sprintf("and %d more lines", left))
+	}
+	return refused(strings.Join(problems, "\n"), "")
+}
+
+// partly adds to the error of a batch which lines went in before it.
+func partly(err error, drafts []drafted, done int) error {
+	if done == 0 {
+		return err
+	}
+	return fmt.Errorf("%w (the lines up to %d are imported; take them out and import the rest)", err, drafts[done-1].line)
+}

@@ -1,0 +1,139 @@
+package people_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/people"
+)
+
+func table(lines ...string) people.Table {
+	return people.Table{CSV: []byte(strings.Join(lines, "\n") + "\n")}
+}
+
+func TestImportMakesTheAccountsOfATable(t *testing.T) {
+	f := newFixture(t)
+	n, err := f.Import(t.Context(), people.Operator(), table(
+		"\ufeffName,Username,Mobile,Groups,Organisation,Role,Email",
+		`"Soap, Joe",joe,07700 900123,staff; admins ;,north,admin,joe@example.gov`,
+		"",
+		"Ann,ann,,,,,",
+	))
+	if err != nil || n != 2 {
+		t.Fatalf("imported %d, %v", n, err)
+	}
+	joe, err := f.db.AccountByUsername(t.Context(), "local", "joe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := fmt.Sprint(joe.Name, joe.Mobile, joe.Groups, joe.Organisation, joe.Role, joe.Email)
+	if want := fmt.Sprint("Soap, Joe", "+447700900123", []string{"staff", "admins"}, "north", account.RoleAdmin, "joe@example.gov"); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if ann, err := f.db.AccountByUsername(t.Context(), "local", "ann"); err != nil || ann.Organisation != "default" || ann.Role != account.RoleUser {
+		t.Errorf("ann %+v, %v", ann, err)
+	}
+}
+
+func TestImportReportsEveryWrongLineAndImportsNone(t *testing.T) {
+	f := newFixture(t)
+	f.add(t, people.NewAccount{Username: "taken"})
+	_, err := f.Import(t.Context(), people.Operator(), table(
+		"username,email,role,organisation",
+		"good,,,",
+		"taken,,,",
+		"bad,nonsense,,",
+		"\"two\nlines\",,,",
+		"boss,,king,",
+		"lost,,,nroth",
+		"GOOD,,,",
+	))
+	wantError(t, err, people.ErrRefused,
+		"line 3: source", "line 4: \"nonsense\"", "line 5: username", "line 7: there is no role", "line 8: there is no organisation", "line 9: the username is on line 2")
+	if strings.Contains(err.Error(), "line 2:") {
+		t.Errorf("a good line is reported: %v", err)
+	}
+	if _, err := f.db.AccountByUsername(t.Context(), "local", "good"); err == nil {
+		t.Error("a line of a refused table was imported")
+	}
+}
+
+func TestImportRefusesATableItCannotRead(t *testing.T) {
+	f := newFixture(t)
+	for name, c := range map[string]struct {
+		lines []string
+		words []string
+	}{
+		"empty":            {nil, []string{"empty"}},
+		"no username":      {[]string{"email", "a@example.gov"}, []string{"line 1", "username"}},
+		"misspelt column":  {[]string{"username,e-mail", "a,b"}, []string{"line 1", `did you mean "email"?`}},
+		"semicolons":       {[]string{"username;email", "a;b"}, []string{"commas"}},
+		"twice":            {[]string{"username,username", "a,b"}, []string{"twice"}},
+		"too few fields":   {[]string{"username,email", "a,b@example.gov", "c"}, []string{"line 3", "fields"}},
+		"a stray quote":    {[]string{"username,email", `a"b,c`}, []string{"line 2", "quote"}},
+		"no password ever": {[]string{"username,password", "a,b"}, []string{"password"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			given := table(c.lines...)
+			if c.lines == nil {
+				given = people.Table{}
+			}
+			_, err := f.Import(t.Context(), people.Operator(), given)
+			wantError(t, err, people.ErrRefused, c.words...)
+		})
+	}
+}
+
+func TestImportDryRunKeepsNothing(t *testing.T) {
+	f := newFixture(t)
+	dry := table("username", "joe")
+	dry.DryRun = true
+	if n, err := f.Import(t.Context(), people.Operator(), dry); err != nil || n != 1 {
+		t.Fatalf("%d, %v", n, err)
+	}
+	if _, err := f.db.AccountByUsername(t.Context(), "local", "joe"); err == nil {
+		t.Error("a dry run made an account")
+	}
+}
+
+func TestImportInBatchesRecordsEveryAccount(t *testing.T) {
+	f := newFixture(t)
+	lines := []string{"username"}
+	for i := range 501 {
+		lines = append(lines, fmt.Sprintf("person%03d", i))
+	}
+	if n, err := f.Import(t.Context(), people.Operator(), table(lines...)); err != nil || n != 501 {
+		t.Fatalf("%d, %v", n, err)
+	}
+	if e := f.lastEvent(t); e.Account == "" {
+		t.Errorf("event %+v", e)
+	}
+	all, err := f.List(t.Context(), people.Operator(), account.Filter{Limit: 1000})
+	if err != nil || len(all) != 501 {
+		t.Errorf("%d accounts, %v", len(all), err)
+	}
+}
+
+func TestImportKeepsAdministratorsInTheirOrganisation(t *testing.T) {
+	f := newFixture(t)
+	admin := f.actor(t, "admin")
+	_, err := f.Import(t.Context(), admin, table("username,organisation,role", "a,default,", "b,,owner"))
+	wantError(t, err, people.ErrRefused, "line 2: there is no organisation", "line 3: role")
+	helpdesk := f.actor(t, "helpdesk")
+	_, err = f.Import(t.Context(), helpdesk, table("username", "a"))
+	wantError(t, err, people.ErrForbidden)
+}
+
+func FuzzImportNeverBreaks(fz *testing.F) {
+	fz.Add([]byte("username,email\njoe,joe@example.gov\n"))
+	fz.Add([]byte("\ufeffusername;mobile\r\n\"a\"\"b\",+44\r\n"))
+	fz.Fuzz(func(t *testing.T, raw []byte) {
+		f := people.People{Store: emptyStore{}, Now: noonNow}
+		n, err := f.Import(t.Context(), people.Operator(), people.Table{CSV: raw, DryRun: true})
+		if err != nil && n != 0 {
+			t.Errorf("%d accounts and an error: %v", n, err)
+		}
+	})
+}

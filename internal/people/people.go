@@ -1,0 +1,126 @@
+package people
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/session"
+)
+
+// Reader is what this package asks of the store without changing anything.
+type Reader interface {
+	Account(ctx context.Context, id account.ID) (account.Account, error)
+	AccountByUsername(ctx context.Context, source, folded string) (account.Account, error)
+	AccountBySubject(ctx context.Context, source, subject string) (account.Account, error)
+	Accounts(ctx context.Context, f account.Filter) ([]account.Account, error)
+	PasswordHash(ctx context.Context, id account.ID) (string, error)
+	Organisation(ctx context.Context, name string) (account.Organisation, error)
+	Organisations(ctx context.Context) ([]account.Organisation, error)
+	Credentials(ctx context.Context, owner account.ID) ([]account.Credential, error)
+}
+
+// Tx is one write transaction of the store: all of it happens or none.
+type Tx interface {
+	Reader
+	InsertAccount(ctx context.Context, a account.Account) error
+	UpdateAccount(ctx context.Context, a account.Account) error
+	DeleteAccount(ctx context.Context, id account.ID) error
+	SetPasswordHash(ctx context.Context, id account.ID, phc string) error
+	InsertOrganisation(ctx context.Context, o account.Organisation) error
+	UpdateOrganisation(ctx context.Context, o account.Organisation) error
+	DeleteOrganisation(ctx context.Context, name string) error
+	DeleteCredential(ctx context.Context, id account.CredentialID) error
+	DeleteCredentials(ctx context.Context, owner account.ID) error
+	EndAccountSessions(ctx context.Context, owner account.ID, but session.ID) error
+	DropTransactions(ctx context.Context, owner account.ID) error
+	AppendEvent(ctx context.Context, e audit.Event) (audit.Record, error)
+}
+
+// Store keeps accounts and organisations. Update returns only when the
+// commit is durable.
+type Store interface {
+	Reader
+	Update(ctx context.Context, change func(Tx) error) error
+}
+
+// Passwords judges and hashes passwords of local accounts.
+type Passwords interface {
+	// Check refuses a password that is too weak for the account. The error's
+	// text is for the person who chose it and does not contain it.
+	Check(password account.Secret, owner account.Account) error
+	// Hash returns the PHC string to keep. It is slow on purpose.
+	Hash(ctx context.Context, password account.Secret) (string, error)
+}
+
+// Source is a sign-in source that the gateway's sites name.
+type Source struct {
+	Name string
+	// SubjectIsName is set for sources that know people by nothing but a
+	// name (a form that is watched, a trusted header): the folded username
+	// is then the subject.
+	SubjectIsName bool
+}
+
+// People carries the verbs. Its fields are set once, before first use; it is
+// safe for concurrent use.
+type People struct {
+	Store     Store
+	Passwords Passwords
+	// Sources are the configured sign-in sources; none means local alone.
+	Sources []Source
+	// Region is the ISO 3166 code of the country whose national phone
+	// numbers are meant ("GB"); empty accepts only numbers with a "+".
+	Region string
+	Now    func() time.Time
+}
+
+func (p *People) now() time.Time { return p.Now().UTC() }
+
+// change runs one verb: it lets do alter the store and appends the event that
+// do returns, in one transaction. The actor that do gets has been read in
+// that transaction, so a role taken away a moment ago is not used any more.
+func (p *People) change(ctx context.Context, actor Actor, do func(Tx, Actor) (audit.Event, error)) error {
+	return p.Store.Update(ctx, func(tx Tx) error {
+		current, err := actor.refresh(ctx, tx)
+		if err != nil {
+			return err
+		}
+		event, err := do(tx, current)
+		if err != nil {
+			return err
+		}
+		return p.record(ctx, tx, current, event)
+	})
+}
+
+func (p *People) record(ctx context.Context, tx Tx, actor Actor, e audit.Event) error {
+	if _, err := tx.AppendEvent(ctx, p.signed(e, actor)); err != nil {
+		return fmt.Errorf("append audit event: %w", err)
+	}
+	return nil
+}
+
+// changeAccount is change for one account that exists: it finds it, checks
+// that the actor may do this to it, and hands do the record as it is now.
+func (p *People) changeAccount(ctx context.Context, actor Actor, who Who, act Action, do func(Tx, Actor, account.Account) (audit.Event, error)) error {
+	if err := actor.may(act); err != nil {
+		return err
+	}
+	found, err := p.find(ctx, actor, who)
+	if err != nil {
+		return err
+	}
+	return p.change(ctx, actor, func(tx Tx, current Actor) (audit.Event, error) {
+		subject, err := tx.Account(ctx, found.ID)
+		if err != nil {
+			return audit.Event{}, unlessTechnical(err, noAccount(who.String(), ""))
+		}
+		if err := current.mayDo(act, subject); err != nil {
+			return audit.Event{}, err
+		}
+		return do(tx, current, subject)
+	})
+}

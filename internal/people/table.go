@@ -1,0 +1,125 @@
+package people
+
+import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/stepgate/stepgate/internal/account"
+)
+
+// MaxImportBytes bounds a table of people.
+const MaxImportBytes = 16 << 20
+
+// columns are those that a table of people may have, in any order.
+var columns = []string{"username", "email", "mobile", "name", "groups", "organisation", "role", "source", "subject"}
+
+// row is one line of the table; line counts from 1, the header.
+type row struct {
+	line int
+	NewAccount
+}
+
+// readTable reads a CSV table (RFC 4180) whose first row names its columns.
+// What it cannot read at all is one error; a row with too few or too many
+// fields is too, for nothing behind it can be trusted.
+func readTable(raw []byte) ([]row, error) {
+	if len(raw) > MaxImportBytes {
+		return nil, refused(fmt.Sprintf("the table is larger than %d MiB", MaxImportBytes>>20), "import it in parts")
+	}
+	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(raw, []byte("\ufeff"))))
+	r.TrimLeadingSpace = true
+	header, err := r.Read()
+	if errors.Is(err, io.EOF) {
+		return nil, refused("the table is empty", "its first row names the columns: "+strings.Join(columns, ","))
+	}
+	if err != nil {
+		return nil, badRow(err)
+	}
+	if header, err = readHeader(header); err != nil {
+		return nil, err
+	}
+	var rows []row
+	for {
+		fields, err := r.Read()
+		if errors.Is(err, io.EOF) {
+			return rows, nil
+		}
+		if err != nil {
+			return nil, badRow(err)
+		}
+		line, _ := r.FieldPos(0)
+		rows = append(rows, row{line: line, NewAccount: newAccount(header, fields)})
+	}
+}
+
+func readHeader(header []string) ([]string, error) {
+	names := make([]string, 0, len(header))
+	for _, name := range header {
+		name = strings.ToLower(strings.TrimSpace(name))
+		if !slices.Contains(columns, name) {
+			return nil, noColumn(name)
+		}
+		if slices.Contains(names, name) {
+			return nil, refused(fmt.Sprintf("line 1: column %q is there twice", name), "leave one of them out")
+		}
+		names = append(names, name)
+	}
+	if !slices.Contains(names, "username") {
+		return nil, refused("line 1: there is no column \"username\"", "the first row names the columns: "+strings.Join(columns, ","))
+	}
+	return names, nil
+}
+
+func noColumn(name string) error {
+	mend := "the columns are " + strings.Join(columns, ",")
+	if strings.ContainsAny(name, ";\t") {
+		mend = "separate the columns by commas"
+	} else if meant := nearest(name, columns); meant != "" {
+		mend = fmt.Sprintf("did you mean %q?", meant)
+	}
+	return refused(fmt.Sprintf("line 1: there is no column %q", name), mend)
+}
+
+func badRow(err error) error {
+	var at *csv.ParseError
+	if !errors.As(err, &at) {
+		return fmt.Errorf("read table: %w", err)
+	}
+	if errors.Is(err, csv.ErrFieldCount) {
+		return refused(fmt.Sprintf("line %d: the row has more or fewer fields than the first row", at.StartLine), "put fields with a comma in double quotes")
+	}
+	return refused(fmt.Sprintf("line %d: the row cannot be read", at.Line), "write a double quote within quotes twice")
+}
+
+func newAccount(header, fields []string) NewAccount {
+	var n NewAccount
+	for i, name := range header {
+		value := strings.TrimSpace(fields[i])
+		switch name {
+		case "username":
+			n.Username = value
+		case "email":
+			n.Email = value
+		case "mobile":
+			n.Mobile = value
+		case "name":
+			n.Name = value
+		case "groups":
+			n.Groups = strings.Split(value, ";")
+		case "organisation":
+			n.Organisation = value
+		case "role":
+			n.Role = account.Role(value)
+		case "source":
+			n.Source = value
+		case "subject":
+			n.Subject = value
+		}
+	}
+	return n
+}
