@@ -46,7 +46,7 @@ func Harden(h http.Header, site *Site) {
 // the application's and may be anybody's upload.
 func pagePolicy(site *Site, nonce, ancestors string) string {
 	targets := append([]string{"'self'"}, site.FormTargets...)
-	return strings.Join([]string{
+	directives := []string{
 		"default-src 'none'",
 		"script-src 'nonce-" + nonce + "'",
 		"style-src 'nonce-" + nonce + "'",
@@ -56,7 +56,11 @@ func pagePolicy(site *Site, nonce, ancestors string) string {
 		"frame-ancestors " + ancestors,
 		"base-uri 'none'",
 		"object-src 'none'",
-	}, "; ")
+	}
+	if site.Reports {
+		directives = append(directives, "report-uri "+site.Path(ReportsPath))
+	}
+	return strings.Join(directives, "; ")
 }
 
 func newNonce() string {

@@ -4,6 +4,8 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"sync/atomic"
+	"time"
 )
 
 //go:embed kit
@@ -19,6 +21,8 @@ type Options struct {
 	Override fs.FS
 	// Log takes what Handle has to report. Nil reports nothing.
 	Log LogFunc
+	// Now is the clock. Nil is the system's.
+	Now func() time.Time
 }
 
 // Kit renders pages of packages that bring their own templates. Parse is for
@@ -28,10 +32,15 @@ type Kit struct {
 	files   *bundle
 	assets  *assets
 	own     *Pages
+	// lastReport is when a report was last let through, in Unix nanoseconds.
+	lastReport atomic.Int64
 }
 
 // New reads the kit's own files. Errors name the file that is broken.
 func New(options Options) (*Kit, error) {
+	if options.Now == nil {
+		options.Now = time.Now
+	}
 	sub, err := fs.Sub(embedded, "kit")
 	if err != nil {
 		return nil, fmt.Errorf("pages %s: %w", ownSet, err)

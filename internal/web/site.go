@@ -33,6 +33,9 @@ type Site struct {
 	FormTargets []string
 	// HSTS is the value of Strict-Transport-Security on pages. Empty sends none.
 	HSTS string
+	// Reports is set where Kit.Reports answers at ReportsPath: browsers then
+	// report there what the policy of a page stopped.
+	Reports bool
 }
 
 // Path gives the address of a page: the prefix and path, which begins with "/".
