@@ -68,6 +68,19 @@ func TestCodesAreThoseOfRFC6238AppendixB(t *testing.T) {
 	}
 }
 
+func TestOfTwoStepsWithOneCodeTheLaterIsUsedUp(t *testing.T) {
+	const middle = 50897034 // the steps on both sides of it have one code
+	before, _ := codeAt(rfcSeed, middle-1)
+	after, _ := codeAt(rfcSeed, middle+1)
+	if before != after {
+		t.Fatalf("%s and %s differ", before, after)
+	}
+	step, matched, err := match(rfcSeed, before, time.Unix(middle*30, 0))
+	if err != nil || !matched || step != middle+1 {
+		t.Errorf("step %d, %v, %v", step, matched, err)
+	}
+}
+
 func TestNormaliseTakesOutBlanksAndDashesOnly(t *testing.T) {
 	for typed, want := range map[string]string{
 		"123456":                               "123456",

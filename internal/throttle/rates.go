@@ -66,28 +66,22 @@ func (rs Rates) spend(counters []Counter, now time.Time) ([]int, time.Time) {
 	return chosen, time.Time{}
 }
 
-// choose finds the batch that takes the next use: the one that is being
-// filled, else one that is free. Where there is none it returns when the
-// first will be.
+// choose finds a batch that takes the next use: one with room, or one that is
+// free again. Where there is none it returns when the first will be.
 func (r Rate) choose(window []Counter, now time.Time) (int, time.Time) {
 	if r.Limit < 1 {
 		return 0, never
 	}
-	free, first := -1, never
+	first := never
 	for i, c := range window {
-		switch {
-		case !now.Before(c.Until):
-			free = i
-		case c.Count < r.size(i):
+		if c.Count < r.size(i) || !now.Before(c.Until) {
 			return i, time.Time{}
-		case c.Until.Before(first):
+		}
+		if c.Until.Before(first) {
 			first = c.Until
 		}
 	}
-	if free < 0 {
-		return 0, first
-	}
-	return free, time.Time{}
+	return 0, first
 }
 
 // Ceiling is a budget of a calendar month in UTC. The zero value allows none.
