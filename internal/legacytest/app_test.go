@@ -1,8 +1,12 @@
 package legacytest
 
 import (
+	"bytes"
+	"io"
+	"mime/multipart"
 	"net/http"
 	"net/http/cookiejar"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -72,15 +76,7 @@ func TestDokuWikiHasItsPages(t *testing.T) {
 	client := newClient(t)
 	page := func(path string) string {
 		t.Helper()
-		r, err := http.NewRequestWithContext(t.Context(), "GET", app.URL+path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, body, err := exchange(client, r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return body
+		return do(t, client, "GET", app.URL+path, "", nil)
 	}
 	if !strings.Contains(page("/doku.php?id=cases:1001"), "Ashdown Mills v. Harte") {
 		t.Error("no case page")
@@ -97,6 +93,62 @@ func TestDokuWikiHasItsPages(t *testing.T) {
 	if strings.Contains(page("/doku.php?id=start&do=admin"), "User Manager") {
 		t.Error("bob is administrator")
 	}
+}
+
+func TestDokuWikiTakesUploads(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts DokuWiki")
+	}
+	app := StartDokuWiki(t, Options{})
+	client := newClient(t)
+	if _, _, err := app.Login.SignIn(t.Context(), client, app.URL, app.Accounts[1]); err != nil {
+		t.Fatal(err)
+	}
+	manager := app.URL + "/lib/exe/mediamanager.php?ns=cases"
+	page := do(t, client, "GET", manager, "", nil)
+	token := regexp.MustCompile(`name="sectok" value="([0-9a-f]+)"`).FindStringSubmatch(page)
+	if token == nil {
+		t.Fatalf("no upload form:\n%.2000s", page)
+	}
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	for name, value := range map[string]string{"sectok": token[1], "ns": "cases", "mediaid": "exhibit.txt"} {
+		if err := form.WriteField(name, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file, err := form.CreateFormFile("upload", "exhibit.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const text = "exhibit A\n"
+	if _, err := file.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	if err := form.Close(); err != nil {
+		t.Fatal(err)
+	}
+	answer := do(t, client, "POST", manager, form.FormDataContentType(), &body)
+	if got := do(t, client, "GET", app.URL+"/lib/exe/fetch.php?media=cases:exhibit.txt", "", nil); got != text {
+		t.Errorf("the upload comes back as %.500q, after the answer\n%.4000s", got, answer)
+	}
+}
+
+// do sends a request and returns the body of the answer.
+func do(t *testing.T, client *http.Client, method, address, contentType string, body io.Reader) string {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, address, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if contentType != "" {
+		r.Header.Set("Content-Type", contentType)
+	}
+	_, text, err := exchange(client, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
 
 func TestMediaWikiTellsLoginsApart(t *testing.T) {

@@ -11,9 +11,10 @@ const dokuwikiCode = "/usr/share/dokuwiki"
 
 // StartDokuWiki runs Debian's DokuWiki, its code in place and unmodified, its
 // configuration and data in the rig's folder. alice is administrator, bob is
-// not; everybody may read, people may edit and upload. It has the pages start,
-// cases:1001 and private:notes. A good login answers 302 with a new cookie, a
-// bad one 403 with the form and the deletion of that cookie.
+// not. Everybody may read; people may edit, and upload .txt and .bin besides
+// the usual kinds. It has the pages start, cases:1001 and private:notes. A good
+// login answers 302 with a new cookie, a bad one 403 with the form and the
+// deletion of that cookie.
 func StartDokuWiki(tb testing.TB, _ Options) *App {
 	tb.Helper()
 	needsPHP(tb, map[string]string{"dom": "php-xml", "mbstring": "php-mbstring"})
@@ -36,6 +37,7 @@ $conf['subscribers'] = 0;
 `, dir),
 		"conf/acl.auth.php":            "*\t@ALL\t1\n*\t@user\t8\nprivate:*\t@ALL\t0\nprivate:*\t@user\t8\n",
 		"conf/users.auth.php":          dokuwikiUser(tb, accounts[0], "user,admin") + dokuwikiUser(tb, accounts[1], "user"),
+		"conf/mime.local.conf":         "txt text/plain\nbin !application/octet-stream\n",
 		"data/pages/start.txt":         "====== Old wiki ======\nThe start page. See [[cases:1001]].\n",
 		"data/pages/cases/1001.txt":    "====== Case 1001 ======\nAshdown Mills v. Harte.\n",
 		"data/pages/private/notes.txt": "====== Private notes ======\nOnly for people who signed in.\n",
