@@ -103,7 +103,7 @@ func (c *closure) narrow(path string, from int) error {
 	if isASCII(path) {
 		return nil
 	}
-	return c.add(narrow.Replace(path), from, narrowed)
+	return c.add(narrowPath(path), from, narrowed)
 }
 
 // cuts ends the path at a decoded "?" or "#", and keeps what a server that

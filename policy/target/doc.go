@@ -17,7 +17,8 @@
 //   - the path cut at a decoded "?" or "#";
 //   - what follows a script taken as the path;
 //   - full-width and other forms of "/", "%", "?", "#", ";" and ":" folded to
-//     them. (Of all other characters the folded form is the only one.)
+//     them, and unseen characters next to these dropped. (Of all other
+//     characters the folded form is the only one.)
 //
 // Every step on a segment is taken by itself, so two segments with parameters
 // have four readings. More than MaxReadings is a refusal.

@@ -74,13 +74,23 @@ var wide = map[rune]string{
 	'：': "：", '﹕': "：", '︓': "：", '⩴': "：：=",
 }
 
-// narrow gives wide characters their meaning: the reading of a server that
-// folds them itself.
+// narrowPath gives wide characters their meaning and drops the unseen: the
+// reading of a server that does so itself.
+func narrowPath(path string) string {
+	return strings.Map(func(r rune) rune {
+		if ignorable(r) {
+			return -1
+		}
+		return r
+	}, narrow.Replace(path))
+}
+
 var narrow = strings.NewReplacer("／", "/", "％", "%", "？", "?", "＃", "#", "；", ";", "：", ":")
 
-// foldPath is FoldText for a path or a part of one. Two things differ.
-// Characters that would turn into ones with a meaning stay wide: only some
-// servers fold them, so that is a reading of its own. And an ellipsis at a
+// foldPath is FoldText for a path or a part of one, but for what would move
+// the bounds of segments. Characters that would turn into ones with a meaning
+// stay wide, and unseen ones that stand alone stay: only some servers fold
+// these, so that is a reading of its own (narrowPath). An ellipsis at a
 // segment's end stays one character: honest titles end so, and taken apart it
 // would be refused for its dots.
 func foldPath(s string) string {
@@ -88,19 +98,30 @@ func foldPath(s string) string {
 		return strings.ToLower(s)
 	}
 	var b strings.Builder
-	done := 0
+	done := 0         // s[:done] is in b
+	last := rune('/') // the last character that is seen
+	escapes := false  // a "%" came before
+	tail, end := 0, 0 // where the segment's trimmable end begins and ends
 	for i, r := range s {
 		instead, special := wide[r]
+		unseen := ignorable(r)
 		switch {
 		case special:
-		case !dotlike(r) || r == '.':
-			continue
-		case endsSegment(s[i+utf8.RuneLen(r):]):
+		case unseen && (escapes || bound(last)):
 			instead = string(r)
-		case r == '…':
-			instead = "..."
+		case r == '…' || r == '‥':
+			if i >= end {
+				tail, end = segmentTail(s, i)
+			}
+			instead = ellipsis(r, i >= tail)
 		default:
-			instead = ".."
+			if !unseen {
+				last, escapes = r, escapes || r == '%'
+			}
+			continue
+		}
+		if !unseen {
+			last = r
 		}
 		b.WriteString(FoldText(s[done:i]))
 		b.WriteString(instead)
@@ -110,11 +131,28 @@ func foldPath(s string) string {
 	return b.String()
 }
 
-// endsSegment tells whether nothing but trimmable characters stands before
-// the next slash.
-func endsSegment(rest string) bool {
-	seg, _, _ := strings.Cut(rest, "/")
-	return strings.TrimRightFunc(seg, trimmable) == ""
+// bound tells whether an unseen character after this one belongs to nothing
+// seen: dropped, it could leave a segment empty or bring dots together.
+func bound(r rune) bool {
+	return strings.ContainsRune("/?#;:", r) || trimmable(r) || wide[r] != ""
+}
+
+// segmentTail gives where the trimmable characters begin at the end of the
+// segment that holds s[i], and where that segment ends.
+func segmentTail(s string, i int) (tail, end int) {
+	rest, _, _ := strings.Cut(s[i:], "/")
+	return i + len(strings.TrimRightFunc(rest, trimmable)), i + len(rest)
+}
+
+func ellipsis(r rune, whole bool) string {
+	switch {
+	case whole:
+		return string(r)
+	case r == '…':
+		return "..."
+	default:
+		return ".."
+	}
 }
 
 // trimmable are the characters that some server takes off a segment's end.
@@ -122,6 +160,7 @@ func trimmable(r rune) bool {
 	return dotlike(r) || r == '+' || unicode.IsSpace(r)
 }
 
+// dotlike are the dot and what folds to dots but is kept at a segment's end.
 func dotlike(r rune) bool { return r == '.' || r == '…' || r == '‥' }
 
 func isASCII(s string) bool {

@@ -6,9 +6,9 @@ import "strings"
 const (
 	MaxReadings  = 64
 	MaxDecodings = 6
-	// maxOddBytes bounds the work on a path that is not plain. Servers in
-	// use stop at a quarter of it.
-	maxOddBytes = 32 << 10
+	// maxOddBytes bounds the work on a path that is not plain. Most servers
+	// stop at half of it.
+	maxOddBytes = 16 << 10
 )
 
 var defaultScripts = []string{"*.php", "*.asp", "*.aspx", "*.jsp", "*.cgi", "*.pl"}

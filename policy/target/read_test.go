@@ -77,6 +77,7 @@ var readingsTable = []struct {
 	{"/x%EF%BC%9F", []string{"/x？", "/x?", "/x"}},
 	{"/%EF%BC%8561", []string{"/％61", "/%61", "/a"}},
 	{"/ad%C2%ADmin", []string{"/admin"}},
+	{"/%E2%80%8B/admin", []string{"/\u200b/admin", "//admin", "/admin"}},
 	{"/wait%E2%80%A6", []string{"/wait…", "/wait"}},
 }
 
