@@ -46,7 +46,20 @@
 //
 // # Messages
 //
+// SendPlan names the counters of a message, each channel by itself. The
+// numbers of DefaultSendPlan:
+//
+//	counter          allows
+//	destination      1 in 30 s, 5 an hour, 10 a day
+//	account          5 an hour, 10 a day
+//	country          300 an hour, 3000 a day
+//	total            500 an hour, 5000 a day
+//	address          10 an hour for what strangers can ask for
+//	address held     300 an hour for credentials already held
+//	block            50 an hour to 1000 neighbouring numbers, strangers only
+//	unanswered       5 in a row that nobody answered, then one in 15 minutes
+//	month            a ceiling where one is set, a part kept for those held
+//
 // Rates are sliding windows, exact to the message for limits up to 12 and
-// never above the limit for larger ones. Ceiling counts a calendar month and
-// keeps a part for credentials already held.
+// never above the limit for larger ones. Ceiling counts a calendar month.
 package throttle

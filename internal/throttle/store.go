@@ -30,6 +30,7 @@ type Store interface {
 	// the order of keys, lets change alter them in place and keeps what it
 	// left, all in one write transaction. An error of change keeps nothing
 	// and is returned as it is. A counter left zero is deleted. Two calls
-	// never interleave.
+	// never interleave; a store may run change again on counters read afresh.
+	// No key comes twice.
 	Counters(ctx context.Context, keys []Key, change func([]Counter) error) error
 }
