@@ -132,7 +132,7 @@ func TestReadStopsAtItsBounds(t *testing.T) {
 }
 
 func TestScriptsAreTheSites(t *testing.T) {
-	r, err := NewReader(Options{Scripts: []string{"App*", "*.DO", "/fcgi/*"}})
+	r, err := NewReader(Options{Scripts: []string{"App*", "*.DO", "/fcgi/a/*", "/fcgi/*"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,6 +140,7 @@ func TestScriptsAreTheSites(t *testing.T) {
 		"/application/secret": "/secret",
 		"/x.do/secret":        "/secret",
 		"/FCGI/x/secret":      "/secret",
+		"/fcgi/a/secret":      "/secret",
 		"/cgi-bin/x/secret":   "/secret",
 		"/x.php/secret":       "",
 	} {
