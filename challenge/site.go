@@ -18,7 +18,7 @@ import (
 	"github.com/stepgate/stepgate/policy"
 )
 
-//go:embed pages
+//go:embed all:pages
 var embedded embed.FS
 
 // Templates are the package's pages, for web.Kit.Parse under the set

@@ -1,0 +1,251 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+)
+
+func init() {
+	caddy.RegisterModule(new(App))
+}
+
+// Defaults of the app, from the contract's section 2.
+const (
+	defaultIdle       = 30 * time.Minute
+	defaultAbsolute   = 12 * time.Hour
+	defaultStoreGrace = 10 * time.Second
+)
+
+// App is the Caddy app "stepgate": what the sites of a server share. It opens
+// the store when it starts or when a site first needs it, never when it is
+// provisioned, for `validate` provisions too.
+type App struct {
+	// Store says where accounts, sessions and the audit trail are kept.
+	// Default: SQLite, stepgate/stepgate.db in Caddy's data directory.
+	Store *StoreConfig `json:"store,omitempty"`
+	// KeyFile is the path of the key file. Default: stepgate.key beside the
+	// SQLite file. Made with a new store, mode 0600.
+	KeyFile string `json:"key_file,omitempty"`
+	// Region is the ISO 3166 country that a national phone number belongs
+	// to. Default: GB.
+	Region string `json:"region,omitempty"`
+	// SMS is the provider of text messages: a module of the namespace
+	// stepgate.sms. Default: none, and no factor that needs it is offered.
+	SMS json.RawMessage `json:"sms,omitempty" caddy:"namespace=stepgate.sms inline_key=provider"`
+	// Email is the provider of e-mail: a module of the namespace
+	// stepgate.email. Default: none.
+	Email json.RawMessage `json:"email,omitempty" caddy:"namespace=stepgate.email inline_key=provider"`
+	// Codes are the limits of codes and messages.
+	Codes *CodesConfig `json:"codes,omitempty"`
+	// Session holds the limits of sessions.
+	Session *SessionConfig `json:"session,omitempty"`
+	// StoreGrace is how long a node that has lost the store trusts the
+	// sessions that it knows. Default: 10s.
+	StoreGrace caddy.Duration `json:"store_grace,omitempty"`
+	// GeoIP is the path of a MaxMind city or country database. Default: none.
+	GeoIP string `json:"geoip,omitempty"`
+	// InternalNetworks are address ranges (CIDR) that risk scoring takes as
+	// the operator's own. Default: none.
+	InternalNetworks []string `json:"internal_networks,omitempty"`
+
+	ctx    caddy.Context
+	logger *zap.Logger
+	sites  []*Handler
+
+	mu      sync.Mutex
+	key     poolKey
+	runtime *runtime
+	stopped bool
+}
+
+// StoreConfig names one database.
+type StoreConfig struct {
+	// Driver is "sqlite" or "postgres".
+	Driver string `json:"driver"`
+	// Path is the SQLite file.
+	Path string `json:"path,omitempty"`
+	// DSN is the PostgreSQL connection string; placeholders {env.X} and
+	// {file.X} keep it out of the configuration.
+	DSN string `json:"dsn,omitempty"`
+}
+
+// CodesConfig holds the limits of one-time codes.
+type CodesConfig struct {
+	// Lifetime of a code sent by text or e-mail. Default: 10m; at most 15m.
+	Lifetime caddy.Duration `json:"lifetime,omitempty"`
+	// SMSPerMonth is the ceiling of text messages in a calendar month, UTC.
+	// Default: 20000.
+	SMSPerMonth int `json:"sms_per_month,omitempty"`
+	// SMSCountries are the ISO 3166 countries that texts may go to. Default:
+	// the region alone.
+	SMSCountries []string `json:"sms_countries,omitempty"`
+}
+
+// SessionConfig holds the limits of sessions.
+type SessionConfig struct {
+	// Idle ends a session that nothing has been heard of for so long.
+	// Default: 30m.
+	Idle caddy.Duration `json:"idle,omitempty"`
+	// Absolute ends a session that began so long ago. Default: 12h.
+	Absolute caddy.Duration `json:"absolute,omitempty"`
+}
+
+// CaddyModule implements caddy.Module.
+func (*App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "stepgate", New: func() caddy.Module { return new(App) }}
+}
+
+// Provision sets defaults. It opens nothing.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.ctx = ctx
+	a.logger = ctx.Logger()
+	a.setDefaults()
+	return a.expandSecrets()
+}
+
+func (a *App) setDefaults() {
+	if a.Store == nil {
+		a.Store = &StoreConfig{Driver: "sqlite"}
+	}
+	if a.Store.Driver == "sqlite" && a.Store.Path == "" {
+		a.Store.Path = dataPath("stepgate.db")
+	}
+	if a.KeyFile == "" {
+		a.KeyFile = a.Store.defaultKeyFile()
+	}
+	if a.Region == "" {
+		a.Region = "GB"
+	}
+	if a.Session == nil {
+		a.Session = new(SessionConfig)
+	}
+	if a.Codes == nil {
+		a.Codes = new(CodesConfig)
+	}
+	defaultDuration(&a.Session.Idle, defaultIdle)
+	defaultDuration(&a.Session.Absolute, defaultAbsolute)
+	defaultDuration(&a.StoreGrace, defaultStoreGrace)
+	defaultDuration(&a.Codes.Lifetime, 10*time.Minute)
+	if a.Codes.SMSPerMonth == 0 {
+		a.Codes.SMSPerMonth = 20000
+	}
+	if len(a.Codes.SMSCountries) == 0 {
+		a.Codes.SMSCountries = []string{a.Region}
+	}
+}
+
+func defaultDuration(d *caddy.Duration, fallback time.Duration) {
+	if *d == 0 {
+		*d = caddy.Duration(fallback)
+	}
+}
+
+// expandSecrets resolves placeholders of the kinds {env.X} and {file.X}.
+func (a *App) expandSecrets() error {
+	repl := caddy.NewReplacer()
+	for _, field := range []*string{&a.Store.Path, &a.Store.DSN, &a.KeyFile, &a.GeoIP} {
+		value, err := repl.ReplaceOrErr(*field, true, true)
+		if err != nil {
+			return fmt.Errorf("stepgate: %w", err)
+		}
+		*field = value
+	}
+	return nil
+}
+
+// Validate only reads. It reports all findings joined.
+func (a *App) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("stepgate: "+format, args...)) }
+	switch a.Store.Driver {
+	case "sqlite":
+	case "postgres":
+		if a.Store.DSN == "" {
+			bad("store postgres: the connection string is empty; give it as in `store postgres {env.STEPGATE_DSN}`")
+		}
+	default:
+		bad("store %s: no such store; expected sqlite or postgres", a.Store.Driver)
+	}
+	for name, d := range map[string]caddy.Duration{
+		"session idle": a.Session.Idle, "session absolute": a.Session.Absolute, "store_grace": a.StoreGrace, "codes lifetime": a.Codes.Lifetime,
+	} {
+		if d < 0 {
+			bad("%s: a duration must be longer than nothing", name)
+		}
+	}
+	if a.Session.Idle > a.Session.Absolute {
+		bad("session: idle (%s) is longer than absolute (%s)", time.Duration(a.Session.Idle), time.Duration(a.Session.Absolute))
+	}
+	if time.Duration(a.Codes.Lifetime) > 15*time.Minute {
+		bad("codes lifetime: %s is longer than the 15m that codes may live", time.Duration(a.Codes.Lifetime))
+	}
+	for _, cidr := range a.InternalNetworks {
+		if _, err := netip.ParsePrefix(cidr); err != nil {
+			bad("internal_networks %s: expected an address range such as 10.0.0.0/8", cidr)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Start opens the store and takes over from the configuration before it.
+func (a *App) Start() error {
+	r, err := a.open(a.ctx)
+	if err != nil {
+		return err
+	}
+	active.Store(r)
+	a.logger.Info("started", zap.String("store", r.storeName), zap.Int("sites", len(a.sites)))
+	a.greet(a.ctx, r)
+	return nil
+}
+
+// greet tells an operator with an empty store what to do next.
+func (a *App) greet(ctx context.Context, r *runtime) {
+	any, err := r.store.AnyAccount(ctx)
+	if err != nil || any {
+		return
+	}
+	a.logger.Warn("no account exists yet; add the first owner with: stepgate user add NAME --role owner --password-stdin",
+		zap.String("store", r.storeName))
+}
+
+// Stop lets go of what Start took over. The store stays open for the
+// configuration that follows; Cleanup lets go of it.
+func (a *App) Stop() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.runtime != nil {
+		active.CompareAndSwap(a.runtime, nil)
+	}
+	return nil
+}
+
+// Cleanup releases the store. It runs after a provision that failed half way
+// too, when nothing has been opened.
+func (a *App) Cleanup() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.stopped = true
+	if a.runtime == nil {
+		return nil
+	}
+	a.runtime = nil
+	_, err := pool.Delete(a.key)
+	return err
+}
+
+// Interface guards.
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.Validator    = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

@@ -1,0 +1,267 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/stepgate/stepgate/policy"
+)
+
+// parsePolicy reads a policy block:
+//
+//	policy [report_only] {
+//		level NAME { accept FACTOR[+FACTOR]… | also … | max_age SPAN | once | enrol … }
+//		public  [METHOD…] PATTERN…
+//		deny    [METHOD…] PATTERN…
+//		require LEVEL [METHOD…] PATTERN… [{
+//			group NAME…
+//			raise LEVEL …
+//		}]
+//		default LEVEL…
+//		raise LEVEL when CONDITION
+//		raise LEVEL { CONDITION… }
+//		scripts GLOB…
+//		assert FILE
+//	}
+func parsePolicy(d *caddyfile.Dispenser, c *policy.Config) error {
+	p := policyParser{config: c}
+	return block{name: "policy", repeated: []string{"level", "public", "deny", "require", "raise", "assert", "scripts"}, options: map[string]func(*caddyfile.Dispenser) error{
+		"level":   p.level,
+		"public":  p.rule,
+		"deny":    p.rule,
+		"require": p.rule,
+		"raise":   p.raise,
+		"default": p.fallback,
+		"scripts": p.scripts,
+		"assert":  p.assert,
+	}}.parse(d)
+}
+
+type policyParser struct{ config *policy.Config }
+
+func (p policyParser) level(d *caddyfile.Dispenser) error {
+	level := policy.LevelConfig{Pos: position(d)}
+	if !d.NextArg() {
+		return d.Err("level: expected a name")
+	}
+	level.Name = d.Val()
+	if err := noMore(d); err != nil {
+		return err
+	}
+	err := block{name: "level " + level.Name, repeated: []string{"accept", "also"}, options: map[string]func(*caddyfile.Dispenser) error{
+		"accept": alternatives(&level.Accept),
+		"also":   alternatives(&level.Also),
+		"max_age": func(d *caddyfile.Dispenser) (err error) {
+			if level.MaxAge, err = parsePolicyDuration(d, "max_age"); err != nil {
+				return err
+			}
+			return noBlock(d)
+		},
+		"once":  flag(&level.Once),
+		"enrol": wordList(&level.Enrol),
+	}}.parse(d)
+	p.config.Levels = append(p.config.Levels, level)
+	return err
+}
+
+// alternatives reads FACTOR[+FACTOR]…; several lines add up.
+func alternatives(into *[][]policy.Factor) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		option := d.Val()
+		args := d.RemainingArgs()
+		if len(args) == 0 {
+			return d.Errf("%s: expected one or more factors, such as totp or sms+pin", option)
+		}
+		for _, arg := range args {
+			var together []policy.Factor
+			for f := range strings.SplitSeq(arg, "+") {
+				together = append(together, policy.Factor(f))
+			}
+			*into = append(*into, together)
+		}
+		return noBlock(d)
+	}
+}
+
+// rule reads `public|deny|require LEVEL [METHOD…] PATTERN… [{ … }]`.
+func (p policyParser) rule(d *caddyfile.Dispenser) error {
+	rule := policy.RuleConfig{Verb: policy.Verb(d.Val()), Pos: position(d)}
+	args := d.RemainingArgs()
+	if rule.Verb == policy.VerbRequire {
+		// Levels come first; methods are written in capitals and patterns
+		// begin with a slash.
+		for len(args) > 0 && !isPattern(args[0]) && !isMethod(args[0]) {
+			rule.Levels = append(rule.Levels, args[0])
+			args = args[1:]
+		}
+		if len(rule.Levels) == 0 {
+			return d.Err("require: expected a level first, as in `require mfa /cases/*`")
+		}
+	}
+	for len(args) > 0 && isMethod(args[0]) {
+		rule.Methods = append(rule.Methods, args[0])
+		args = args[1:]
+	}
+	for _, pattern := range args {
+		if !isPattern(pattern) {
+			return d.Errf("%s: `%s`: expected a path that begins with /%s", rule.Verb, pattern, methodHint(pattern))
+		}
+		rule.Patterns = append(rule.Patterns, pattern)
+	}
+	if len(rule.Patterns) == 0 {
+		return d.Errf("%s: expected one or more paths, such as /cases/*", rule.Verb)
+	}
+	err := block{name: string(rule.Verb), repeated: []string{"group", "raise"}, options: map[string]func(*caddyfile.Dispenser) error{
+		"group": func(d *caddyfile.Dispenser) error {
+			names := d.RemainingArgs()
+			if len(names) == 0 {
+				return d.Err("group: expected one or more names")
+			}
+			rule.Groups = append(rule.Groups, names...)
+			return noBlock(d)
+		},
+		"raise": func(d *caddyfile.Dispenser) error {
+			raise, err := parseRaise(d)
+			rule.Raises = append(rule.Raises, raise)
+			return err
+		},
+	}}.parse(d)
+	p.config.Rules = append(p.config.Rules, rule)
+	return err
+}
+
+func isPattern(s string) bool { return strings.HasPrefix(s, "/") }
+
+// isMethod goes by the capitals in which methods are written.
+func isMethod(s string) bool {
+	return s != "" && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-_") == ""
+}
+
+func methodHint(s string) string {
+	if isMethod(strings.ToUpper(s)) {
+		return "; methods are written in capitals, before the paths"
+	}
+	return ""
+}
+
+func (p policyParser) raise(d *caddyfile.Dispenser) error {
+	raise, err := parseRaise(d)
+	p.config.Raises = append(p.config.Raises, raise)
+	return err
+}
+
+// parseRaise reads `raise LEVEL when CONDITION` or `raise LEVEL { … }`.
+func parseRaise(d *caddyfile.Dispenser) (policy.RaiseConfig, error) {
+	raise := policy.RaiseConfig{Pos: position(d)}
+	if !d.NextArg() {
+		return raise, d.Err("raise: expected a level, as in `raise mfa when risk high`")
+	}
+	raise.Level = d.Val()
+	if d.NextArg() {
+		if d.Val() != "when" {
+			return raise, d.Errf("raise %s: unexpected `%s`; expected `when` and a condition, or a block", raise.Level, d.Val())
+		}
+		if !d.NextArg() {
+			return raise, d.Errf("raise %s when: expected a condition", raise.Level)
+		}
+		condition, err := parseCondition(d)
+		raise.Conditions = append(raise.Conditions, condition)
+		return raise, err
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		condition, err := parseCondition(d)
+		if err != nil {
+			return raise, err
+		}
+		raise.Conditions = append(raise.Conditions, condition)
+	}
+	if len(raise.Conditions) == 0 {
+		return raise, d.Errf("raise %s: expected `when` and a condition, or a block of conditions", raise.Level)
+	}
+	return raise, nil
+}
+
+var (
+	ourConditions     = []string{"method", "form", "device", "risk", "group", "organisation", "time"}
+	matcherConditions = []string{"client_ip", "header", "query", "expression"}
+)
+
+// parseCondition reads one condition at the dispenser's place; the rest of
+// its line belongs to it.
+func parseCondition(d *caddyfile.Dispenser) (policy.ConditionConfig, error) {
+	c := policy.ConditionConfig{Pos: position(d)}
+	if d.Val() == "not" {
+		c.Not = true
+		if !d.NextArg() {
+			return c, d.Err("not: expected a condition behind it")
+		}
+	}
+	c.Kind = d.Val()
+	switch {
+	case slices.Contains(ourConditions, c.Kind):
+		c.Args = d.RemainingArgs()
+		return c, noBlock(d)
+	case slices.Contains(matcherConditions, c.Kind):
+		segment := d.NewFromNextSegment()
+		var err error
+		c.Args = argsOf(segment)
+		c.Raw, err = matcherJSON(segment, c.Kind)
+		return c, err
+	default:
+		known := append(slices.Clone(ourConditions), matcherConditions...)
+		return c, d.Errf("`%s`: no such condition%s; expected one of %s", c.Kind, didYouMean(c.Kind, known), strings.Join(known, ", "))
+	}
+}
+
+// argsOf lists the words behind the first, to be shown.
+func argsOf(d *caddyfile.Dispenser) []string {
+	d.Next()
+	args := d.RemainingArgs()
+	d.Reset()
+	return args
+}
+
+// matcherJSON reads one of Caddy's matchers by its own syntax.
+func matcherJSON(d *caddyfile.Dispenser, kind string) (json.RawMessage, error) {
+	info, err := caddy.GetModule("http.matchers." + kind)
+	if err != nil {
+		return nil, err
+	}
+	matcher := info.New()
+	unmarshaler, ok := matcher.(caddyfile.Unmarshaler)
+	if !ok {
+		return nil, d.Errf("%s: this matcher cannot be written here", kind)
+	}
+	if err := unmarshaler.UnmarshalCaddyfile(d); err != nil {
+		return nil, err
+	}
+	return caddyconfig.JSON(matcher, nil), nil
+}
+
+func (p policyParser) fallback(d *caddyfile.Dispenser) error {
+	p.config.DefaultPos = position(d)
+	return wordList(&p.config.Default)(d)
+}
+
+func (p policyParser) scripts(d *caddyfile.Dispenser) error {
+	globs := d.RemainingArgs()
+	if len(globs) == 0 {
+		return d.Err("scripts: expected one or more names, such as *.php")
+	}
+	p.config.Scripts = append(p.config.Scripts, globs...)
+	return noBlock(d)
+}
+
+func (p policyParser) assert(d *caddyfile.Dispenser) error {
+	var file string
+	if err := path(&file)(d); err != nil {
+		return err
+	}
+	p.config.Assert = append(p.config.Assert, file)
+	return nil
+}

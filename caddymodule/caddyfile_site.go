@@ -1,0 +1,168 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/stepgate/stepgate/policy"
+)
+
+// parseSite reads the directive:
+//
+//	stepgate {
+//		origin ORIGIN
+//		prefix PATH
+//		sign_in SOURCE …
+//		enrolment self|contact|invited
+//		after_enrolment continue|sign_out
+//		policy [report_only] { … }
+//		identity_headers { NAME PLACEHOLDER … }
+//		audience TEXT
+//		relying_party ID [NAME]
+//		pages {
+//			name TEXT
+//			help TEXT
+//			language TAG…
+//		}
+//		scripts GLOB…
+//		pass_url_overrides
+//		keep_stream
+//	}
+func parseSite(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
+	handler := new(Handler)
+	d := h.Dispenser
+	d.Next() // the directive's own word
+	handler.Source = position(d).String()
+	if d.NextArg() {
+		return nil, d.Errf("stepgate takes no matcher and no arguments, but there is `%s`: it must see every request of its site; write paths into its policy", d.Val())
+	}
+	var scripts []string
+	b := block{name: "stepgate", repeated: []string{"sign_in", "policy"}, options: map[string]func(*caddyfile.Dispenser) error{
+		"origin":             oneWord(&handler.Origin),
+		"prefix":             oneWord(&handler.Prefix),
+		"sign_in":            handler.parseSignIn,
+		"enrolment":          oneOf(&handler.Enrolment, enrolmentWords...),
+		"after_enrolment":    oneOf(&handler.AfterEnrolment, afterEnrolmentWords...),
+		"policy":             handler.parsePolicyBlock,
+		"identity_headers":   handler.parseIdentityHeaders,
+		"audience":           oneWord(&handler.Audience),
+		"relying_party":      handler.parseRelyingParty,
+		"pages":              handler.parsePages,
+		"scripts":            wordList(&scripts),
+		"pass_url_overrides": flag(&handler.PassURLOverrides),
+		"keep_stream":        flag(&handler.KeepStream),
+	}}
+	if err := b.parse(d); err != nil {
+		return nil, err
+	}
+	if scripts != nil {
+		if handler.Policy == nil {
+			handler.Policy = new(policy.Config)
+		}
+		handler.Policy.Scripts = append(handler.Policy.Scripts, scripts...)
+	}
+	handler.Origin = strings.TrimSuffix(handler.Origin, "/")
+	return h.NewRoute(nil, handler), nil
+}
+
+func (h *SiteConfig) parseSignIn(d *caddyfile.Dispenser) error {
+	if !d.NextArg() {
+		return d.Err("sign_in: expected the name of a sign-in source, such as local")
+	}
+	name := d.Val()
+	id := "stepgate.sign_in." + name
+	if _, err := caddy.GetModule(id); err != nil {
+		return unknownModule(d, "sign_in", name, "stepgate.sign_in")
+	}
+	module, err := caddyfile.UnmarshalModule(d, id)
+	if err != nil {
+		return err
+	}
+	h.SignIn = append(h.SignIn, caddyconfig.JSONModuleObject(module, "source", name, nil))
+	return nil
+}
+
+// UnmarshalCaddyfile implements caddyfile.Unmarshaler: `sign_in local` has
+// nothing to say.
+func (*SignInLocal) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next()
+	return noBlock(d)
+}
+
+func (h *SiteConfig) parseIdentityHeaders(d *caddyfile.Dispenser) error {
+	if err := noMore(d); err != nil {
+		return err
+	}
+	for nesting := d.Nesting(); d.NextBlock(nesting); {
+		header := IdentityHeader{Name: d.Val()}
+		if !d.NextArg() {
+			return d.Errf("identity_headers %s: expected a placeholder, such as {http.auth.user.id}", header.Name)
+		}
+		header.Placeholder = d.Val()
+		if err := noMore(d); err != nil {
+			return err
+		}
+		h.IdentityHeaders = append(h.IdentityHeaders, header)
+	}
+	return nil
+}
+
+func (h *SiteConfig) parseRelyingParty(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) < 1 || len(args) > 2 {
+		return d.Err("relying_party: expected an ID and perhaps a name, as in `relying_party portal.example.gov \"The Portal\"`")
+	}
+	h.RelyingParty = &RelyingPartyConfig{ID: args[0]}
+	if len(args) == 2 {
+		h.RelyingParty.Name = args[1]
+	}
+	return noBlock(d)
+}
+
+func (h *SiteConfig) parsePages(d *caddyfile.Dispenser) error {
+	if err := noMore(d); err != nil {
+		return err
+	}
+	h.Pages = new(PagesConfig)
+	return block{name: "pages", options: map[string]func(*caddyfile.Dispenser) error{
+		"name":     oneWord(&h.Pages.Name),
+		"help":     oneWord(&h.Pages.Help),
+		"language": wordList(&h.Pages.Languages),
+	}}.parse(d)
+}
+
+func (h *SiteConfig) parsePolicyBlock(d *caddyfile.Dispenser) error {
+	into := &h.Policy
+	if d.NextArg() {
+		if d.Val() != "report_only" {
+			return d.Errf("policy: unexpected `%s`; expected a block, or report_only before it", d.Val())
+		}
+		into = &h.ReportOnly
+	}
+	if err := noMore(d); err != nil {
+		return err
+	}
+	if *into != nil {
+		return d.Err("policy: it is there twice")
+	}
+	*into = new(policy.Config)
+	return parsePolicy(d, *into)
+}
+
+// identityPlaceholders are what `identity_headers` can name.
+var identityPlaceholders = []string{
+	"http.auth.user.id", "http.stepgate.name", "http.stepgate.email", "http.stepgate.groups", "http.stepgate.organisation",
+	"http.stepgate.levels", "http.stepgate.amr", "http.stepgate.auth_time", "http.stepgate.session", "http.stepgate.device",
+	"http.stepgate.assertion",
+}
+
+// Interface guards.
+var (
+	_ caddyfile.Unmarshaler = (*SignInLocal)(nil)
+	_ json.Unmarshaler      = (*policy.Duration)(nil)
+)

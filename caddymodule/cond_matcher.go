@@ -1,0 +1,46 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/stepgate/stepgate/policy"
+)
+
+// matcherCondition is one of Caddy's request matchers as a condition of the
+// policy.
+type matcherCondition struct {
+	kind    string
+	matcher caddyhttp.RequestMatcherWithError
+}
+
+// Holds implements policy.Condition.
+func (c matcherCondition) Holds(r *policy.Request) (bool, error) {
+	request, ok := r.Context.(*http.Request)
+	if !ok {
+		return false, fmt.Errorf("%s: there is no request to look at", c.kind)
+	}
+	return c.matcher.MatchWithError(request)
+}
+
+// Reason implements policy.Condition.
+func (c matcherCondition) Reason() string { return "matcher-" + c.kind }
+
+// matcherCompiler makes conditions of Caddy's matchers, each provisioned once
+// with the configuration that it belongs to.
+func matcherCompiler(ctx caddy.Context) func(policy.ConditionConfig) (policy.Condition, error) {
+	return func(c policy.ConditionConfig) (policy.Condition, error) {
+		loaded, err := ctx.LoadModuleByID("http.matchers."+c.Kind, json.RawMessage(c.Raw))
+		if err != nil {
+			return nil, err
+		}
+		if m, ok := loaded.(caddyhttp.RequestMatcherWithError); ok {
+			return matcherCondition{c.Kind, m}, nil
+		}
+		return nil, fmt.Errorf("%s: this matcher cannot report its errors", c.Kind)
+	}
+}

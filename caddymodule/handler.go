@@ -1,0 +1,79 @@
+package caddymodule
+
+import (
+	"net/http"
+	"sync/atomic"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/stepgate/stepgate/internal/web"
+	"github.com/stepgate/stepgate/policy"
+	"github.com/stepgate/stepgate/policy/target"
+)
+
+func init() {
+	caddy.RegisterModule(new(Handler))
+}
+
+// Handler is the Caddy handler "http.handlers.stepgate": the gate of one
+// site. It passes a request on only when its levels are met.
+type Handler struct {
+	SiteConfig
+
+	logger  *zap.Logger
+	app     *App
+	sources []signInModule
+	policy  *policy.Policy
+	report  *policy.Policy // judged and told, never enforced
+	reader  *target.Reader
+	managed *headerSet
+	names   []identityHeader
+	web     *web.Site
+	kit     *web.Kit
+	pages   *web.Pages
+	live    atomic.Pointer[live]
+}
+
+// CaddyModule implements caddy.Module.
+func (*Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "http.handlers.stepgate", New: func() caddy.Module { return new(Handler) }}
+}
+
+// ServeHTTP is the way of every request. Each step has a name; what a step
+// does is below that name.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	h.managed.stripRequest(r)
+	p := passages.Get().(*passage)
+	defer p.release()
+	if err := p.read(h, r); err != nil {
+		return h.refuseTarget(w, r, err)
+	}
+	if page, err := p.ownPage(h, r); page != nil || err != nil {
+		return h.serveOwn(w, r, page, err)
+	}
+	visitor := h.find(r)
+	decision := h.policy.Decide(p.facts(h, r, visitor))
+	h.reportOnly(p, r)
+	switch {
+	case decision.Outcome == policy.Allow && visitor.err != nil && !decision.Public:
+		return h.unavailable(w, r, visitor.err)
+	case decision.Outcome == policy.Allow && h.spend(r, visitor, decision, p):
+		h.prepare(r, p, visitor, decision)
+		return h.watch(w, r, visitor, decision, next)
+	case decision.Outcome == policy.Deny:
+		return h.deny(w, r, p, visitor, decision)
+	case visitor.err != nil:
+		return h.unavailable(w, r, visitor.err)
+	default:
+		return h.begin(w, r, p, visitor, decision)
+	}
+}
+
+// Interface guards.
+var (
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddy.Validator             = (*Handler)(nil)
+)

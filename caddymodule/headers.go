@@ -1,0 +1,179 @@
+package caddymodule
+
+import (
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/stepgate/stepgate/internal/session"
+)
+
+// urlOverrides are headers by which an upstream may be told another path than
+// the one the policy judged. They are withheld unless `pass_url_overrides`.
+var urlOverrides = []string{
+	"X-Original-Url", "X-Original-Uri", "X-Rewrite-Url", "X-Rewrite-Uri", "X-Forwarded-Uri", "X-Forwarded-Path",
+	"X-Forwarded-Prefix", "X-Override-Url", "X-Http-Destinationurl", "X-Http-Path-Override", "X-Proxy-Url", "X-Envoy-Original-Path",
+}
+
+// methodOverrides are the spellings in which a request may claim another
+// method than its own. They reach the upstream; the policy looks up both.
+var methodOverrides = []string{"X-Http-Method-Override", "X-Method-Override", "X-Http-Method"}
+
+// headerSet finds header names in every spelling that some server folds into
+// one: letter case, and any character that is no letter or digit in place of
+// the dash.
+type headerSet struct {
+	folded  map[string]struct{}
+	lengths [64]bool
+}
+
+func newHeaderSet(names ...string) *headerSet {
+	s := &headerSet{folded: make(map[string]struct{}, len(names))}
+	for _, n := range names {
+		f := foldHeader(n)
+		s.folded[f] = struct{}{}
+		s.lengths[len(f)%len(s.lengths)] = true
+	}
+	return s
+}
+
+// foldHeader is the form CGI gives a name (RFC 3875 §4.1.18), in lower case.
+func foldHeader(name string) string {
+	b := []byte(name)
+	for i, c := range b {
+		switch {
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
+		case c >= 'A' && c <= 'Z':
+			b[i] = c + 'a' - 'A'
+		default:
+			b[i] = '-'
+		}
+	}
+	return string(b)
+}
+
+// has tells whether name is in the set. Most names are told apart by their
+// length alone.
+func (s *headerSet) has(name string) bool {
+	if !s.lengths[len(name)%len(s.lengths)] {
+		return false
+	}
+	var buf [64]byte
+	if len(name) > len(buf) {
+		_, ok := s.folded[foldHeader(name)]
+		return ok
+	}
+	b := append(buf[:0], name...)
+	for i, c := range b {
+		switch {
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9':
+		case c >= 'A' && c <= 'Z':
+			b[i] = c + 'a' - 'A'
+		default:
+			b[i] = '-'
+		}
+	}
+	_, ok := s.folded[string(b)]
+	return ok
+}
+
+// strip removes every spelling of the set's names from a header.
+func (s *headerSet) strip(h http.Header) {
+	for name := range h {
+		if s.has(name) {
+			delete(h, name)
+		}
+	}
+}
+
+// stripRequest makes a request speak of nobody, before anything else looks at
+// it, on every path: managed names in headers, in trailers and listed in
+// Connection (which would remove what the gateway sets, RFC 9110 §7.6.1).
+func (s *headerSet) stripRequest(r *http.Request) {
+	s.strip(r.Header)
+	cleanConnection(r.Header)
+	if len(r.Trailer) > 0 {
+		s.strip(r.Trailer)
+		if r.Body != nil {
+			r.Body = &trailerStripper{ReadCloser: r.Body, request: r, set: s}
+		}
+	}
+}
+
+// trailerStripper removes managed names from the trailers once they have
+// arrived, in the Read that reports the end of the body.
+type trailerStripper struct {
+	io.ReadCloser
+	request *http.Request
+	set     *headerSet
+}
+
+func (t *trailerStripper) Read(p []byte) (int, error) {
+	n, err := t.ReadCloser.Read(p)
+	if err != nil {
+		t.set.strip(t.request.Trailer)
+	}
+	return n, err
+}
+
+// cleanConnection leaves of a client's Connection header only what speaks of
+// the connection itself: everything else in it names headers to be removed
+// behind the gateway.
+func cleanConnection(h http.Header) {
+	lines, ok := h["Connection"]
+	if !ok {
+		return
+	}
+	if len(lines) == 1 && connectionOption(lines[0]) {
+		return
+	}
+	var keep []string
+	for _, line := range lines {
+		for option := range strings.SplitSeq(line, ",") {
+			if option = strings.TrimSpace(option); connectionOption(option) {
+				keep = append(keep, option)
+			}
+		}
+	}
+	if keep == nil {
+		delete(h, "Connection")
+		return
+	}
+	h["Connection"] = []string{strings.Join(keep, ", ")}
+}
+
+func connectionOption(option string) bool {
+	for _, known := range [...]string{"keep-alive", "close", "upgrade", "te"} {
+		if strings.EqualFold(option, known) {
+			return true
+		}
+	}
+	return false
+}
+
+// withholdCookies removes the gateway's own cookies from a Cookie line. It
+// returns the line itself where there are none.
+func withholdCookies(line string) string {
+	if !mentionsGateway(line) {
+		return line
+	}
+	var kept []string
+	for part := range strings.SplitSeq(line, ";") {
+		name, _, _ := strings.Cut(part, "=")
+		if !session.Reserved(strings.Trim(name, " \t\"")) {
+			kept = append(kept, strings.TrimSpace(part))
+		}
+	}
+	return strings.Join(kept, "; ")
+}
+
+// mentionsGateway is a cheap look for "stepgate" in any letter case.
+func mentionsGateway(line string) bool {
+	const word = "stepgate"
+	for i := 0; i+len(word) <= len(line); i++ {
+		if line[i]|0x20 == 's' && strings.EqualFold(line[i:i+len(word)], word) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,294 @@
+package caddymodule
+
+import (
+	"crypto/rand"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/stepgate/stepgate/internal/session"
+	"github.com/stepgate/stepgate/policy"
+)
+
+const (
+	// assertionLife and assertionReuse are the contract's section 6: `exp`
+	// is a minute ahead, and one assertion serves for half of that.
+	assertionLife  = 60 * time.Second
+	assertionReuse = 30 * time.Second
+)
+
+// identityHeader is one header that tells the upstream who it is.
+type identityHeader struct {
+	name        string // canonical
+	placeholder string // without braces
+}
+
+// defaultIdentity are the headers of `identity_headers` without a block.
+func defaultIdentity() []identityHeader {
+	return []identityHeader{
+		{"Remote-User", "http.auth.user.id"},
+		{"Remote-Name", "http.stepgate.name"},
+		{"Remote-Email", "http.stepgate.email"},
+		{"Remote-Groups", "http.stepgate.groups"},
+		{assertionHeader, "http.stepgate.assertion"},
+	}
+}
+
+const assertionHeader = "Stepgate-Assertion"
+
+// identity is what the upstream is told of a session, made once and used for
+// up to half a minute.
+type identity struct {
+	until  time.Time
+	values map[string]string
+	header []preparedHeader
+	// provide resolves the placeholders.
+	provide caddy.ReplacerFunc
+	uses    atomic.Int64
+}
+
+type preparedHeader struct {
+	name   string
+	values []string
+}
+
+// prepare makes an allowed request ready for the upstream: who it is, without
+// the gateway's own cookies and what could name another path.
+func (h *Handler) prepare(r *http.Request, p *passage, v visitor, d policy.Decision) {
+	if !h.PassURLOverrides {
+		for _, name := range urlOverrides {
+			delete(r.Header, name)
+		}
+	}
+	withholdRequestCookies(r.Header, v.memo)
+	if v.entry == nil || d.Public && v.memo.required&^v.memo.met != 0 {
+		return
+	}
+	who, err := h.identify(v, h.live.Load().now())
+	if err != nil {
+		h.logger.Error("sign the assertion", zapError(err))
+		return
+	}
+	for i := range who.header {
+		r.Header[who.header[i].name] = who.header[i].values
+	}
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Map(who.provide)
+	}
+}
+
+// withholdRequestCookies takes the gateway's cookies out of the request. The
+// line of the session's last request is remembered.
+func withholdRequestCookies(header http.Header, m *memo) {
+	lines := header["Cookie"]
+	if len(lines) == 0 {
+		return
+	}
+	if len(lines) == 1 && m != nil {
+		if last := m.cookies.Load(); last != nil && last[0] == lines[0] {
+			setCookieLine(header, last[1])
+			return
+		}
+	}
+	kept := lines[:0:0]
+	for _, line := range lines {
+		if line = withholdCookies(line); line != "" {
+			kept = append(kept, line)
+		}
+	}
+	if len(lines) == 1 && m != nil {
+		m.cookies.Store(&[2]string{lines[0], strings.Join(kept, "; ")})
+	}
+	if len(kept) == 0 {
+		delete(header, "Cookie")
+		return
+	}
+	header["Cookie"] = kept
+}
+
+func setCookieLine(header http.Header, line string) {
+	if line == "" {
+		delete(header, "Cookie")
+		return
+	}
+	header["Cookie"] = []string{line}
+}
+
+// identify returns the session's identity, signed anew where it is too old.
+func (h *Handler) identify(v visitor, now time.Time) (*identity, error) {
+	if who := v.memo.identity.Load(); who != nil && now.Before(who.until) {
+		return who, nil
+	}
+	who, err := h.newIdentity(v, now)
+	if err != nil {
+		return nil, err
+	}
+	v.memo.identity.Store(who)
+	return who, nil
+}
+
+// claims are the assertion's (contract, section 6; RFC 7519, RFC 8176).
+type claims struct {
+	Issuer            string   `json:"iss"`
+	Audience          string   `json:"aud"`
+	Subject           string   `json:"sub"`
+	PreferredUsername string   `json:"preferred_username"`
+	Name              string   `json:"name,omitempty"`
+	Email             string   `json:"email,omitempty"`
+	Groups            []string `json:"groups"`
+	Organisation      string   `json:"org"`
+	ACR               string   `json:"acr"`
+	AMR               []string `json:"amr"`
+	AuthTime          int64    `json:"auth_time"`
+	Session           string   `json:"sid"`
+	IssuedAt          int64    `json:"iat"`
+	NotBefore         int64    `json:"nbf"`
+	Expires           int64    `json:"exp"`
+	ID                string   `json:"jti"`
+}
+
+func (h *Handler) newIdentity(v visitor, now time.Time) (*identity, error) {
+	owner, row := &v.entry.Owner.Account, &v.entry.Session
+	until, expires := now.Add(assertionReuse), now.Add(assertionLife)
+	// Never past the end of a level that it names, nor of the session.
+	for _, end := range [...]time.Time{v.memo.until, row.EndsAt} {
+		if !end.IsZero() && end.Before(until) {
+			until = end
+		}
+		if !end.IsZero() && end.Before(expires) {
+			expires = end
+		}
+	}
+	groups := cleanGroups(owner.Groups)
+	levels := h.policy.MetNames(v.memo.met)
+	amr := methodReferences(row.Proofs)
+	authTime := lastProof(row)
+	assertion, err := h.live.Load().runtime.ring.SignAssertion(claims{
+		Issuer: h.Origin, Audience: h.audience(), Subject: string(owner.ID), PreferredUsername: cleanValue(owner.Username),
+		Name: cleanValue(owner.Name), Email: cleanValue(owner.Email), Groups: groups, Organisation: owner.Organisation,
+		ACR: strings.Join(levels, " "), AMR: amr, AuthTime: authTime.Unix(), Session: string(row.ID),
+		IssuedAt: now.Unix(), NotBefore: now.Unix(), Expires: expires.Unix(), ID: rand.Text(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	values := map[string]string{
+		"http.auth.user.id":          cleanValue(owner.Username),
+		"http.stepgate.name":         cleanValue(owner.Name),
+		"http.stepgate.email":        cleanValue(owner.Email),
+		"http.stepgate.groups":       strings.Join(groups, ","),
+		"http.stepgate.organisation": cleanValue(owner.Organisation),
+		"http.stepgate.levels":       strings.Join(levels, " "),
+		"http.stepgate.amr":          strings.Join(amr, " "),
+		"http.stepgate.auth_time":    authTime.UTC().Format(time.RFC3339),
+		"http.stepgate.session":      string(row.ID),
+		"http.stepgate.device":       string(v.memo.device),
+		"http.stepgate.assertion":    assertion,
+	}
+	who := &identity{until: until, values: values}
+	who.provide = func(key string) (any, bool) {
+		if value, ok := values[key]; ok {
+			return value, true
+		}
+		return nil, false
+	}
+	for _, header := range h.names {
+		if value := header.expand(values); value != "" {
+			who.header = append(who.header, preparedHeader{header.name, []string{value}})
+		}
+	}
+	return who, nil
+}
+
+func (i identityHeader) expand(values map[string]string) string { return values[i.placeholder] }
+
+func (h *Handler) audience() string {
+	if h.Audience != "" {
+		return h.Audience
+	}
+	return h.Origin
+}
+
+// cleanValue is UTF-8 without control bytes, as a header may carry it.
+func cleanValue(s string) string {
+	if !utf8.ValidString(s) {
+		s = strings.ToValidUTF8(s, "\uFFFD")
+	}
+	return strings.TrimSpace(strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return -1
+		}
+		return r
+	}, s))
+}
+
+// cleanGroups drops groups that a comma-separated list cannot carry.
+func cleanGroups(groups []string) []string {
+	kept := make([]string, 0, len(groups))
+	for _, g := range groups {
+		if g != "" && !strings.Contains(g, ",") && cleanValue(g) == g {
+			kept = append(kept, g)
+		}
+	}
+	return kept
+}
+
+// lastProof is when the person last proved something: `auth_time`.
+func lastProof(s *session.Session) time.Time {
+	last := s.CreatedAt
+	for _, p := range s.Proofs {
+		if p.At.After(last) {
+			last = p.At
+		}
+	}
+	return last
+}
+
+// methodReferences are the RFC 8176 values of a session's proofs; factors
+// that the registry has no word for have ours.
+func methodReferences(proofs []policy.Proof) []string {
+	var amr []string
+	add := func(words ...string) {
+		for _, w := range words {
+			if !slices.Contains(amr, w) {
+				amr = append(amr, w)
+			}
+		}
+	}
+	kinds := map[policy.Factor]bool{}
+	for _, p := range proofs {
+		kinds[p.Factor] = true
+		switch p.Factor {
+		case policy.Password:
+			add("pwd")
+		case policy.TOTP:
+			add("otp")
+		case policy.WebAuthn:
+			add("hwk", "pop")
+			if p.UserVerified {
+				add("user")
+				kinds["verified"] = true
+			}
+		case policy.SMS:
+			add("sms")
+		case policy.DevicePIN:
+			add("swk", "pin")
+			kinds["verified"] = true
+		case policy.PIN:
+			add("pin")
+		case policy.SecurityQuestions:
+			add("kba")
+		default:
+			add(string(p.Factor))
+		}
+	}
+	if len(kinds) > 1 {
+		add("mfa")
+	}
+	return amr
+}

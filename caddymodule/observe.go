@@ -1,0 +1,158 @@
+package caddymodule
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/stepgate/stepgate/internal/session"
+)
+
+// outgoing stands between the upstream's answer and the browser and corrects
+// its header once, at the moment when it is sent. It neither buffers nor
+// delays: flushing, hijacking and streaming pass through.
+type outgoing struct {
+	caddyhttp.ResponseWriterWrapper
+	private bool // say `Cache-Control: private` where nothing is said
+	sent    bool
+	ended   atomic.Bool // nothing more is written
+	// onHeader, when set, sees the final status and header first.
+	onHeader func(status int, h http.Header)
+}
+
+func (o *outgoing) WriteHeader(status int) {
+	if !o.sent {
+		o.correct(status)
+	}
+	o.ResponseWriter.WriteHeader(status)
+}
+
+func (o *outgoing) Write(p []byte) (int, error) {
+	if o.ended.Load() {
+		return 0, errEnded
+	}
+	o.implicit()
+	return o.ResponseWriter.Write(p)
+}
+
+// ReadFrom goes round Write in the embedded wrapper, so it is here as well.
+func (o *outgoing) ReadFrom(r io.Reader) (int64, error) {
+	o.implicit()
+	if eventStream(o.ResponseWriter.Header().Get("Content-Type")) {
+		return io.Copy(onlyWriter{o}, r)
+	}
+	return o.ResponseWriterWrapper.ReadFrom(r)
+}
+
+// onlyWriter hides ReadFrom, so that every piece passes Write.
+type onlyWriter struct{ io.Writer }
+
+// errEnded is what the upstream's answer meets once its session is gone.
+var errEnded = errors.New("the session of this answer has ended")
+
+// cut ends an answer that is under way: nothing more is written, and where
+// the connection is the answer's own it is given up.
+func (o *outgoing) cut() {
+	o.ended.Store(true)
+	// A deadline that has passed wakes the reader, which cancels the request.
+	// HTTP/2 and 3 do not always know it: there the next write fails.
+	_ = http.NewResponseController(o.ResponseWriter).SetReadDeadline(time.Unix(1, 0))
+}
+
+// FlushError sends the header too.
+func (o *outgoing) FlushError() error {
+	o.implicit()
+	return http.NewResponseController(o.ResponseWriter).Flush()
+}
+
+func (o *outgoing) implicit() {
+	if !o.sent {
+		o.WriteHeader(http.StatusOK)
+	}
+}
+
+// correct takes away what only the gateway may say. Answers of the 1xx kind
+// are corrected too, but are not the last word.
+func (o *outgoing) correct(status int) {
+	h := o.ResponseWriter.Header()
+	correctHeader(h)
+	if status < 200 && status != http.StatusSwitchingProtocols {
+		return
+	}
+	o.sent = true
+	if o.private && h["Cache-Control"] == nil && h["Expires"] == nil && h["Pragma"] == nil {
+		h["Cache-Control"] = []string{"private"}
+	}
+	if o.onHeader != nil {
+		o.onHeader(status, h)
+	}
+}
+
+func correctHeader(h http.Header) {
+	delete(h, "Service-Worker-Allowed")
+	if challenges, ok := h["Www-Authenticate"]; ok {
+		keepStrings(h, "Www-Authenticate", challenges, func(c string) bool {
+			return !challengesAsStepgate(c)
+		})
+	}
+	if cookies, ok := h["Set-Cookie"]; ok {
+		keepStrings(h, "Set-Cookie", cookies, func(c string) bool {
+			name, _, _ := strings.Cut(c, "=")
+			return !session.Reserved(strings.TrimSpace(name))
+		})
+	}
+}
+
+// challengesAsStepgate finds the gateway's scheme in a list of challenges
+// (RFC 9110 §11.6.1), wherever it stands in it, but not inside a quoted value.
+func challengesAsStepgate(list string) bool {
+	quoted, begin := false, true
+	for i := 0; i < len(list); i++ {
+		switch c := list[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == ',':
+			begin = true
+		case c == ' ' || c == '\t':
+		case begin:
+			begin = false
+			scheme, _, _ := strings.Cut(list[i:], " ")
+			scheme, _, _ = strings.Cut(scheme, ",")
+			if strings.EqualFold(strings.TrimSpace(scheme), "Stepgate") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// keepStrings drops the values that keep refuses. A header that the upstream
+// sent with none refused stays as it is.
+func keepStrings(h http.Header, name string, values []string, keep func(string) bool) {
+	var kept []string
+	for i, v := range values {
+		switch {
+		case keep(v):
+			if kept != nil {
+				kept = append(kept, v)
+			}
+		case kept == nil:
+			kept = append(make([]string, 0, len(values)), values[:i]...)
+		}
+	}
+	switch {
+	case kept == nil:
+	case len(kept) == 0:
+		delete(h, name)
+	default:
+		h[name] = kept
+	}
+}

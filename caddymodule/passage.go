@@ -1,0 +1,226 @@
+package caddymodule
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/stepgate/stepgate/policy"
+	"github.com/stepgate/stepgate/policy/target"
+)
+
+// maxFormBytes is how much of a body the policy may look at.
+const maxFormBytes = 64 << 10
+
+// passage is what one request needs on its way through the gate. Passages are
+// used again: a plain request allocates none.
+type passage struct {
+	request policy.Request
+	sent    target.Readings // what the client sent
+	others  [2]target.Readings
+	also    [2]*target.Readings
+	claimed []string
+	forward string // what the upstream is sent where it is not what came
+	body    peeked
+}
+
+var passages = sync.Pool{New: func() any { return new(passage) }}
+
+func (p *passage) release() {
+	claimed := p.claimed[:0]
+	*p = passage{claimed: claimed}
+	passages.Put(p)
+}
+
+// errNotOrigin is a target that is no path: absolute form, authority form.
+var errNotOrigin = errors.New("not in origin form")
+
+// read reads the target that the client sent, the one that an earlier handler
+// made of it, and the one that the upstream will be sent, where they differ.
+func (p *passage) read(h *Handler, r *http.Request) error {
+	sent := r.RequestURI
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && original.RequestURI != "" {
+		sent = original.RequestURI
+	}
+	if sent == "*" && r.Method == http.MethodOptions {
+		sent = "/"
+	}
+	var err error
+	if p.sent, err = h.reader.Read(sent); err != nil {
+		return err
+	}
+	rewritten := r.RequestURI
+	if rewritten == "*" {
+		rewritten = sent
+	}
+	if p.forward, err = forwarded(r, rewritten); err != nil {
+		return err
+	}
+	n := 0
+	for _, other := range [...]string{rewritten, p.forward} {
+		if other == sent || n == 1 && other == rewritten {
+			continue
+		}
+		if p.others[n], err = h.reader.Read(other); err != nil {
+			return err
+		}
+		p.also[n] = &p.others[n]
+		n++
+	}
+	p.request.Also = p.also[:n]
+	return nil
+}
+
+// forwarded is the target that Go's client will send for r, and makes that
+// the client's own bytes but for those which it cannot send raw: these arrive
+// percent-encoded. Left alone, net/url would encode the whole path anew and
+// lose an encoded slash.
+func forwarded(r *http.Request, raw string) (string, error) {
+	path, _, _ := strings.Cut(raw, "?")
+	if path == r.URL.Path && r.URL.RawPath == "" && plainForURL(path) {
+		return raw, nil
+	}
+	if escaped := r.URL.EscapedPath(); escaped == path {
+		return raw, nil
+	} else if unescaped, err := url.PathUnescape(path); err != nil || unescaped != r.URL.Path {
+		// A rewrite that changed URL and not RequestURI: what is sent is
+		// what URL says.
+		return r.URL.RequestURI(), nil
+	}
+	r.URL.RawPath = encodeForURL(path)
+	if r.URL.EscapedPath() != r.URL.RawPath {
+		return "", errNotOrigin
+	}
+	return r.URL.RequestURI(), nil
+}
+
+// plainForURL tells whether net/url writes path as it is.
+func plainForURL(path string) bool {
+	for i := 0; i < len(path); i++ {
+		switch c := path[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
+		case strings.IndexByte("/-_.~$&+,:;=@", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+const upperHex = "0123456789ABCDEF"
+
+// encodeForURL encodes the bytes that net/url accepts only encoded, and no
+// others.
+func encodeForURL(path string) string {
+	var b strings.Builder
+	for i := 0; i < len(path); i++ {
+		c := path[i]
+		if plainForURL(path[i:i+1]) || strings.IndexByte("!'()*[]%", c) >= 0 {
+			b.WriteByte(c)
+			continue
+		}
+		b.WriteByte('%')
+		b.WriteByte(upperHex[c>>4])
+		b.WriteByte(upperHex[c&15])
+	}
+	return b.String()
+}
+
+// ownPage finds the page of the gateway that a request is for. A target of
+// which only some readings lie below the prefix is malformed.
+func (p *passage) ownPage(h *Handler, r *http.Request) (http.Handler, error) {
+	if p.sent.AnyBelow(h.Prefix) {
+		if !p.sent.PlainlyBelow(h.Prefix) {
+			return nil, errHalfOwn
+		}
+		return h.ownHandler(p.sent.RawPath()), nil
+	}
+	for _, other := range p.request.Also {
+		if other.AnyBelow(h.Prefix) {
+			return nil, errHalfOwn
+		}
+	}
+	if p.sent.RawPath() == changePasswordPath {
+		return http.HandlerFunc(h.changePassword), nil
+	}
+	return nil, nil
+}
+
+var errHalfOwn = errors.New("half below the gateway's own pages")
+
+// facts gathers what the policy asks about the request.
+func (p *passage) facts(h *Handler, r *http.Request, v visitor) *policy.Request {
+	q := &p.request
+	q.Method = r.Method
+	q.Target = &p.sent
+	q.Context = r
+	q.Claimed = p.claims(r.Header)
+	if r.Body != nil && r.Body != http.NoBody {
+		q.Form = func() (string, []byte, bool) { return p.form(r) }
+	}
+	v.describe(h, q)
+	if h.policy.OnceLevels() != 0 && v.entry != nil {
+		q.Once = p.once(r)
+	}
+	return q
+}
+
+// claims lists the methods that headers claim.
+func (p *passage) claims(header http.Header) []string {
+	for _, name := range methodOverrides {
+		p.claimed = append(p.claimed, header[name]...)
+	}
+	return p.claimed
+}
+
+// peeked is the beginning of a body, read ahead and put back.
+type peeked struct {
+	done  bool
+	bytes []byte
+	whole bool
+}
+
+// peek reads the first 64 KiB of the body and puts them back before the rest.
+func (p *passage) peek(r *http.Request) peeked {
+	if p.body.done {
+		return p.body
+	}
+	p.body.done = true
+	if r.Body == nil || r.Body == http.NoBody {
+		p.body.whole = true
+		return p.body
+	}
+	var read bytes.Buffer
+	n, err := io.CopyN(&read, r.Body, maxFormBytes+1)
+	p.body.whole = errors.Is(err, io.EOF) && n <= maxFormBytes
+	p.body.bytes = read.Bytes()
+	rest := r.Body
+	r.Body = &rejoined{Reader: io.MultiReader(bytes.NewReader(p.body.bytes), rest), Closer: rest}
+	return p.body
+}
+
+// rejoined is a body whose beginning was read ahead.
+type rejoined struct {
+	io.Reader
+	io.Closer
+}
+
+// form gives the policy a form's bytes. A body that is no form has no fields.
+func (p *passage) form(r *http.Request) (contentType string, body []byte, ok bool) {
+	contentType = r.Header.Get("Content-Type")
+	if contentType != "" {
+		kind, _, err := mime.ParseMediaType(contentType)
+		if err == nil && kind != "application/x-www-form-urlencoded" && kind != "multipart/form-data" {
+			return contentType, nil, true
+		}
+	}
+	read := p.peek(r)
+	return contentType, read.bytes[:min(len(read.bytes), maxFormBytes)], read.whole && r.Header.Get("Content-Encoding") == ""
+}

@@ -1,0 +1,150 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"github.com/stepgate/stepgate/challenge"
+	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/web"
+	"github.com/stepgate/stepgate/policy"
+	"github.com/stepgate/stepgate/policy/target"
+)
+
+// refuseTarget answers a target that no honest browser sends.
+func (h *Handler) refuseTarget(w http.ResponseWriter, r *http.Request, err error) error {
+	e := h.event(r, audit.InputRefused, visitor{})
+	e.Outcome, e.Reason = "refused", "malformed-target"
+	if malformed := (*target.Malformed)(nil); errors.As(err, &malformed) {
+		e.Reason = malformed.Reason
+	}
+	h.observe(e)
+	return h.fail(w, r, &web.Fail{Status: http.StatusBadRequest, Reference: e.Reference, Err: err})
+}
+
+// serveOwn answers with a page of the gateway.
+func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, page http.Handler, err error) error {
+	if err != nil {
+		return h.refuseTarget(w, r, err)
+	}
+	page.ServeHTTP(w, r)
+	return nil
+}
+
+// unavailable answers where the store cannot be asked: nothing that is not
+// public goes on.
+func (h *Handler) unavailable(w http.ResponseWriter, r *http.Request, err error) error {
+	return h.fail(w, r, &web.Fail{Status: http.StatusServiceUnavailable, Err: err})
+}
+
+// deny answers a request that no proof would let through.
+func (h *Handler) deny(w http.ResponseWriter, r *http.Request, p *passage, v visitor, d policy.Decision) error {
+	e := h.decided(r, audit.AccessDenied, p, v, d)
+	h.observe(e)
+	return h.fail(w, r, &web.Fail{Status: http.StatusForbidden, Reference: e.Reference})
+}
+
+// begin answers a request that needs more proof.
+func (h *Handler) begin(w http.ResponseWriter, r *http.Request, p *passage, v visitor, d policy.Decision) error {
+	live := h.live.Load()
+	if live == nil {
+		return h.unavailable(w, r, errors.New("the site has not started"))
+	}
+	e := h.decided(r, audit.StepUpRequired, p, v, d)
+	h.observe(e)
+	err := live.ceremonies.Begin(w, r, challenge.Interrupted{
+		Visitor: challenge.Visitor{Entry: v.entry}, Target: p.target(), Needs: d.Needed, Names: e.Levels, MaxAge: d.MaxAge,
+		Once: p.request.Once, Reference: e.Reference,
+	})
+	if err != nil {
+		return h.fail(w, r, err)
+	}
+	return nil
+}
+
+// target is the raw target that the client sent.
+func (p *passage) target() string {
+	if q := p.sent.RawQuery(); q != "" {
+		return p.sent.RawPath() + "?" + q
+	}
+	return p.sent.RawPath()
+}
+
+// fail shows an error and writes it down under the reference that the page
+// shows.
+func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) error {
+	reference := h.kit.RenderFail(w, r, h.web, err)
+	level := zap.DebugLevel
+	if f := (*web.Fail)(nil); !errors.As(err, &f) || f.Status >= http.StatusInternalServerError {
+		level = zap.ErrorLevel
+	}
+	h.logger.Log(level, "refused", zap.String("reference", reference), zap.Error(err))
+	return nil
+}
+
+// event begins an audit event about a request, with a reference of its own.
+func (h *Handler) event(r *http.Request, name audit.Name, v visitor) audit.Event {
+	e := audit.Event{
+		Name: name, Reference: audit.NewReference(), Site: h.Origin,
+		Address: clientAddress(r).String(), UserAgent: r.UserAgent(),
+	}
+	if v.entry != nil {
+		e.Account = string(v.entry.Owner.Account.ID)
+		e.Organisation = v.entry.Owner.Account.Organisation
+		e.Session = string(v.entry.Session.ID)
+	}
+	return e
+}
+
+// decided is the event of a decision, with the policy's own account of it, so
+// that `audit show` says what `policy explain` would.
+func (h *Handler) decided(r *http.Request, name audit.Name, p *passage, v visitor, d policy.Decision) audit.Event {
+	e := h.event(r, name, v)
+	e.Outcome, e.Reason, e.Levels = d.Outcome.String(), d.Reason, h.policy.LevelNames(d.Needed)
+	if d.Rule != nil {
+		e.Rule = ruleName(d.Rule)
+	}
+	if text, err := json.Marshal(h.policy.Explain(&p.request)); err == nil {
+		e.Explanation = text
+	}
+	return e
+}
+
+// ruleName is a rule's pattern and where it stands.
+func ruleName(r *policy.Rule) string {
+	return strings.TrimSpace(r.Pattern().String() + " " + r.Position().String())
+}
+
+// observe keeps an event that strangers can cause in any number.
+func (h *Handler) observe(e audit.Event) {
+	if live := h.live.Load(); live != nil {
+		live.runtime.recorder.Observe(e)
+	}
+}
+
+// reportOnly judges by the policy that is only watched, and tells what it
+// would have asked.
+func (h *Handler) reportOnly(p *passage, r *http.Request) {
+	if h.report == nil {
+		return
+	}
+	q := p.request
+	q.MetKnown = false
+	d := h.report.Decide(&q)
+	if d.Outcome == policy.Allow {
+		return
+	}
+	e := h.event(r, audit.PolicyDecision, visitor{})
+	e.Outcome, e.Reason, e.Levels = "report-only "+d.Outcome.String(), d.Reason, h.report.LevelNames(d.Missing)
+	if d.Rule != nil {
+		e.Rule = ruleName(d.Rule)
+	}
+	metrics.reported.WithLabelValues(d.Outcome.String()).Inc()
+	h.observe(e)
+	h.logger.Info("report only: would have asked for more", zap.String("reference", e.Reference),
+		zap.String("outcome", d.Outcome.String()), zap.String("rule", e.Rule), zap.Strings("levels", e.Levels))
+}

@@ -1,0 +1,245 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/stepgate/stepgate/challenge"
+	"github.com/stepgate/stepgate/internal/web"
+	"github.com/stepgate/stepgate/policy"
+	"github.com/stepgate/stepgate/policy/target"
+)
+
+// SiteConfig is one site's gate as it is configured. The zero value is the
+// smallest useful one: local accounts, everything needs `mfa`.
+type SiteConfig struct {
+	// Source is where the directive stands (FILE:LINE), for messages and for
+	// finding the site's address.
+	Source string `json:"source,omitempty"`
+	// Origin is the site's address as browsers write it. Default: the
+	// address of the site, where that is one plain host.
+	Origin string `json:"origin,omitempty"`
+	// Prefix is where the gateway's pages are. Default: /.stepgate.
+	Prefix string `json:"prefix,omitempty"`
+	// SignIn are the sign-in sources: modules of the namespace
+	// stepgate.sign_in. Default: local accounts.
+	SignIn []json.RawMessage `json:"sign_in,omitempty" caddy:"namespace=stepgate.sign_in inline_key=source"`
+	// Enrolment says who may enrol a first second factor: self, contact or
+	// invited. Default: self with local accounts only, contact otherwise.
+	Enrolment string `json:"enrolment,omitempty"`
+	// AfterEnrolment is continue or sign_out. Default: continue.
+	AfterEnrolment string `json:"after_enrolment,omitempty"`
+	// Policy says what paths need. Default: everything needs mfa.
+	Policy *policy.Config `json:"policy,omitempty"`
+	// ReportOnly is a policy that is judged and told of, never enforced.
+	// Without Policy beside it nothing is enforced.
+	ReportOnly *policy.Config `json:"report_only,omitempty"`
+	// IdentityHeaders replaces the headers that tell the upstream who it is:
+	// name and placeholder. Default: Remote-User, Remote-Name, Remote-Email,
+	// Remote-Groups, Stepgate-Assertion.
+	IdentityHeaders []IdentityHeader `json:"identity_headers,omitempty"`
+	// Audience is the `aud` of the assertion. Default: the origin.
+	Audience string `json:"audience,omitempty"`
+	// RelyingParty scopes security keys. Default: the origin's host.
+	RelyingParty *RelyingPartyConfig `json:"relying_party,omitempty"`
+	// Pages is how the gateway's pages call the portal, and in what language.
+	Pages *PagesConfig `json:"pages,omitempty"`
+	// PassURLOverrides lets X-Original-URL and its kin reach the upstream.
+	PassURLOverrides bool `json:"pass_url_overrides,omitempty"`
+	// KeepStream leaves WebSockets and event streams open when a level of
+	// their path runs out; they still end with their session.
+	KeepStream bool `json:"keep_stream,omitempty"`
+}
+
+// IdentityHeader is one header of `identity_headers`.
+type IdentityHeader struct {
+	Name string `json:"name"`
+	// Placeholder with its braces: {http.auth.user.id}.
+	Placeholder string `json:"placeholder"`
+}
+
+// RelyingPartyConfig is the WebAuthn relying party.
+type RelyingPartyConfig struct {
+	ID   string `json:"id"`
+	Name string `json:"name,omitempty"`
+}
+
+// PagesConfig is the look of the pages.
+type PagesConfig struct {
+	Name      string   `json:"name,omitempty"`
+	Help      string   `json:"help,omitempty"`
+	Languages []string `json:"languages,omitempty"`
+}
+
+// Provision compiles the policy and makes the pages. It opens no store.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	h.logger = ctx.Logger()
+	app, err := ctx.App("stepgate")
+	if err != nil {
+		return fmt.Errorf("stepgate: %w", err)
+	}
+	h.app = app.(*App)
+	h.app.sites = append(h.app.sites, h)
+	if err := registerMetrics(ctx); err != nil {
+		return fmt.Errorf("stepgate: metrics: %w", err)
+	}
+	if err := h.provisionAddress(ctx); err != nil {
+		return h.misconfigured(err)
+	}
+	if err := h.provisionSources(ctx); err != nil {
+		return h.misconfigured(err)
+	}
+	if err := h.provisionPolicies(ctx); err != nil {
+		return h.misconfigured(err)
+	}
+	if err := h.provisionIdentity(); err != nil {
+		return h.misconfigured(err)
+	}
+	if err := h.provisionPages(); err != nil {
+		return h.misconfigured(err)
+	}
+	h.warnAboutProxies(ctx)
+	return nil
+}
+
+// misconfigured says where the site's directive stands.
+func (h *Handler) misconfigured(err error) error {
+	if h.Source == "" {
+		return fmt.Errorf("stepgate: %w", err)
+	}
+	return fmt.Errorf("stepgate: %s: %w", h.Source, err)
+}
+
+func (h *Handler) provisionAddress(ctx caddy.Context) error {
+	if h.Prefix == "" {
+		h.Prefix = web.DefaultPrefix
+	}
+	if h.Origin == "" {
+		origin, err := siteOrigin(ctx, h.Source)
+		if err != nil {
+			return err
+		}
+		h.Origin = origin
+	}
+	return nil
+}
+
+func (h *Handler) provisionPolicies(ctx caddy.Context) error {
+	config := h.Policy
+	if config == nil {
+		config = new(policy.Config)
+		if h.ReportOnly != nil {
+			config.Default = []string{policy.LevelPublic}
+		}
+	}
+	options := policy.CompileOptions{Matcher: matcherCompiler(ctx)}
+	var err error
+	if h.policy, err = policy.Compile(config, options); err != nil {
+		return err
+	}
+	if h.ReportOnly != nil {
+		if h.report, err = policy.Compile(h.ReportOnly, options); err != nil {
+			return err
+		}
+	}
+	h.reader, err = target.NewReader(target.Options{Scripts: config.Scripts})
+	return err
+}
+
+func (h *Handler) provisionIdentity() error {
+	h.names = defaultIdentity()
+	if len(h.IdentityHeaders) > 0 {
+		h.names = nil
+		for _, i := range h.IdentityHeaders {
+			placeholder := strings.TrimSuffix(strings.TrimPrefix(i.Placeholder, "{"), "}")
+			if "{"+placeholder+"}" != i.Placeholder || !slices.Contains(identityPlaceholders, placeholder) {
+				return fmt.Errorf("identity_headers %s: %s is no placeholder of the gateway%s", i.Name, i.Placeholder,
+					didYouMean(placeholder, identityPlaceholders))
+			}
+			h.names = append(h.names, identityHeader{http.CanonicalHeaderKey(i.Name), placeholder})
+		}
+	}
+	// What is managed by default stays so when it is renamed: an upstream may
+	// look at it all the same.
+	var managed []string
+	for _, i := range append(defaultIdentity(), h.names...) {
+		managed = append(managed, i.name)
+	}
+	h.managed = newHeaderSet(managed...)
+	return nil
+}
+
+func (h *Handler) provisionPages() error {
+	origin, err := url.Parse(h.Origin)
+	if err != nil {
+		return err
+	}
+	if h.Pages == nil {
+		h.Pages = new(PagesConfig)
+	}
+	name := h.Pages.Name
+	if name == "" {
+		name = origin.Hostname()
+	}
+	h.web = &web.Site{
+		Name: name, Help: h.Pages.Help, Origin: h.Origin, Prefix: h.Prefix, Languages: h.Pages.Languages,
+		SecureCookies: origin.Scheme == "https",
+	}
+	h.kit, err = web.New(web.Options{Log: h.logPage})
+	if err != nil {
+		return err
+	}
+	if h.pages, err = h.kit.Parse("challenge", challenge.Templates(), challenge.PageNames...); err != nil {
+		return err
+	}
+	return h.kit.CheckSite(h.web)
+}
+
+// enrolment is the site's, or the default of its sources.
+func (h *Handler) enrolment() challenge.Enrolment {
+	if h.Enrolment != "" {
+		return challenge.Enrolment(h.Enrolment)
+	}
+	for _, s := range h.sources {
+		if s.Name() != "local" {
+			return challenge.EnrolContact
+		}
+	}
+	return challenge.EnrolSelf
+}
+
+// Validate only reads. It reports all findings joined.
+func (h *Handler) Validate() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, h.misconfigured(fmt.Errorf(format, args...))) }
+	if err := checkOrigin(h.Origin); err != nil {
+		bad("origin %s: %w", h.Origin, err)
+	}
+	if !strings.HasPrefix(h.Prefix, "/") || h.Prefix != strings.ToLower(h.Prefix) || !plainForURL(h.Prefix) || strings.Trim(h.Prefix, "/") == "" || strings.HasSuffix(h.Prefix, "/") {
+		bad("prefix %s: expected a path in lower case, such as /.stepgate", h.Prefix)
+	}
+	if word := h.Enrolment; word != "" && !slices.Contains(enrolmentWords, word) {
+		bad("enrolment %s: expected self, contact or invited%s", word, didYouMean(word, enrolmentWords))
+	}
+	if word := h.AfterEnrolment; word != "" && !slices.Contains(afterEnrolmentWords, word) {
+		bad("after_enrolment %s: expected continue or sign_out%s", word, didYouMean(word, afterEnrolmentWords))
+	}
+	for _, r := range h.IdentityHeaders {
+		if !validHeaderName(r.Name) {
+			bad("identity_headers %s: not a header name", r.Name)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+var (
+	enrolmentWords      = []string{"self", "contact", "invited"}
+	afterEnrolmentWords = []string{"continue", "sign_out"}
+)

@@ -1,0 +1,119 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/stepgate/stepgate/challenge"
+	"github.com/stepgate/stepgate/internal/web"
+	"github.com/stepgate/stepgate/policy"
+)
+
+// superviseEvery is how often an open stream's session is looked at: well
+// within the five seconds of the contract's section 6.
+const superviseEvery = time.Second
+
+// stream prepares a request whose answer may stay open, a WebSocket or an
+// event stream, to end with its session or with a level of its path. Other
+// requests pass as they are.
+func (h *Handler) stream(o *outgoing, r *http.Request, v visitor, d policy.Decision) (*http.Request, func()) {
+	if d.Public || v.entry == nil {
+		return r, func() {}
+	}
+	if !opensStream(r) {
+		// An event stream that was not asked for by name shows in the answer.
+		var end context.CancelFunc = func() {}
+		o.onHeader = func(_ int, header http.Header) {
+			if !eventStream(header.Get("Content-Type")) {
+				return
+			}
+			var ctx context.Context
+			ctx, end = context.WithCancel(r.Context())
+			go h.supervise(ctx, v, d, func() { o.cut() })
+		}
+		return r, func() { end() }
+	}
+	ctx, cancel := context.WithCancel(r.Context())
+	go h.supervise(ctx, v, d, cancel)
+	return r.WithContext(ctx), cancel
+}
+
+func opensStream(r *http.Request) bool {
+	return len(r.Header["Upgrade"]) > 0 || r.Method == http.MethodConnect || eventStream(r.Header.Get("Accept"))
+}
+
+func eventStream(contentType string) bool {
+	return contentType != "" && strings.Contains(strings.ToLower(contentType), "text/event-stream")
+}
+
+// supervise ends a stream when its session has ended, or lost a level that
+// the stream was opened with.
+func (h *Handler) supervise(ctx context.Context, v visitor, d policy.Decision, end func()) {
+	tick := time.NewTicker(superviseEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if !h.stillMeets(ctx, v, d) {
+			end()
+			return
+		}
+	}
+}
+
+func (h *Handler) stillMeets(ctx context.Context, v visitor, d policy.Decision) bool {
+	live := h.live.Load()
+	row, err := live.runtime.sessions.Current(ctx, v.entry)
+	if err != nil {
+		return false
+	}
+	if h.KeepStream {
+		return true
+	}
+	needed := d.Needed &^ d.Once
+	return needed&^h.policy.Met(row.Proofs, true, live.now()) == 0
+}
+
+// coversPages tells whether a request fetches a service worker whose scope
+// would take in the gateway's own pages: scripts of the application must not
+// answer for them. The scope is the script's folder, for the header that
+// widens it does not leave (Service Workers §7).
+func (h *Handler) coversPages(r *http.Request) bool {
+	if len(r.Header["Service-Worker"]) == 0 {
+		return false
+	}
+	path, _, _ := strings.Cut(r.RequestURI, "?")
+	folder := path[:strings.LastIndexByte(path, '/')+1]
+	return strings.HasPrefix(h.Prefix+"/", folder)
+}
+
+var errServiceWorker = &web.Fail{
+	Status: http.StatusForbidden, Err: errors.New("a service worker would cover the gateway's pages"),
+}
+
+// spend burns the proofs that were made for this one request, before the
+// upstream sees it. It is true where there are none to spend; false where one
+// has opened a request already, also in a race, or where that cannot be known.
+func (h *Handler) spend(r *http.Request, v visitor, d policy.Decision, p *passage) bool {
+	if d.Once == 0 {
+		return true
+	}
+	live := h.live.Load()
+	var fresh []policy.Proof
+	for _, proof := range v.entry.Session.Proofs {
+		if proof.Once == "" || proof.Once != p.request.Once {
+			continue
+		}
+		id := challenge.OnceTransaction(v.entry.Session.ID, proof)
+		if live.runtime.store.RedeemTransaction(r.Context(), id, live.now()) == nil {
+			fresh = append(fresh, proof)
+		}
+	}
+	return d.Once&^h.policy.MetOnce(fresh, true, live.now(), p.request.Once) == 0
+}

@@ -1,0 +1,138 @@
+package caddymodule
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/stepgate/stepgate/internal/session"
+	"github.com/stepgate/stepgate/policy"
+)
+
+// visitor is who a request comes from. It carries its error: public paths go
+// on without a store.
+type visitor struct {
+	entry *session.Entry // nil for nobody
+	memo  *memo
+	err   error
+}
+
+// memo is what the handler derived from a session and finds again at its next
+// request. It is replaced as a whole.
+type memo struct {
+	handler  *Handler
+	met      policy.LevelSet
+	until    time.Time // zero: as long as the session lives
+	device   policy.Device
+	risk     policy.Risk
+	requires []string
+	required policy.LevelSet
+	identity atomic.Pointer[identity]
+	// cookies remembers the last Cookie line with and without our own.
+	cookies atomic.Pointer[[2]string]
+}
+
+// find finds the session of a request, from memory if it was seen before.
+func (h *Handler) find(r *http.Request) visitor {
+	live, err := h.alive(r.Context())
+	if err != nil {
+		return visitor{err: err}
+	}
+	entry, err := live.runtime.sessions.Find(r.Context(), r.Header, live.ceremonies.Place)
+	if err != nil || entry == nil || !h.accepts(entry) {
+		return visitor{err: err}
+	}
+	return visitor{entry: entry, memo: h.memo(entry, live.now())}
+}
+
+// accepts tells whether a session's source is one of this site's.
+func (h *Handler) accepts(e *session.Entry) bool {
+	for _, s := range h.sources {
+		if s.Name() == e.Session.Source {
+			return true
+		}
+	}
+	return false
+}
+
+// memo returns what is known of a session, made anew where its levels may
+// have changed by time or by a reload.
+func (h *Handler) memo(e *session.Entry, now time.Time) *memo {
+	if m, ok := e.Memo.Load().(*memo); ok && m.handler == h && (m.until.IsZero() || now.Before(m.until)) {
+		return m
+	}
+	m := &memo{handler: h, device: policy.Device(e.Session.Device)}
+	m.met, m.until = h.policy.MetUntil(e.Session.Proofs, true, now)
+	m.risk, _ = policy.ParseRisk(e.Session.Risk)
+	m.requires = requirements(e.Owner)
+	if required, err := h.policy.Required(m.requires); err == nil {
+		m.required = required
+	} else {
+		m.required = ^policy.LevelSet(0)
+	}
+	if m.device == "" {
+		m.device = policy.DeviceUnknown
+	}
+	e.Memo.Store(m)
+	return m
+}
+
+// requirements are the built-in levels that an account's organisation and the
+// person ask for on every path that is not public.
+func requirements(o session.Owner) []string {
+	var names []string
+	if o.Require != "" {
+		names = append(names, o.Require)
+	}
+	if o.Account.TwoFactor && o.Require != policy.LevelMFA {
+		names = append(names, policy.LevelMFA)
+	}
+	return names
+}
+
+// describe gives the policy the facts about a visitor.
+func (v visitor) describe(h *Handler, q *policy.Request) {
+	if v.entry == nil {
+		q.Now = time.Now()
+		q.Device = policy.DeviceUnknown
+		return
+	}
+	owner := &v.entry.Owner.Account
+	q.Now = time.Now()
+	q.SignedIn = true
+	q.Username, q.Groups, q.Organisation = owner.Username, owner.Groups, owner.Organisation
+	q.Requires = v.memo.requires
+	q.Proofs, q.Met, q.MetKnown = v.entry.Session.Proofs, v.memo.met, true
+	q.Device, q.Risk = v.memo.device, v.memo.risk
+}
+
+// once names this very request for levels with `once`: its method, full
+// target and body. A body that cannot be read whole names nothing.
+func (p *passage) once(r *http.Request) string {
+	body := p.peek(r)
+	if !body.whole {
+		return ""
+	}
+	sum := sha256.New()
+	for _, part := range [...]string{r.Method, p.sent.RawPath(), p.sent.RawQuery(), r.Header.Get("Content-Type")} {
+		inner := sha256.Sum256([]byte(part))
+		sum.Write(inner[:])
+	}
+	sum.Write(body.bytes)
+	return base64.RawURLEncoding.EncodeToString(sum.Sum(nil))
+}
+
+// clientAddress is the client's, as Caddy's trusted_proxies vouch for it.
+func clientAddress(r *http.Request) netip.Addr {
+	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	addr, err := netip.ParseAddr(text)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return addr.Unmap().WithZone("")
+}

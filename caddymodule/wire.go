@@ -1,0 +1,82 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/stepgate/stepgate/factors"
+	"github.com/stepgate/stepgate/factors/password"
+	"github.com/stepgate/stepgate/factors/totp"
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/people"
+	"github.com/stepgate/stepgate/internal/signin"
+	"github.com/stepgate/stepgate/internal/signin/local"
+	"github.com/stepgate/stepgate/internal/store"
+	"github.com/stepgate/stepgate/internal/throttle"
+)
+
+// wire builds what stands over the store. It is the one place where rooms
+// that may not know each other meet.
+func (r *runtime) wire(a *App) error {
+	log := a.log()
+	hasher, err := password.NewHasher(password.Options{})
+	if err != nil {
+		return err
+	}
+	r.factors, err = factors.NewRegistry(
+		&totp.Factor{Steps: r.store},
+	)
+	if err != nil {
+		return err
+	}
+	r.ledger = &throttle.Ledger{Store: r.store, Now: time.Now}
+	r.plan = throttle.DefaultPlan(r.ring.MAC)
+	r.recorder = audit.NewRecorder(audit.Options{
+		Store: r.store, Now: time.Now, Lost: func(err error) { log.Error("audit events are lost", zap.Error(err)) },
+	})
+	r.local = &local.Source{
+		Store: passwordStore{r.store}, Hasher: hasher,
+		Report: func(_ context.Context, err error) { log.Error("hash a password anew", zap.Error(err)) },
+	}
+	r.people = &people.People{
+		Store: peopleStore{r.store}, Passwords: peoplePasswords{Hasher: hasher, Rules: password.Rules{}}, Region: a.Region, Now: time.Now,
+	}
+	return nil
+}
+
+// admit finds the account of who a sign-in source says it is.
+func (r *runtime) admit(ctx context.Context, who signin.Identity) (account.Account, error) {
+	if who.Source == account.LocalSource {
+		return r.store.Account(ctx, account.ID(who.Subject))
+	}
+	return r.store.AccountBySubject(ctx, who.Source, who.Subject)
+}
+
+// passwordStore adds to the store the verb that the local source needs.
+type passwordStore struct{ store.Store }
+
+// ReplacePasswordHash implements local.Store.
+func (s passwordStore) ReplacePasswordHash(ctx context.Context, id account.ID, was, next string) error {
+	return s.Update(ctx, func(tx store.Tx) error {
+		now, err := tx.PasswordHash(ctx, id)
+		if err != nil {
+			return fmt.Errorf("read password hash: %w", err)
+		}
+		if now != was {
+			return nil
+		}
+		return tx.SetPasswordHash(ctx, id, next)
+	})
+}
+
+// close ends what wire began.
+func (r *runtime) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return errors.Join(r.recorder.Close(ctx), r.store.Close())
+}
