@@ -105,9 +105,11 @@ func (p *Policy) compileRaises(configs []RaiseConfig, outer place, o CompileOpti
 	var raises []raise
 	for i, c := range configs {
 		where := at(c.Pos, "%sraise %d", inside(outer), i+1)
-		a := raise{level: p.levelNamed(where, c.Level, m), pos: c.Pos}
+		a := raise{pos: c.Pos}
 		if c.Level == LevelPublic {
 			m.add(where, c.Level, "a raise adds a level; `public` is none")
+		} else {
+			a.level = p.levelNamed(where, c.Level, m)
 		}
 		if len(c.Conditions) == 0 {
 			m.add(where, "raise", "without a condition; expected `raise LEVEL when CONDITION`, or `require`")
@@ -148,6 +150,7 @@ func compileCondition(where place, c ConditionConfig, o CompileOptions, m *mista
 		m.add(where, c.String(), "%v", err)
 		return condition{}, false
 	}
+	c.Args, c.Raw = slices.Clone(c.Args), slices.Clone(c.Raw)
 	return condition{test: test, not: c.Not, config: c, cost: cost}, true
 }
 
