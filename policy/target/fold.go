@@ -16,8 +16,8 @@ func FoldSegment(s string) string { return foldPath(decodeHonest(s)) }
 
 // FoldText folds letter case and Unicode compatibility forms and drops
 // characters that no one sees (NFKC_Casefold of Unicode §5.18 and UAX #44).
-// Beyond that the dotless i is an i, as upper-casing servers have it. It is
-// what names and values of queries and forms are compared by. An ASCII text
+// Beyond that two characters with one capital are one, as upper-casing servers
+// have it: a dotless i is an i. It is what names and values of queries and forms are compared by. An ASCII text
 // without capitals is returned as it is.
 func FoldText(s string) string {
 	if isASCII(s) {
@@ -38,14 +38,10 @@ func FoldText(s string) string {
 func foldOnce(s string) string {
 	s = cases.Fold().String(norm.NFKC.String(s))
 	s = strings.Map(func(r rune) rune {
-		switch {
-		case r == 'ı':
-			return 'i'
-		case ignorable(r):
+		if ignorable(r) {
 			return -1
-		default:
-			return r
 		}
+		return unicode.ToLower(unicode.ToUpper(r))
 	}, s)
 	return norm.NFKC.String(strings.ReplaceAll(s, "i\u0307", "i"))
 }

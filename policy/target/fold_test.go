@@ -3,6 +3,7 @@ package target
 import (
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
@@ -48,6 +49,19 @@ func TestFoldSegmentUndoesNecessaryEscapesOnly(t *testing.T) {
 	} {
 		if got := FoldSegment(tt.in); got != tt.want {
 			t.Errorf("FoldSegment(%q) = %q, want %q", tt.in, got, tt.want)
+		}
+	}
+}
+
+// A server may compare in capitals or in small letters; neither finds a path
+// that folding does not.
+func TestFoldTextOutdoesUpperAndLowerCase(t *testing.T) {
+	for r := rune(0); r <= utf8.MaxRune; r++ {
+		want := FoldText(string(r))
+		for _, cased := range []rune{unicode.ToUpper(r), unicode.ToLower(r), unicode.ToTitle(r), unicode.SimpleFold(r)} {
+			if got := FoldText(string(cased)); got != want {
+				t.Errorf("FoldText(%U) = %q, of %U %q", cased, got, r, want)
+			}
 		}
 	}
 }

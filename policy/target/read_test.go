@@ -78,6 +78,7 @@ var readingsTable = []struct {
 	{"/%EF%BC%8561", []string{"/％61", "/%61", "/a"}},
 	{"/ad%C2%ADmin", []string{"/admin"}},
 	{"/%E2%80%8B/admin", []string{"/\u200b/admin", "//admin", "/admin"}},
+	{"/%E1%8F%BB", []string{"/ᏻ"}},
 	{"/wait%E2%80%A6", []string{"/wait…", "/wait"}},
 }
 
