@@ -80,13 +80,14 @@ func (r reader) Events(ctx context.Context, q audit.Query) ([]audit.Record, erro
 	if limit <= 0 {
 		limit = defaultPage
 	}
-	// A name is in the list if taking it out changes the list.
+	// A name is in the list if taking it out changes the list. PostgreSQL takes
+	// a number's type from where it first appears.
 	all, err := list(ctx, r.q, scanEvent,
 		`SELECT seq, at, name, reference, account, actor, organisation, body, hash
 		FROM audit_event
 		WHERE ($1 = '' OR account = $1) AND ($2 = '' OR actor = $2) AND ($3 = '' OR organisation = $3)
 			AND ($4 = '' OR replace($4, ',' || name || ',', '') <> $4)
-			AND ($5 = 0 OR at >= $5) AND ($6 = 0 OR at < $6) AND ($7 = 0 OR seq < $7)
+			AND (at >= $5 OR $5 = 0) AND (at < $6 OR $6 = 0) AND (seq < $7 OR $7 = 0)
 		ORDER BY seq DESC LIMIT $8`,
 		storable(q.Account), storable(q.Actor), storable(q.Organisation), nameList(q.Names),
 		instant(q.Since), instant(q.Until), q.Before, limit)

@@ -71,7 +71,7 @@ func testPurge(t *testing.T, f *fixture) {
 	f.run(t, "ManyRows", func(t *testing.T, b *bench) {
 		a := b.person("jo")
 		b.all(race(callers, func(int) error {
-			for range 25 {
+			for range 11 {
 				s, _ := newSession(a.ID)
 				if err := b.InsertSession(t.Context(), s); err != nil {
 					return err

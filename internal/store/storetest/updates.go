@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"sync"
 	"testing"
@@ -87,6 +88,25 @@ func testUpdate(t *testing.T, f *fixture) {
 				t.Fatalf("Update said %v, the account is there: %v", err, found == nil)
 			}
 		}
+	})
+	f.run(t, "CancelledNeighboursDoNoHarm", func(t *testing.T, b *bench) {
+		b.all(race(callers, func(i int) error {
+			for j := range 10 {
+				ctx, cancel := context.WithCancel(t.Context())
+				if i%2 == 1 {
+					time.AfterFunc(time.Duration(i*j)*10*time.Microsecond, cancel)
+				}
+				a := newAccount(numbered(numbered("p", i), j))
+				err := b.Update(ctx, func(tx store.Tx) error { return tx.InsertAccount(ctx, a) })
+				cancelled := ctx.Err() != nil
+				cancel()
+				_, missing := b.Account(t.Context(), a.ID)
+				if (err == nil) != (missing == nil) || err != nil && !cancelled {
+					return fmt.Errorf("Update said %w; reading the account: %w", err, missing)
+				}
+			}
+			return nil
+		}))
 	})
 	f.run(t, "ClosedStoreRefuses", func(t *testing.T, b *bench) {
 		b.must(b.Close())

@@ -1,0 +1,143 @@
+package sqldb
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/keys"
+	"github.com/stepgate/stepgate/internal/store"
+	"github.com/stepgate/stepgate/internal/store/storetest"
+)
+
+func TestPostgresConforms(t *testing.T) {
+	freshSchema(t)
+	storetest.Run(t, func(t *testing.T, ring *keys.Ring) store.Store {
+		return openSchema(t, freshSchema(t), ring)
+	})
+}
+
+func openSchema(t testing.TB, dsn string, ring *keys.Ring) *DB {
+	t.Helper()
+	db, err := OpenPostgres(t.Context(), dsn, Options{Ring: ring, Chain: audit.NewChain(ring)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+// freshSchema makes a schema in the database of STEPGATE_TEST_POSTGRES, until
+// the test ends, and returns a DSN that leads to it.
+func freshSchema(t testing.TB) string {
+	t.Helper()
+	dsn := os.Getenv("STEPGATE_TEST_POSTGRES")
+	if dsn == "" {
+		t.Skip("STEPGATE_TEST_POSTGRES is not set")
+	}
+	schema := "stepgate_test_" + strings.ToLower(string(account.NewID()))
+	onServer(t, dsn, "CREATE SCHEMA "+schema)
+	t.Cleanup(func() { onServer(t, dsn, "DROP SCHEMA "+schema+" CASCADE") })
+	if u, err := url.Parse(dsn); err == nil && u.Scheme != "" {
+		q := u.Query()
+		q.Set("search_path", schema)
+		u.RawQuery = q.Encode()
+		return u.String()
+	}
+	return dsn + " search_path=" + schema
+}
+
+func onServer(t testing.TB, dsn, statement string) {
+	t.Helper()
+	ctx := context.WithoutCancel(t.Context())
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(ctx)
+	if _, err := conn.Exec(ctx, statement); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestOpenPostgresDoesNotRepeatPassword(t *testing.T) {
+	for _, dsn := range []string{
+		"postgres://u:hunter2@127.0.0.1:notaport/x", "host=127.0.0.1 password=hunter2 port=x", "postgres://u:hunter2@127.0.0.1:1/x?connect_timeout=2",
+	} {
+		_, err := OpenPostgres(t.Context(), dsn, Options{})
+		if err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("error is %v", err)
+		}
+		_, err = PostgresExists(t.Context(), dsn)
+		if err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("error is %v", err)
+		}
+	}
+}
+
+func TestPostgresExistsOnceMade(t *testing.T) {
+	dsn := freshSchema(t)
+	for _, want := range []bool{false, true} {
+		if exists, err := PostgresExists(t.Context(), dsn); err != nil || exists != want {
+			t.Errorf("exists: %v, %v; want %v", exists, err, want)
+		}
+		openSchema(t, dsn, storetest.NewRing(t))
+	}
+}
+
+func TestPostgresNodesMigrateOnce(t *testing.T) {
+	dsn, ring := freshSchema(t), storetest.NewRing(t)
+	errs := make(chan error)
+	for range 5 {
+		go func() {
+			db, err := OpenPostgres(t.Context(), dsn, Options{Ring: ring, Chain: audit.NewChain(ring)})
+			if err == nil {
+				err = db.Close()
+			}
+			errs <- err
+		}()
+	}
+	for range 5 {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestPostgresRefusesNewerStore(t *testing.T) {
+	dsn := freshSchema(t)
+	openSchema(t, dsn, storetest.NewRing(t))
+	onServer(t, dsn, "INSERT INTO stepgate_migration (version, applied_at) VALUES (1000, 0)")
+	if _, err := OpenPostgres(t.Context(), dsn, Options{}); !errors.Is(err, ErrNewer) {
+		t.Errorf("error is %v", err)
+	}
+}
+
+// TestPostgresCommitsAreDurable looks at what the server would do for our
+// connections if its own default were careless.
+func TestPostgresCommitsAreDurable(t *testing.T) {
+	dsn := freshSchema(t)
+	if strings.Contains(dsn, "://") {
+		dsn += "&synchronous_commit=off"
+	} else {
+		dsn += " synchronous_commit=off"
+	}
+	db := openSchema(t, dsn, storetest.NewRing(t))
+	err := db.write(t.Context(), func(tx *tx) error {
+		got, err := one(t.Context(), tx.q, errNoHead, value[string], `SELECT current_setting('synchronous_commit')`)
+		if got != "on" {
+			t.Errorf("synchronous_commit is %q", got)
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
