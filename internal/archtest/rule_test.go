@@ -1,0 +1,108 @@
+package archtest
+
+// room is one line of the dependency rule.
+type room struct {
+	// name is a path below the module, or a family of rooms: "signin/*".
+	// "internal/" is left out in this file.
+	name string
+	// may lists what its code may import of ours. "…" is everything.
+	may string
+	// closed rooms keep to the rule in their tests as well. Tests of the
+	// others may bring in any room but their peers, to have something to
+	// test with.
+	closed bool
+	// because is why, where the line is not plain.
+	because string
+}
+
+// rooms is the rule. The line that names a package most exactly is its own.
+var rooms = []room{
+	{name: "cmd/*", may: "caddymodule"},
+	{name: "caddymodule", may: "…", because: "the composition root: rooms that need each other meet there"},
+
+	// Ceremonies and pages. They never import each other.
+	{name: "challenge", may: "people factors signin session account policy kept throttle audit web keys",
+		because: "signin and audit: a ceremony asks the sources by their capabilities, and every step of it is an event"},
+	{name: "selfservice", may: "people factors session account policy kept throttle audit web keys"},
+	{name: "admin", may: "people factors session account policy kept throttle audit web keys"},
+	{name: "people", may: "account session factors/delivery audit"},
+
+	// Who is at the door.
+	{name: "signin", may: "account"},
+	{name: "signin/*", may: "signin factors/password account"},
+	{name: "signin/legacyform", may: "signin factors/password account weld"},
+
+	// How a claim is proved.
+	{name: "factors", may: "account policy"},
+	{name: "factors/*", may: "factors account policy keys"},
+	{name: "factors/oob", may: "factors account policy keys factors/delivery", because: "codes travel in messages"},
+	{name: "factors/delivery", closed: true},
+	{name: "factors/delivery/*", may: "factors/delivery"},
+
+	// What a browser carries.
+	{name: "session", may: "account policy keys"},
+	{name: "weld", may: "session keys"},
+	{name: "kept", may: "session keys"},
+
+	// What decides. Pure.
+	{name: "policy", may: "policy/target", closed: true},
+	{name: "policy/target", closed: true},
+	{name: "policy/risk", may: "policy"},
+	{name: "policy/author", may: "policy policy/target", because: "explain and rehearse read targets as the handler does"},
+
+	// Where things are kept: the rooms whose data it keeps, never the other
+	// way round.
+	{name: "store", may: "challenge session account kept weld throttle audit people keys"},
+	{name: "store/*", may: "store challenge session account kept weld throttle audit people keys policy",
+		because: "the suite's sessions carry proofs, which are policy's"},
+	{name: "store/sqldb", may: "store challenge session account kept weld throttle audit people keys"},
+
+	// What everyone may import.
+	{name: "account", closed: true},
+	{name: "audit", may: "keys", closed: true},
+	{name: "keys", closed: true},
+	{name: "throttle", closed: true},
+	{name: "web", closed: true},
+
+	// Somebody else's programs.
+	{name: "demo", closed: true, because: "an old application knows nothing of the gateway in front of it"},
+	{name: "legacytest", closed: true, because: "so are the applications and servers that the tests start"},
+
+	{name: "archtest", closed: true},
+}
+
+// peers are families whose members never import each other, in tests neither.
+var peers = [][]string{
+	{"challenge", "selfservice", "admin"},
+	{"factors/*"},
+	{"factors/delivery/*"},
+	{"signin/*"},
+}
+
+// notPeers are members of a family by name that all of it may import.
+var notPeers = []string{"factors/delivery", "factors/password"}
+
+// only names rooms that alone may import something.
+var only = []struct {
+	imported string // a path, or one with all below it: "path/..."
+	rooms    string
+	tests    bool // tests of any room may
+	because  string
+}{
+	{"github.com/caddyserver/caddy/v2/...", "cmd/stepgate caddymodule", false, "one room speaks Caddy, so that no other needs it to be built or tested"},
+	{"database/sql", "store/sqldb", false, "SQL is written in one place"},
+	{"math/rand", "", true, "what an attacker may guess comes from crypto/rand"},
+	{"math/rand/v2", "store/sqldb", true, "what an attacker may guess comes from crypto/rand; sqldb only spreads its retries"},
+	{"demo", "caddymodule", true, "the portal is for demonstrations and tests"},
+	{"legacytest", "", true, "it starts servers; only tests do"},
+	{"store/storetest", "", true, "it is a test suite"},
+}
+
+// pure rooms decide from what they are given: no files, no network, no HTTP.
+var (
+	pure     = []string{"policy", "policy/target", "policy/risk"}
+	impurity = []string{"os", "io/fs", "net", "net/http", "log", "log/slog"}
+)
+
+// nameless are names of packages that say nothing of what is in them.
+var nameless = []string{"util", "utils", "common", "helper", "helpers", "types", "models", "errors", "misc", "base"}
