@@ -80,12 +80,14 @@ func (a *App) open(ctx context.Context) (*runtime, error) {
 	if err != nil {
 		return nil, fmt.Errorf("stepgate: %w", err)
 	}
-	r := value.(*runtime)
+	// A copy of its own, so that Stop can tell this configuration's from the
+	// next one's; everything in it is shared.
+	r := *value.(*runtime)
 	if loaded {
 		r.sessions.SetLimits(a.limits())
 	}
-	a.runtime = r
-	return r, nil
+	a.runtime = &r
+	return a.runtime, nil
 }
 
 // openRuntime opens the store for a command, outside of a running gateway.

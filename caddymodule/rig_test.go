@@ -1,0 +1,363 @@
+package caddymodule
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+	"github.com/pquerna/otp/totp"
+	"golang.org/x/net/html"
+
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/people"
+)
+
+// rig is a running gateway in front of an upstream, for tests that speak
+// HTTP to it. There is one Caddy in a process: these tests never run in
+// parallel.
+type rig struct {
+	t        *testing.T
+	url      string
+	dir      string
+	upstream *httptest.Server
+	// seen are the requests that reached the upstream.
+	seen chan *received
+}
+
+// received is a request as the upstream got it.
+type received struct {
+	Line   string
+	Header http.Header
+	Body   string
+}
+
+const password1 = "a long enough pass phrase 1"
+
+// startGateway runs a Caddyfile in which {{site}}, {{upstream}} and {{dir}}
+// stand for the site's address, the upstream's and a folder of the test's.
+func startGateway(t *testing.T, caddyfile string, upstream http.Handler) *rig {
+	t.Helper()
+	g := &rig{t: t, dir: t.TempDir(), seen: make(chan *received, 1000)}
+	g.upstream = httptest.NewServer(g.record(upstream))
+	t.Cleanup(g.upstream.Close)
+	g.url = "http://" + freeAddress(t)
+	g.load(caddyfile)
+	t.Cleanup(func() {
+		if err := caddy.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return g
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return strings.Replace(l.Addr().String(), "127.0.0.1", "localhost", 1)
+}
+
+func (g *rig) record(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		select {
+		case g.seen <- &received{r.Method + " " + r.RequestURI, r.Header.Clone(), string(body)}:
+		default:
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if next != nil {
+			next.ServeHTTP(w, r)
+			return
+		}
+		fmt.Fprintf(w, "upstream %s %s", r.Method, r.RequestURI)
+	})
+}
+
+// last is the newest request that the upstream got, or nil.
+func (g *rig) last() *received {
+	var last *received
+	for {
+		select {
+		case last = <-g.seen:
+		default:
+			return last
+		}
+	}
+}
+
+const testHead = `{
+	admin off
+	persist_config off
+	auto_https off
+	log {
+		output discard
+	}
+	stepgate {
+		store sqlite {{dir}}/stepgate.db
+	}
+}
+`
+
+// load runs a configuration, in place of the one before.
+func (g *rig) load(caddyfile string) {
+	g.t.Helper()
+	if err := g.tryLoad(caddyfile); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
+func (g *rig) tryLoad(caddyfile string) error {
+	if !strings.HasPrefix(caddyfile, "{\n") {
+		caddyfile = testHead + caddyfile
+	}
+	text := strings.NewReplacer("{{site}}", g.url, "{{upstream}}", g.upstream.Listener.Addr().String(), "{{dir}}", g.dir).Replace(caddyfile)
+	file := filepath.Join(g.dir, "Caddyfile")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		return err
+	}
+	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": file})
+	if err != nil {
+		return err
+	}
+	return caddy.Load(config, true)
+}
+
+// addUser adds a local account through the running gateway.
+func (g *rig) addUser(name string, change ...func(*people.NewAccount)) account.Account {
+	g.t.Helper()
+	n := people.NewAccount{Username: name, Name: "Joe Bloggs", Email: name + "@example.test", Password: account.Secret(password1)}
+	for _, c := range change {
+		c(&n)
+	}
+	added, err := active.Load().people.AddAccount(g.t.Context(), people.Operator(), n)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return added.Account
+}
+
+// browser is a person with a browser that tells what it does.
+type browser struct {
+	t      *testing.T
+	client *http.Client
+	base   string
+	jar    *cookiejar.Jar
+	// secret is the TOTP secret, once one was shown; used is the last step.
+	secret string
+	used   time.Time
+}
+
+// page is what a browser shows.
+type page struct {
+	t        *testing.T
+	status   int
+	url      *url.URL
+	header   http.Header
+	body     string
+	document *html.Node
+}
+
+func (g *rig) browser() *browser {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	client := &http.Client{Jar: jar, Transport: &http.Transport{DisableCompression: true}}
+	g.t.Cleanup(client.CloseIdleConnections)
+	return &browser{t: g.t, client: client, base: g.url, jar: jar}
+}
+
+// do sends a request and follows redirects as a browser's navigation does.
+func (b *browser) do(method, target string, form url.Values, change ...func(*http.Request)) *page {
+	b.t.Helper()
+	if !strings.HasPrefix(target, "http") {
+		target = b.base + target
+	}
+	var body io.Reader
+	if form != nil {
+		body = strings.NewReader(form.Encode())
+	}
+	r, err := http.NewRequestWithContext(b.t.Context(), method, target, body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if form != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Origin", b.base)
+	}
+	r.Header.Set("Accept", "text/html,*/*;q=0.8")
+	r.Header.Set("Sec-Fetch-Mode", "navigate")
+	r.Header.Set("Sec-Fetch-Dest", "document")
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	for _, c := range change {
+		c(r)
+	}
+	resp, err := b.client.Do(r)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	p := &page{t: b.t, status: resp.StatusCode, url: resp.Request.URL, header: resp.Header, body: string(text)}
+	p.document, _ = html.Parse(strings.NewReader(p.body))
+	return p
+}
+
+func (b *browser) get(target string, change ...func(*http.Request)) *page {
+	b.t.Helper()
+	return b.do(http.MethodGet, target, nil, change...)
+}
+
+// fetch is what a script of the app does: no navigation.
+func fetch(r *http.Request) {
+	r.Header.Set("Accept", "*/*")
+	r.Header.Set("Sec-Fetch-Mode", "cors")
+	r.Header.Set("Sec-Fetch-Dest", "empty")
+}
+
+// submit fills in the form that has a field, or a button, of some name.
+func (b *browser) submit(p *page, field string, values map[string]string) *page {
+	b.t.Helper()
+	action, form := p.form(field)
+	if form == nil {
+		b.t.Fatalf("no form with %s at %s (%d):\n%s", field, p.url, p.status, p.body)
+	}
+	for name, value := range values {
+		form.Set(name, value)
+	}
+	target, err := p.url.Parse(action)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return b.do(http.MethodPost, target.String(), form)
+}
+
+// form finds the first form with a field of some name, with its hidden values.
+func (p *page) form(field string) (action string, values url.Values) {
+	for _, f := range elements(p.document, "form") {
+		values := url.Values{}
+		found := field == ""
+		for _, in := range append(elements(f, "input"), elements(f, "button")...) {
+			name := attribute(in, "name")
+			if name == field {
+				found = true
+			}
+			if in.Data == "input" && name != "" && attribute(in, "type") == "hidden" {
+				values.Set(name, attribute(in, "value"))
+			}
+		}
+		if found {
+			return attribute(f, "action"), values
+		}
+	}
+	return "", nil
+}
+
+// marked is the text of the element with a data-stepgate mark.
+func (p *page) marked(mark string) string {
+	for _, e := range elements(p.document, "") {
+		if attribute(e, "data-stepgate") == mark {
+			return textOf(e)
+		}
+	}
+	return ""
+}
+
+func elements(n *html.Node, name string) (found []*html.Node) {
+	if n == nil {
+		return nil
+	}
+	for c := range n.Descendants() {
+		if c.Type == html.ElementNode && (name == "" || c.Data == name) {
+			found = append(found, c)
+		}
+	}
+	return found
+}
+
+func attribute(n *html.Node, name string) string {
+	i := slices.IndexFunc(n.Attr, func(a html.Attribute) bool { return a.Key == name })
+	if i < 0 {
+		return ""
+	}
+	return n.Attr[i].Val
+}
+
+func textOf(n *html.Node) string {
+	var b strings.Builder
+	for c := range n.Descendants() {
+		if c.Type == html.TextNode {
+			b.WriteString(c.Data)
+		}
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// signIn answers the sign-in page.
+func (b *browser) signIn(p *page, name string) *page {
+	b.t.Helper()
+	return b.submit(p, "username", map[string]string{"username": name, "password": password1})
+}
+
+// enrol answers the page of a new authenticator app.
+func (b *browser) enrol(p *page) *page {
+	b.t.Helper()
+	if b.secret = p.marked("totp-secret"); b.secret == "" {
+		b.t.Fatalf("no secret at %s:\n%s", p.url, p.body)
+	}
+	return b.submit(p, "code", map[string]string{"code": b.code(), "action": "verify"})
+}
+
+// code makes a code of a step that this browser has not used: the gateway
+// takes one step ahead of the clock.
+func (b *browser) code() string {
+	b.t.Helper()
+	at := time.Now()
+	if !b.used.IsZero() && at.Unix()/30 <= b.used.Unix()/30 {
+		at = b.used.Add(30 * time.Second)
+	}
+	b.used = at
+	code, err := totp.GenerateCode(b.secret, at)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return code
+}
+
+// want fails unless the page has a status and stands at a target.
+func (p *page) want(status int, target string) *page {
+	p.t.Helper()
+	if got := p.url.RequestURI(); p.status != status || target != "" && got != target {
+		p.t.Fatalf("at %s with %d, want %s with %d:\n%s", got, p.status, target, status, p.body)
+	}
+	return p
+}
+
+// at fails unless the page is one of the gateway's own.
+func (p *page) at(path string) *page {
+	p.t.Helper()
+	if p.url.Path != "/.stepgate"+path {
+		p.t.Fatalf("at %s (%d), want the page %s:\n%s", p.url, p.status, path, p.body)
+	}
+	return p
+}
