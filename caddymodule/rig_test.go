@@ -64,6 +64,8 @@ func startGateway(t *testing.T, caddyfile string, upstream http.Handler) *rig {
 	return g
 }
 
+func stopGateway() error { return caddy.Stop() }
+
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -236,7 +236,7 @@ func TestSuspensionAndSignOutHoldAtOnce(t *testing.T) {
 	b := g.browser()
 	b.enrol(b.signIn(b.get("/cases/1"), "joe")).want(200, "/cases/1")
 	other := g.browser()
-	other.jar.SetCookies(must(url.Parse(b.base)), b.jar.Cookies(must(url.Parse(b.base))))
+	other.jar.SetCookies(mustParse(b.base), b.jar.Cookies(mustParse(b.base)))
 	other.get("/cases/1").want(200, "/cases/1")
 	p := b.submit(b.get("/.stepgate/sign-out"), "csrf_token", nil)
 	if !strings.Contains(p.body, "signed out") {
@@ -256,11 +256,12 @@ func TestSuspensionAndSignOutHoldAtOnce(t *testing.T) {
 	}
 }
 
-func must[T any](v T, err error) T {
+func mustParse(text string) *url.URL {
+	u, err := url.Parse(text)
 	if err != nil {
 		panic(err)
 	}
-	return v
+	return u
 }
 
 func TestReloadKeepsSessionsAndARefusedOneChangesNothing(t *testing.T) {
