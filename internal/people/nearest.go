@@ -3,10 +3,13 @@ package people
 import "github.com/stepgate/stepgate/internal/account"
 
 // nearest returns the candidate that a person most likely meant by name, or
-// nothing if none is close: at most a third of the letters differ.
+// nothing if none is close: at most a third of the letters differ, or one.
 func nearest(name string, candidates []string) string {
 	typed := []rune(account.FoldUsername(name))
-	best, bestDistance := "", len(typed)/3+1
+	if len(typed) < 2 {
+		return ""
+	}
+	best, bestDistance := "", max(len(typed)/3, 1)+1
 	for _, c := range candidates {
 		if d := distance(typed, []rune(account.FoldUsername(c))); d < bestDistance {
 			best, bestDistance = c, d
