@@ -1,0 +1,141 @@
+package caddymodule
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/people"
+)
+
+// organisationInput is what the organisation commands ask with.
+type organisationInput struct {
+	Name    string `json:"name"`
+	Require string `json:"require,omitempty"`
+	Reason  string `json:"reason,omitempty"`
+}
+
+// organisationView is an organisation as commands print it.
+type organisationView struct {
+	Name      string    `json:"name"`
+	Require   string    `json:"require"`
+	CreatedAt time.Time `json:"created_at,omitzero"`
+	Deleted   bool      `json:"deleted,omitempty"`
+}
+
+func viewOrganisation(o account.Organisation) organisationView {
+	return organisationView{Name: o.Name, Require: o.Require, CreatedAt: o.CreatedAt}
+}
+
+var (
+	organisationAdd = define("organisation/add", func(ctx context.Context, r *runtime, in organisationInput) (organisationView, error) {
+		o, err := r.people.AddOrganisation(ctx, people.Operator(), in.Name, in.Require, in.Reason)
+		return viewOrganisation(o), err
+	}).creating()
+	organisationEdit = define("organisation/edit", func(ctx context.Context, r *runtime, in organisationInput) (organisationView, error) {
+		o, err := r.people.EditOrganisation(ctx, people.Operator(), in.Name, in.Require, in.Reason)
+		return viewOrganisation(o), err
+	})
+	organisationDelete = define("organisation/delete", func(ctx context.Context, r *runtime, in organisationInput) (organisationView, error) {
+		err := r.people.DeleteOrganisation(ctx, people.Operator(), in.Name, in.Reason)
+		return organisationView{Name: in.Name, Deleted: true}, err
+	})
+	organisationList = define("organisation/list", func(ctx context.Context, r *runtime, _ struct{}) ([]organisationView, error) {
+		all, err := r.people.Organisations(ctx, people.Operator())
+		views := make([]organisationView, 0, len(all))
+		for _, o := range all {
+			views = append(views, viewOrganisation(o))
+		}
+		return views, err
+	})
+)
+
+// buildOrganisation draws
+//
+//	organisation add NAME [--require LEVEL] [--reason TEXT]
+//	organisation list
+//	organisation edit NAME --require LEVEL [--reason TEXT]
+//	organisation delete NAME [--reason TEXT]
+func buildOrganisation(cmd *cobra.Command) {
+	cmd.Aliases = []string{"organization"}
+	cmd.Long = "An organisation is a group of accounts with administrators of its own. It can require\n" +
+		"a built-in level (signed_in, mfa, phishing_resistant) of its accounts on every path\n" +
+		"that is not public. Accounts that name no organisation belong to `default`."
+	configFlags(cmd)
+	group(cmd)
+	add := leaf("add NAME", "Makes an organisation", cobra.ExactArgs(1), func(c *cobra.Command, args []string) error {
+		return changeOrganisation(c, organisationAdd, args[0], "added organisation %s")
+	})
+	edit := leaf("edit NAME", "Changes what an organisation requires", cobra.ExactArgs(1), func(c *cobra.Command, args []string) error {
+		if !c.Flags().Changed("require") {
+			return usagef("nothing to change: say what is required with --require LEVEL, or --require \"\" for nothing")
+		}
+		return changeOrganisation(c, organisationEdit, args[0], "changed organisation %s")
+	})
+	for _, c := range []*cobra.Command{add, edit} {
+		c.Flags().String("require", "", "a built-in `level` that its accounts need everywhere")
+	}
+	remove := leaf("delete NAME", "Deletes an organisation without accounts", cobra.ExactArgs(1), func(c *cobra.Command, args []string) error {
+		return changeOrganisation(c, organisationDelete, args[0], "deleted organisation %s")
+	})
+	for _, c := range []*cobra.Command{add, edit, remove} {
+		reasonFlag(c)
+	}
+	cmd.AddCommand(add, leaf("list", "Lists organisations", cobra.NoArgs, listOrganisations), edit, remove)
+}
+
+func changeOrganisation(c *cobra.Command, op operation[organisationInput, organisationView], name, done string) error {
+	in := organisationInput{Name: name, Reason: flagText(c, "reason")}
+	if c.Flags().Lookup("require") != nil {
+		in.Require = flagText(c, "require")
+	}
+	return atDesk(c, func(d *desk) error {
+		o, err := ask(c.Context(), d, op, in)
+		if err != nil {
+			return err
+		}
+		return newPrinter(c).print(o, done, o.Name)
+	})
+}
+
+func listOrganisations(c *cobra.Command, _ []string) error {
+	return atDesk(c, func(d *desk) error {
+		all, err := ask(c.Context(), d, organisationList, struct{}{})
+		if err != nil {
+			return err
+		}
+		p := newPrinter(c)
+		rows := [][]string{{"NAME", "REQUIRES"}}
+		for _, o := range all {
+			if p.json {
+				if err := p.object(o); err != nil {
+					return err
+				}
+			}
+			rows = append(rows, []string{o.Name, orDash(o.Require)})
+		}
+		if p.json {
+			return nil
+		}
+		return p.table(rows)
+	})
+}
+
+// reasonFlag lets an operator say why; it is kept in the audit trail.
+func reasonFlag(c *cobra.Command) {
+	c.Flags().String("reason", "", "why, or a ticket; kept in the audit trail as `text`")
+}
+
+func flagText(c *cobra.Command, name string) string {
+	text, _ := c.Flags().GetString(name)
+	return text
+}
+
+func orDash(text string) string {
+	if text == "" {
+		return "-"
+	}
+	return text
+}

@@ -1,0 +1,321 @@
+package caddymodule
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/people"
+)
+
+// buildUser draws
+//
+//	user add USERNAME [--email E] [--mobile M] [--name "FIRST LAST"] [--group G]…
+//	         [--organisation O] [--role R] [--source S [--subject ID]] [--password-stdin]
+//	user list [--organisation O] [--source S] [--search TEXT]
+//	user show USERNAME
+//	user edit USERNAME [--username U] [--email E] [--mobile M] [--name N] [--group G]…
+//	         [--organisation O] [--role R]
+//	user set-password USERNAME [--password-stdin]
+//	user reset-factors|suspend|resume|delete USERNAME
+//	user import FILE [--dry-run]
+func buildUser(cmd *cobra.Command) {
+	cmd.Long = "Accounts are the people whom the gateway knows. The commands act through the running\n" +
+		"gateway and hold within a second; without one they use the store that the\n" +
+		"configuration names, and say so.\n\n" +
+		"A username that several sign-in sources have needs --source."
+	configFlags(cmd)
+	group(cmd)
+	cmd.AddCommand(
+		userAddCommand(), userListCommand(), userShowCommand(), userEditCommand(), userSetPasswordCommand(),
+		userVerb("reset-factors", "Removes all second factors, so that the person enrols anew", userResetFactors, func(v userView) string {
+			return fmt.Sprintf("removed %d credentials of %s and ended all sessions", *v.Removed, v.Username)
+		}),
+		userVerb("suspend", "Takes an account out of use and ends its sessions", userSuspend, func(v userView) string {
+			return fmt.Sprintf("suspended %s and ended all sessions", v.Username)
+		}),
+		userVerb("resume", "Takes a suspended account into use again", userResume, func(v userView) string {
+			return "resumed " + v.Username
+		}),
+		userVerb("delete", "Deletes an account", userDelete, func(v userView) string {
+			return "deleted " + v.Username
+		}),
+		userImportCommand(),
+	)
+}
+
+// recordFlags are the fields of an account that add and edit share.
+func recordFlags(c *cobra.Command) {
+	flags := c.Flags()
+	flags.String("email", "", "e-mail `address`")
+	flags.String("mobile", "", "mobile `number`; kept in E.164")
+	flags.String("name", "", "full `name`")
+	flags.StringArray("group", nil, "a `group`; repeat for several")
+	flags.String("organisation", "", "the `organisation` it belongs to")
+	flags.String("role", "", "user, helpdesk, admin, owner or auditor")
+	reasonFlag(c)
+}
+
+func userAddCommand() *cobra.Command {
+	c := leaf("add USERNAME", "Adds an account", cobra.ExactArgs(1), func(c *cobra.Command, args []string) error {
+		groups, _ := c.Flags().GetStringArray("group")
+		in := userAddInput{NewAccount: people.NewAccount{
+			Username: args[0], Email: flagText(c, "email"), Mobile: flagText(c, "mobile"), Name: flagText(c, "name"), Groups: groups,
+			Organisation: flagText(c, "organisation"), Role: account.Role(flagText(c, "role")),
+			Source: flagText(c, "source"), Subject: flagText(c, "subject"), Reason: flagText(c, "reason"),
+		}}
+		if fromStdin(c) {
+			var err error
+			if in.Password, err = readPassword(c.InOrStdin()); err != nil {
+				return err
+			}
+		}
+		return atDesk(c, func(d *desk) error { return addUser(c, d, in) })
+	})
+	recordFlags(c)
+	c.Flags().String("source", "", "the sign-in `source`; default local, or the only one there is")
+	c.Flags().String("subject", "", "the source's own `identifier` of the person")
+	passwordFlag(c)
+	c.Example = "  stepgate user add joe --email joe@example.gov --group staff --password-stdin < password.txt"
+	return c
+}
+
+func addUser(c *cobra.Command, d *desk, in userAddInput) error {
+	added, err := ask(c.Context(), d, userAdd, in)
+	if err != nil {
+		return err
+	}
+	if added.Source == account.LocalSource && !*added.PasswordSet {
+		c.PrintErrf("Note: %s has no password and cannot sign in with one until: %s set-password %s\n",
+			visible(added.Username), c.Parent().CommandPath(), visible(added.Username))
+	}
+	return newPrinter(c).print(added, "added %s (organisation %s, role %s)", added.Username, added.Organisation, added.Role)
+}
+
+func userListCommand() *cobra.Command {
+	c := leaf("list", "Lists accounts", cobra.NoArgs, func(c *cobra.Command, _ []string) error {
+		in := userListInput{Organisation: flagText(c, "organisation"), Source: flagText(c, "source"), Search: flagText(c, "search")}
+		return atDesk(c, func(d *desk) error { return listUsers(c, d, in) })
+	})
+	c.Flags().String("organisation", "", "only accounts of this `organisation`")
+	c.Flags().String("source", "", "only accounts of this sign-in `source`")
+	c.Flags().String("search", "", "only accounts with this `text` in username, name or e-mail address")
+	return c
+}
+
+// listUsers prints a page at a time: the whole list is never in memory.
+func listUsers(c *cobra.Command, d *desk, in userListInput) error {
+	p := newPrinter(c)
+	rows := [][]string{{"USERNAME", "NAME", "ORGANISATION", "ROLE", "STATE", "E-MAIL", "MOBILE"}}
+	for {
+		page, err := ask(c.Context(), d, userList, in)
+		if err != nil {
+			return err
+		}
+		for _, u := range page {
+			if p.json {
+				if err := p.object(u); err != nil {
+					return err
+				}
+				continue
+			}
+			rows = append(rows, []string{u.Username, orDash(u.Name), u.Organisation, string(u.Role), state(u), orDash(u.Email), orDash(u.Mobile)})
+		}
+		if !p.json {
+			if err := p.table(rows); err != nil {
+				return err
+			}
+			rows = rows[:0]
+		}
+		if len(page) < listPage {
+			return nil
+		}
+		in.After = page[len(page)-1].ID
+	}
+}
+
+func state(u userView) string {
+	if u.Suspended {
+		return "suspended"
+	}
+	return "in use"
+}
+
+func userShowCommand() *cobra.Command {
+	c := leaf("show USERNAME", "Shows an account and its factors", cobra.ExactArgs(1), func(c *cobra.Command, args []string) error {
+		return atDesk(c, func(d *desk) error {
+			u, err := ask(c.Context(), d, userShow, who(c, args[0]))
+			if err != nil {
+				return err
+			}
+			if p := newPrinter(c); !p.json {
+				return p.table(userSheet(u))
+			}
+			return newPrinter(c).object(u)
+		})
+	})
+	sourceFlag(c)
+	return c
+}
+
+// userSheet is an account as rows of a name and a value.
+func userSheet(u userView) [][]string {
+	rows := [][]string{
+		{"Username", u.Username}, {"Name", orDash(u.Name)}, {"E-mail", orDash(u.Email)}, {"Mobile", orDash(u.Mobile)},
+		{"Groups", orDash(strings.Join(u.Groups, ", "))}, {"Organisation", u.Organisation}, {"Role", string(u.Role)},
+		{"Source", u.Source}, {"State", state(u)}, {"Created", u.CreatedAt.Format(time.RFC3339)}, {"ID", string(u.ID)},
+	}
+	if u.Source == account.LocalSource {
+		rows = append(rows, []string{"Password", map[bool]string{true: "set", false: "not set"}[*u.PasswordSet]})
+	}
+	if u.TwoFactor {
+		rows = append(rows, []string{"Two-factor", "switched on by the person"})
+	}
+	for _, c := range u.Credentials {
+		text := c.Label
+		if c.Address != "" {
+			text += " (" + c.Address + ")"
+		}
+		if c.Default {
+			text += ", default"
+		}
+		rows = append(rows, []string{"Factor " + c.Factor, text})
+	}
+	return rows
+}
+
+func userEditCommand() *cobra.Command {
+	c := leaf("edit USERNAME", "Changes an account", cobra.ExactArgs(1), func(c *cobra.Command, args []string) error {
+		in := userEditInput{Who: who(c, args[0]), Changes: changes(c)}
+		return atDesk(c, func(d *desk) error {
+			u, err := ask(c.Context(), d, userEdit, in)
+			if err != nil {
+				return err
+			}
+			return newPrinter(c).print(u, "changed %s", u.Username)
+		})
+	})
+	recordFlags(c)
+	sourceFlag(c)
+	c.Flags().String("username", "", "a new `username`, for a local account")
+	c.Long = "Changes what is named and leaves the rest. An empty value clears a field;\n--group replaces all groups."
+	return c
+}
+
+// changes has the fields that were named on the command line.
+func changes(c *cobra.Command) people.Changes {
+	text := func(name string) *string {
+		if !c.Flags().Changed(name) {
+			return nil
+		}
+		value := flagText(c, name)
+		return &value
+	}
+	ch := people.Changes{
+		Username: text("username"), Email: text("email"), Mobile: text("mobile"), Name: text("name"),
+		Organisation: text("organisation"), Role: (*account.Role)(text("role")), Reason: flagText(c, "reason"),
+	}
+	if c.Flags().Changed("group") {
+		groups, _ := c.Flags().GetStringArray("group")
+		ch.Groups = &groups
+	}
+	return ch
+}
+
+func userSetPasswordCommand() *cobra.Command {
+	c := leaf("set-password USERNAME", "Sets the password of a local account and ends its sessions", cobra.ExactArgs(1), func(c *cobra.Command, args []string) error {
+		in := userPasswordInput{userInput: userInput{Who: who(c, args[0]), Reason: flagText(c, "reason")}}
+		var err error
+		if in.Password, err = newPassword(c, args[0]); err != nil {
+			return err
+		}
+		return atDesk(c, func(d *desk) error {
+			u, err := ask(c.Context(), d, userSetPassword, in)
+			if err != nil {
+				return err
+			}
+			return newPrinter(c).print(u, "set the password of %s and ended all sessions", u.Username)
+		})
+	})
+	sourceFlag(c)
+	reasonFlag(c)
+	passwordFlag(c)
+	return c
+}
+
+// userVerb makes a command that does one thing to one account.
+func userVerb(name, short string, op operation[userInput, userView], done func(userView) string) *cobra.Command {
+	c := leaf(name+" USERNAME", short, cobra.ExactArgs(1), func(c *cobra.Command, args []string) error {
+		return atDesk(c, func(d *desk) error {
+			u, err := ask(c.Context(), d, op, userInput{Who: who(c, args[0]), Reason: flagText(c, "reason")})
+			if err != nil {
+				return err
+			}
+			return newPrinter(c).print(u, "%s", done(u))
+		})
+	})
+	sourceFlag(c)
+	reasonFlag(c)
+	return c
+}
+
+func userImportCommand() *cobra.Command {
+	c := leaf("import FILE", "Adds the accounts of a CSV table", cobra.ExactArgs(1), func(c *cobra.Command, args []string) error {
+		table, err := readTable(c, args[0])
+		if err != nil {
+			return err
+		}
+		dryRun, _ := c.Flags().GetBool("dry-run")
+		in := userImportInput{CSV: table, DryRun: dryRun, Reason: flagText(c, "reason")}
+		return atDesk(c, func(d *desk) error {
+			result, err := ask(c.Context(), d, userImport, in)
+			if err != nil {
+				return err
+			}
+			if dryRun {
+				return newPrinter(c).print(result, "%d accounts could be imported; nothing was changed", result.Accounts)
+			}
+			return newPrinter(c).print(result, "imported %d accounts", result.Accounts)
+		})
+	})
+	c.Flags().Bool("dry-run", false, "check the table and change nothing")
+	reasonFlag(c)
+	c.Long = "The first row names the columns: username, and any of email, mobile, name, groups\n" +
+		"(separated by semicolons), organisation, role, source, subject. All rows are checked\n" +
+		"before the first is imported. FILE may be - for standard input."
+	return c
+}
+
+// readTable reads the file, and no more of it than can be imported.
+func readTable(c *cobra.Command, file string) ([]byte, error) {
+	in := c.InOrStdin()
+	if file != "-" {
+		opened, err := os.Open(file)
+		if err != nil {
+			return nil, fmt.Errorf("read table: %w", err)
+		}
+		defer opened.Close()
+		in = opened
+	}
+	table, err := io.ReadAll(io.LimitReader(in, people.MaxImportBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("read table: %w", err)
+	}
+	if len(table) > people.MaxImportBytes {
+		return nil, fmt.Errorf("%s is larger than %d MiB: import it in parts", file, people.MaxImportBytes>>20)
+	}
+	return table, nil
+}
+
+func sourceFlag(c *cobra.Command) {
+	c.Flags().String("source", "", "the sign-in `source`, where several have the username")
+}
+
+func who(c *cobra.Command, username string) people.Who {
+	return people.Who{Username: username, Source: flagText(c, "source")}
+}

@@ -1,0 +1,64 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/stepgate/stepgate/factors/password"
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/people"
+	"github.com/stepgate/stepgate/internal/store"
+)
+
+// newPeople wires package people to a store. The zero rules are good.
+func newPeople(s store.Store, h *password.Hasher, region string) *people.People {
+	return &people.People{Store: peopleStore{s}, Passwords: peoplePasswords{Hasher: h}, Region: region, Now: time.Now}
+}
+
+// peopleStore lends the store to package people, whose transaction type is
+// the part of ours that it needs.
+type peopleStore struct{ store.Store }
+
+// Update implements people.Store.
+func (s peopleStore) Update(ctx context.Context, change func(people.Tx) error) error {
+	return s.Store.Update(ctx, func(tx store.Tx) error { return change(tx) })
+}
+
+// peoplePasswords lends the rules and the hasher to package people.
+type peoplePasswords struct {
+	*password.Hasher
+	Rules password.Rules
+}
+
+// Check implements people.Passwords: a refusal in words.
+func (p peoplePasswords) Check(chosen account.Secret, owner account.Account) error {
+	err := p.Rules.Check(chosen, owner.Username, "")
+	var refusal *password.Refusal
+	if !errors.As(err, &refusal) {
+		return err
+	}
+	switch refusal.Reason {
+	case password.TooShort:
+		return fmt.Errorf("it needs at least %d characters", refusal.Min)
+	case password.TooLong:
+		return fmt.Errorf("it may have at most %d characters", refusal.Max)
+	case password.NotText:
+		return errors.New("it is not UTF-8 text")
+	case password.Personal:
+		return errors.New("it is made of the username or of the product's name")
+	case password.Common:
+		return errors.New("it is one of those that many people choose")
+	case password.Breached:
+		return errors.New("it is on the list of passwords that have leaked")
+	default:
+		return refusal
+	}
+}
+
+// Interface guards.
+var (
+	_ people.Store     = peopleStore{}
+	_ people.Passwords = peoplePasswords{}
+)
