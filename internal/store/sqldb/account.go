@@ -33,7 +33,7 @@ func (r reader) AccountByUsername(ctx context.Context, source, folded string) (a
 	a, err := one(ctx, r.q, account.ErrNotFound, scanAccount,
 		`SELECT id, source, subject, username, full_name, email, mobile, member_of,
 			organisation, role, two_factor, suspended_at, created_at, version
-		FROM account WHERE source = $1 AND username_folded = $2`, source, storable(folded))
+		FROM account WHERE source = $1 AND username_folded = $2`, source, folded)
 	if err != nil {
 		return a, fmt.Errorf("read account by username: %w", err)
 	}
@@ -45,7 +45,7 @@ func (r reader) AccountBySubject(ctx context.Context, source, subject string) (a
 	a, err := one(ctx, r.q, account.ErrNotFound, scanAccount,
 		`SELECT id, source, subject, username, full_name, email, mobile, member_of,
 			organisation, role, two_factor, suspended_at, created_at, version
-		FROM account WHERE source = $1 AND subject = $2`, source, storable(subject))
+		FROM account WHERE source = $1 AND subject = $2`, source, subject)
 	if err != nil {
 		return a, fmt.Errorf("read account by subject: %w", err)
 	}
@@ -78,7 +78,7 @@ func (r reader) Accounts(ctx context.Context, f account.Filter) ([]account.Accou
 			AND ($3 = '' OR username_folded LIKE $3 ESCAPE '!' OR name_folded LIKE $3 ESCAPE '!' OR email_folded LIKE $3 ESCAPE '!')
 			AND ($4 = '' OR username_folded > $5 OR (username_folded = $5 AND id > $4))
 		ORDER BY username_folded, id LIMIT $6`,
-		storable(f.Organisation), storable(f.Source), partPattern(f.Query), string(f.After), after, limit)
+		f.Organisation, f.Source, partPattern(f.Query), string(f.After), after, limit)
 	if err != nil {
 		return nil, fmt.Errorf("list accounts: %w", err)
 	}
@@ -117,6 +117,7 @@ func (r reader) PasswordHash(ctx context.Context, id account.ID) (string, error)
 // joins the default one; account.ErrNotFound says that there is none of that
 // name.
 func (t *tx) InsertAccount(ctx context.Context, a account.Account) error {
+	a = storableAccount(a)
 	if err := t.joins(ctx, &a); err != nil {
 		return fmt.Errorf("insert account: %w", err)
 	}
@@ -135,6 +136,12 @@ func (t *tx) InsertAccount(ctx context.Context, a account.Account) error {
 		return fmt.Errorf("insert account: %w", err)
 	}
 	return nil
+}
+
+// storableAccount cleans the free text of an account.
+func storableAccount(a account.Account) account.Account {
+	a.Name, a.Email, a.Mobile = storable(a.Name), storable(a.Email), storable(a.Mobile)
+	return a
 }
 
 // joins fills in the default organisation and checks that the account's own
@@ -157,6 +164,7 @@ func (t *tx) UpdateAccount(ctx context.Context, a account.Account) error {
 }
 
 func (t *tx) updateAccount(ctx context.Context, a account.Account) error {
+	a = storableAccount(a)
 	if err := t.lock(ctx, lockAccount(a.ID)); err != nil {
 		return err
 	}

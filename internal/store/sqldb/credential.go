@@ -66,7 +66,7 @@ func (r reader) Credential(ctx context.Context, id account.CredentialID) (accoun
 	c, err := one(ctx, r.q, account.ErrNotFound, r.scanCredential,
 		`SELECT id, account, factor, label, sealed_address, sealed_secret, counter, is_default,
 			created_at, last_used_at, bound_by, counts_from
-		FROM credential WHERE id = $1`, storable(string(id)))
+		FROM credential WHERE id = $1`, string(id))
 	if err != nil {
 		return account.Credential{}, fmt.Errorf("read credential: %w", err)
 	}
@@ -140,12 +140,13 @@ func (t *tx) updateCredential(ctx context.Context, c account.Credential) error {
 	if err := t.makeRoomForDefault(ctx, kept); err != nil {
 		return err
 	}
-	_, secret, err := sealCredential(t.ring, kept)
+	address, secret, err := sealCredential(t.ring, kept) // both with the newest key
 	if err != nil {
 		return err
 	}
-	n, err := t.q.exec(ctx, `UPDATE credential SET label = $1, is_default = $2, sealed_secret = $3, last_used_at = $4 WHERE id = $5`,
-		storable(kept.Label), kept.Default, secret, instant(kept.LastUsedAt), string(kept.ID))
+	n, err := t.q.exec(ctx,
+		`UPDATE credential SET label = $1, is_default = $2, sealed_address = $3, sealed_secret = $4, last_used_at = $5 WHERE id = $6`,
+		storable(kept.Label), kept.Default, address, secret, instant(kept.LastUsedAt), string(kept.ID))
 	if err != nil {
 		return err
 	}

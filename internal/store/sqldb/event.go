@@ -89,7 +89,7 @@ func (r reader) Events(ctx context.Context, q audit.Query) ([]audit.Record, erro
 			AND ($4 = '' OR replace($4, ',' || name || ',', '') <> $4)
 			AND (at >= $5 OR $5 = 0) AND (at < $6 OR $6 = 0) AND (seq < $7 OR $7 = 0)
 		ORDER BY seq DESC LIMIT $8`,
-		storable(q.Account), storable(q.Actor), storable(q.Organisation), nameList(q.Names),
+		q.Account, q.Actor, q.Organisation, nameList(q.Names),
 		instant(q.Since), instant(q.Until), q.Before, limit)
 	if err != nil {
 		return nil, fmt.Errorf("list events: %w", err)
@@ -101,7 +101,7 @@ func (r reader) Events(ctx context.Context, q audit.Query) ([]audit.Record, erro
 func nameList(names []audit.Name) string {
 	var b strings.Builder
 	for _, name := range names {
-		b.WriteString("," + storable(string(name)) + ",")
+		b.WriteString("," + string(name) + ",")
 	}
 	return b.String()
 }
@@ -113,7 +113,7 @@ func (r reader) EventByReference(ctx context.Context, reference string) (audit.R
 	}
 	record, err := one(ctx, r.q, audit.ErrNotFound, scanEvent,
 		`SELECT seq, at, name, reference, account, actor, organisation, body, hash
-		FROM audit_event WHERE reference = $1 ORDER BY seq DESC LIMIT 1`, storable(reference))
+		FROM audit_event WHERE reference = $1 ORDER BY seq DESC LIMIT 1`, reference)
 	if err != nil {
 		return audit.Record{}, fmt.Errorf("read event: %w", err)
 	}

@@ -105,6 +105,9 @@ type group struct {
 // when change panics or ends its goroutine.
 func (g *group) take(ctx context.Context, change func(*tx) error) error {
 	defer func() { g.back <- struct{}{} }()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	if err := g.begin(); err != nil {
 		g.err = err
 		return err

@@ -13,20 +13,30 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
+// steps are the embedded migrations of a dialect.
+func steps(dialect string) fs.FS {
+	files, err := fs.Sub(migrations, "migrations/"+dialect)
+	if err != nil {
+		panic(err) // only for a malformed name
+	}
+	return files
+}
+
 // ErrNewer says that the store was written by a newer stepgate.
 var ErrNewer = errors.New("sqldb: the store is newer than this program")
 
 // migrator brings a schema up to date, one numbered file after the other,
 // each in a transaction of its own. There is no way back.
 type migrator struct {
-	db      *sql.DB
-	dialect string
+	db *sql.DB
+	// files has the steps, NNNN_name.sql.
+	files fs.FS
 	// lock keeps other nodes from doing the same at the same time.
 	lock func(ctx context.Context, q querier) error
 }
 
 func (m *migrator) run(ctx context.Context) error {
-	steps, err := fs.Glob(migrations, "migrations/"+m.dialect+"/*.sql") // sorted
+	steps, err := fs.Glob(m.files, "*.sql") // sorted
 	if err != nil {
 		return err
 	}
@@ -61,7 +71,7 @@ func (m *migrator) step(ctx context.Context, steps []string) (done bool, err err
 	case version == len(steps):
 		return true, nil
 	}
-	text, err := migrations.ReadFile(steps[version])
+	text, err := fs.ReadFile(m.files, steps[version])
 	if err != nil {
 		return false, err
 	}

@@ -17,7 +17,7 @@ func scanOrganisation(rows *sql.Rows) (o account.Organisation, err error) {
 // Organisation implements store.Reader.
 func (r reader) Organisation(ctx context.Context, name string) (account.Organisation, error) {
 	o, err := one(ctx, r.q, account.ErrNotFound, scanOrganisation,
-		`SELECT name, requires, created_at FROM organisation WHERE name = $1`, storable(name))
+		`SELECT name, requires, created_at FROM organisation WHERE name = $1`, name)
 	if err != nil {
 		return o, fmt.Errorf("read organisation: %w", err)
 	}

@@ -14,7 +14,7 @@ type querier interface {
 	each(ctx context.Context, row func(*sql.Rows) error, query string, args ...any) error
 }
 
-// list reads all rows.
+// list reads all rows. What cannot be kept cannot be found either.
 func list[T any](ctx context.Context, q querier, scan func(*sql.Rows) (T, error), query string, args ...any) ([]T, error) {
 	var all []T
 	err := q.each(ctx, func(rows *sql.Rows) error {
@@ -22,6 +22,9 @@ func list[T any](ctx context.Context, q querier, scan func(*sql.Rows) (T, error)
 		all = append(all, one)
 		return err
 	}, query, args...)
+	if errors.Is(err, errUnstorable) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -84,14 +87,14 @@ type pool struct {
 }
 
 func (p *pool) exec(ctx context.Context, query string, args ...any) (int64, error) {
-	if err := p.present(); err != nil {
+	if err := errors.Join(allStorable(args), p.present()); err != nil {
 		return 0, err
 	}
 	return execOn(ctx, p.db, query, args)
 }
 
 func (p *pool) each(ctx context.Context, row func(*sql.Rows) error, query string, args ...any) error {
-	if err := p.present(); err != nil {
+	if err := errors.Join(allStorable(args), p.present()); err != nil {
 		return err
 	}
 	return eachOn(ctx, p.db, row, query, args)
@@ -110,7 +113,7 @@ type statements struct {
 }
 
 func (s *statements) exec(ctx context.Context, query string, args ...any) (int64, error) {
-	ctx, err := s.begin(ctx)
+	ctx, err := s.begin(ctx, args)
 	if err != nil {
 		return 0, err
 	}
@@ -120,7 +123,7 @@ func (s *statements) exec(ctx context.Context, query string, args ...any) (int64
 }
 
 func (s *statements) each(ctx context.Context, row func(*sql.Rows) error, query string, args ...any) error {
-	ctx, err := s.begin(ctx)
+	ctx, err := s.begin(ctx, args)
 	if err != nil {
 		return err
 	}
@@ -128,7 +131,10 @@ func (s *statements) each(ctx context.Context, row func(*sql.Rows) error, query 
 	return s.failed
 }
 
-func (s *statements) begin(ctx context.Context) (context.Context, error) {
+func (s *statements) begin(ctx context.Context, args []any) (context.Context, error) {
+	if err := allStorable(args); err != nil {
+		return ctx, err
+	}
 	if s.failed == nil {
 		s.failed = ctx.Err()
 	}

@@ -3,9 +3,11 @@ package sqldb
 import (
 	"database/sql/driver"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // instant is a time.Time as a column: nanoseconds since 1970, 0 for the zero
@@ -62,8 +64,22 @@ func (d document[T]) Scan(src any) error {
 	return json.Unmarshal([]byte(text), d.to)
 }
 
-// storable makes text that came from a visitor acceptable to PostgreSQL,
-// which refuses NUL and what is not UTF-8.
+// errUnstorable says that a text holds NUL or is not UTF-8. PostgreSQL does
+// not take such text, so no store of ours does.
+var errUnstorable = errors.New("sqldb: text with NUL or not in UTF-8")
+
+// storable makes free text that came from a visitor fit to be kept. It is not
+// for what somebody is known by: two names must not become one.
 func storable(text string) string {
 	return strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", ""), "\uFFFD")
+}
+
+// allStorable looks at the texts among a statement's arguments.
+func allStorable(args []any) error {
+	for _, arg := range args {
+		if text, ok := arg.(string); ok && (strings.Contains(text, "\x00") || !utf8.ValidString(text)) {
+			return errUnstorable
+		}
+	}
+	return nil
 }

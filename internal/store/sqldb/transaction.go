@@ -35,7 +35,7 @@ func (r reader) scanTransaction(rows *sql.Rows) (t challenge.Transaction, err er
 func (r reader) Transaction(ctx context.Context, id string, now time.Time) (challenge.Transaction, error) {
 	t, err := one(ctx, r.q, challenge.ErrTransactionGone, r.scanTransaction,
 		`SELECT id, session, step, actor, subject, site, purpose, factor, sealed_state, created_at, expires_at, version
-		FROM challenge_transaction WHERE id = $1 AND expires_at > $2`, storable(id), instant(now))
+		FROM challenge_transaction WHERE id = $1 AND expires_at > $2`, id, instant(now))
 	if err != nil {
 		return challenge.Transaction{}, fmt.Errorf("read transaction: %w", err)
 	}
@@ -127,7 +127,7 @@ func (db *DB) RedeemTransaction(ctx context.Context, id string, now time.Time) e
 // redeem returns whose credential the transaction was about.
 func (t *tx) redeem(ctx context.Context, id string, now time.Time) (account.ID, error) {
 	return one(ctx, t.q, challenge.ErrTransactionGone, value[account.ID],
-		`DELETE FROM challenge_transaction WHERE id = $1 AND expires_at > $2 RETURNING subject`, storable(id), instant(now))
+		`DELETE FROM challenge_transaction WHERE id = $1 AND expires_at > $2 RETURNING subject`, id, instant(now))
 }
 
 // errOtherSubject is a mistake of the caller.

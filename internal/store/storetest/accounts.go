@@ -52,6 +52,37 @@ func testAccounts(t *testing.T, f *fixture) {
 			}
 		}
 	})
+	f.run(t, "StrangeBytesFindNobody", func(t *testing.T, b *bench) {
+		a := b.person("jo")
+		for _, strange := range []string{"\x00", "\xff"} {
+			_, err := b.Account(t.Context(), a.ID+account.ID(strange))
+			b.is(err, account.ErrNotFound)
+			_, err = b.AccountByUsername(t.Context(), a.Source, "jo"+strange)
+			b.is(err, account.ErrNotFound)
+			_, err = b.AccountBySubject(t.Context(), a.Source, a.Subject+strange)
+			b.is(err, account.ErrNotFound)
+			_, err = b.Organisation(t.Context(), account.DefaultOrganisation+strange)
+			b.is(err, account.ErrNotFound)
+			_, err = b.Credential(t.Context(), account.CredentialID(strange))
+			b.is(err, account.ErrNotFound)
+			_, err = b.Accounts(t.Context(), account.Filter{Query: "j" + strange})
+			b.must(err)
+			listed, err := b.Accounts(t.Context(), account.Filter{Organisation: account.DefaultOrganisation + strange})
+			if b.must(err); len(listed) != 0 {
+				t.Errorf("an organisation that cannot be has %d accounts", len(listed))
+			}
+			b.must(b.EndSession(t.Context(), session.ID(strange)))
+
+			clash := newAccount("other" + strange)
+			clash.Subject = a.Subject + strange
+			if err := b.Update(t.Context(), func(tx store.Tx) error { return tx.InsertAccount(t.Context(), clash) }); err == nil {
+				t.Error("a name that cannot be compared was kept")
+			}
+			named := newAccount("named" + numbered("x", len(strange)+int(strange[0])))
+			named.Name = "a" + strange
+			b.update(func(ctx context.Context, tx store.Tx) error { return tx.InsertAccount(ctx, named) })
+		}
+	})
 	f.run(t, "NamesAreUniqueWithinSource", testUniqueNames)
 	f.run(t, "RaceForNameHasOneWinner", func(t *testing.T, b *bench) {
 		b.oneWinner(race(callers, func(i int) error {

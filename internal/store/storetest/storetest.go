@@ -27,9 +27,8 @@ var Noon = time.Date(2026, 3, 1, 12, 0, 0, 123456789, time.UTC)
 // callers is how many goroutines call a verb at once.
 const callers = 50
 
-// Run tests the stores that open makes: an empty one each time, sealed with
-// NewRing's ring or another, whose audit chain is chain(t). open closes what
-// it opened with t.Cleanup.
+// Run tests the stores that open makes: an empty one each time, whose seals
+// and whose audit chain use ring. open closes what it opened with t.Cleanup.
 func Run(t *testing.T, open func(t *testing.T, ring *keys.Ring) store.Store) {
 	for _, group := range []struct {
 		name string
