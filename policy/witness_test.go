@@ -1,0 +1,137 @@
+package policy
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestWitnessesMatchTheirPattern holds witnesses to the definition: the
+// pattern matches each of them.
+func TestWitnessesMatchTheirPattern(t *testing.T) {
+	for _, text := range []string{"/", "/*", "/a", "/a/", "/a/*", "/*/b", "/a/*.pdf", "/a*b*c/*", "/q*/*"} {
+		of, err := ParsePattern(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := policyOf(t, "default deny\nrequire mfa "+text)
+		for _, path := range Witnesses(of, []Pattern{of}) {
+			rules := p.RulesFor("GET", path)
+			if len(rules) != 1 || rules[0] == p.Default() {
+				t.Errorf("%s: the default decides about its witness %s", text, path)
+			}
+		}
+	}
+}
+
+// TestWitnessesDodgeOtherPatterns says that a star becomes what nobody names.
+func TestWitnessesDodgeOtherPatterns(t *testing.T) {
+	p := policyOf(t, "require mfa /*/x\nrequire mfa /qqq/x\nrequire mfa /x*/x\nrequire mfa /*z/x")
+	var among []Pattern
+	for _, r := range p.Rules() {
+		among = append(among, r.Pattern())
+	}
+	for _, path := range Witnesses(among[0], among) {
+		if rules := p.RulesFor("GET", path); len(rules) != 1 || rules[0].Pattern().String() != "/*/x" {
+			t.Errorf("%s is decided by %s", path, rules[0].Pattern())
+		}
+	}
+}
+
+// TestRulesForAgreesWithExplain asks both about random policies and paths.
+func TestRulesForAgreesWithExplain(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	word := func(words ...string) string { return words[random.IntN(len(words))] }
+	for range 300 {
+		var lines []string
+		for range 1 + random.IntN(8) {
+			path := ""
+			for range random.IntN(4) {
+				path += "/" + word("a", "b", "*", "a*", "*b", "ab")
+			}
+			lines = append(lines, "require "+word("mfa", "signed_in")+" "+word("", "POST ", "GET ")+rooted(path))
+		}
+		p := policyOf(t, strings.Join(lines, "\n"))
+		for range 20 {
+			path := ""
+			for range random.IntN(4) {
+				path += "/" + word("a", "b", "ab", "c")
+			}
+			method, path := word("GET", "POST", "PUT"), rooted(path)
+			x := p.Explain(request(t, method+" "+path))
+			var want, got []int
+			for _, r := range x.Readings[0].Rules {
+				want = append(want, r.Line)
+			}
+			for _, r := range p.RulesFor(method, path) {
+				if r != p.Default() && !slices.Contains(got, r.Position().Line) {
+					got = append(got, r.Position().Line)
+				}
+			}
+			if !slices.Equal(want, got) {
+				t.Fatalf("%s %s of\n%s\nlines %v, Explain says %v", method, path, strings.Join(lines, "\n"), got, want)
+			}
+		}
+	}
+}
+
+func TestOverlapsTellsWhetherSomePathIsOfBoth(t *testing.T) {
+	for _, tt := range []struct {
+		a, b string
+		want bool
+	}{
+		{"/a/*", "/*/x", true}, {"/a/x", "/*/x", true}, {"/a", "/b", false}, {"/a*", "/b", false}, {"/a*", "/*b", true},
+		{"/a/*", "/a", true}, {"/a", "/a/b", false}, {"/*", "/a/b", true}, {"/a/b", "/a/*/c", false},
+	} {
+		a, _ := ParsePattern(tt.a)
+		b, _ := ParsePattern(tt.b)
+		if a.Overlaps(b) != tt.want || b.Overlaps(a) != tt.want {
+			t.Errorf("%s and %s: want %v", tt.a, tt.b, tt.want)
+		}
+	}
+}
+
+func TestWitnessQueryFitsItsPattern(t *testing.T) {
+	p := policyOf(t, "default signed_in\nrequire mfa /x?action=delete*&kind=*a*b")
+	of := p.Rules()[0].Pattern()
+	if got := says(p, p.Decide(request(t, "GET /x?"+of.WitnessQuery()))); got != "signed_in mfa" {
+		t.Errorf("?%s needs %q", of.WitnessQuery(), got)
+	}
+}
+
+// TestWeakerThanComparesTwoPolicies says that names do not count across
+// policies, only what meets them.
+func TestWeakerThanComparesTwoPolicies(t *testing.T) {
+	a := policyOf(t, "level key { accept webauthn }\nlevel quick { accept totp; max_age 5m }")
+	b := policyOf(t, "level key { accept webauthn+totp }\nlevel once { accept totp; once }")
+	set := func(p *Policy, name string) LevelSet {
+		l, ok := p.Level(name)
+		if !ok {
+			t.Fatalf("no level %s", name)
+		}
+		return l.Set()
+	}
+	for _, tt := range []struct {
+		p     *Policy
+		level string
+		q     *Policy
+		than  string
+		want  bool
+	}{
+		{a, "key", b, "key", true}, {b, "key", a, "key", false},
+		{a, "mfa", b, "mfa", false}, {a, "mfa", b, "phishing_resistant", true}, {b, "phishing_resistant", a, "mfa", false},
+		{a, "key", b, "phishing_resistant", false}, {a, "quick", b, "once", true}, {b, "once", a, "quick", true},
+	} {
+		if got := tt.p.WeakerThan(set(tt.p, tt.level), tt.q, set(tt.q, tt.than)); got != tt.want {
+			t.Errorf("%s weaker than the other's %s: %v, want %v", tt.level, tt.than, got, tt.want)
+		}
+	}
+}
+
+func TestMetByCountsProofsJustMade(t *testing.T) {
+	p := policyOf(t, "level quick { accept totp; max_age 5m }")
+	if got := strings.Join(p.MetNames(p.MetBy([]Factor{TOTP})), " "); got != "signed_in mfa quick" {
+		t.Errorf("one code meets %q", got)
+	}
+}
