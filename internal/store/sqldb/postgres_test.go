@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -139,5 +141,42 @@ func TestPostgresCommitsAreDurable(t *testing.T) {
 	})
 	if err != nil {
 		t.Error(err)
+	}
+}
+
+// TestPostgresDeadlockIsTriedAgain makes two transactions wait for one
+// another; the server gives one of them up.
+func TestPostgresDeadlockIsTriedAgain(t *testing.T) {
+	db := openSchema(t, freshSchema(t), storetest.NewRing(t))
+	var met, all sync.WaitGroup
+	met.Add(2)
+	var runs atomic.Int64
+	for _, names := range [][2]string{{"a", "b"}, {"b", "a"}} {
+		first := sync.OnceFunc(func() { met.Done(); met.Wait() })
+		all.Go(func() {
+			err := db.write(t.Context(), func(tx *tx) error {
+				runs.Add(1)
+				if err := tx.lock(t.Context(), names[0]); err != nil {
+					return err
+				}
+				first()
+				if err := tx.lock(t.Context(), names[1]); err != nil {
+					return err
+				}
+				return tx.InsertAccount(t.Context(), named(names[0]))
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if runs.Load() < 3 {
+		t.Errorf("%d runs: nobody was tried again", runs.Load())
+	}
+	for _, id := range []account.ID{"a", "b"} {
+		if _, err := db.Account(t.Context(), id); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -86,15 +86,22 @@ type pool struct {
 	present func() error
 }
 
+func (p *pool) ready(args []any) error {
+	if err := p.present(); err != nil {
+		return err
+	}
+	return allStorable(args)
+}
+
 func (p *pool) exec(ctx context.Context, query string, args ...any) (int64, error) {
-	if err := errors.Join(allStorable(args), p.present()); err != nil {
+	if err := p.ready(args); err != nil {
 		return 0, err
 	}
 	return execOn(ctx, p.db, query, args)
 }
 
 func (p *pool) each(ctx context.Context, row func(*sql.Rows) error, query string, args ...any) error {
-	if err := errors.Join(allStorable(args), p.present()); err != nil {
+	if err := p.ready(args); err != nil {
 		return err
 	}
 	return eachOn(ctx, p.db, row, query, args)
