@@ -22,6 +22,7 @@ type Command struct {
 // command is one line here.
 func Commands() []Command {
 	return []Command{
+		{"demo", "Shows the gateway in front of a small legacy portal", buildDemo},
 		{"organisation", "Adds, lists and changes organisations", buildOrganisation},
 		{"user", "Adds, lists and changes accounts", buildUser},
 	}
