@@ -29,9 +29,9 @@ func (r Role) rank() int {
 	switch r {
 	case RoleHelpdesk:
 		return 1
-	case RoleAdmin, RoleAuditor:
+	case RoleAdmin:
 		return 2
-	case RoleOwner:
+	case RoleOwner, RoleAuditor:
 		return 3
 	default:
 		return 0
