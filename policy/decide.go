@@ -126,7 +126,6 @@ func (e *evaluation) conclude() Decision {
 	switch {
 	case !r.SignedIn:
 		d.Outcome, d.Reason = StepUp, ReasonSignInNeeded
-		d.Missing = e.needed
 	case e.outside != nil:
 		d.Outcome, d.Reason, d.Rule = Deny, ReasonGroupMissing, e.outside
 	case d.Missing == 0:

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stepgate/stepgate/policy/target"
@@ -56,6 +57,7 @@ func TestContractSample(t *testing.T) {
 		{"GET /app.do?action=view&action=deleteAll", "signed_in fresh_key"},
 		{"GET /app.do?x=1;action=deleteAll", "signed_in fresh_key"},
 		{"GET /app.do?action=%64elete", "signed_in fresh_key"},
+		{"GET /app.do?action=%zz", "signed_in fresh_key"},
 		{"GET /app.do?undelete=delete", "signed_in"},
 		{"GET /app.do action=delete", "signed_in fresh_key"},
 		{"GET /app.do action=view", "signed_in"},
@@ -260,6 +262,15 @@ func TestClaimedMethodsHoldWithTheRealOne(t *testing.T) {
 	}
 }
 
+func TestRewrittenTargetsClaimMethodsToo(t *testing.T) {
+	p := policyOf(t, "require signed_in /x\nrequire phishing_resistant DELETE /x")
+	r := request(t, "GET /x")
+	r.Also = []*target.Readings{read(t, "/x?_method=DELETE")}
+	if got := says(p, p.Decide(r)); got != "signed_in phishing_resistant" {
+		t.Errorf("needs %q", got)
+	}
+}
+
 func TestFormIsReadOnlyWhereItCouldMatter(t *testing.T) {
 	p := policyOf(t, `
 level a { accept totp }
@@ -423,6 +434,23 @@ func TestMaxAgeIsTheShortestNeeded(t *testing.T) {
 	if d := p.Decide(request(t, "GET /y")); d.MaxAge != 0 {
 		t.Errorf("max age %v", d.MaxAge)
 	}
+}
+
+func TestPolicyIsSafeForConcurrentUse(t *testing.T) {
+	p := policyOf(t, contractSample)
+	var group sync.WaitGroup
+	for range 4 {
+		r := request(t, "POST /cases/7?_method=DELETE x=1")
+		group.Go(func() {
+			for range 200 {
+				if got := says(p, p.Decide(fresh(r))); got != "phishing_resistant fresh_key" {
+					t.Errorf("needs %q", got)
+				}
+				p.Explain(fresh(r))
+			}
+		})
+	}
+	group.Wait()
 }
 
 func TestDecideAllocatesNothing(t *testing.T) {

@@ -10,7 +10,8 @@ import (
 // signed in meets nothing.
 //
 // A webauthn proof without user verification counts only beside a proof that
-// can be the sign-in: `password`, or webauthn with it by another credential.
+// can be the sign-in: `password`, or webauthn with it. So a session that began
+// with a passkey keeps that proof when the same key is touched again.
 func (p *Policy) Met(proofs []Proof, signedIn bool, now time.Time) LevelSet {
 	met, _ := p.MetUntil(proofs, signedIn, now)
 	return met
@@ -166,7 +167,7 @@ func (v *view) counts(l *Level, a *alternative, j int) bool {
 		return false
 	case v.now.Before(proof.CountsFrom) && !l.metByFactors(proof.BoundBy):
 		return false
-	case proof.Factor == WebAuthn && !proof.UserVerified && !v.signInBeside(j):
+	case proof.Factor == WebAuthn && !proof.UserVerified && !slices.ContainsFunc(v.proofs, canSignIn):
 		return false
 	case proof.Factor == DevicePIN && a.welded && !underSecondFactor(proof.BoundBy):
 		return false
@@ -175,16 +176,9 @@ func (v *view) counts(l *Level, a *alternative, j int) bool {
 	}
 }
 
-// signInBeside tells whether a proof other than j can be the sign-in.
-func (v *view) signInBeside(j int) bool {
-	for i := range v.proofs {
-		other := &v.proofs[i]
-		if other.Factor == Password ||
-			other.Factor == WebAuthn && other.UserVerified && other.Credential != v.proofs[j].Credential {
-			return true
-		}
-	}
-	return false
+// canSignIn tells whether a proof could be the sign-in of its session.
+func canSignIn(p Proof) bool {
+	return p.Once == "" && (p.Factor == Password || p.Factor == WebAuthn && p.UserVerified)
 }
 
 // underSecondFactor tells whether a soft token made under proofs of these

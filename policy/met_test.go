@@ -48,6 +48,7 @@ func TestMet(t *testing.T) {
 		{"temporary codes", []Proof{password, {Factor: TemporaryCode, Credential: "c", At: noon}}, "signed_in mfa"},
 		{"a passkey is sign-in and proof", []Proof{key}, "signed_in mfa phishing_resistant"},
 		{"a touch beside the password", []Proof{password, touch}, "signed_in mfa phishing_resistant"},
+		{"a touch of the key that signed in", []Proof{{Factor: WebAuthn, Credential: "t", At: ago(time.Hour), UserVerified: true}, touch}, "signed_in mfa phishing_resistant"},
 		{"a touch alone is no sign-in", []Proof{touch}, "signed_in"},
 		{"a touch beside a code is no sign-in", []Proof{touch, totp(0)}, "signed_in mfa fresh"},
 		{"two keys", []Proof{key, touch}, "signed_in mfa phishing_resistant keys"},
@@ -78,6 +79,15 @@ func TestMet(t *testing.T) {
 				t.Errorf("met without a sign-in: %v", p.LevelNames(met))
 			}
 		})
+	}
+}
+
+func TestTheKeyThatSignedInMayBeTouchedAgain(t *testing.T) {
+	p := policyOf(t, "level key { accept webauthn; max_age 10m }")
+	signIn := Proof{Factor: WebAuthn, Credential: "k", At: ago(time.Hour), UserVerified: true}
+	touch := Proof{Factor: WebAuthn, Credential: "k", At: ago(time.Minute)}
+	if got := strings.Join(p.MetNames(p.Met([]Proof{signIn, touch}, true, noon)), " "); got != "signed_in mfa phishing_resistant key" {
+		t.Errorf("met %q", got)
 	}
 }
 
@@ -187,6 +197,7 @@ func TestWays(t *testing.T) {
 		{"once is not shared", "phishing_resistant pay", nil, "", []string{"webauthn webauthn", "webauthn totp"}},
 		{"twice once", "pay sign", nil, "", []string{"webauthn webauthn", "webauthn totp"}},
 		{"once, and half is there", "pay sign", []Proof{password, {Factor: TOTP, Credential: "o", At: noon, Once: "r"}}, "r", []string{"webauthn"}},
+		{"ordinary proofs are not for one request", "pay", []Proof{password, {Factor: TOTP, Credential: "o", At: noon}}, "", []string{"webauthn", "totp"}},
 		{"once, for another request", "pay", []Proof{password, {Factor: TOTP, Credential: "o", At: noon, Once: "r"}}, "s", []string{"webauthn", "totp"}},
 	}
 	for _, tt := range tests {

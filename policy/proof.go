@@ -12,7 +12,8 @@ type Proof struct {
 	At time.Time `json:"at"`
 	// UserVerified is set for a webauthn proof whose authenticator verified
 	// the person. Without it the proof counts as a second proof only, never
-	// as the sign-in.
+	// as the sign-in: a session keeps the verified proof that began it
+	// beside a later one of the same credential.
 	UserVerified bool `json:"uv,omitempty"`
 	// BoundBy and CountsFrom come from the credential (account.Credential):
 	// before CountsFrom the proof counts only for levels that BoundBy's

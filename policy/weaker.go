@@ -119,8 +119,3 @@ func (p *Policy) misses(pl plan, b LevelSet) bool {
 	}
 	return false
 }
-
-// canSignIn tells whether a proof could be the sign-in of its session.
-func canSignIn(p Proof) bool {
-	return p.Once == "" && (p.Factor == Password || p.Factor == WebAuthn && p.UserVerified)
-}
