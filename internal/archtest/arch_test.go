@@ -116,7 +116,8 @@ func TestTheRuleSaysNo(t *testing.T) {
 		{"signin/ldap", code("weld"), false},
 		{"signin/legacyform", code("weld"), true},
 		{"demo", code("account"), false},
-		{"store/sqldb", code("policy"), false},
+		{"store/sqldb", code("factors/oob"), true},
+		{"store/sqldb", code("web"), false},
 	} {
 		line, ok := lineOf(c.from)
 		if !ok {
@@ -142,7 +143,7 @@ func TestEveryLineOfTheRuleIsRight(t *testing.T) {
 	}
 	for _, r := range rooms {
 		for _, other := range strings.Fields(r.may) {
-			if _, ok := lineOf(other); !ok && other != everything {
+			if _, ok := lineOf(other); !ok && other != everything && !seen[other] {
 				t.Errorf("%s may import %s, which is no room", r.name, other)
 			}
 		}
@@ -162,7 +163,7 @@ func (r room) allows(from string, i imported) error {
 		may = append(may, "legacytest")
 	}
 	switch {
-	case slices.Contains(may, i.path):
+	case slices.ContainsFunc(may, func(m string) bool { return m == i.path || m == path.Dir(i.path)+"/*" }):
 		return nil
 	case i.test && !r.closed && !isAbove(i.path):
 		return nil
