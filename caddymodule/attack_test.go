@@ -97,7 +97,7 @@ func TestConnectionCannotRemoveIdentity(t *testing.T) {
 	}
 }
 
-func sessionCookie(t *testing.T, b *browser) string {
+func sessionCookie(t testing.TB, b *browser) string {
 	t.Helper()
 	for _, c := range b.jar.Cookies(mustParse(b.base)) {
 		if strings.HasPrefix(c.Name, "stepgate") && !strings.Contains(c.Name, "visit") {

@@ -30,7 +30,7 @@ import (
 // HTTP to it. There is one Caddy in a process: these tests never run in
 // parallel.
 type rig struct {
-	t        *testing.T
+	t        testing.TB
 	url      string
 	dir      string
 	upstream *httptest.Server
@@ -49,7 +49,7 @@ const password1 = "a long enough pass phrase 1"
 
 // startGateway runs a Caddyfile in which {{site}}, {{upstream}} and {{dir}}
 // stand for the site's address, the upstream's and a folder of the test's.
-func startGateway(t *testing.T, caddyfile string, upstream http.Handler) *rig {
+func startGateway(t testing.TB, caddyfile string, upstream http.Handler) *rig {
 	t.Helper()
 	g := &rig{t: t, dir: t.TempDir(), seen: make(chan *received, 1000)}
 	g.upstream = httptest.NewServer(g.record(upstream))
@@ -66,7 +66,7 @@ func startGateway(t *testing.T, caddyfile string, upstream http.Handler) *rig {
 
 func stopGateway() error { return caddy.Stop() }
 
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -157,7 +157,7 @@ func (g *rig) addUser(name string, change ...func(*people.NewAccount)) account.A
 
 // browser is a person with a browser that tells what it does.
 type browser struct {
-	t      *testing.T
+	t      testing.TB
 	client *http.Client
 	base   string
 	jar    *cookiejar.Jar
@@ -168,7 +168,7 @@ type browser struct {
 
 // page is what a browser shows.
 type page struct {
-	t        *testing.T
+	t        testing.TB
 	status   int
 	url      *url.URL
 	header   http.Header
