@@ -4,14 +4,14 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/stepgate/stepgate/internal/throttle"
 )
 
 const (
 	// feedKept is far longer than any node trusts its memory without having
 	// heard from the store.
 	feedKept = 24 * time.Hour
-	// counterKept is longer than a month, the longest span that is counted.
-	counterKept = 32 * 24 * time.Hour
 	// purgeRows is how many rows go in one transaction, so that writers do
 	// not wait long.
 	purgeRows = 500
@@ -27,7 +27,7 @@ func (db *DB) Purge(ctx context.Context, now time.Time) error {
 		{"transactions", `DELETE FROM challenge_transaction WHERE id IN (
 			SELECT id FROM challenge_transaction WHERE expires_at <= $1 LIMIT $2)`, now},
 		{"counters", `DELETE FROM throttle_counter WHERE name IN (
-			SELECT name FROM throttle_counter WHERE at <= $1 AND until_at <= $1 LIMIT $2)`, now.Add(-counterKept)},
+			SELECT name FROM throttle_counter WHERE at <= $1 AND until_at <= $1 LIMIT $2)`, now.Add(-throttle.Idle)},
 		{"feed", `DELETE FROM feed_change WHERE seq IN (
 			SELECT seq FROM feed_change WHERE at <= $1 ORDER BY seq LIMIT $2)`, now.Add(-feedKept)},
 	} {

@@ -5,13 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 	"unicode/utf8"
 )
 
 // instant is a time.Time as a column: nanoseconds since 1970, 0 for the zero
-// time. It reads back in UTC.
+// time. It reads back in UTC. Times beyond the year 2262 become the last that
+// there is, so that "never" does not become the past.
 type instant time.Time
 
 // Value implements driver.Valuer.
@@ -27,11 +29,17 @@ func (i *instant) Scan(src any) error {
 	return nil
 }
 
+var latest = time.Unix(0, math.MaxInt64)
+
 func nanoseconds(t time.Time) int64 {
-	if t.IsZero() {
+	switch {
+	case t.IsZero():
 		return 0
+	case t.After(latest):
+		return math.MaxInt64
+	default:
+		return t.UnixNano()
 	}
-	return t.UnixNano()
 }
 
 func fromNanoseconds(n int64) time.Time {

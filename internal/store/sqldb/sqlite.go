@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 
 	_ "github.com/mattn/go-sqlite3" // the driver "sqlite3"
 )
@@ -173,7 +172,7 @@ func closeToOthers(path string) error {
 		return err
 	}
 	if err := os.Chmod(path, info.Mode().Perm()&0o700); err != nil {
-		return fmt.Errorf("others may read it; run chmod 600 %s: %w", strings.TrimSpace(path), err)
+		return fmt.Errorf("others may read it; run chmod 600 %s: %w", path, err)
 	}
 	return nil
 }

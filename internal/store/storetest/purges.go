@@ -40,12 +40,12 @@ func testPurge(t *testing.T, f *fixture) {
 			t.Errorf("%d sessions are left, want 1", len(sessions))
 		}
 	})
-	f.run(t, "KeepsCountersForAMonth", func(t *testing.T, b *bench) {
+	f.run(t, "KeepsCountersThatMayStillCount", func(t *testing.T, b *bench) {
 		keys := []throttle.Key{{1}, {2}, {3}}
 		b.must(b.Counters(t.Context(), keys, func(c []throttle.Counter) error {
-			c[0] = throttle.Counter{Count: 1, At: Noon.Add(-31 * 24 * time.Hour)}
-			c[1] = throttle.Counter{Count: 1, At: Noon.Add(-40 * 24 * time.Hour)}
-			c[2] = throttle.Counter{Count: 1, At: Noon.Add(-40 * 24 * time.Hour), Until: Noon.Add(time.Hour)}
+			c[0] = throttle.Counter{Count: 1, At: Noon.Add(-throttle.Idle + time.Hour)}
+			c[1] = throttle.Counter{Count: 1, At: Noon.Add(-throttle.Idle - time.Hour)}
+			c[2] = throttle.Counter{Count: 1, At: Noon.Add(-throttle.Idle - time.Hour), Until: Noon.Add(time.Hour)}
 			return nil
 		}))
 		b.must(b.Purge(t.Context(), Noon))

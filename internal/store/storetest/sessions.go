@@ -46,6 +46,13 @@ func testSessions(t *testing.T, f *fixture) {
 			t.Errorf("%d sessions are listed after their end, %v", len(all), err)
 		}
 	})
+	f.run(t, "NeverIsNotThePast", func(t *testing.T, b *bench) {
+		s, _ := newSession(b.person("jo").ID)
+		s.EndsAt = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+		b.must(b.InsertSession(t.Context(), s))
+		_, _, err := b.SessionByHash(t.Context(), s.Hash, Noon)
+		b.must(err)
+	})
 	f.run(t, "RaiseLeavesOverlap", testRaise)
 	f.run(t, "RaisesAtOnceAllHold", func(t *testing.T, b *bench) {
 		s := b.session(b.person("jo").ID)

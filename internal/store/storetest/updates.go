@@ -102,7 +102,7 @@ func testUpdate(t *testing.T, f *fixture) {
 				cancel()
 				_, missing := b.Account(t.Context(), a.ID)
 				if (err == nil) != (missing == nil) || err != nil && !cancelled {
-					return fmt.Errorf("Update said %w; reading the account: %w", err, missing)
+					return fmt.Errorf("update said %w; reading the account: %w", err, missing)
 				}
 			}
 			return nil
