@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -49,13 +48,9 @@ type identity struct {
 	header []preparedHeader
 	// provide resolves the placeholders.
 	provide caddy.ReplacerFunc
-	uses    atomic.Int64
 }
 
-type preparedHeader struct {
-	name   string
-	values []string
-}
+type preparedHeader struct{ name, value string }
 
 // prepare makes an allowed request ready for the upstream: who it is, without
 // the gateway's own cookies and what could name another path.
@@ -65,44 +60,42 @@ func (h *Handler) prepare(r *http.Request, p *passage, v visitor, d policy.Decis
 			delete(r.Header, name)
 		}
 	}
-	withholdRequestCookies(r.Header, v.memo)
-	if v.entry == nil || d.Public && v.memo.required&^v.memo.met != 0 {
+	if v.entry == nil {
+		withholdRequestCookies(r.Header)
 		return
 	}
 	who, err := h.identify(v, h.live.Load().now())
 	if err != nil {
 		h.logger.Error("sign the assertion", zapError(err))
+	}
+	if err != nil || d.Public && v.memo.required&^v.memo.met != 0 {
+		withholdRequestCookies(r.Header)
 		return
 	}
+	// Handlers further on may alter values in place, so that none is shared
+	// with another request; one array holds them all.
+	values := make([]string, len(who.header)+1)
 	for i := range who.header {
-		r.Header[who.header[i].name] = who.header[i].values
+		values[i] = who.header[i].value
+		r.Header[who.header[i].name] = values[i : i+1 : i+1]
 	}
+	withholdKnownCookies(r.Header, v.memo, values[len(who.header):])
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Map(who.provide)
 	}
 }
 
-// withholdRequestCookies takes the gateway's cookies out of the request. The
-// line of the session's last request is remembered.
-func withholdRequestCookies(header http.Header, m *memo) {
+// withholdRequestCookies takes the gateway's cookies out of the request.
+func withholdRequestCookies(header http.Header) {
 	lines := header["Cookie"]
 	if len(lines) == 0 {
 		return
 	}
-	if len(lines) == 1 && m != nil {
-		if last := m.cookies.Load(); last != nil && last[0] == lines[0] {
-			setCookieLine(header, last[1])
-			return
-		}
-	}
-	kept := lines[:0:0]
+	kept := make([]string, 0, len(lines))
 	for _, line := range lines {
 		if line = withholdCookies(line); line != "" {
 			kept = append(kept, line)
 		}
-	}
-	if len(lines) == 1 && m != nil {
-		m.cookies.Store(&[2]string{lines[0], strings.Join(kept, "; ")})
 	}
 	if len(kept) == 0 {
 		delete(header, "Cookie")
@@ -111,12 +104,26 @@ func withholdRequestCookies(header http.Header, m *memo) {
 	header["Cookie"] = kept
 }
 
-func setCookieLine(header http.Header, line string) {
-	if line == "" {
+// withholdKnownCookies is withholdRequestCookies for a session whose last
+// Cookie line is remembered with what is left of it. room has the place for
+// one value.
+func withholdKnownCookies(header http.Header, m *memo, room []string) {
+	lines := header["Cookie"]
+	if len(lines) != 1 {
+		withholdRequestCookies(header)
+		return
+	}
+	last := m.cookies.Load()
+	if last == nil || last[0] != lines[0] {
+		last = &[2]string{lines[0], withholdCookies(lines[0])}
+		m.cookies.Store(last)
+	}
+	if last[1] == "" {
 		delete(header, "Cookie")
 		return
 	}
-	header["Cookie"] = []string{line}
+	room[0] = last[1]
+	header["Cookie"] = room
 }
 
 // identify returns the session's identity, signed anew where it is too old.
@@ -199,7 +206,7 @@ func (h *Handler) newIdentity(v visitor, now time.Time) (*identity, error) {
 	}
 	for _, header := range h.names {
 		if value := header.expand(values); value != "" {
-			who.header = append(who.header, preparedHeader{header.name, []string{value}})
+			who.header = append(who.header, preparedHeader{header.name, value})
 		}
 	}
 	return who, nil

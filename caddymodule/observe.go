@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/stepgate/stepgate/internal/session"
+	"github.com/stepgate/stepgate/policy"
 )
 
 // outgoing stands between the upstream's answer and the browser and corrects
@@ -18,11 +19,14 @@ import (
 // delays: flushing, hijacking and streaming pass through.
 type outgoing struct {
 	caddyhttp.ResponseWriterWrapper
-	private bool // say `Cache-Control: private` where nothing is said
+	handler *Handler
+	visitor visitor
+	// needed are the levels that a stream of this answer must go on to meet.
+	needed  policy.LevelSet
+	private bool // of a path that is not public
 	sent    bool
 	ended   atomic.Bool // nothing more is written
-	// onHeader, when set, sees the final status and header first.
-	onHeader func(status int, h http.Header)
+	release func()      // ends the supervision of a stream, nil without one
 }
 
 func (o *outgoing) WriteHeader(status int) {
@@ -88,9 +92,7 @@ func (o *outgoing) correct(status int) {
 	if o.private && h["Cache-Control"] == nil && h["Expires"] == nil && h["Pragma"] == nil {
 		h["Cache-Control"] = []string{"private"}
 	}
-	if o.onHeader != nil {
-		o.onHeader(status, h)
-	}
+	o.superviseAnswer(h)
 }
 
 func correctHeader(h http.Header) {

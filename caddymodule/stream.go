@@ -16,29 +16,35 @@ import (
 // within the five seconds of the contract's section 6.
 const superviseEvery = time.Second
 
-// stream prepares a request whose answer may stay open, a WebSocket or an
-// event stream, to end with its session or with a level of its path. Other
-// requests pass as they are.
-func (h *Handler) stream(o *outgoing, r *http.Request, v visitor, d policy.Decision) (*http.Request, func()) {
-	if d.Public || v.entry == nil {
-		return r, func() {}
-	}
-	if !opensStream(r) {
-		// An event stream that was not asked for by name shows in the answer.
-		var end context.CancelFunc = func() {}
-		o.onHeader = func(_ int, header http.Header) {
-			if !eventStream(header.Get("Content-Type")) {
-				return
-			}
-			var ctx context.Context
-			ctx, end = context.WithCancel(r.Context())
-			go h.supervise(ctx, v, d, func() { o.cut() })
-		}
-		return r, func() { end() }
+// supervise makes a request whose answer may stay open, a WebSocket or an
+// event stream, end with its session or with a level of its path. Other
+// requests stay as they are; an event stream that was not asked for by name
+// shows in the answer's header.
+func (o *outgoing) supervise(r *http.Request) *http.Request {
+	if !o.private || o.visitor.entry == nil || !opensStream(r) {
+		return r
 	}
 	ctx, cancel := context.WithCancel(r.Context())
-	go h.supervise(ctx, v, d, cancel)
-	return r.WithContext(ctx), cancel
+	o.release = cancel
+	go o.watchSession(ctx, cancel)
+	return r.WithContext(ctx)
+}
+
+// superviseAnswer is supervise for an answer that turns out to be a stream.
+func (o *outgoing) superviseAnswer(h http.Header) {
+	if !o.private || o.visitor.entry == nil || o.release != nil || !eventStream(h.Get("Content-Type")) {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	o.release = cancel
+	go o.watchSession(ctx, o.cut)
+}
+
+// finish ends the supervision with the answer.
+func (o *outgoing) finish() {
+	if o.release != nil {
+		o.release()
+	}
 }
 
 func opensStream(r *http.Request) bool {
@@ -49,9 +55,9 @@ func eventStream(contentType string) bool {
 	return contentType != "" && strings.Contains(strings.ToLower(contentType), "text/event-stream")
 }
 
-// supervise ends a stream when its session has ended, or lost a level that
+// watchSession ends a stream when its session has ended, or lost a level that
 // the stream was opened with.
-func (h *Handler) supervise(ctx context.Context, v visitor, d policy.Decision, end func()) {
+func (o *outgoing) watchSession(ctx context.Context, end func()) {
 	tick := time.NewTicker(superviseEvery)
 	defer tick.Stop()
 	for {
@@ -60,24 +66,20 @@ func (h *Handler) supervise(ctx context.Context, v visitor, d policy.Decision, e
 			return
 		case <-tick.C:
 		}
-		if !h.stillMeets(ctx, v, d) {
+		if !o.handler.stillMeets(ctx, o.visitor, o.needed) {
 			end()
 			return
 		}
 	}
 }
 
-func (h *Handler) stillMeets(ctx context.Context, v visitor, d policy.Decision) bool {
+func (h *Handler) stillMeets(ctx context.Context, v visitor, needed policy.LevelSet) bool {
 	live := h.live.Load()
 	row, err := live.runtime.sessions.Current(ctx, v.entry)
 	if err != nil {
 		return false
 	}
-	if h.KeepStream {
-		return true
-	}
-	needed := d.Needed &^ d.Once
-	return needed&^h.policy.Met(row.Proofs, true, live.now()) == 0
+	return h.KeepStream || needed&^h.policy.Met(row.Proofs, true, live.now()) == 0
 }
 
 // coversPages tells whether a request fetches a service worker whose scope

@@ -15,9 +15,9 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, v visitor, d pol
 		return h.fail(w, r, errServiceWorker)
 	}
 	metrics.allowed.Inc()
-	o := &outgoing{private: !d.Public}
+	o := &outgoing{handler: h, visitor: v, needed: d.Needed &^ d.Once, private: !d.Public}
 	o.ResponseWriterWrapper.ResponseWriter = w
-	r, done := h.stream(o, r, v, d)
-	defer done()
+	r = o.supervise(r)
+	defer o.finish()
 	return next.ServeHTTP(o, r)
 }
