@@ -60,6 +60,30 @@ func TestForgedIdentityNeverArrives(t *testing.T) {
 	}
 }
 
+func TestWhatNamesAnotherPathOrMethodIsWithheldOrJudged(t *testing.T) {
+	site := strings.Replace(walkSite, "deny              /debug/*", "deny              /debug/*\n\t\t\tdeny DELETE       /assets/*", 1)
+	g := startGateway(t, site, nil)
+	for _, name := range []string{"X-Original-URL", "X-Rewrite-URL", "x!original!url", "X-Forwarded-Uri"} {
+		g.raw("GET /assets/x HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n" + name + ": /admin\r\n\r\n")
+		for got, values := range g.last().Header {
+			if values[0] == "/admin" {
+				t.Errorf("%s arrived as %s", name, got)
+			}
+		}
+	}
+	for _, name := range []string{"X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Method", "x!http!method!override"} {
+		if status, _ := g.raw("POST /assets/x HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\nContent-Length: 0\r\n" + name + ": delete\r\n\r\n"); status != 403 {
+			t.Errorf("%s: status %d", name, status)
+		}
+	}
+	for _, body := range []string{"_method=DELETE", "a=1&_method=delete", "%5fmethod=DELETE"} {
+		request := "POST /assets/x HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: " + fmt.Sprint(len(body)) + "\r\n\r\n" + body
+		if status, _ := g.raw(request); status != 403 {
+			t.Errorf("%s: status %d", body, status)
+		}
+	}
+}
+
 func TestForgedIdentityInTrailersNeverArrives(t *testing.T) {
 	trailers := make(chan http.Header, 1)
 	g := startGateway(t, walkSite, nil)

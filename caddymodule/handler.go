@@ -54,7 +54,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.serveOwn(w, r, page, err)
 	}
 	visitor := h.find(r)
-	decision := h.policy.Decide(p.facts(h, r, visitor))
+	decision := p.judge(h, r, visitor)
 	h.reportOnly(p, r)
 	switch {
 	case decision.Outcome == policy.Allow && visitor.err != nil && !decision.Public:

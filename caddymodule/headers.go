@@ -15,9 +15,9 @@ var urlOverrides = []string{
 	"X-Forwarded-Prefix", "X-Override-Url", "X-Http-Destinationurl", "X-Http-Path-Override", "X-Proxy-Url", "X-Envoy-Original-Path",
 }
 
-// methodOverrides are the spellings in which a request may claim another
-// method than its own. They reach the upstream; the policy looks up both.
-var methodOverrides = []string{"X-Http-Method-Override", "X-Method-Override", "X-Http-Method"}
+// methodOverrides are the headers in which a request may claim another method
+// than its own. They reach the upstream; the policy looks up both.
+var methodOverrides = newHeaderSet("X-Http-Method-Override", "X-Method-Override", "X-Http-Method")
 
 // headerSet finds header names in every spelling that some server folds into
 // one: letter case, and any character that is no letter or digit in place of

@@ -53,13 +53,8 @@ type identity struct {
 type preparedHeader struct{ name, value string }
 
 // prepare makes an allowed request ready for the upstream: who it is, without
-// the gateway's own cookies and what could name another path.
+// the gateway's own cookies.
 func (h *Handler) prepare(r *http.Request, p *passage, v visitor, d policy.Decision) {
-	if !h.PassURLOverrides {
-		for _, name := range urlOverrides {
-			delete(r.Header, name)
-		}
-	}
 	if v.entry == nil {
 		withholdRequestCookies(r.Header)
 		return

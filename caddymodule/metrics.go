@@ -12,13 +12,13 @@ import (
 // or path is ever a label.
 var metrics = struct {
 	allowed  prometheus.Counter
-	decided  *prometheus.CounterVec
+	stopped  *prometheus.CounterVec
 	reported *prometheus.CounterVec
 }{
 	allowed: prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "stepgate_requests_allowed_total", Help: "Requests that were passed on.",
 	}),
-	decided: prometheus.NewCounterVec(prometheus.CounterOpts{
+	stopped: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "stepgate_requests_stopped_total", Help: "Requests that were not passed on, by outcome.",
 	}, []string{"outcome"}),
 	reported: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -32,7 +32,7 @@ func registerMetrics(ctx caddy.Context) error {
 	if registry == nil {
 		return nil
 	}
-	for _, c := range []prometheus.Collector{metrics.allowed, metrics.decided, metrics.reported} {
+	for _, c := range []prometheus.Collector{metrics.allowed, metrics.stopped, metrics.reported} {
 		var already prometheus.AlreadyRegisteredError
 		if err := registry.Register(c); err != nil && !errors.As(err, &already) {
 			return err

@@ -166,16 +166,27 @@ func (p *passage) facts(h *Handler, r *http.Request, v visitor) *policy.Request 
 		q.Form = func() (string, []byte, bool) { return p.form(r) }
 	}
 	v.describe(h, q)
-	if h.policy.OnceLevels() != 0 && v.entry != nil {
-		q.Once = p.once(r)
-	}
 	return q
+}
+
+// judge decides, and where the answer turns on this very request it names the
+// request first: that may read the body, so that it is not done for others.
+func (p *passage) judge(h *Handler, r *http.Request, v visitor) policy.Decision {
+	q := p.facts(h, r, v)
+	d := h.policy.Decide(q)
+	if d.Needed&h.policy.OnceLevels() == 0 {
+		return d
+	}
+	q.Once = p.once(r)
+	return h.policy.Decide(q)
 }
 
 // claims lists the methods that headers claim.
 func (p *passage) claims(header http.Header) []string {
-	for _, name := range methodOverrides {
-		p.claimed = append(p.claimed, header[name]...)
+	for name, values := range header {
+		if methodOverrides.has(name) {
+			p.claimed = append(p.claimed, values...)
+		}
 	}
 	return p.claimed
 }

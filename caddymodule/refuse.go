@@ -103,6 +103,7 @@ func (h *Handler) event(r *http.Request, name audit.Name, v visitor) audit.Event
 // decided is the event of a decision, with the policy's own account of it, so
 // that `audit show` says what `policy explain` would.
 func (h *Handler) decided(r *http.Request, name audit.Name, p *passage, v visitor, d policy.Decision) audit.Event {
+	metrics.stopped.WithLabelValues(d.Outcome.String()).Inc()
 	e := h.event(r, name, v)
 	e.Outcome, e.Reason, e.Levels = d.Outcome.String(), d.Reason, h.policy.LevelNames(d.Needed)
 	if d.Rule != nil {

@@ -172,6 +172,9 @@ func (h *Handler) provisionIdentity() error {
 	for _, i := range append(defaultIdentity(), h.names...) {
 		managed = append(managed, i.name)
 	}
+	if !h.PassURLOverrides {
+		managed = append(managed, urlOverrides...)
+	}
 	h.managed = newHeaderSet(managed...)
 	return nil
 }
