@@ -132,6 +132,7 @@ func TestTwoTabsGoOnToTheirOwnTargets(t *testing.T) {
 	p := b.signIn(one, "joe").at("/enrol/totp")
 	b.enrol(p).want(200, "/cases/1?tab=1")
 	// The second tab's form is from before there was a session.
+	b.signIn(two, "joe").want(200, "/cases/2?tab=2")
 	b.get(two.url.String()).want(200, "/cases/2?tab=2")
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
@@ -41,7 +42,7 @@ func (s *Site) signInPage(w http.ResponseWriter, r *http.Request, v Visitor, c C
 }
 
 func (s *Site) signInPost(w http.ResponseWriter, r *http.Request, v Visitor) error {
-	fields, err := s.post(w, r, v)
+	fields, err := s.signInForm(w, r, v)
 	if err != nil {
 		return err
 	}
@@ -61,6 +62,19 @@ func (s *Site) signInPost(w http.ResponseWriter, r *http.Request, v Visitor) err
 	return s.enter(w, r, v, c, who)
 }
 
+// signInForm reads the form. It may be of a tab that was open before another
+// tab signed in: then it is still bound to the browser's visit.
+func (s *Site) signInForm(w http.ResponseWriter, r *http.Request, v Visitor) (map[string]string, error) {
+	fields, err := s.post(w, r, v)
+	if err == nil || !v.SignedIn() || !errors.Is(err, web.ErrToken) {
+		return fields, err
+	}
+	if err := s.Guard.Check(r, s.binding(w, r, Visitor{})); err != nil {
+		return nil, err
+	}
+	return fieldsOf(r.PostForm), nil
+}
+
 func signInMissing(username string, password account.Secret) []web.FieldError {
 	var errs []web.FieldError
 	if account.FoldUsername(username) == "" {
@@ -77,7 +91,7 @@ func signInMissing(username string, password account.Secret) []web.FieldError {
 func (s *Site) checkPassword(r *http.Request, username string, password account.Secret) (signin.Identity, error) {
 	ctx := r.Context()
 	receipt, err := s.Ledger.Spend(ctx, s.Plan.Charges(throttle.Try{
-		Account: "sign-in " + account.FoldUsername(username), Factor: string(policy.Password), Address: s.Address(r),
+		Account: throttle.TypedName(account.FoldUsername(username)), Factor: string(policy.Password), Address: s.Address(r),
 	})...)
 	if err != nil {
 		return signin.Identity{}, err
@@ -133,22 +147,26 @@ func (s *Site) admitSession(ctx context.Context, w http.ResponseWriter, r *http.
 	})
 }
 
-// maxProofs bounds what a session remembers: with one proof a credential it
-// is never reached.
+// maxProofs bounds what a session remembers. Only proofs for one request each
+// can be so many.
 const maxProofs = 64
 
-// addProof keeps a proof in place of an older one by the same credential.
-// Proofs for one request each are kept beside.
+// addProof keeps a proof in place of an older one by the same credential that
+// proves no more. Proofs for one request each are kept beside; the oldest of
+// those goes when there are too many.
 func addProof(p policy.Proof) func(*session.Session) error {
 	return func(s *session.Session) error {
 		kept := make([]policy.Proof, 0, len(s.Proofs)+1)
 		for _, old := range s.Proofs {
-			if old.Factor != p.Factor || old.Credential != p.Credential || old.Once != p.Once {
+			same := old.Factor == p.Factor && old.Credential == p.Credential && old.Once == p.Once
+			if !same || old.UserVerified && !p.UserVerified {
 				kept = append(kept, old)
 			}
 		}
 		if len(kept) >= maxProofs {
-			kept = kept[1:]
+			if oldest := slices.IndexFunc(kept, func(old policy.Proof) bool { return old.Once != "" }); oldest >= 0 {
+				kept = slices.Delete(kept, oldest, oldest+1)
+			}
 		}
 		s.Proofs = append(kept, p)
 		return nil

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"time"
 
 	"github.com/stepgate/stepgate/factors"
@@ -151,11 +152,16 @@ func (s *Site) post(w http.ResponseWriter, r *http.Request, v Visitor) (map[stri
 	if err := s.Guard.Check(r, s.binding(w, r, v)); err != nil {
 		return nil, err
 	}
+	return fieldsOf(values), nil
+}
+
+// fieldsOf takes a form as ReadForm leaves it, with one value a field.
+func fieldsOf(values url.Values) map[string]string {
 	fields := make(map[string]string, len(values))
 	for name := range values {
 		fields[name] = values.Get(name)
 	}
-	return fields, nil
+	return fields
 }
 
 // event begins an audit event about a visitor's own doing.
