@@ -54,7 +54,7 @@ func (h *Handler) newLive(r *runtime) (*live, error) {
 		return nil, err
 	}
 	site := &challenge.Site{
-		Web: h.web, Kit: h.kit, Pages: h.pages, Guard: &web.Guard{Site: h.web, MAC: r.ring.MAC, Now: time.Now},
+		Web: h.web, Kit: h.kit, Pages: h.pages, Guard: &web.Guard{Site: h.web, MAC: r.ring.MAC, Verify: r.ring.VerifyMAC, Now: time.Now},
 		Place: place, Sessions: r.sessions, Store: r.store, Factors: r.factors, Policy: h.policy,
 		Admit: r.admit, Ledger: r.ledger, Plan: r.plan, Recorder: r.recorder, Sealer: r.ring,
 		Address: clientAddress, Enrolment: h.enrolment(), SignOutAfter: h.AfterEnrolment == "sign_out",

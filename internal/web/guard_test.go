@@ -1,6 +1,8 @@
 package web
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"net/http"
@@ -199,5 +201,26 @@ func TestVisitReplacesWhatItDidNotMake(t *testing.T) {
 		if g.Visit(w, r); len(w.Result().Cookies()) != 1 {
 			t.Errorf("%.40s was kept", cookie)
 		}
+	}
+}
+
+func TestTokenOutlivesARotationOfTheKey(t *testing.T) {
+	mac := func(key byte) func(string, ...[]byte) []byte {
+		return func(purpose string, parts ...[]byte) []byte {
+			sum := sha256.Sum256(bytes.Join(append([][]byte{{key}, []byte(purpose)}, parts...), []byte{0}))
+			return sum[:]
+		}
+	}
+	g := &Guard{Site: &Site{Origin: "https://portal.example.gov"}, MAC: mac(1), Now: time.Now}
+	token := g.Token("session a")
+	g.MAC = mac(2)
+	g.Verify = func(purpose string, sum []byte, parts ...[]byte) bool {
+		return bytes.Equal(sum, mac(1)(purpose, parts...)) || bytes.Equal(sum, mac(2)(purpose, parts...))
+	}
+	if !g.holds(token, "session a") || !g.holds(g.Token("session a"), "session a") {
+		t.Error("a token of an earlier key does not hold")
+	}
+	if g.holds(token, "session b") {
+		t.Error("a token holds for another binding")
 	}
 }
