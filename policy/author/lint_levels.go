@@ -1,0 +1,168 @@
+package author
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/stepgate/stepgate/policy"
+)
+
+// raises finds raises of what is needed anyway.
+func (l *linter) raises() {
+	for _, raise := range l.site.Config.Raises {
+		if level, ok := l.policy.Level(raise.Level); ok && !l.raisesSomewhere(level.Set()) {
+			l.addRaise(raise, "every path that is not public")
+		}
+	}
+	for _, config := range l.site.Config.Rules {
+		for _, raise := range config.Raises {
+			if level, ok := l.policy.Level(raise.Level); ok && !l.raisesIn(config, level.Set()) {
+				l.addRaise(raise, "the rule")
+			}
+		}
+	}
+}
+
+func (l *linter) addRaise(raise policy.RaiseConfig, where string) {
+	l.add(CodeRaiseAddsNothing, raise.Pos, "remove it, or raise a level that asks for more",
+		"`raise %s` adds nothing: %s needs that without it", raise.Level, where)
+}
+
+// raisesSomewhere tells whether some path that is not public needs less. The
+// last path is one that no rule names.
+func (l *linter) raisesSomewhere(level policy.LevelSet) bool {
+	nowhere, _ := policy.ParsePattern("/*")
+	paths := policy.Witnesses(nowhere, l.patterns)
+	for _, r := range l.rules {
+		paths = append(paths, l.paths[r]...)
+	}
+	for _, path := range paths {
+		for _, m := range l.methods {
+			if e := together(l.policy.RulesFor(m, path)); !e.public && e.adds(l.policy, level) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// raisesIn tells whether somewhere a rule of config holds and less is needed.
+func (l *linter) raisesIn(config policy.RuleConfig, level policy.LevelSet) bool {
+	for _, r := range l.rules {
+		if r.Position() != config.Pos || !slices.Contains(config.Patterns, r.Pattern().String()) {
+			continue
+		}
+		if r.Pattern().Queried() {
+			return true
+		}
+		for _, path := range l.paths[r] {
+			for _, m := range l.methods {
+				holding := l.policy.RulesFor(m, path)
+				if slices.Contains(holding, r) && together(holding).adds(l.policy, level) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// levels judges the levels themselves.
+func (l *linter) levels() {
+	for _, level := range l.policy.Levels() {
+		if level.BuiltIn() && level.Position() == (policy.Position{}) && !l.used(level) {
+			continue
+		}
+		l.unmeetable(level)
+		l.knowledge(level)
+		l.email(level)
+	}
+}
+
+// used tells whether anything asks for the level.
+func (l *linter) used(level *policy.Level) bool {
+	if l.policy.Default().Levels().Has(level.Set()) {
+		return true
+	}
+	raises := slices.Clone(l.site.Config.Raises)
+	for _, r := range l.site.Config.Rules {
+		raises = append(raises, r.Raises...)
+	}
+	return slices.ContainsFunc(l.rules, func(r *policy.Rule) bool { return r.Levels().Has(level.Set()) }) ||
+		slices.ContainsFunc(raises, func(r policy.RaiseConfig) bool { return r.Level == level.Name() })
+}
+
+// onlyOne are the factors of which a person has one credential at most.
+var onlyOne = []policy.Factor{
+	policy.Password, policy.PIN, policy.SecurityQuestions, policy.BackupCode, policy.TemporaryCode,
+}
+
+func (l *linter) unmeetable(level *policy.Level) {
+	alternatives := level.Alternatives()
+	if len(alternatives) == 0 {
+		return
+	}
+	var missing []string
+	for _, a := range alternatives {
+		lacking := l.lacking(a)
+		if lacking == "" {
+			return
+		}
+		if !slices.Contains(missing, lacking) {
+			missing = append(missing, lacking)
+		}
+	}
+	l.add(CodeUnmeetable, level.Position(), "configure what is missing, or accept a factor that people can have",
+		"nobody can meet the level `%s`: %s", level.Name(), strings.Join(missing, "; "))
+}
+
+// lacking says why an alternative cannot be met, or nothing.
+func (l *linter) lacking(alternative []policy.Factor) string {
+	for i, f := range alternative {
+		if !slices.Contains(l.offered, f) {
+			return "no provider is configured for " + string(f)
+		}
+		if slices.Contains(onlyOne, f) && slices.Contains(alternative[:i], f) {
+			return "nobody has two of " + string(f)
+		}
+	}
+	return ""
+}
+
+// knowledge finds alternatives that ask for nothing but what somebody knows.
+func (l *linter) knowledge(level *policy.Level) {
+	var found []string
+	for _, a := range level.Alternatives() {
+		known := func(f policy.Factor) bool {
+			return f == policy.Password || f == policy.PIN || f == policy.SecurityQuestions
+		}
+		if !slices.ContainsFunc(a, func(f policy.Factor) bool { return !known(f) }) {
+			found = append(found, plus(a))
+		}
+	}
+	if len(found) > 0 {
+		l.add(CodeKnowledgeOnly, level.Position(), "add a possession factor to each alternative, such as totp+pin",
+			"the level `%s` can be met by knowledge alone (%s): NIST SP 800-63B-4 §3.1.1.2 has no such authenticator beside the password, and OWASP ASVS 5.0 6.4.2 wants no secret questions at all; what was overheard once opens it for good",
+			level.Name(), strings.Join(found, ", "))
+	}
+}
+
+func (l *linter) email(level *policy.Level) {
+	for _, a := range level.Alternatives() {
+		others := slices.DeleteFunc(slices.Clone(a), func(f policy.Factor) bool { return f == policy.Email })
+		if len(others) < len(a) && !slices.ContainsFunc(others, policy.Factor.Possession) {
+			l.add(CodeEmailFactor, level.Position(), "leave e-mail to recovery and notices, and accept totp or webauthn",
+				"the level `%s` accepts a code by e-mail (%s): NIST SP 800-63B-4 §3.1.3.1 says that e-mail shall not be used for out-of-band authentication, since a mailbox proves no possession and is often open with the very password",
+				level.Name(), plus(a))
+			return
+		}
+	}
+}
+
+func plus(factors []policy.Factor) string {
+	var words []string
+	for _, f := range factors {
+		words = append(words, string(f))
+	}
+	return strings.Join(words, "+")
+}

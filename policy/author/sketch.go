@@ -1,0 +1,136 @@
+package author
+
+import (
+	"cmp"
+	"hash/maphash"
+	"math"
+	"math/bits"
+	"slices"
+	"strings"
+)
+
+// topList counts what is seen most often, in bounded memory: the
+// space-saving sketch (Metwally, Agrawal, El Abbadi, 2005). Where it is full,
+// a new key takes the place of the rarest and its count: a count is never too
+// low, and too high by at most what all counted divided by the room.
+type topList struct {
+	room int
+	at   map[string]int
+	heap []counted // the rarest first
+}
+
+type counted struct {
+	key   string
+	count int64
+	over  int64 // by how much count may be too high
+}
+
+func newTopList(room int) *topList { return &topList{room: room, at: map[string]int{}} }
+
+// add counts key n times. The key is copied if it is kept.
+func (t *topList) add(key string, n int64) {
+	if i, ok := t.at[key]; ok {
+		t.heap[i].count += n
+		t.down(i)
+		return
+	}
+	key = strings.Clone(key)
+	if len(t.heap) < t.room {
+		t.heap = append(t.heap, counted{key: key, count: n})
+		t.at[key] = len(t.heap) - 1
+		t.up(len(t.heap) - 1)
+		return
+	}
+	rarest := &t.heap[0]
+	delete(t.at, rarest.key)
+	*rarest = counted{key: key, count: rarest.count + n, over: rarest.count}
+	t.at[key] = 0
+	t.down(0)
+}
+
+func (t *topList) swap(i, j int) {
+	t.heap[i], t.heap[j] = t.heap[j], t.heap[i]
+	t.at[t.heap[i].key], t.at[t.heap[j].key] = i, j
+}
+
+func (t *topList) up(i int) {
+	for i > 0 && t.heap[i].count < t.heap[(i-1)/2].count {
+		t.swap(i, (i-1)/2)
+		i = (i - 1) / 2
+	}
+}
+
+func (t *topList) down(i int) {
+	for {
+		least := i
+		for _, child := range [2]int{2*i + 1, 2*i + 2} {
+			if child < len(t.heap) && t.heap[child].count < t.heap[least].count {
+				least = child
+			}
+		}
+		if least == i {
+			return
+		}
+		t.swap(i, least)
+		i = least
+	}
+}
+
+// join adds what another list has counted.
+func (t *topList) join(o *topList) {
+	for _, c := range o.heap {
+		t.add(c.key, c.count)
+		t.heap[t.at[c.key]].over += c.over
+	}
+}
+
+// most lists up to n keys, the most frequent first. A key whose count may be
+// more than half inherited is noise and left out.
+func (t *topList) most(n int) []counted {
+	list := slices.DeleteFunc(slices.Clone(t.heap), func(c counted) bool { return 2*c.over > c.count })
+	slices.SortFunc(list, func(a, b counted) int {
+		return cmp.Or(cmp.Compare(b.count, a.count), strings.Compare(a.key, b.key))
+	})
+	return list[:min(n, len(list))]
+}
+
+// distinct estimates how many different things there were (HyperLogLog:
+// Flajolet and others, 2007), to about one per cent, in 16 KiB.
+type distinct struct{ registers [1 << distinctBits]uint8 }
+
+const distinctBits = 14
+
+// add takes a hash of the thing, all of whose bits are good.
+func (d *distinct) add(hash uint64) {
+	at := hash >> (64 - distinctBits)
+	rank := uint8(bits.LeadingZeros64(hash<<distinctBits|1<<(distinctBits-1)) + 1)
+	d.registers[at] = max(d.registers[at], rank)
+}
+
+func (d *distinct) estimate() int64 {
+	m := float64(len(d.registers))
+	sum, empty := 0.0, 0.0
+	for _, r := range d.registers {
+		sum += math.Ldexp(1, -int(r))
+		if r == 0 {
+			empty++
+		}
+	}
+	estimate := 0.7213 / (1 + 1.079/m) * m * m / sum
+	if estimate <= 2.5*m && empty > 0 {
+		estimate = m * math.Log(m/empty)
+	}
+	return int64(math.Round(estimate))
+}
+
+var hashSeed = maphash.MakeSeed()
+
+func hashOf(text string) uint64 { return maphash.String(hashSeed, text) }
+
+// mix makes one hash of two numbers.
+func mix(a, b uint64) uint64 {
+	h := (a ^ bits.RotateLeft64(b, 32)) * 0x9E3779B97F4A7C15
+	h ^= h >> 29
+	h *= 0xBF58476D1CE4E5B9
+	return h ^ h>>32
+}
