@@ -51,11 +51,11 @@ func TestRenderExplanationShowsNoControlBytes(t *testing.T) {
 
 func TestParseURLKeepsTheBytes(t *testing.T) {
 	for text, want := range map[string]string{
-		"/a%2Fb?x=/#y":                 "|/a%2Fb?x=/#y",
+		"/a%2Fb?x=/#y":                  "|/a%2Fb?x=/#y",
 		"https://Portal.test/a%2fB?q#f": "portal.test|/a%2fB?q",
-		"http://portal.test:8080":      "portal.test:8080|/",
-		"https://portal.test?x":        "portal.test|/?x",
-		"//evil.test/":                 "|//evil.test/",
+		"http://portal.test:8080":       "portal.test:8080|/",
+		"https://portal.test?x":         "portal.test|/?x",
+		"//evil.test/":                  "|//evil.test/",
 	} {
 		host, raw, err := ParseURL(text)
 		if got := host + "|" + raw; err != nil || got != want {

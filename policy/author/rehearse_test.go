@@ -145,7 +145,7 @@ func TestForecastPlaysSessions(t *testing.T) {
 		return strings.Join(lines, "\n")
 	}
 	for _, tt := range []struct {
-		name, log            string
+		name, log           string
 		signIns, challenges int64
 	}{
 		{"public asks nothing", visits("joe", "0s /p", "1m /p"), 0, 0},

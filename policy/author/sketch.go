@@ -2,7 +2,6 @@ package author
 
 import (
 	"cmp"
-	"hash/maphash"
 	"math"
 	"math/bits"
 	"slices"
@@ -123,9 +122,15 @@ func (d *distinct) estimate() int64 {
 	return int64(math.Round(estimate))
 }
 
-var hashSeed = maphash.MakeSeed()
-
-func hashOf(text string) uint64 { return maphash.String(hashSeed, text) }
+// hashOf is FNV-1a, mixed: the same in every run, so that two rehearsals of
+// one log give the same estimates.
+func hashOf(text string) uint64 {
+	h := uint64(0xCBF29CE484222325)
+	for i := 0; i < len(text); i++ {
+		h = (h ^ uint64(text[i])) * 0x100000001B3
+	}
+	return mix(h, 0)
+}
 
 // mix makes one hash of two numbers.
 func mix(a, b uint64) uint64 {
