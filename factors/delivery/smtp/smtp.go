@@ -1,0 +1,249 @@
+package smtp
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/mail"
+	"net/netip"
+	"net/textproto"
+	"strconv"
+	"time"
+
+	gomail "github.com/wneessen/go-mail"
+
+	"github.com/stepgate/stepgate/factors/delivery"
+)
+
+// TLS says how a connection is encrypted.
+type TLS string
+
+// The ways. The empty one is StartTLS, or for a server on the loopback
+// whatever it offers.
+const (
+	StartTLS TLS = "starttls"
+	Implicit TLS = "implicit"
+	// None is for servers on the loopback only.
+	None TLS = "none-on-loopback"
+)
+
+// timeout bounds one conversation.
+const timeout = 15 * time.Second
+
+// Options of a sender.
+type Options struct {
+	// Server is HOST:PORT. Needed.
+	Server string
+	// From is what every message is from: an address, perhaps with a name
+	// ("The Portal <noreply@portal.example.gov>"). Needed.
+	From string
+	// Username and Password sign in at the server; empty: without.
+	Username, Password string
+	// TLS is the way of encryption.
+	TLS TLS
+	// Roots verify the server's certificate; nil are the system's.
+	Roots *x509.CertPool
+	// Now is the clock of the Date header; nil is the system's.
+	Now func() time.Time
+}
+
+// Sender hands over e-mail, one connection a message. It is safe for
+// concurrent use. Get one from New.
+type Sender struct {
+	o        Options
+	host     string
+	port     int
+	loopback bool
+	from     *mail.Address
+}
+
+// New checks the options. It opens nothing.
+func New(o Options) (*Sender, error) {
+	s := &Sender{o: o}
+	host, port, err := net.SplitHostPort(o.Server)
+	if err == nil {
+		s.port, err = strconv.Atoi(port)
+	}
+	if err != nil || host == "" || s.port < 1 || s.port > 65535 {
+		return nil, fmt.Errorf("%q: expected host and port of a mail server, such as mail.example.gov:587", o.Server)
+	}
+	s.host, s.loopback = host, loopback(host)
+	if s.from, err = mail.ParseAddress(o.From); err != nil {
+		return nil, fmt.Errorf("from %q: expected an e-mail address, such as noreply@portal.example.gov", o.From)
+	}
+	switch {
+	case (o.Username == "") != (o.Password == ""):
+		return nil, errors.New("username and password go together; give both, or neither for a server that wants none")
+	case o.TLS == None && !s.loopback:
+		return nil, fmt.Errorf("tls %s: %s is not on this machine's loopback; codes and the password would cross the network in the clear", None, host)
+	case o.TLS != "" && o.TLS != StartTLS && o.TLS != Implicit && o.TLS != None:
+		return nil, fmt.Errorf("tls %q: expected %s, %s or %s", o.TLS, StartTLS, Implicit, None)
+	}
+	if s.o.Now == nil {
+		s.o.Now = time.Now
+	}
+	return s, nil
+}
+
+func loopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
+}
+
+// Send implements delivery.Sender with one conversation.
+func (s *Sender) Send(ctx context.Context, m delivery.Message) error {
+	if m.Channel != delivery.Email {
+		return fmt.Errorf("%w: smtp sends e-mail only", delivery.ErrPermanent)
+	}
+	letter, err := s.letter(m)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	var line net.Conn
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := s.dial(ctx, network, address)
+		line = conn
+		return conn, err
+	}
+	client, err := gomail.NewClient(s.host, append(s.settings(), gomail.WithDialContextFunc(dial))...)
+	if err != nil {
+		return fmt.Errorf("%w: smtp: settings", delivery.ErrPermanent)
+	}
+	// The library closes neither a line whose greeting failed nor one whose
+	// context has ended.
+	hangUp := context.AfterFunc(ctx, func() {
+		if line != nil {
+			line.Close()
+		}
+	})
+	defer hangUp()
+	conversation, err := client.DialToSMTPClientWithContext(ctx)
+	if err != nil {
+		if line != nil {
+			line.Close()
+		}
+		return notBegun(err)
+	}
+	defer client.CloseWithSMTPClient(conversation) // accepted or not has been said
+	return outcome(client.SendWithSMTPClient(conversation, letter))
+}
+
+func (s *Sender) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if s.o.TLS == Implicit {
+		d := tls.Dialer{Config: s.tlsConfig()}
+		return d.DialContext(ctx, network, address)
+	}
+	var d net.Dialer
+	return d.DialContext(ctx, network, address)
+}
+
+func (s *Sender) tlsConfig() *tls.Config {
+	return &tls.Config{
+		ServerName: s.host, RootCAs: s.o.Roots, MinVersion: tls.VersionTLS12,
+		InsecureSkipVerify: s.loopback && s.o.TLS == "",
+	}
+}
+
+func (s *Sender) settings() []gomail.Option {
+	policy := gomail.TLSMandatory
+	plain, login := gomail.SMTPAuthPlain, gomail.SMTPAuthLogin
+	switch {
+	case s.o.TLS == Implicit:
+		policy = gomail.NoTLS // the line is encrypted already
+	case s.o.TLS == None:
+		policy = gomail.NoTLS
+		plain, login = gomail.SMTPAuthPlainNoEnc, gomail.SMTPAuthLoginNoEnc
+	case s.o.TLS == "" && s.loopback:
+		policy = gomail.TLSOpportunistic
+		plain, login = gomail.SMTPAuthPlainNoEnc, gomail.SMTPAuthLoginNoEnc
+	}
+	settings := []gomail.Option{
+		gomail.WithPort(s.port), gomail.WithTimeout(timeout), gomail.WithTLSPolicy(policy), gomail.WithTLSConfig(s.tlsConfig()),
+	}
+	if s.o.Username != "" {
+		settings = append(settings, gomail.WithUsername(s.o.Username), gomail.WithPassword(s.o.Password),
+			gomail.WithOpportunisticSMTPAuth(gomail.SMTPAuthSCRAMSHA256, gomail.SMTPAuthSCRAMSHA1, plain, login))
+	}
+	return settings
+}
+
+// letter is the message in RFC 5322's form. Its Message-ID is the same each
+// time it is tried, so that a mailbox may see that two are one.
+func (s *Sender) letter(m delivery.Message) (*gomail.Msg, error) {
+	letter := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
+	if err := letter.From(s.from.String()); err != nil {
+		return nil, fmt.Errorf("%w: smtp: from", delivery.ErrPermanent)
+	}
+	if err := letter.To(m.To); err != nil {
+		return nil, fmt.Errorf("%w: smtp: not an address", delivery.ErrRefused)
+	}
+	letter.Subject(m.Subject)
+	letter.SetDateWithValue(s.o.Now())
+	letter.SetMessageIDWithValue(m.ID + "@" + domainOf(s.from.Address))
+	letter.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834 §5
+	letter.SetBodyString(gomail.TypeTextPlain, m.Body)
+	return letter, nil
+}
+
+func domainOf(address string) string {
+	for i := len(address) - 1; i >= 0; i-- {
+		if address[i] == '@' {
+			return address[i+1:]
+		}
+	}
+	return address
+}
+
+// notBegun is an error before any message was spoken of. A server that does
+// not take our password will not take it later either.
+func notBegun(err error) error {
+	class := delivery.ErrTemporary
+	if said := (*textproto.Error)(nil); errors.As(err, &said) {
+		if said.Code/100 == 5 {
+			class = delivery.ErrPermanent
+		}
+		return fmt.Errorf("%w: smtp: greeting or sign-in: status %d", class, said.Code)
+	}
+	return fmt.Errorf("%w: smtp: %w", class, err)
+}
+
+// outcome reads what became of the message. Servers repeat the address in
+// their answers, so only the step and the status are passed on.
+func outcome(err error) error {
+	failed := (*gomail.SendError)(nil)
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &failed):
+		return errors.New("smtp: the conversation broke")
+	case failed.Reason == gomail.ErrSMTPReset: // which is said after the message was taken
+		return nil
+	}
+	status := failed.ErrorCode()
+	class := classOf(failed.Reason, status)
+	if class == nil {
+		return fmt.Errorf("smtp: %s: status %d", failed.Reason, status)
+	}
+	return fmt.Errorf("%w: smtp: %s: status %d", class, failed.Reason, status)
+}
+
+// classOf is nil where the line broke after the message may have been taken.
+func classOf(step gomail.SendErrReason, status int) error {
+	switch {
+	case status/100 == 4:
+		return delivery.ErrTemporary
+	case status/100 == 5 && step == gomail.ErrSMTPRcptTo:
+		return delivery.ErrRefused
+	case status/100 == 5:
+		return delivery.ErrPermanent
+	case step == gomail.ErrSMTPDataClose, step == gomail.ErrAmbiguous:
+		return nil
+	default:
+		return delivery.ErrTemporary
+	}
+}

@@ -1,0 +1,193 @@
+package smtp_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/mail"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stepgate/stepgate/factors/delivery"
+	"github.com/stepgate/stepgate/factors/delivery/smtp"
+	"github.com/stepgate/stepgate/internal/legacytest"
+)
+
+var message = delivery.Message{
+	ID: "ID1", Channel: delivery.Email, To: "joe@example.test", Subject: "Your code for Pörtal",
+	Body: "Your code is\n\n123456\n\nGrüße\n.\nend\n",
+}
+
+func options(m *legacytest.Mail) smtp.Options {
+	return smtp.Options{
+		Server: m.Addr, From: "The Portal <noreply@portal.example.gov>", Username: m.Account.Username, Password: m.Account.Password,
+		Roots: m.Roots, TLS: smtp.StartTLS,
+	}
+}
+
+func newSender(t *testing.T, o smtp.Options) *smtp.Sender {
+	t.Helper()
+	s, err := smtp.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestSendsOverSTARTTLSWithSignIn(t *testing.T) {
+	m := legacytest.StartMail(t, legacytest.MailOptions{})
+	o := options(m)
+	o.Now = func() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
+	if err := newSender(t, o).Send(t.Context(), message); err != nil {
+		t.Fatal(err)
+	}
+	got := m.Wait(t, 1)[0]
+	if got.From != "noreply@portal.example.gov" || len(got.To) != 1 || got.To[0] != message.To || !got.TLS {
+		t.Errorf("envelope: %q to %q, TLS %v", got.From, got.To, got.TLS)
+	}
+	letter, err := mail.ReadMessage(strings.NewReader(got.Data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"From": `"The Portal" <noreply@portal.example.gov>`, "To": "<joe@example.test>", "Message-Id": "<ID1@portal.example.gov>",
+		"Date": "Sun, 01 Mar 2026 12:00:00 +0000", "Auto-Submitted": "auto-generated", "User-Agent": "", "X-Mailer": "",
+	} {
+		if got := letter.Header.Get(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	if kind := letter.Header.Get("Content-Type"); !strings.HasPrefix(kind, "text/plain") {
+		t.Errorf("content type %q", kind)
+	}
+	body, _ := io.ReadAll(letter.Body)
+	if !strings.Contains(string(body), "123456") || strings.Contains(letter.Header.Get("Subject"), "123456") {
+		t.Errorf("body: %s", body)
+	}
+}
+
+func TestRefusedAddressesAreToldApart(t *testing.T) {
+	for status, want := range map[int]error{550: delivery.ErrRefused, 450: delivery.ErrTemporary} {
+		m := legacytest.StartMail(t, legacytest.MailOptions{Refuse: status})
+		err := newSender(t, options(m)).Send(t.Context(), message)
+		if !errors.Is(err, want) || strings.Contains(err.Error(), "joe@") || strings.Contains(err.Error(), "no such mailbox") {
+			t.Errorf("%d: %v", status, err)
+		}
+	}
+}
+
+func TestWrongPasswordIsPermanentAndNotRepeated(t *testing.T) {
+	m := legacytest.StartMail(t, legacytest.MailOptions{})
+	o := options(m)
+	o.Password = "wrong password"
+	err := newSender(t, o).Send(t.Context(), message)
+	if !errors.Is(err, delivery.ErrPermanent) || strings.Contains(err.Error(), "wrong password") || strings.Contains(err.Error(), o.Username) {
+		t.Error(err)
+	}
+}
+
+func TestWithoutTLSNothingIsSent(t *testing.T) {
+	m := legacytest.StartMail(t, legacytest.MailOptions{WithoutTLS: true})
+	if err := newSender(t, options(m)).Send(t.Context(), message); !errors.Is(err, delivery.ErrTemporary) || len(m.Messages()) > 0 {
+		t.Error(err)
+	}
+}
+
+func TestUnknownCertificateIsRefused(t *testing.T) {
+	m := legacytest.StartMail(t, legacytest.MailOptions{})
+	o := options(m)
+	o.Roots = nil
+	if err := newSender(t, o).Send(t.Context(), message); !errors.Is(err, delivery.ErrTemporary) || len(m.Messages()) > 0 {
+		t.Error(err)
+	}
+}
+
+func TestOnTheLoopbackAServerMayDoWithoutTLS(t *testing.T) {
+	for name, c := range map[string]struct {
+		tls    smtp.TLS
+		server legacytest.MailOptions
+		over   bool
+	}{
+		"asked for":               {smtp.None, legacytest.MailOptions{WithoutTLS: true}, false},
+		"by itself":               {"", legacytest.MailOptions{WithoutTLS: true}, false},
+		"TLS where it is offered": {"", legacytest.MailOptions{}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := legacytest.StartMail(t, c.server)
+			o := options(m)
+			o.TLS, o.Roots = c.tls, nil
+			if err := newSender(t, o).Send(t.Context(), message); err != nil {
+				t.Fatal(err)
+			}
+			if got := m.Wait(t, 1)[0]; got.TLS != c.over {
+				t.Errorf("TLS %v", got.TLS)
+			}
+		})
+	}
+}
+
+func TestNobodyThereIsTemporary(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	s := newSender(t, smtp.Options{Server: l.Addr().String(), From: "a@b.example"})
+	if err := s.Send(t.Context(), message); !errors.Is(err, delivery.ErrTemporary) {
+		t.Error(err)
+	}
+}
+
+func TestASilentServerEndsWithTheContext(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	begin := time.Now()
+	s := newSender(t, smtp.Options{Server: l.Addr().String(), From: "a@b.example"})
+	if err := s.Send(ctx, message); !errors.Is(err, delivery.ErrTemporary) {
+		t.Error(err)
+	}
+	if took := time.Since(begin); took > 5*time.Second {
+		t.Errorf("it took %s", took)
+	}
+}
+
+func TestAHeaderCannotBeAdded(t *testing.T) {
+	m := legacytest.StartMail(t, legacytest.MailOptions{})
+	s := newSender(t, options(m))
+	evil := message
+	evil.Subject = "Your code\r\nBcc: other@example.test\r\n\r\nbody"
+	if err := s.Send(t.Context(), evil); err != nil {
+		t.Fatal(err)
+	}
+	letter, err := mail.ReadMessage(strings.NewReader(m.Wait(t, 1)[0].Data))
+	if err != nil || letter.Header.Get("Bcc") != "" {
+		t.Errorf("%v, %v", letter.Header, err)
+	}
+	evil = message
+	evil.To = "joe@example.test>\r\nRCPT TO:<other@example.test"
+	if err := s.Send(t.Context(), evil); !errors.Is(err, delivery.ErrRefused) {
+		t.Error(err)
+	}
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	for want, o := range map[string]smtp.Options{
+		"host and port":         {Server: "mail.example.gov", From: "a@b.example"},
+		"mail.example.gov:587":  {Server: ":25", From: "a@b.example"},
+		"from":                  {Server: "mail.example.gov:587"},
+		"username and password": {Server: "mail.example.gov:587", From: "a@b.example", Username: "u"},
+		"loopback":              {Server: "mail.example.gov:25", From: "a@b.example", TLS: smtp.None},
+		"expected starttls":     {Server: "mail.example.gov:25", From: "a@b.example", TLS: "ssl"},
+	} {
+		if _, err := smtp.New(o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: error is %v", o, err)
+		}
+	}
+}

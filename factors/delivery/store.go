@@ -1,0 +1,32 @@
+package delivery
+
+import (
+	"context"
+	"time"
+)
+
+// Kept is a message in the store and when it is due.
+type Kept struct {
+	Message
+	// Tries is how often it has been handed to a provider, a try under way
+	// included.
+	Tries int
+	// DueAt is when a worker may take it.
+	DueAt time.Time
+}
+
+// Store keeps messages until they are over. It seals what they say and to
+// whom.
+type Store interface {
+	// KeepMessage adds k; ErrFull where limit messages are kept already.
+	KeepMessage(ctx context.Context, k Kept, limit int) error
+	// ClaimMessages gives at most n messages that are due at now, the longest
+	// due first, each with one try more and due again at until, so that no
+	// other worker takes them meanwhile. A text that has been tried is never
+	// given, nor what has expired. Atomic over all nodes.
+	ClaimMessages(ctx context.Context, now, until time.Time, n int) ([]Kept, error)
+	// DelayMessage makes a message due at a later time.
+	DelayMessage(ctx context.Context, id string, due time.Time) error
+	// DropMessage deletes a message; none is no error.
+	DropMessage(ctx context.Context, id string) error
+}
