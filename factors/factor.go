@@ -3,6 +3,8 @@ package factors
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/stepgate/stepgate/internal/account"
@@ -29,6 +31,14 @@ var (
 	ErrBadAddress = errors.New("factors: unusable address")
 )
 
+// TooSoon is the error of a button that asks for another code before its time.
+// The page is 429 with Retry-After; the code that was sent before still holds.
+type TooSoon struct{ After time.Duration }
+
+func (t *TooSoon) Error() string {
+	return fmt.Sprintf("factors: too soon for another code: wait %s", t.After.Round(time.Second))
+}
+
 // Scope says for whom, where and for what a challenge is made. A challenge
 // answered in another scope than it was made in must fail.
 type Scope struct {
@@ -50,7 +60,9 @@ type Scope struct {
 	Transaction string
 	// Language is the BCP 47 tag of the page, for messages that go out.
 	Language string
-	Now      time.Time
+	// Address is the client's, for the budgets of messages.
+	Address netip.Addr
+	Now     time.Time
 }
 
 // State is what a factor wants to remember between asking and verifying. The

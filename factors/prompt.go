@@ -38,9 +38,11 @@ type Prompt struct {
 	// Sent tells whether a code is on its way; false offers a send button.
 	Sent bool
 	// MayResend tells whether a resend button is shown; ResendAfterS is how
-	// many seconds from now it will work.
+	// many seconds from now it will work. Lifetime is how long the code that
+	// was sent holds, in minutes from when it was sent.
 	MayResend    bool
 	ResendAfterS int
+	LifetimeMin  int
 	// Digits is the length of the code that is expected, 0 for free text.
 	Digits int
 	// Secret and SecretURI are for ShapeSecret: base32 and otpauth URI. The
@@ -57,6 +59,8 @@ type Prompt struct {
 	Choices   []string
 	// Codes are shown once (ShapeList).
 	Codes []string
+	// Field is the name of the field of ShapeAddress: `mobile` or `email`.
+	Field string
 	// Prefill is a known number or address for ShapeAddress.
 	Prefill string
 }

@@ -1,0 +1,133 @@
+package oob
+
+import (
+	"net/mail"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/nyaruka/phonenumbers"
+
+	"github.com/stepgate/stepgate/factors"
+)
+
+// address is where a code goes.
+type address struct {
+	// to is E.164, or an e-mail address whose domain is in small letters.
+	to string
+	// country is the ISO 3166 code of a number's country.
+	country string
+}
+
+// Numbers says which phone numbers get texts.
+type Numbers struct {
+	// Region is the country of numbers written without one ("GB").
+	Region string
+	// Countries are those that texts may go to, by ISO 3166 code. A dialling
+	// code is not a country: +44 also reaches Jersey, +1 also Jamaica.
+	Countries []string
+}
+
+// maxNumber bounds what is parsed.
+const maxNumber = 60
+
+// parse gives the address of a typed number, or factors.ErrBadAddress.
+func (n Numbers) parse(typed string) (address, error) {
+	typed = strings.TrimSpace(typed)
+	if typed == "" || len(typed) > maxNumber || !utf8.ValidString(typed) || strings.ContainsFunc(typed, unicode.IsLetter) {
+		return address{}, factors.ErrBadAddress
+	}
+	number, err := phonenumbers.Parse(typed, n.Region)
+	if err != nil || number.GetExtension() != "" {
+		return address{}, factors.ErrBadAddress
+	}
+	a := address{to: phonenumbers.Format(number, phonenumbers.E164), country: countryOf(number)}
+	if a.country == "" || !slices.Contains(n.Countries, a.country) {
+		return address{}, factors.ErrBadAddress
+	}
+	return a, nil
+}
+
+// countryOf is the country of a number that can get texts, or "": landlines,
+// premium rate, personal (070), pagers, satellites and internet telephony
+// cannot, or cost whoever sends.
+func countryOf(number *phonenumbers.PhoneNumber) string {
+	if drama(number) {
+		return "GB"
+	}
+	switch phonenumbers.GetNumberType(number) {
+	case phonenumbers.MOBILE, phonenumbers.FIXED_LINE_OR_MOBILE:
+		return phonenumbers.GetRegionCodeForNumber(number)
+	default:
+		return ""
+	}
+}
+
+// drama tells the mobile numbers that Ofcom keeps for drama, 07700 900000 to
+// 900999: nobody has them, and training and tests are full of them.
+func drama(number *phonenumbers.PhoneNumber) bool {
+	return number.GetCountryCode() == 44 && number.GetNationalNumber()/1000 == 7700900
+}
+
+// maskNumber is all that pages show of a number.
+func maskNumber(to string) string { return "ending " + to[max(0, len(to)-3):] }
+
+// maxEmail is RFC 5321 §4.5.3.1.3, less the angle brackets.
+const maxEmail = 254
+
+// parseEmail gives the address of a typed e-mail address, or
+// factors.ErrBadAddress.
+func parseEmail(typed string) (address, error) {
+	typed = strings.TrimSpace(typed)
+	if len(typed) > maxEmail || !utf8.ValidString(typed) || strings.ContainsFunc(typed, unreadable) {
+		return address{}, factors.ErrBadAddress
+	}
+	parsed, err := mail.ParseAddress(typed)
+	if err != nil || parsed.Address != typed || parsed.Name != "" {
+		return address{}, factors.ErrBadAddress
+	}
+	local, domain, _ := cutLast(typed, '@')
+	if local == "" || strings.ContainsAny(local, `"`) || !hostname(domain) {
+		return address{}, factors.ErrBadAddress
+	}
+	return address{to: local + "@" + strings.ToLower(domain)}, nil
+}
+
+func unreadable(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }
+
+// hostname tells whether text is a domain of two labels or more, not an
+// address literal.
+func hostname(text string) bool {
+	labels := strings.Split(text, ".")
+	return len(labels) > 1 && !slices.ContainsFunc(labels, func(l string) bool {
+		return l == "" || len(l) > 63 || strings.ContainsFunc(l, func(r rune) bool {
+			return r != '-' && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r)
+		})
+	})
+}
+
+// foldEmail is an address as budgets and comparisons know it.
+func foldEmail(to string) string { return strings.ToLower(to) }
+
+// maskEmail shows the first letters and the last label: j…@e….test.
+func maskEmail(to string) string {
+	local, domain, _ := cutLast(to, '@')
+	_, top, _ := cutLast(domain, '.')
+	return first(local) + "…@" + first(domain) + "…." + top
+}
+
+func first(text string) string {
+	r, size := utf8.DecodeRuneInString(text)
+	if size == 0 {
+		return ""
+	}
+	return string(r)
+}
+
+func cutLast(text string, at byte) (before, after string, found bool) {
+	if i := strings.LastIndexByte(text, at); i >= 0 {
+		return text[:i], text[i+1:], true
+	}
+	return text, "", false
+}
