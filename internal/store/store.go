@@ -6,10 +6,13 @@ import (
 	"time"
 
 	"github.com/stepgate/stepgate/challenge"
+	"github.com/stepgate/stepgate/factors/delivery"
+	"github.com/stepgate/stepgate/factors/oob"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/throttle"
+	"github.com/stepgate/stepgate/internal/weld"
 )
 
 // Reader is what may be asked without changing anything.
@@ -48,10 +51,13 @@ type Tx interface {
 	UpdateCredential(ctx context.Context, c account.Credential) error
 	DeleteCredential(ctx context.Context, id account.CredentialID) error
 	DeleteCredentials(ctx context.Context, owner account.ID) error
-	// EndAccountSessions and DropTransactions end what an account has open.
+	// EndAccountSessions and DropTransactions end what an account has open,
+	// codes that were sent included.
 	EndAccountSessions(ctx context.Context, owner account.ID, but session.ID) error
 	DropTransactions(ctx context.Context, owner account.ID) error
 	AppendEvent(ctx context.Context, e audit.Event) (audit.Record, error)
+	// KeepMessage puts a message into the outbox if the transaction is kept.
+	KeepMessage(ctx context.Context, k delivery.Kept, limit int) error
 }
 
 // Store is everything that a database does for the gateway.
@@ -60,15 +66,18 @@ type Store interface {
 	session.Store
 	challenge.Store
 	throttle.Store
+	weld.Store
 	audit.Store
+	oob.Codes
+	delivery.Store
 	// ConsumeStep moves a credential's Counter to step and its LastUsedAt to
 	// now, if Counter was lower; it tells whether it did. RFC 6238 §5.2.
 	ConsumeStep(ctx context.Context, id account.CredentialID, step int64, now time.Time) (bool, error)
 	// Update runs change in one write transaction, grouped with others that
 	// wait. It returns only when the commit is durable.
 	Update(ctx context.Context, change func(Tx) error) error
-	// Purge deletes what is over: ended sessions, transactions, old feed
-	// rows, idle throttle counters.
+	// Purge deletes what is over: ended sessions, transactions, codes,
+	// messages whose time is over, old feed rows, idle throttle counters.
 	Purge(ctx context.Context, now time.Time) error
 	io.Closer
 }

@@ -12,6 +12,9 @@ const (
 	// feedKept is far longer than any node trusts its memory without having
 	// heard from the store.
 	feedKept = 24 * time.Hour
+	// codeKept is how long a code that is over still counts among those sent
+	// in its ceremony, and is known as used.
+	codeKept = 15 * time.Minute
 	// purgeRows is how many rows go in one transaction, so that writers do
 	// not wait long.
 	purgeRows = 500
@@ -26,8 +29,13 @@ func (db *DB) Purge(ctx context.Context, now time.Time) error {
 		{"sessions", `DELETE FROM session WHERE hash IN (SELECT hash FROM session WHERE ends_at <= $1 LIMIT $2)`, now},
 		{"transactions", `DELETE FROM challenge_transaction WHERE id IN (
 			SELECT id FROM challenge_transaction WHERE expires_at <= $1 LIMIT $2)`, now},
+		{"codes", `DELETE FROM one_time_code WHERE (account, session, purpose, factor) IN (
+			SELECT account, session, purpose, factor FROM one_time_code WHERE expires_at <= $1 LIMIT $2)`, now.Add(-codeKept)},
+		{"messages", `DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE expires_at <= $1 LIMIT $2)`, now},
 		{"counters", `DELETE FROM throttle_counter WHERE name IN (
 			SELECT name FROM throttle_counter WHERE at <= $1 AND until_at <= $1 LIMIT $2)`, now.Add(-throttle.Idle)},
+		{"bonds", `DELETE FROM weld_bond WHERE expires_at <= $1 AND hash IN (
+			SELECT hash FROM weld_bond WHERE expires_at <= $1 LIMIT $2)`, now},
 		{"feed", `DELETE FROM feed_change WHERE seq IN (
 			SELECT seq FROM feed_change WHERE at <= $1 ORDER BY seq LIMIT $2)`, now.Add(-feedKept)},
 	} {

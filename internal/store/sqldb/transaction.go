@@ -173,9 +173,12 @@ func (t *tx) becomesDefault(ctx context.Context, c account.Credential) (bool, er
 }
 
 // DropTransactions implements store.Tx: those about the account and those it
-// acts in.
+// acts in, with the codes that were sent for them.
 func (t *tx) DropTransactions(ctx context.Context, owner account.ID) error {
 	_, err := t.q.exec(ctx, `DELETE FROM challenge_transaction WHERE subject = $1 OR actor = $1`, string(owner))
+	if err == nil {
+		_, err = t.q.exec(ctx, `DELETE FROM one_time_code WHERE account = $1`, string(owner))
+	}
 	if err != nil {
 		return fmt.Errorf("drop transactions: %w", err)
 	}
