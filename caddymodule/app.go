@@ -28,6 +28,8 @@ const (
 // the store when it starts or when a site first needs it, never when it is
 // provisioned, for `validate` provisions too.
 type App struct {
+	// Source is where the global option stands (FILE:LINE), for messages.
+	Source string `json:"source,omitempty"`
 	// Store says where accounts, sessions and the audit trail are kept.
 	// Default: SQLite, stepgate/stepgate.db in Caddy's data directory.
 	Store *StoreConfig `json:"store,omitempty"`
@@ -164,7 +166,11 @@ func (a *App) expandSecrets() error {
 // Validate only reads. It reports all findings joined.
 func (a *App) Validate() error {
 	var errs []error
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf("stepgate: "+format, args...)) }
+	where := "stepgate: "
+	if a.Source != "" {
+		where += a.Source + ": "
+	}
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(where+format, args...)) }
 	switch a.Store.Driver {
 	case "sqlite":
 	case "postgres":

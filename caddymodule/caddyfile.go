@@ -100,7 +100,24 @@ func oneWord(into *string) func(*caddyfile.Dispenser) error {
 			return d.Errf("%s: expected a value", option)
 		}
 		*into = d.Val()
+		if d.NextArg() {
+			return d.Errf("%s: expected one value, but there is `%s` too", option, d.Val())
+		}
 		return noBlock(d)
+	}
+}
+
+// checked is an option with one argument that check may refuse.
+func checked(into *string, check func(string) error) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		option := d.Val()
+		if err := oneWord(into)(d); err != nil {
+			return err
+		}
+		if err := check(*into); err != nil {
+			return d.Errf("%s %s: %w", option, *into, err)
+		}
+		return nil
 	}
 }
 

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -31,11 +32,12 @@ import (
 //		internal_networks CIDR…
 //	}
 func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
+	app := new(App)
+	d.Next() // the option's own word
+	app.Source = position(d).String()
 	if existing != nil {
 		return nil, d.Err("stepgate: the global option is there twice")
 	}
-	app := new(App)
-	d.Next() // the option's own word
 	if d.NextArg() {
 		return nil, d.Errf("stepgate: unexpected `%s`; options stand in a block", d.Val())
 	}
@@ -129,5 +131,9 @@ func unknownModule(d *caddyfile.Dispenser, option, name, namespace string) error
 	for _, m := range caddy.GetModules(namespace) {
 		known = append(known, m.ID.Name())
 	}
-	return d.Errf("%s: there is no `%s` in this build%s", option, name, didYouMean(name, known))
+	expected := didYouMean(name, known)
+	if expected == "" && len(known) > 0 {
+		expected = "; expected one of " + strings.Join(known, ", ")
+	}
+	return d.Errf("%s: there is no `%s` in this build%s", option, name, expected)
 }

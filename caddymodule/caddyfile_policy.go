@@ -95,7 +95,7 @@ func (p policyParser) rule(d *caddyfile.Dispenser) error {
 	if rule.Verb == policy.VerbRequire {
 		// Levels come first; methods are written in capitals and patterns
 		// begin with a slash.
-		for len(args) > 0 && !isPattern(args[0]) && !isMethod(args[0]) {
+		for len(args) > 0 && !strings.ContainsAny(args[0], "/*?") && !isMethod(args[0]) {
 			rule.Levels = append(rule.Levels, args[0])
 			args = args[1:]
 		}

@@ -38,13 +38,14 @@ func parseSite(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	d := h.Dispenser
 	d.Next() // the directive's own word
 	handler.Source = position(d).String()
+	handler.Copy = countCopies(h.State, handler.Source)
 	if d.NextArg() {
 		return nil, d.Errf("stepgate takes no matcher and no arguments, but there is `%s`: it must see every request of its site; write paths into its policy", d.Val())
 	}
 	var scripts []string
 	b := block{name: "stepgate", repeated: []string{"sign_in", "policy"}, options: map[string]func(*caddyfile.Dispenser) error{
-		"origin":             oneWord(&handler.Origin),
-		"prefix":             oneWord(&handler.Prefix),
+		"origin":             checked(&handler.Origin, func(origin string) error { return checkOrigin(strings.TrimSuffix(origin, "/")) }),
+		"prefix":             checked(&handler.Prefix, checkPrefix),
 		"sign_in":            handler.parseSignIn,
 		"enrolment":          oneOf(&handler.Enrolment, enrolmentWords...),
 		"after_enrolment":    oneOf(&handler.AfterEnrolment, afterEnrolmentWords...),
@@ -68,6 +69,15 @@ func parseSite(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	}
 	handler.Origin = strings.TrimSuffix(handler.Origin, "/")
 	return h.NewRoute(nil, handler), nil
+}
+
+// countCopies says how many gates came from the same lines before, which only
+// `import` makes possible.
+func countCopies(state map[string]any, source string) int {
+	key := "stepgate at " + source
+	before, _ := state[key].(int)
+	state[key] = before + 1
+	return before
 }
 
 func (h *SiteConfig) parseSignIn(d *caddyfile.Dispenser) error {
@@ -104,8 +114,11 @@ func (h *SiteConfig) parseIdentityHeaders(d *caddyfile.Dispenser) error {
 			return d.Errf("identity_headers %s: expected a placeholder, such as {http.auth.user.id}", header.Name)
 		}
 		header.Placeholder = d.Val()
-		if err := noMore(d); err != nil {
+		if err := noBlock(d); err != nil {
 			return err
+		}
+		if err := header.check(); err != nil {
+			return d.Errf("identity_headers %s: %w", header.Name, err)
 		}
 		h.IdentityHeaders = append(h.IdentityHeaders, header)
 	}

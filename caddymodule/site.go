@@ -23,6 +23,9 @@ type SiteConfig struct {
 	// Source is where the directive stands (FILE:LINE), for messages and for
 	// finding the site's address.
 	Source string `json:"source,omitempty"`
+	// Copy tells apart the gates of several sites that import the same lines:
+	// 0 for the first, 1 for the second.
+	Copy int `json:"copy,omitempty"`
 	// Origin is the site's address as browsers write it. Default: the
 	// address of the site, where that is one plain host.
 	Origin string `json:"origin,omitempty"`
@@ -97,7 +100,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return h.misconfigured(err)
 	}
 	if err := h.provisionPolicies(ctx); err != nil {
-		return h.misconfigured(err)
+		return fmt.Errorf("stepgate: %w", err) // it says where itself, to the line
 	}
 	if err := h.provisionIdentity(); err != nil {
 		return h.misconfigured(err)
@@ -106,6 +109,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return h.misconfigured(err)
 	}
 	h.warnAboutProxies(ctx)
+	h.warnAboutMatchers(ctx)
 	return nil
 }
 
@@ -122,7 +126,7 @@ func (h *Handler) provisionAddress(ctx caddy.Context) error {
 		h.Prefix = web.DefaultPrefix
 	}
 	if h.Origin == "" {
-		origin, err := siteOrigin(ctx, h.Source)
+		origin, err := h.siteOrigin(ctx)
 		if err != nil {
 			return err
 		}
@@ -158,12 +162,10 @@ func (h *Handler) provisionIdentity() error {
 	if len(h.IdentityHeaders) > 0 {
 		h.names = nil
 		for _, i := range h.IdentityHeaders {
-			placeholder := strings.TrimSuffix(strings.TrimPrefix(i.Placeholder, "{"), "}")
-			if "{"+placeholder+"}" != i.Placeholder || !slices.Contains(identityPlaceholders, placeholder) {
-				return fmt.Errorf("identity_headers %s: %s is no placeholder of the gateway%s", i.Name, i.Placeholder,
-					didYouMean(placeholder, identityPlaceholders))
+			if err := i.check(); err != nil {
+				return fmt.Errorf("identity_headers %s: %w", i.Name, err)
 			}
-			h.names = append(h.names, identityHeader{http.CanonicalHeaderKey(i.Name), placeholder})
+			h.names = append(h.names, identityHeader{http.CanonicalHeaderKey(i.Name), strings.Trim(i.Placeholder, "{}")})
 		}
 	}
 	// What is managed by default stays so when it is renamed: an upstream may
@@ -218,6 +220,26 @@ func (h *Handler) enrolment() challenge.Enrolment {
 	return challenge.EnrolSelf
 }
 
+// check tells what is wrong with a header of `identity_headers`.
+func (i IdentityHeader) check() error {
+	if !validHeaderName(i.Name) {
+		return errors.New("not a header name")
+	}
+	placeholder, closed := strings.CutSuffix(strings.TrimPrefix(i.Placeholder, "{"), "}")
+	if !closed || !strings.HasPrefix(i.Placeholder, "{") || !slices.Contains(identityPlaceholders, placeholder) {
+		return fmt.Errorf("%s is no placeholder of the gateway%s", i.Placeholder, didYouMean(placeholder, identityPlaceholders))
+	}
+	return nil
+}
+
+// checkPrefix tells what is wrong with where the gateway's pages are.
+func checkPrefix(prefix string) error {
+	if !strings.HasPrefix(prefix, "/") || prefix != strings.ToLower(prefix) || !plainForURL(prefix) || strings.Trim(prefix, "/") == "" || strings.HasSuffix(prefix, "/") {
+		return errors.New("expected a path in lower case, such as /.stepgate")
+	}
+	return nil
+}
+
 // Validate only reads. It reports all findings joined.
 func (h *Handler) Validate() error {
 	var errs []error
@@ -225,19 +247,14 @@ func (h *Handler) Validate() error {
 	if err := checkOrigin(h.Origin); err != nil {
 		bad("origin %s: %w", h.Origin, err)
 	}
-	if !strings.HasPrefix(h.Prefix, "/") || h.Prefix != strings.ToLower(h.Prefix) || !plainForURL(h.Prefix) || strings.Trim(h.Prefix, "/") == "" || strings.HasSuffix(h.Prefix, "/") {
-		bad("prefix %s: expected a path in lower case, such as /.stepgate", h.Prefix)
+	if err := checkPrefix(h.Prefix); err != nil {
+		bad("prefix %s: %w", h.Prefix, err)
 	}
 	if word := h.Enrolment; word != "" && !slices.Contains(enrolmentWords, word) {
 		bad("enrolment %s: expected self, contact or invited%s", word, didYouMean(word, enrolmentWords))
 	}
 	if word := h.AfterEnrolment; word != "" && !slices.Contains(afterEnrolmentWords, word) {
 		bad("after_enrolment %s: expected continue or sign_out%s", word, didYouMean(word, afterEnrolmentWords))
-	}
-	for _, r := range h.IdentityHeaders {
-		if !validHeaderName(r.Name) {
-			bad("identity_headers %s: not a header name", r.Name)
-		}
 	}
 	return errors.Join(errs...)
 }
