@@ -1,0 +1,196 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+)
+
+// examples are the Caddyfiles that people are shown, by FILE:LINE.
+func examples(t *testing.T) map[string]string {
+	t.Helper()
+	found := map[string]string{"Caddyfile.example:1": readDocument(t, "Caddyfile.example")}
+	pages, err := filepath.Glob(filepath.Join("..", "docs", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range append(pages, filepath.Join("..", "README.md")) {
+		name, err := filepath.Rel("..", file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := readDocument(t, name)
+		for _, at := range fenced.FindAllStringSubmatchIndex(text, -1) {
+			kind, body := text[at[2]:at[3]], text[at[4]:at[5]]
+			line := strings.Count(text[:at[0]], "\n") + 1
+			found[fmt.Sprintf("%s:%d", name, line)] = whole(t, kind, body)
+		}
+	}
+	return found
+}
+
+// fenced is an example in a page: the word behind `caddyfile` says what it is
+// a part of.
+var fenced = regexp.MustCompile("(?ms)^```caddyfile ?(\\w*)\n(.*?)^```$")
+
+// whole puts an example into the Caddyfile that it is a part of.
+func whole(t *testing.T, kind, body string) string {
+	t.Helper()
+	switch kind {
+	case "":
+		return body
+	case "global":
+		return "{\nstepgate {\n" + body + "}\n}\nportal.example.gov {\nstepgate\n}\n"
+	case "stepgate":
+		return "portal.example.gov {\nstepgate {\n" + body + "}\n}\n"
+	case "policy":
+		return "portal.example.gov {\nstepgate {\npolicy {\n" + body + "}\n}\n}\n"
+	default:
+		t.Fatalf("an example is marked %q", kind)
+		return ""
+	}
+}
+
+func readDocument(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func adaptText(t *testing.T, text string) ([]byte, error) {
+	t.Helper()
+	raw, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": filepath.Join(t.TempDir(), "Caddyfile")})
+	return raw, err
+}
+
+// TestExamplesAreValid runs every example through what `stepgate validate`
+// does.
+func TestExamplesAreValid(t *testing.T) {
+	t.Setenv("XDG_DATA_HOME", t.TempDir())
+	all := examples(t)
+	if len(all) < 6 {
+		t.Fatalf("found only %d examples", len(all))
+	}
+	for name, text := range all {
+		t.Run(name, func(t *testing.T) {
+			raw, err := adaptText(t, text)
+			if err != nil {
+				t.Fatalf("%v\n%s", err, text)
+			}
+			config := new(caddy.Config)
+			if err := json.Unmarshal(raw, config); err != nil {
+				t.Fatal(err)
+			}
+			config.Logging = &caddy.Logging{Logs: map[string]*caddy.CustomLog{
+				"default": {BaseLog: caddy.BaseLog{WriterRaw: json.RawMessage(`{"output":"discard"}`)}},
+			}}
+			if err := caddy.Validate(config); err != nil {
+				t.Errorf("%v\n%s", err, text)
+			}
+		})
+	}
+}
+
+// TestConfigurationPageNamesEveryOption asks each block for an option that
+// nobody has: the error lists those that there are.
+func TestConfigurationPageNamesEveryOption(t *testing.T) {
+	page := readDocument(t, "docs/configuration.md")
+	listed := regexp.MustCompile("expected one of (.+?)(?:, at |$)")
+	for _, block := range []string{
+		"{\nstepgate {\n%\n}\n}\n",
+		"{\nstepgate {\ncodes {\n%\n}\n}\n}\n",
+		"{\nstepgate {\nsession {\n%\n}\n}\n}\n",
+		"a.example {\nstepgate {\n%\n}\n}\n",
+		"a.example {\nstepgate {\npages {\n%\n}\n}\n}\n",
+		"a.example {\nstepgate {\npolicy {\n%\n}\n}\n}\n",
+		"a.example {\nstepgate {\npolicy {\nlevel x {\n%\n}\n}\n}\n}\n",
+		"a.example {\nstepgate {\npolicy {\nrequire mfa / {\n%\n}\n}\n}\n}\n",
+		"a.example {\nstepgate {\npolicy {\nraise mfa when %\n}\n}\n}\n",
+	} {
+		_, err := adaptText(t, strings.ReplaceAll(block, "%", "qqqqqqqqqqqq"))
+		if err == nil {
+			t.Fatalf("no error for:\n%s", block)
+		}
+		found := listed.FindStringSubmatch(err.Error())
+		if found == nil {
+			t.Fatalf("no list of options in: %v", err)
+		}
+		for option := range strings.SplitSeq(found[1], ", ") {
+			if !regexp.MustCompile("`([^`]* )?" + regexp.QuoteMeta(option) + "[ `]").MatchString(page) {
+				t.Errorf("docs/configuration.md does not name `%s`", option)
+			}
+		}
+	}
+}
+
+// TestReadmeNamesEveryCommandAndHeader keeps the tables of the README whole.
+func TestReadmeNamesEveryCommandAndHeader(t *testing.T) {
+	readme := readDocument(t, "README.md")
+	for _, c := range Commands() {
+		if !strings.Contains(readme, "| `stepgate "+c.Name) {
+			t.Errorf("the README's table has no `stepgate %s`", c.Name)
+		}
+	}
+	for _, placeholder := range identityPlaceholders {
+		if !strings.Contains(readme, "`{"+placeholder+"}`") {
+			t.Errorf("the README has no {%s}", placeholder)
+		}
+	}
+	for _, header := range defaultIdentity() {
+		if !strings.Contains(readme, "| `"+header.name+"` | `{"+header.placeholder+"}` |") {
+			t.Errorf("the README does not say that %s is {%s}", header.name, header.placeholder)
+		}
+	}
+}
+
+// TestOperationsPageNamesEveryMetric holds names against what is registered.
+func TestOperationsPageNamesEveryMetric(t *testing.T) {
+	page := readDocument(t, "docs/operations.md")
+	source, err := os.ReadFile("metrics.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile(`"(stepgate_\w+)"`).FindAllStringSubmatch(string(source), -1)
+	if len(names) == 0 {
+		t.Fatal("no metrics found")
+	}
+	for _, name := range names {
+		if !strings.Contains(page, "`"+name[1]+"`") {
+			t.Errorf("docs/operations.md does not name %s", name[1])
+		}
+	}
+}
+
+// TestPagesLinkToWhatIsThere follows the links between the documents.
+func TestPagesLinkToWhatIsThere(t *testing.T) {
+	link := regexp.MustCompile(`\]\(([^)#]+)[^)]*\)`)
+	files := []string{"README.md", "CHANGELOG.md", ".github/SECURITY.md", ".github/CONTRIBUTING.md"}
+	pages, _ := filepath.Glob(filepath.Join("..", "docs", "*.md"))
+	for _, page := range pages {
+		files = append(files, filepath.Join("docs", filepath.Base(page)))
+	}
+	for _, file := range files {
+		for _, m := range link.FindAllStringSubmatch(readDocument(t, file), -1) {
+			if strings.HasPrefix(m[1], "https://") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join("..", filepath.Dir(file), m[1])); err != nil {
+				t.Errorf("%s: link to %s: %v", file, m[1], err)
+			}
+		}
+	}
+	if !slices.Contains(files, filepath.Join("docs", "configuration.md")) {
+		t.Error("the pages were not found")
+	}
+}
