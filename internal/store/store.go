@@ -12,6 +12,7 @@ import (
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/throttle"
+	"github.com/stepgate/stepgate/internal/weld"
 )
 
 // Reader is what may be asked without changing anything.
@@ -65,6 +66,7 @@ type Store interface {
 	session.Store
 	challenge.Store
 	throttle.Store
+	weld.Store
 	audit.Store
 	oob.Codes
 	delivery.Store

@@ -40,6 +40,7 @@ func Run(t *testing.T, open func(t *testing.T, ring *keys.Ring) store.Store) {
 		{"Sessions", testSessions},
 		{"Transactions", testTransactions},
 		{"Counters", testCounters},
+		{"Bonds", testBonds},
 		{"Codes", testCodes},
 		{"Messages", testMessages},
 		{"Events", testEvents},

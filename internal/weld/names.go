@@ -1,0 +1,93 @@
+package weld
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// Glob is a pattern for a whole text in which "*" stands for any characters.
+type Glob string
+
+// Matches compares byte by byte. It takes time in proportion to both lengths
+// multiplied at worst.
+func (g Glob) Matches(text string) bool {
+	pattern := string(g)
+	p, t, star, mark := 0, 0, -1, 0
+	for t < len(text) {
+		switch {
+		case p < len(pattern) && pattern[p] == '*':
+			star, mark = p, t
+			p++
+		case p < len(pattern) && pattern[p] == text[t]:
+			p, t = p+1, t+1
+		case star >= 0:
+			mark++
+			p, t = star+1, mark
+		default:
+			return false
+		}
+	}
+	return strings.Trim(pattern[p:], "*") == ""
+}
+
+// Names are the cookies by which an app knows who it is: names or globs. The
+// zero value has none.
+type Names struct{ globs []Glob }
+
+// CompileNames refuses what can be no cookie's name, and a glob for all.
+func CompileNames(patterns []string) (Names, error) {
+	var n Names
+	for _, p := range patterns {
+		if strings.Trim(p, "*") == "" || strings.ContainsAny(p, " \t\",;=\\") || strings.ContainsFunc(p, func(r rune) bool { return r < ' ' || r > '~' }) {
+			return Names{}, fmt.Errorf("%q is not the name of a cookie, nor a glob for some", p)
+		}
+		n.globs = append(n.globs, Glob(fold(p)))
+	}
+	return n, nil
+}
+
+// Empty tells whether there are none.
+func (n Names) Empty() bool { return len(n.globs) == 0 }
+
+// Has tells whether some server would take a raw name for one of them.
+func (n Names) Has(raw string) bool {
+	if n.matches(fold(raw)) {
+		return true
+	}
+	for range 2 {
+		decoded, err := url.PathUnescape(raw)
+		if err != nil || decoded == raw {
+			return false
+		}
+		raw = decoded
+		if n.matches(fold(raw)) {
+			return true
+		}
+	}
+	return false
+}
+
+func (n Names) matches(folded string) bool {
+	for _, g := range n.globs {
+		if g.Matches(folded) {
+			return true
+		}
+	}
+	return false
+}
+
+// fold is what names have in common that some server takes for one: letter
+// case, blanks and controls around it, a NUL that ends it, and "_" for what
+// PHP cannot have in a name.
+func fold(name string) string {
+	name, _, _ = strings.Cut(name, "\x00")
+	name = strings.ToLower(strings.TrimFunc(name, func(r rune) bool { return r <= ' ' || r == 0x7f }))
+	if base, _, indexed := strings.Cut(name, "["); indexed && strings.Contains(name, "]") {
+		name = base
+	}
+	if strings.ContainsAny(name, ". [") {
+		name = strings.NewReplacer(".", "_", " ", "_", "[", "_").Replace(name)
+	}
+	return name
+}

@@ -1,0 +1,267 @@
+package weld
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/stepgate/stepgate/internal/session"
+)
+
+// Kept is how long a bond outlives its session.
+const Kept = 30 * 24 * time.Hour
+
+const hashPurpose = "weld cookie"
+
+// Ring makes keyed hashes and seals (keys.Ring).
+type Ring interface {
+	MAC(purpose string, parts ...[]byte) []byte
+	// MACs is MAC under every key, the newest first: bonds outlive a
+	// rotation.
+	MACs(purpose string, parts ...[]byte) [][]byte
+	Seal(purpose string, plaintext, associated []byte) ([]byte, error)
+	Open(purpose string, sealed, associated []byte) ([]byte, error)
+}
+
+// Weld is one site's. Its fields are set before first use and then only read;
+// it is safe for concurrent use.
+type Weld struct {
+	Store Store
+	Ring  Ring
+	// Site is the origin; the same value at two sites is two values.
+	Site  string
+	Names Names
+	// Sealed lets the browser hold the cookies only encrypted for its session.
+	Sealed bool
+	Now    func() time.Time
+
+	strangers strangers
+}
+
+// canonical is what spellings of a value have in common that some server
+// takes for one: quotes gone, percent escapes undone.
+func canonical(value string) string {
+	for range 3 {
+		before := value
+		if n := len(value); n >= 2 && value[0] == '"' && value[n-1] == '"' {
+			value = value[1 : n-1]
+		}
+		if decoded, err := url.PathUnescape(value); err == nil {
+			value = decoded
+		}
+		if value == before {
+			break
+		}
+	}
+	return value
+}
+
+func (w *Weld) parts(c Cookie) [][]byte {
+	name := c.Name
+	for range 2 { // a name in a URL may be escaped
+		decoded, err := url.PathUnescape(name)
+		if err != nil {
+			break
+		}
+		name = decoded
+	}
+	return [][]byte{[]byte(w.Site), []byte(fold(name)), []byte(canonical(c.Value))}
+}
+
+// hash is what is kept of a cookie.
+func (w *Weld) hash(c Cookie) Hash { return Hash(w.Ring.MAC(hashPurpose, w.parts(c)...)) }
+
+// hashes are all under which it may have been kept.
+func (w *Weld) hashes(c Cookie) []Hash {
+	var all []Hash
+	for _, sum := range w.Ring.MACs(hashPurpose, w.parts(c)...) {
+		all = append(all, Hash(sum))
+	}
+	return all
+}
+
+// Bind ties values that an accepted login issued, or that were confirmed, to
+// a session that ends at the latest at endsAt.
+func (w *Weld) Bind(ctx context.Context, id session.ID, endsAt time.Time, values []Cookie) error {
+	return w.keep(ctx, id, endsAt, values, false)
+}
+
+// Offer remembers values that the app set in the session.
+func (w *Weld) Offer(ctx context.Context, id session.ID, endsAt time.Time, values []Cookie) error {
+	return w.keep(ctx, id, endsAt, values, true)
+}
+
+func (w *Weld) keep(ctx context.Context, id session.ID, endsAt time.Time, values []Cookie, offered bool) error {
+	if len(values) == 0 {
+		return nil
+	}
+	now := w.Now().UTC()
+	var bonds []Bond
+	for _, c := range values {
+		bonds = append(bonds, Bond{Hash: w.hash(c), Session: id, Offered: offered, At: now, ExpiresAt: endsAt.Add(Kept)})
+	}
+	if err := w.Store.KeepBonds(ctx, bonds); err != nil {
+		return fmt.Errorf("bind cookies: %w", err)
+	}
+	for _, b := range bonds {
+		w.strangers.forget(b.Hash)
+	}
+	return nil
+}
+
+// Bonds reads what belongs to a session.
+func (w *Weld) Bonds(ctx context.Context, id session.ID) (*Bonds, error) {
+	now := w.Now()
+	all, err := w.Store.BondsOf(ctx, id, now)
+	if err != nil {
+		return nil, fmt.Errorf("read bound cookies: %w", err)
+	}
+	b := &Bonds{readAt: now, bound: make(map[Hash]bool, len(all))}
+	for _, bond := range all {
+		b.bound[bond.Hash] = !bond.Offered
+	}
+	return b, nil
+}
+
+// Bonds are one session's as they were when read. Nil has none. It never
+// changes.
+type Bonds struct {
+	readAt time.Time
+	bound  map[Hash]bool // false: offered
+}
+
+// ReadAt is when they were read.
+func (b *Bonds) ReadAt() time.Time { return b.readAt }
+
+type standing int
+
+const (
+	unknown standing = iota
+	offered
+	mine
+)
+
+func (w *Weld) standing(b *Bonds, c Cookie) standing {
+	if b == nil {
+		return unknown
+	}
+	best := unknown
+	for _, h := range w.hashes(c) {
+		if bound, ok := b.bound[h]; ok && bound {
+			return mine
+		} else if ok {
+			best = offered
+		}
+	}
+	return best
+}
+
+// Mine tells whether a value belongs to the session.
+func (w *Weld) Mine(b *Bonds, c Cookie) bool { return w.standing(b, c) == mine }
+
+// Passed is what of a request's cookies may reach the app.
+type Passed struct {
+	// Line is the Cookie line, "" for none.
+	Line string
+	// Own says that every session cookie of the request passed as the
+	// session's own, so that the same line has the same answer while the
+	// bonds last.
+	Own bool
+	// Offered are those that may be the session's own if somebody confirms.
+	Offered []Cookie
+	// Foreign says that one is bound to another session.
+	Foreign bool
+}
+
+// Pass judges the cookies of a request of the session id, "" for nobody.
+func (w *Weld) Pass(ctx context.Context, line string, id session.ID, b *Bonds, public bool) Passed {
+	session, others := w.Names.split(line)
+	p := Passed{Own: true}
+	var pass []Cookie
+	taken := map[string]bool{}
+	for _, c := range session {
+		if taken[fold(c.Name)] {
+			continue // which one the app would take differs between parsers
+		}
+		c, kept := w.unwrap(c, id)
+		at := w.standing(b, c)
+		if at == mine && kept == w.Sealed {
+			taken[fold(c.Name)] = true
+			pass = append(pass, c)
+			continue
+		}
+		p.Own = false
+		foreign := at != mine && w.elsewhere(ctx, c)
+		p.Foreign = p.Foreign || foreign
+		switch {
+		case foreign || at == mine:
+		case public && kept:
+			// Sealed for this session and not bound: kept from the app.
+		case public && plainValue(c.Value):
+			taken[fold(c.Name)] = true
+			pass = append(pass, c)
+		case at == offered && !public && kept == w.Sealed:
+			p.Offered = append(p.Offered, c)
+		}
+	}
+	p.Line = join(others, pass)
+	return p
+}
+
+// Allowed tells whether session ids in a URL may reach the app.
+func (w *Weld) Allowed(ctx context.Context, found []Cookie, b *Bonds, public bool) bool {
+	for _, c := range found {
+		if w.standing(b, c) == mine && !w.Sealed {
+			continue
+		}
+		if !public || w.elsewhere(ctx, c) {
+			return false
+		}
+	}
+	return true
+}
+
+// elsewhere tells whether a value that is not the session's own is bound to
+// another. A store that cannot be asked says yes.
+func (w *Weld) elsewhere(ctx context.Context, c Cookie) bool {
+	spellings := []Cookie{c}
+	if strings.Contains(c.Value, "+") {
+		spellings = append(spellings, Cookie{c.Name, strings.ReplaceAll(c.Value, "+", " ")})
+	}
+	var all []Hash
+	for _, s := range spellings {
+		all = append(all, w.hashes(s)...)
+	}
+	now := w.Now()
+	if w.strangers.knows(all[0], now) {
+		return false
+	}
+	found, err := w.Store.AnyBond(ctx, all, now)
+	if err != nil || found {
+		return true
+	}
+	w.strangers.add(all[0], now)
+	return false
+}
+
+// plainValue tells whether all parsers agree on a value (RFC 6265 §4.1.1,
+// and what apps send besides).
+func plainValue(value string) bool {
+	return !strings.ContainsAny(value, "\" \t,\\")
+}
+
+// Strip leaves no session cookie in a request's header: for when nothing can
+// be known.
+func (n Names) Strip(h http.Header) { SetLine(h, n.Others(JoinLines(h))) }
+
+// SetLine makes line the request's only Cookie line.
+func SetLine(h http.Header, line string) {
+	if line == "" {
+		delete(h, "Cookie")
+		return
+	}
+	h["Cookie"] = []string{line}
+}
