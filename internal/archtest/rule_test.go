@@ -31,7 +31,8 @@ var rooms = []room{
 	// Who is at the door.
 	{name: "signin", may: "account"},
 	{name: "signin/*", may: "signin factors/password account"},
-	{name: "signin/legacyform", may: "signin factors/password account weld"},
+	{name: "signin/legacyform", may: "signin factors/password account weld policy/target",
+		because: "what a request carries is read in every way, as the policy reads it"},
 
 	// How a claim is proved.
 	{name: "factors", may: "account policy"},

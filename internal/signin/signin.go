@@ -99,39 +99,11 @@ type Redirector interface {
 	Arrive(ctx context.Context, r Return) (Identity, error)
 }
 
-// Sight is what a request is to a legacy app's login.
-type Sight int
-
-// What an Observer sees.
-const (
-	// Elsewhere is a request that has nothing to do with the login.
-	Elsewhere Sight = iota
-	// LoginPage shows the form; it needs no session.
-	LoginPage
-	// Submit carries a name and a password; its answer has to be judged.
-	Submit
-	// SignOut ends the app's session, and with it ours.
-	SignOut
-)
-
-// Submission is a login form on its way to the app.
-type Submission struct {
-	Request *http.Request
-	// Username is what was typed, from the one place where it may be.
-	Username string
-}
-
-// Observer watches the legacy app's own login form and the app's answer.
+// Observer watches the legacy app's own login form and the app's answer. What
+// it makes of them is between it and the handler (package legacyform); the
+// ceremonies only need to know where the form is.
 type Observer interface {
 	Source
 	// LoginTarget is the path and query where people without a session go.
 	LoginTarget() string
-	// Watch looks at a request on its way to the app; form has the fields of
-	// a form body that has been read already, nil for none. ErrRefused is for
-	// submits that cannot be read in one way only: the answer is 400.
-	Watch(r *http.Request, form url.Values) (Sight, Submission, error)
-	// Judge looks at the app's answer to a submit and returns who was let
-	// in, or ErrRefused. It may read the body and leaves it as it was; it may
-	// ask the app who this is. A technical error counts as refused too.
-	Judge(ctx context.Context, s Submission, answer *http.Response) (Identity, error)
 }

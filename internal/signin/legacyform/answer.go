@@ -1,0 +1,247 @@
+package legacyform
+
+import (
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"compress/zlib"
+	"context"
+	"errors"
+	"fmt"
+	"html"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/signin"
+	"github.com/stepgate/stepgate/internal/weld"
+)
+
+// MaxBody is how much of an answer's body is looked at, in bytes, decoded.
+const MaxBody = 1 << 20
+
+// Answer is what the app answered.
+type Answer struct {
+	// URL is that of the request, as browsers have it: scheme, host, path.
+	URL    *url.URL
+	Status int
+	Header http.Header
+	// Body is its beginning, as sent; Whole says that it is all.
+	Body  []byte
+	Whole bool
+}
+
+// text is the body without its content encoding. whole is false where some
+// of it could not be read.
+func (a *Answer) text() (text []byte, whole bool) {
+	encodings := strings.Split(strings.ToLower(strings.Join(a.Header["Content-Encoding"], ",")), ",")
+	text, whole = a.Body, a.Whole
+	for _, e := range slices.Backward(encodings) {
+		var cut bool
+		switch strings.TrimSpace(e) {
+		case "", "identity":
+			continue
+		case "gzip", "x-gzip":
+			text, cut = decoded(gzipReader(text))
+		case "deflate":
+			text, cut = decoded(deflateReader(text))
+		default:
+			return nil, false
+		}
+		whole = whole && !cut
+	}
+	return text, whole
+}
+
+func gzipReader(b []byte) (io.Reader, error) { return gzip.NewReader(bytes.NewReader(b)) }
+
+// deflateReader takes both things that servers call deflate (RFC 9110
+// §8.4.1.2).
+func deflateReader(b []byte) (io.Reader, error) {
+	if r, err := zlib.NewReader(bytes.NewReader(b)); err == nil {
+		return r, nil
+	}
+	return flate.NewReader(bytes.NewReader(b)), nil
+}
+
+func decoded(r io.Reader, err error) (text []byte, cut bool) {
+	if err != nil {
+		return nil, true
+	}
+	text, err = io.ReadAll(io.LimitReader(r, MaxBody+1))
+	if len(text) > MaxBody {
+		return text[:MaxBody], true
+	}
+	return text, err != nil
+}
+
+// condition is a Condition, compiled.
+type condition struct {
+	kind, name string
+	globs      []weld.Glob
+	locations  []location
+	patterns   []*regexp.Regexp
+}
+
+type location struct {
+	not   bool
+	path  weld.Glob // in lower case
+	query []Field
+}
+
+// holds tells whether the answer has the sign. sure is false where that
+// cannot be known.
+func (c *condition) holds(a *Answer, now time.Time) (holds, sure bool) {
+	switch c.kind {
+	case "status":
+		return anyGlob(c.globs, strconv.Itoa(a.Status)), true
+	case "location":
+		return c.leads(a), true
+	case "header":
+		values := a.Header.Values(c.name)
+		return len(values) > 0 && (len(c.globs) == 0 || slices.ContainsFunc(values, func(v string) bool { return anyGlob(c.globs, v) })), true
+	case "cookie":
+		return slices.ContainsFunc(a.cookies(c.name, now), func(v string) bool { return len(c.globs) == 0 || anyGlob(c.globs, v) }), true
+	default:
+		text, whole := a.text()
+		for _, p := range c.patterns {
+			if p.Match(text) {
+				return true, true
+			}
+		}
+		return false, whole
+	}
+}
+
+func anyGlob(globs []weld.Glob, text string) bool {
+	return slices.ContainsFunc(globs, func(g weld.Glob) bool { return g.Matches(text) })
+}
+
+// cookies lists the values that the answer gives a cookie.
+func (a *Answer) cookies(name string, now time.Time) (values []string) {
+	for _, line := range a.Header["Set-Cookie"] {
+		if c, ok := weld.ParseSetCookie(line, now); ok && !c.Gone && c.Name == name {
+			values = append(values, c.Value)
+		}
+	}
+	return values
+}
+
+// leads judges where the answer sends the browser: to this origin, to one of
+// the wanted places and to none of the unwanted.
+func (c *condition) leads(a *Answer) bool {
+	lines := a.Header["Location"]
+	if len(lines) != 1 || a.Status < 300 || a.Status > 399 {
+		return false
+	}
+	to, err := a.URL.Parse(lines[0])
+	if err != nil || to.Scheme != a.URL.Scheme || !strings.EqualFold(to.Host, a.URL.Host) {
+		return false
+	}
+	wanted, found := false, false
+	for _, l := range c.locations {
+		fits := l.fits(to)
+		if l.not && fits {
+			return false
+		}
+		wanted = wanted || !l.not
+		found = found || !l.not && fits
+	}
+	return found || !wanted
+}
+
+func (l location) fits(to *url.URL) bool {
+	path := to.Path
+	if path == "" {
+		path = "/"
+	}
+	if !l.path.Matches(strings.ToLower(path)) {
+		return false
+	}
+	query := to.Query()
+	return !slices.ContainsFunc(l.query, func(f Field) bool {
+		return !slices.ContainsFunc(query[f.Name], func(v string) bool { return weld.Glob(f.Value).Matches(v) })
+	})
+}
+
+// Ask asks the app for a path and query in the name of a browser with these
+// cookies.
+type Ask func(ctx context.Context, target, cookies string) (*Answer, error)
+
+// identity is an Identity, compiled.
+type identity struct {
+	kind, name string
+	pattern    *regexp.Regexp
+}
+
+// ErrNobody says that the app names nobody, or more than one.
+var ErrNobody = errors.New("legacyform: the app does not say who this is")
+
+// says is the name in an answer, the login's or the probe's.
+func (i *identity) says(a *Answer, now time.Time) (string, error) {
+	var names []string
+	switch i.kind {
+	case "cookie":
+		for _, v := range a.cookies(i.name, now) {
+			if decoded, err := url.QueryUnescape(v); err == nil {
+				v = decoded
+			}
+			names = append(names, v)
+		}
+	case "header":
+		names = a.Header.Values(i.name)
+	default:
+		text, _ := a.text()
+		for _, m := range i.pattern.FindAllSubmatch(text, -1) {
+			names = append(names, html.UnescapeString(string(m[1])))
+		}
+	}
+	for i, n := range names {
+		names[i] = strings.TrimSpace(n)
+	}
+	slices.Sort(names)
+	if names = slices.Compact(names); len(names) != 1 || !utf8.ValidString(names[0]) || account.CheckUsername(names[0]) != nil {
+		return "", ErrNobody
+	}
+	return names[0], nil
+}
+
+// Who asks the app who a browser with these cookies is. ErrNobody says that
+// the app names nobody; other errors are technical.
+func (f *Form) Who(ctx context.Context, ask Ask, cookies string) (signin.Identity, error) {
+	if !f.ConfirmsLater() {
+		return signin.Identity{}, ErrNobody
+	}
+	a, err := ask(ctx, f.identity.name, cookies)
+	if err != nil {
+		return signin.Identity{}, fmt.Errorf("ask the app who this is: %w", err)
+	}
+	if a.Status != http.StatusOK {
+		return signin.Identity{}, ErrNobody
+	}
+	return f.named(a)
+}
+
+// Named is who an answer in the middle of a session says this is, for apps
+// that say it in every answer.
+func (f *Form) Named(status int, h http.Header) (signin.Identity, error) {
+	if f.identity == nil || f.identity.kind != "header" && f.identity.kind != "cookie" {
+		return signin.Identity{}, ErrNobody
+	}
+	return f.named(&Answer{Status: status, Header: h})
+}
+
+func (f *Form) named(a *Answer) (signin.Identity, error) {
+	name, err := f.identity.says(a, time.Now())
+	if err != nil {
+		return signin.Identity{}, err
+	}
+	return signin.Identity{Source: f.name, Subject: account.FoldUsername(name), Username: name, MayCreate: true}, nil
+}

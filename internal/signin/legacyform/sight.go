@@ -1,0 +1,149 @@
+package legacyform
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/stepgate/stepgate/internal/weld"
+	pt "github.com/stepgate/stepgate/policy/target"
+)
+
+// Sight is what a request is to the app's login.
+type Sight int
+
+// What a request can be; doc.go has the table.
+const (
+	Elsewhere Sight = iota
+	LoginPage
+	Submit
+	SignOut
+	Stray
+)
+
+// Seen is a request as far as this package looks at it.
+type Seen struct {
+	Method string
+	// Claimed says that headers claim another method.
+	Claimed bool
+	// Target is the readings of the raw target that the client sent.
+	Target *pt.Readings
+	// Form gives the Content-Type and the body, as policy.Request has it; ok
+	// is false for one that was not read to its end. Nil: no body.
+	Form func() (contentType string, body []byte, ok bool)
+}
+
+// target is a Target, compiled.
+type target struct {
+	methods []string
+	path    string
+	query   []Field
+	form    []Field
+}
+
+// Sight tells what a request is. It reads a form's body only where that could
+// matter.
+func (f *Form) Sight(s *Seen) Sight {
+	at := s.Target.RawPath()
+	for _, t := range f.submit {
+		if t.path == at && t.is(s) {
+			return Submit
+		}
+	}
+	if f.page.path == at && f.page.is(s) && !s.hasBody() {
+		return LoginPage
+	}
+	for _, t := range f.signOut {
+		if t.path == at && t.is(s) {
+			return SignOut
+		}
+	}
+	if f.stray(s) {
+		return Stray
+	}
+	return Elsewhere
+}
+
+func (s *Seen) hasBody() bool { return s.Form != nil }
+
+// methodField is the field by which a query or a form claims a method.
+const methodField = "_method"
+
+// is tells whether a request whose path is the target's is it exactly.
+func (t *target) is(s *Seen) bool {
+	if s.Claimed || !slices.Contains(t.methods, s.Method) || !t.queryIs(s) {
+		return false
+	}
+	for _, field := range t.form {
+		if !s.formHas(field) {
+			return false
+		}
+	}
+	return !s.formClaims()
+}
+
+// queryIs tells whether the query has the target's fields, each with a value
+// that fits by every reading, and no others.
+func (t *target) queryIs(s *Seen) bool {
+	for part := range strings.FieldsFuncSeq(s.Target.RawQuery(), func(r rune) bool { return strings.ContainsRune("&;?#", r) }) {
+		name, _, _ := strings.Cut(part, "=")
+		decoded, err := url.QueryUnescape(name)
+		if err != nil || !slices.ContainsFunc(t.query, func(f Field) bool { return f.Name == decoded }) {
+			return false
+		}
+	}
+	for _, f := range t.query {
+		values, unreadable := s.Target.QueryValues(f.Name)
+		if unreadable || len(values) == 0 && f.Value != "*" || !all(values, f.Value) {
+			return false
+		}
+	}
+	return true
+}
+
+func all(values []string, glob string) bool {
+	return !slices.ContainsFunc(values, func(v string) bool { return !weld.Glob(glob).Matches(v) })
+}
+
+func (s *Seen) formValues(name string) (values []string, unreadable bool) {
+	if s.Form == nil {
+		return nil, false
+	}
+	contentType, body, ok := s.Form()
+	values, unreadable = pt.FormValues(contentType, body, name)
+	return values, unreadable || !ok
+}
+
+func (s *Seen) formHas(f Field) bool {
+	values, unreadable := s.formValues(f.Name)
+	return len(values) > 0 && !unreadable && all(values, f.Value)
+}
+
+func (s *Seen) formClaims() bool {
+	values, _ := s.formValues(methodField)
+	return slices.ContainsFunc(values, func(v string) bool { return !strings.EqualFold(v, s.Method) })
+}
+
+// stray tells whether a request has both fields, by whichever reading, in the
+// query or a form. What cannot be read counts for one of them where the other
+// is found. Bodies that are longer than what was read are for Watch.
+func (f *Form) stray(s *Seen) bool {
+	if s.Target.RawQuery() == "" && s.Target.Len() == 1 && s.Form == nil {
+		return false
+	}
+	name, maybeName := s.carries(f.config.UsernameField)
+	password, maybePassword := s.carries(f.config.PasswordField)
+	return name && (password || maybePassword) || password && maybeName
+}
+
+func (s *Seen) carries(field string) (found, perhaps bool) {
+	values, unreadable := s.Target.QueryValues(field)
+	found, perhaps = len(values) > 0, unreadable
+	if s.Form != nil {
+		contentType, body, ok := s.Form()
+		values, unreadable = pt.FormValues(contentType, body, field)
+		found = found || len(values) > 0
+		perhaps = perhaps || unreadable && ok
+	}
+	return found, perhaps
+}

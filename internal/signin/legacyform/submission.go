@@ -1,0 +1,136 @@
+package legacyform
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/stepgate/stepgate/internal/account"
+	pt "github.com/stepgate/stepgate/policy/target"
+)
+
+// ErrSubmission says that a submit does not name one person in one way: the
+// answer is 400.
+var ErrSubmission = errors.New("legacyform: the submit names nobody, or in more than one way")
+
+// Submission is a login on its way to the app.
+type Submission struct {
+	// Username is what was typed, decoded. The password is never read.
+	Username string
+}
+
+// Submission reads the name of a submit.
+func (f *Form) Submission(s *Seen) (Submission, error) {
+	field := f.config.UsernameField
+	if values, unreadable := s.Target.QueryValues(field); len(values) > 0 || unreadable {
+		return Submission{}, fmt.Errorf("%w: the query has it", ErrSubmission)
+	}
+	if s.Form == nil {
+		return Submission{}, fmt.Errorf("%w: there is no form", ErrSubmission)
+	}
+	contentType, body, ok := s.Form()
+	values, unreadable := pt.FormValues(contentType, body, field)
+	if !ok || unreadable || len(values) == 0 {
+		return Submission{}, fmt.Errorf("%w: the form has none, or cannot be read", ErrSubmission)
+	}
+	raw, err := soleField(contentType, body, field)
+	if err != nil {
+		return Submission{}, fmt.Errorf("%w: %w", ErrSubmission, err)
+	}
+	name, err := f.decode(raw)
+	if err != nil {
+		return Submission{}, fmt.Errorf("%w: %w", ErrSubmission, err)
+	}
+	if err := account.CheckUsername(name); err != nil {
+		return Submission{}, fmt.Errorf("%w: %w", ErrSubmission, err)
+	}
+	return Submission{Username: name}, nil
+}
+
+func (f *Form) decode(raw string) (string, error) {
+	if f.charset != nil {
+		return f.charset.NewDecoder().String(raw)
+	}
+	if !utf8.ValidString(raw) {
+		return "", errors.New("it is not UTF-8; say in which charset the form is")
+	}
+	return raw, nil
+}
+
+// soleField returns the value of the field if it is there once, under its own
+// name, and nothing else in the body could be taken for it.
+func soleField(contentType string, body []byte, field string) (string, error) {
+	kind, params, err := mime.ParseMediaType(contentType)
+	switch {
+	case err != nil:
+		return "", err
+	case kind == "application/x-www-form-urlencoded":
+		return soleEncoded(string(body), field)
+	case kind == "multipart/form-data":
+		return solePart(multipart.NewReader(bytes.NewReader(body), params["boundary"]), field)
+	default:
+		return "", errors.New("it is no form")
+	}
+}
+
+var errNotSole = errors.New("the field is there more than once, or under a name that is not quite its own")
+
+func soleEncoded(body, field string) (value string, err error) {
+	found := 0
+	for part := range strings.FieldsFuncSeq(body, func(r rune) bool { return strings.ContainsRune("&;?", r) }) {
+		rawName, rawValue, _ := strings.Cut(part, "=")
+		if !named(rawName, field) {
+			continue
+		}
+		found++
+		name, err := url.QueryUnescape(rawName)
+		if err != nil || name != field {
+			return "", errNotSole
+		}
+		if value, err = url.QueryUnescape(rawValue); err != nil {
+			return "", err
+		}
+	}
+	if found != 1 {
+		return "", errNotSole
+	}
+	return value, nil
+}
+
+// named tells whether some server takes a raw name for the field's.
+func named(rawName, field string) bool {
+	values, _ := pt.FormValues("application/x-www-form-urlencoded", []byte(rawName+"="), field)
+	return len(values) > 0
+}
+
+func solePart(parts *multipart.Reader, field string) (value string, err error) {
+	found := 0
+	for {
+		part, err := parts.NextRawPart()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return "", err
+		}
+		if !named(url.QueryEscape(part.FormName()), field) {
+			continue
+		}
+		found++
+		content, err := io.ReadAll(part)
+		if err != nil || part.FormName() != field || part.FileName() != "" {
+			return "", errNotSole
+		}
+		value = string(content)
+	}
+	if found != 1 {
+		return "", errNotSole
+	}
+	return value, nil
+}
