@@ -40,6 +40,9 @@ func (s *Site) Begin(w http.ResponseWriter, r *http.Request, i Interrupted) erro
 	default:
 		return s.beginElsewhere(w, i, c)
 	}
+	if s.LoginPage != "" && !i.Visitor.SignedIn() {
+		return s.toLoginPage(w, r, c)
+	}
 	door, err := s.Door(i.Visitor, c)
 	if err != nil {
 		return err

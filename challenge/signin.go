@@ -28,6 +28,9 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request) error {
 	if v.SignedIn() {
 		return s.dispatch(w, r, v, c)
 	}
+	if s.LoginPage != "" && len(s.Passwords) == 0 {
+		return s.toLoginPage(w, r, c)
+	}
 	return s.signInPage(w, r, v, c, http.StatusOK, "", nil)
 }
 
@@ -108,28 +111,17 @@ func (s *Site) checkPassword(r *http.Request, username string, password account.
 	return signin.Identity{}, signin.ErrRefused
 }
 
-// enter makes a session of a successful sign-in. A session of the same
-// person rises; one of somebody else ends, and its proofs with it.
+// enter makes a session of a successful sign-in and goes on.
 func (s *Site) enter(w http.ResponseWriter, r *http.Request, v Visitor, c Continuation, who signin.Identity) error {
-	ctx := r.Context()
-	owner, err := s.Admit(ctx, who)
-	if errors.Is(err, account.ErrNotFound) || err == nil && owner.Suspended() {
-		s.Recorder.Record(ctx, s.signInFailed(r, who.Username))
+	entered, err := s.Enter(w, r, v, who)
+	if errors.Is(err, signin.ErrRefused) {
+		s.Recorder.Record(r.Context(), s.signInFailed(r, who.Username))
 		return s.signInPage(w, r, v, c, http.StatusForbidden, who.Username, []web.FieldError{{Field: "username", Text: "error.sign-in"}})
 	}
 	if err != nil {
 		return s.unavailable(err)
 	}
-	proof := policy.Proof{Factor: policy.Password, At: s.Now().UTC()}
-	entry, err := s.admitSession(ctx, w, r, v, owner, proof)
-	if err != nil {
-		return s.unavailable(err)
-	}
-	v = Visitor{Entry: entry}
-	if err := s.Recorder.Record(ctx, s.event(r, audit.LoginSuccess, v)); err != nil {
-		return s.unavailable(err)
-	}
-	return s.dispatch(w, r, v, c)
+	return s.dispatch(w, r, entered, c)
 }
 
 func (s *Site) admitSession(ctx context.Context, w http.ResponseWriter, r *http.Request, v Visitor, owner account.Account, proof policy.Proof) (*session.Entry, error) {

@@ -68,6 +68,9 @@ type Site struct {
 	// Passwords are the sources that check a name and a password, in the
 	// order in which they are asked.
 	Passwords []signin.PasswordChecker
+	// LoginPage is the path and query of the app's own login form, where
+	// people without a session go. Empty: they go to our own page.
+	LoginPage string
 	// Admit finds the account of who a source says it is, or makes it where
 	// the source may. account.ErrNotFound refuses the sign-in.
 	Admit    func(ctx context.Context, who signin.Identity) (account.Account, error)
@@ -105,6 +108,9 @@ func (s *Site) Handler() http.Handler {
 		if _, ok := s.Factors.Enroller(kind); ok {
 			mux["/enrol/"+string(kind)] = s.enrolStep(kind)
 		}
+	}
+	if s.LoginPage != "" {
+		mux["/challenge/"+string(policy.Password)] = s.signInAtApp
 	}
 	return s.Pages.Handle(s.Web, func(w http.ResponseWriter, r *http.Request) error {
 		page, ok := mux[r.URL.Path[len(s.Web.Path("")):]]

@@ -1,0 +1,146 @@
+package challenge
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/session"
+	"github.com/stepgate/stepgate/internal/signin"
+	"github.com/stepgate/stepgate/internal/throttle"
+	"github.com/stepgate/stepgate/internal/web"
+	"github.com/stepgate/stepgate/policy"
+)
+
+// This file is for sites whose people sign in at the app's own login page
+// (sign_in legacy_form). That page cannot carry a continuation, so a cookie
+// does, sealed and short-lived.
+
+const (
+	waitingCookie = "stepgate_continue"
+	// waitingTTL is how long somebody may take to sign in there.
+	waitingTTL = 15 * time.Minute
+	// maxWaiting bounds the cookie's value, in bytes: browsers keep 4096 of
+	// name, value and attributes together.
+	maxWaiting = 3500
+)
+
+func (s *Site) waitingName() string {
+	if s.Place.Secure {
+		return "__Host-" + waitingCookie
+	}
+	return waitingCookie
+}
+
+// toLoginPage sends the browser to the app's own form, and remembers where it
+// was going.
+func (s *Site) toLoginPage(w http.ResponseWriter, r *http.Request, c Continuation) error {
+	sealed, err := c.seal(s.Sealer, s.Place.Origin)
+	if err == nil && len(sealed) > maxWaiting {
+		c.Target, c.Kind = "/", Return
+		sealed, err = c.seal(s.Sealer, s.Place.Origin)
+	}
+	if err != nil {
+		return err
+	}
+	s.setWaiting(w, sealed, int(waitingTTL.Seconds()))
+	return web.Redirect(w, r, s.Web, s.LoginPage)
+}
+
+func (s *Site) setWaiting(w http.ResponseWriter, value string, maxAge int) {
+	http.SetCookie(w, &http.Cookie{
+		Name: s.waitingName(), Value: value, Path: "/", MaxAge: maxAge,
+		Secure: s.Place.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	})
+}
+
+// Waiting tells whether a browser comes back from the app's login page and
+// was going somewhere.
+func (s *Site) Waiting(r *http.Request) bool {
+	_, ok := s.waiting(r)
+	return ok
+}
+
+func (s *Site) waiting(r *http.Request) (Continuation, bool) {
+	found := r.CookiesNamed(s.waitingName())
+	if len(found) != 1 {
+		return Continuation{}, false
+	}
+	c, err := openContinuation(s.Sealer, s.Place.Origin, found[0].Value, s.Now())
+	return c, err == nil && s.Now().Sub(c.At) <= waitingTTL
+}
+
+// Resume sends a browser that came back from the app's login page on to where
+// it was going, by way of whatever that still needs, or to the challenge for
+// otherwise where nothing is remembered.
+func (s *Site) Resume(w http.ResponseWriter, r *http.Request, otherwise Continuation) error {
+	c, ok := s.waiting(r)
+	if ok {
+		s.setWaiting(w, "", -1)
+	} else {
+		c = otherwise
+	}
+	return s.goTo(w, r, "/challenge", c)
+}
+
+// signInAtApp is the step "password" of a challenge: the app asks for it.
+func (s *Site) signInAtApp(w http.ResponseWriter, r *http.Request) error {
+	_, c, _, on, err := s.ready(w, r)
+	if err != nil || !on {
+		return err
+	}
+	return s.toLoginPage(w, r, c)
+}
+
+// SpendTyped charges a name and password typed into the app's own form before
+// the app sees them, as if they were typed into ours. The error is for a page:
+// 429 where nothing is left.
+func (s *Site) SpendTyped(r *http.Request, username string) (throttle.Receipt, error) {
+	receipt, err := s.Ledger.Spend(r.Context(), s.Plan.Charges(throttle.Try{
+		Account: throttle.TypedName(account.FoldUsername(username)), Factor: string(policy.Password), Address: s.Address(r),
+	})...)
+	if err != nil {
+		return receipt, s.tooMany(err)
+	}
+	return receipt, nil
+}
+
+// TypedInVain writes down that the app, or the gateway after it, let nobody
+// in. reason is a kebab code.
+func (s *Site) TypedInVain(r *http.Request, reason string) error {
+	e := s.signInFailed(r, "")
+	e.Reason = reason
+	return s.Recorder.Record(r.Context(), e)
+}
+
+// Enter makes a session of a successful sign-in and gives its cookie to the
+// browser. A session of the same person rises; one of somebody else ends, and
+// its proofs with it. signin.ErrRefused says that there is no account for it,
+// or that it is suspended.
+func (s *Site) Enter(w http.ResponseWriter, r *http.Request, v Visitor, who signin.Identity) (Visitor, error) {
+	ctx := r.Context()
+	owner, err := s.Admit(ctx, who)
+	if errors.Is(err, account.ErrNotFound) || err == nil && owner.Suspended() {
+		return Visitor{}, signin.ErrRefused
+	}
+	if err != nil {
+		return Visitor{}, err
+	}
+	entry, err := s.admitSession(ctx, w, r, v, owner, policy.Proof{Factor: policy.Password, At: s.Now().UTC()})
+	if err != nil {
+		return Visitor{}, err
+	}
+	v = Visitor{Entry: entry}
+	return v, s.Recorder.Record(ctx, s.event(r, audit.LoginSuccess, v))
+}
+
+// Leave ends a session because the person signed out in the app.
+func (s *Site) Leave(ctx context.Context, w http.ResponseWriter, r *http.Request, e *session.Entry) error {
+	if err := s.Sessions.End(ctx, w, s.Place, e); err != nil {
+		return err
+	}
+	return s.Recorder.Record(ctx, s.event(r, audit.SessionLogout, Visitor{Entry: e}))
+}
