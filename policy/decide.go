@@ -83,6 +83,9 @@ type evaluation struct {
 	branches bool
 	others   uint64
 	othersOK bool
+	// exactly is set while a script is looked up: subtrees and the default
+	// do not count.
+	exactly bool
 }
 
 func (e *evaluation) run() Decision {
@@ -176,7 +179,21 @@ func (e *evaluation) readings(t *target.Readings) {
 		if n := len(path) - 1; n > 0 && path[n] == '/' {
 			e.path(path[:n])
 		}
+		for script := range t.Scripts(i) {
+			e.script(t, script)
+		}
 	}
+}
+
+// script adds what is said of the script that runs, whatever stands behind
+// it: by patterns that are no subtree, because a subtree says it of what
+// stands behind as well. Where there is none, nothing is added.
+func (e *evaluation) script(t *target.Readings, path string) {
+	e.traceScript(t, path)
+	e.exactly = true
+	e.path(path)
+	e.exactly = false
+	e.untraceScript()
 }
 
 // path judges one path, by every method that the request may be taken for.
@@ -193,7 +210,7 @@ func (e *evaluation) path(path string) {
 }
 
 func (e *evaluation) lookUp(path string, method int) {
-	if !e.best(e.policy.paths, []*node{&e.policy.paths.root}, walk(path), method) {
+	if !e.best(e.policy.paths, []*node{&e.policy.paths.root}, walk(path), method) && !e.exactly {
 		e.apply(&e.policy.fallback)
 	}
 }

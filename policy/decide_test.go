@@ -235,6 +235,54 @@ func TestEveryTargetHolds(t *testing.T) {
 	}
 }
 
+func TestRulesForAScriptHoldForWhatFollowsIt(t *testing.T) {
+	const rules = `
+level a { accept totp }
+level b { accept sms }
+default public
+`
+	tests := []struct{ name, rules, request, want string }{
+		{"exactly the script", "require a /admin.php", "GET /admin.php/x", "a"},
+		{"with a slash at the end", "require a /admin.php", "GET /admin.php/", "a"},
+		{"with a slash at the pattern's end", "require a /admin.php/", "GET /admin.php/x/y", "a"},
+		{"in a folder", "require a /app/admin.php", "GET /app/admin.php/x", "a"},
+		{"in any folder", "require a /*/admin.php", "GET /app/admin.php/x", "a"},
+		{"a glob", "require a /*.php", "GET /admin.php/x", "a"},
+		{"a literal before a glob", "require a /*.php\nrequire b /admin.php", "GET /admin.php/x", "b"},
+		{"a literal that is public before a glob", "require a /*.php\npublic /login.php", "GET /login.php/x", "public"},
+		{"beside what the whole path needs", "require a /admin.php\nrequire b /admin.php/x", "GET /admin.php/x", "a b"},
+		{"beside what follows it needs", "require a /admin.php\nrequire b /x", "GET /admin.php/x", "a b"},
+		{"beside a subtree above it", "require a /app/admin.php\nrequire b /app/*", "GET /app/admin.php/x", "a b"},
+		{"below a public subtree", "public /*\nrequire a /admin.php", "GET /admin.php/x", "a"},
+		{"denied", "deny /admin.php", "GET /admin.php/x", "deny"},
+		{"in any spelling", "require a /admin.php", "GET /ADMIN%2Ephp;x%2Fy", "a"},
+		{"of two, the outer", "require a /a.php", "GET /a.php/b.php/c", "a"},
+		{"of two, the inner", "require a /a.php/b.php", "GET /a.php/b.php/c", "a"},
+		{"of two, what the outer hands on", "require a /b.php", "GET /a.php/b.php/c", "a"},
+		{"its method", "require a POST /admin.php", "POST /admin.php/x", "a"},
+		{"a method that is claimed", "require a POST /admin.php", "GET /admin.php/x?_method=POST", "a"},
+		{"another method", "require a POST /admin.php", "GET /admin.php/x", "public"},
+		{"its query", "require a /admin.php?do=delete", "GET /admin.php/x?do=delete", "a"},
+		{"its form", "require a /admin.php?do=delete", "POST /admin.php/x do=delete", "a"},
+		{"another query", "require a /admin.php?do=delete", "GET /admin.php/x?do=view", "public"},
+		{"its raise", "require signed_in /admin.php { raise a when client_ip office }", "GET /admin.php/x", "signed_in a"},
+		{"no rule of its own", "require a /admin", "GET /admin.php/x", "public"},
+		{"a front controller's own rules", "require a /index.php/cases/*\npublic /index.php", "GET /index.php/help", "public"},
+		{"a subtree is not exactly", "require a /index.php/*\npublic /index.php/help /help", "GET /index.php/help", "public"},
+		{"what looks like one and is none", "require a /notes", "GET /notes/x", "public"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := policyOf(t, rules+tt.rules)
+			r := request(t, tt.request)
+			r.Context = "office"
+			if got := says(p, p.Decide(r)); got != tt.want {
+				t.Errorf("%s needs %q, want %q", tt.request, got, tt.want)
+			}
+		})
+	}
+}
+
 func TestClaimedMethodsHoldWithTheRealOne(t *testing.T) {
 	p := policyOf(t, "level a { accept totp }\nlevel b { accept sms }\nrequire signed_in /x\nrequire a POST /x\nrequire b DELETE /x")
 	tests := []struct {

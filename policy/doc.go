@@ -29,6 +29,15 @@
 // with a slash at its end needs what both need; a pattern with one matches
 // with and without it.
 //
+// # A script and what follows it
+//
+// Of "/admin.php/x" the server runs "/admin.php", so that rules for exactly
+// that path, by a literal or a glob, add what they ask for. Subtrees and the
+// default do not: what they say of the script they say of the whole path as
+// well, or a deeper pattern has said otherwise. So `require mfa /admin.php`
+// holds whatever stands behind the script, and in `require mfa /index.php/*`
+// a deeper `public /index.php/help` is public.
+//
 // # What it does not own
 //
 // How a target may be read and which are refused (policy/target), the score

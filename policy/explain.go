@@ -32,7 +32,9 @@ type Explanation struct {
 
 // ReadingExplanation is one reading of one target, with what holds for it.
 type ReadingExplanation struct {
-	// Path is the reading, folded; How is how the target was read so.
+	// Path is the reading, folded; How is how the target was read so, or
+	// "script": Path is the script that a reading runs, and there are rules
+	// for exactly that.
 	Path string `json:"path"`
 	How  string `json:"how"`
 	// Rewritten is set for readings of what an earlier handler made of the
@@ -109,6 +111,33 @@ func (e *evaluation) traceReading(t *target.Readings, i int) {
 	e.trace.Readings = append(e.trace.Readings, ReadingExplanation{
 		Path: t.Path(i), How: t.How(i), Rewritten: t != e.request.Target, Rules: []RuleExplanation{},
 	})
+}
+
+func (e *evaluation) traceScript(t *target.Readings, path string) {
+	if e.trace == nil {
+		return
+	}
+	e.trace.Readings = append(e.trace.Readings, ReadingExplanation{
+		Path: path, How: howScript, Rewritten: t != e.request.Target, Rules: []RuleExplanation{},
+	})
+}
+
+// howScript is what How says of a script.
+const howScript = "script"
+
+// untraceScript forgets a script that no rule is for, or that was there
+// before.
+func (e *evaluation) untraceScript() {
+	if e.trace == nil {
+		return
+	}
+	all := e.trace.Readings
+	last := all[len(all)-1]
+	if len(last.Rules) == 0 || slices.ContainsFunc(all[:len(all)-1], func(o ReadingExplanation) bool {
+		return o.Path == last.Path && o.How == last.How && o.Rewritten == last.Rewritten
+	}) {
+		e.trace.Readings = all[:len(all)-1]
+	}
 }
 
 func (e *evaluation) traceRuling(g *ruling) {

@@ -15,7 +15,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 func TestExplainGolden(t *testing.T) {
-	p := policyOf(t, contractSample)
+	p := policyOf(t, contractSample+"require phishing_resistant /app.php\n")
 	tests := []struct {
 		name, request string
 		facts         func(*Request)
@@ -32,6 +32,7 @@ func TestExplainGolden(t *testing.T) {
 			r.Requires = []string{LevelMFA}
 		}},
 		{"rewritten", "GET /assets/x", func(r *Request) { r.Also = []*target.Readings{read(t, "/cases/7")} }},
+		{"script", "GET /app.php/x", nil},
 		{"missing-facts", "PUT /cases/7", func(r *Request) { r.Device, r.Risk = "", RiskUnset }},
 	}
 	for _, tt := range tests {

@@ -61,8 +61,17 @@ func slowNeeds(rules []slowRule, method, path string) string {
 		if path != "/" {
 			segments = strings.Split(path[1:], "/")
 		}
-		needs = append(needs, slowLookUp(rules, method, segments)...)
+		found := slowLookUp(rules, method, segments)
+		if found == nil {
+			found = []string{"mfa"}
+		}
+		needs = append(needs, found...)
 	}
+	return slowWords(needs)
+}
+
+// slowWords is what is needed, in words that do not depend on order.
+func slowWords(needs []string) string {
 	slices.Sort(needs)
 	needs = slices.Compact(needs)
 	if slices.Contains(needs, "deny") {
@@ -86,9 +95,6 @@ func slowLookUp(rules []slowRule, method string, path []string) []string {
 		}
 		found[r.pattern] = append(found[r.pattern], r)
 	}
-	if len(found) == 0 {
-		return []string{"mfa"}
-	}
 	var needs []string
 	for _, tied := range found {
 		named := slices.ContainsFunc(tied, func(r slowRule) bool { return r.method != "" })
@@ -104,6 +110,38 @@ func slowLookUp(rules []slowRule, method string, path []string) []string {
 		}
 	}
 	return needs
+}
+
+// slowScript is what rules for exactly a script add.
+func slowScript(rules []slowRule, method, path string) []string {
+	exact := slices.DeleteFunc(slices.Clone(rules), func(r slowRule) bool { return strings.HasSuffix(r.pattern, "/*") })
+	return slowLookUp(exact, method, strings.Split(path[1:], "/"))
+}
+
+func TestScriptsAgreeWithTryingEveryPattern(t *testing.T) {
+	segment := rapid.SampledFrom([]string{"a", "b", "x.php", "y.php", "*", "*.php", "x*"})
+	plain := rapid.SampledFrom([]string{"a", "b", "x.php", "y.php", "X.php", "%78.php", "x.php;v", "x.php%2fa"})
+	rapid.Check(t, func(rt *rapid.T) {
+		rules := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) slowRule {
+			r := genRule.Draw(t, "rule")
+			r.pattern = "/" + strings.Join(rapid.SliceOfN(segment, 1, 3).Draw(t, "segments"), "/")
+			return r
+		}), 0, 8).Draw(rt, "rules")
+		p, method := slowPolicy(t, rules), genMethod.Draw(rt, "method")
+		rs := read(t, "/"+strings.Join(rapid.SliceOfN(plain, 1, 4).Draw(rt, "path"), "/"))
+		var needs []string
+		for i := range rs.Len() {
+			needs = append(needs, strings.Fields(slowNeeds(rules, method, rs.Path(i)))...)
+			for script := range rs.Scripts(i) {
+				needs = append(needs, slowScript(rules, method, script)...)
+			}
+		}
+		want := slowWords(needs)
+		d := p.Decide(&Request{Method: method, Target: rs})
+		if got := slowWords(strings.Fields(says(p, d))); got != want {
+			rt.Fatalf("%s %s needs %q, want %q", method, rs.RawPath(), got, want)
+		}
+	})
 }
 
 func (r slowRule) config() RuleConfig {

@@ -192,6 +192,9 @@ func (e *evaluation) best(t *tree, nodes []*node, path rest, method int) bool {
 }
 
 func (e *evaluation) end(nodes []*node, method int, subtree bool) bool {
+	if subtree && e.exactly {
+		return false
+	}
 	found := false
 	for _, n := range nodes {
 		at := n.exact
@@ -214,8 +217,10 @@ func (e *evaluation) end(nodes []*node, method int, subtree bool) bool {
 
 // all adds the query rules of every pattern that matches the path.
 func (e *evaluation) all(t *tree, nodes []*node, path rest) {
-	for _, n := range nodes {
-		e.queried(n.subtree)
+	if !e.exactly {
+		for _, n := range nodes {
+			e.queried(n.subtree)
+		}
 	}
 	if path.done {
 		for _, n := range nodes {

@@ -39,6 +39,9 @@
 // percent sign ("/100%25") and ends that chain of decodings; in the raw path
 // it is a broken encoding and refused.
 //
+// A script that something follows is no reading of its own, because most of
+// what is behind a script has rules of its own; Readings.Scripts names it.
+//
 // A trailing slash is kept: "/a/" has an empty last segment. The policy says
 // what that means.
 //

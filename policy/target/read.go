@@ -91,5 +91,8 @@ func (r *Reader) readOdd(rs *Readings) error {
 		return err
 	}
 	rs.plain, rs.more, rs.cut = c.readings[0].path, c.readings[1:], c.queries
+	if len(rs.more) > 0 {
+		rs.scripts = &r.scripts
+	}
 	return nil
 }

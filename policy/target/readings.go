@@ -2,6 +2,7 @@ package target
 
 import (
 	"fmt"
+	"iter"
 	"strings"
 )
 
@@ -13,6 +14,9 @@ type Readings struct {
 	plain string
 	more  []reading // reading i+1 at i
 	cut   []string  // queries behind a decoded "?"
+	// scripts is nil where there is but one reading: then no script has
+	// anything behind it.
+	scripts *scripts
 }
 
 // Len is the number of readings, 1 to MaxReadings, and 0 for the zero value.
@@ -30,6 +34,23 @@ func (rs *Readings) Path(i int) string {
 		return rs.plain
 	}
 	return rs.more[i-1].path
+}
+
+// Scripts gives the scripts in reading i that something follows: "/admin.php"
+// of "/admin.php/x", outermost first. The server runs that script, so a
+// pattern for exactly that path has a say in what is below it too.
+func (rs *Readings) Scripts(i int) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if rs.scripts == nil {
+			return
+		}
+		path := rs.Path(i)
+		for end := rs.scripts.next(path, 1); end >= 0; end = rs.scripts.next(path, end+1) {
+			if !yield(path[:end]) {
+				return
+			}
+		}
+	}
 }
 
 // RawPath is the path as sent, up to the first "?".

@@ -163,16 +163,33 @@ func TestScriptsAreTheSites(t *testing.T) {
 }
 
 func TestScriptsGivesWhatRuns(t *testing.T) {
-	r := newReader(t)
-	for reading, want := range map[string][]string{
-		"/admin.php":           nil,
-		"/admin.php/x":         {"/admin.php"},
-		"/a/b.php/c.asp/x":     {"/a/b.php", "/a/b.php/c.asp"},
-		"/cgi-bin/tool/secret": {"/cgi-bin/tool"},
-		"/a/b":                 nil,
+	for raw, want := range map[string][]string{
+		"/admin.php":             nil,
+		"/admin.php?x=/y":        nil,
+		"/a/b":                   nil,
+		"/a.php;x":               nil,
+		"/admin.php/x":           {"/admin.php"},
+		"/admin.php/":            {"/admin.php"},
+		"/Admin.PHP/x":           {"/admin.php"},
+		"/admin%2Ephp/x":         {"/admin.php"},
+		"/admin.php%2Fx":         {"/admin.php"},
+		"/admin.php;v=1/x":       {"/admin.php"},
+		"/admin.php%20/x":        {"/admin.php"},
+		"/a/b.php/c.asp/x":       {"/a/b.php", "/a/b.php/c.asp", "/c.asp"},
+		"/cgi-bin/tool/secret":   {"/cgi-bin/tool"},
+		"/cgi-bin/tool/secret/x": {"/cgi-bin/tool", "/cgi-bin/tool/secret"},
 	} {
-		if got := r.Scripts(reading); !slices.Equal(got, want) {
-			t.Errorf("Scripts(%q) = %q, want %q", reading, got, want)
+		rs := mustRead(t, raw)
+		var got []string
+		for i := range rs.Len() {
+			for script := range rs.Scripts(i) {
+				if !slices.Contains(got, script) {
+					got = append(got, script)
+				}
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s runs %q, want %q", raw, got, want)
 		}
 	}
 }

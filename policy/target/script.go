@@ -96,14 +96,3 @@ func matchParts(parts []string, s string) bool {
 	}
 	return true
 }
-
-// Scripts gives the paths of the scripts in a reading that something follows:
-// "/admin.php" of "/admin.php/x". The server runs that script, so a pattern
-// for exactly that path has a say in what is below it too.
-func (r *Reader) Scripts(reading string) []string {
-	var all []string
-	for i := r.scripts.next(reading, 1); i >= 0; i = r.scripts.next(reading, i+1) {
-		all = append(all, reading[:i])
-	}
-	return all
-}
