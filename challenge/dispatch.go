@@ -70,6 +70,9 @@ func (s *Site) dispatch(w http.ResponseWriter, r *http.Request, v Visitor, c Con
 	}
 	switch usable := s.usable(missing, v, held); {
 	case len(usable) == 1:
+		if r.Method == http.MethodPost && s.Factors.Find(usable[0]) != nil {
+			s.walk(v, c, usable[0], held).ask(r)
+		}
 		return s.goTo(w, r, "/challenge/"+string(usable[0]), c)
 	case len(usable) > 1:
 		return s.goTo(w, r, "/challenge", c)
@@ -205,6 +208,6 @@ func (s *Site) next(ways [][]policy.Factor, can func(policy.Factor) bool, first 
 func (s *Site) scope(r *http.Request, v Visitor, purpose string) factors.Scope {
 	return factors.Scope{
 		Account: v.Entry.Owner.Account, Session: string(v.Entry.Session.ID), Site: s.Place.Origin, SiteName: s.Web.Name,
-		RelyingParty: s.RelyingParty.ID, Purpose: purpose, Language: web.Language(r, s.Web), Now: s.Now().UTC(),
+		RelyingParty: s.RelyingParty.ID, Purpose: purpose, Language: web.Language(r, s.Web), Address: s.Address(r), Now: s.Now().UTC(),
 	}
 }

@@ -105,7 +105,7 @@ func (s *Site) enrolStep(kind policy.Factor) web.Handler {
 		}
 		enroller, _ := s.Factors.Enroller(kind)
 		k := &enrolling{walk: walk{
-			s: s, v: v, c: c, factor: enroller, page: "/enrol/" + string(kind), purpose: "enrol", others: len(kinds) > 1,
+			s: s, v: v, c: c, factor: enroller, page: "/enrol/" + string(kind), purpose: "enrol", others: len(kinds) > 1, typed: fields,
 		}, enroller: enroller}
 		answer := factors.Answer{Fields: fields}
 		if r.Method != http.MethodPost {
@@ -142,6 +142,9 @@ func (k *enrolling) show(w http.ResponseWriter, r *http.Request, answer factors.
 	}
 	if _, err := k.save(ctx, t, state); err != nil {
 		return err
+	}
+	if sends(answer) {
+		return k.s.goTo(w, r, k.page, k.c)
 	}
 	return k.render(w, r, prompt, errs, true)
 }

@@ -33,7 +33,7 @@ func Templates() fs.FS {
 }
 
 // PageNames are those that Templates must have.
-var PageNames = []string{"sign-in", "choose", "code", "secret", "enrol", "sign-out", "signed-out", "lost", "window", "stuck"}
+var PageNames = []string{"sign-in", "choose", "code", "address", "secret", "enrol", "sign-out", "signed-out", "lost", "window", "stuck"}
 
 // Recorder keeps audit events. An error means that the event is not kept.
 type Recorder interface {

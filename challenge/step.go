@@ -91,7 +91,7 @@ func (s *Site) step(kind policy.Factor) web.Handler {
 		if !slices.Contains(s.usable(s.missing(v, c), v, held), kind) {
 			return s.dispatch(w, r, v, c)
 		}
-		st := &walk{s: s, v: v, c: c, factor: s.Factors.Find(kind), held: held[kind], page: "/challenge/" + string(kind), purpose: "step-up"}
+		st := s.walk(v, c, kind, held)
 		st.others = len(s.usable(s.missing(v, c), v, held)) > 1
 		if r.Method != http.MethodPost {
 			return st.show(w, r, factors.Answer{}, nil)
@@ -100,6 +100,26 @@ func (s *Site) step(kind policy.Factor) web.Handler {
 			return st.show(w, r, factors.Answer{Fields: fields}, nil)
 		}
 		return st.verify(w, r, factors.Answer{Fields: fields})
+	}
+}
+
+func (s *Site) walk(v Visitor, c Continuation, kind policy.Factor, held holdings) *walk {
+	return &walk{s: s, v: v, c: c, factor: s.Factors.Find(kind), held: held[kind], page: "/challenge/" + string(kind), purpose: "step-up"}
+}
+
+// ask lets the only factor that would do send its code when a form has led to
+// it. What cannot be sent now is not this form's fault: the page that follows
+// has a button, and says why when that does not work either.
+func (k *walk) ask(r *http.Request) {
+	ctx := r.Context()
+	t, err := k.open(ctx)
+	if err != nil {
+		return
+	}
+	scope := k.s.scope(r, k.v, k.purpose)
+	scope.Transaction = t.ID
+	if _, state, err := k.factor.Prepare(ctx, scope, k.held, t.State, true); err == nil {
+		k.save(ctx, t, state)
 	}
 }
 
@@ -113,6 +133,8 @@ type walk struct {
 	page    string
 	purpose string
 	others  bool
+	// typed are the form's fields, for an address that has to be typed again.
+	typed map[string]string
 }
 
 // key is the transaction's key: one for each continuation and step.
@@ -155,7 +177,7 @@ func (k *walk) show(w http.ResponseWriter, r *http.Request, answer factors.Answe
 	}
 	scope := k.s.scope(r, k.v, k.purpose)
 	scope.Transaction = t.ID
-	send := answer.Fields["action"] == "send" || answer.Fields["action"] == "resend"
+	send := sends(answer)
 	prompt, state, err := k.factor.Prepare(ctx, scope, k.held, t.State, send)
 	if err != nil {
 		return k.s.trouble(err)
@@ -163,7 +185,16 @@ func (k *walk) show(w http.ResponseWriter, r *http.Request, answer factors.Answe
 	if _, err := k.save(ctx, t, state); err != nil {
 		return err
 	}
+	if send {
+		return k.s.goTo(w, r, k.page, k.c)
+	}
 	return k.render(w, r, prompt, errs, false)
+}
+
+// sends tells whether a button asks for a code. The page that says that it is
+// on its way is another request, so that a reload sends nothing again.
+func sends(answer factors.Answer) bool {
+	return answer.Fields["action"] == "send" || answer.Fields["action"] == "resend"
 }
 
 func (k *walk) render(w http.ResponseWriter, r *http.Request, prompt factors.Prompt, errs []web.FieldError, enrolling bool) error {
@@ -172,7 +203,10 @@ func (k *walk) render(w http.ResponseWriter, r *http.Request, prompt factors.Pro
 		return err
 	}
 	view := &promptView{View: k.s.view(w, r, k.v), Prompt: prompt, Continuation: sealed, Action: k.page, Enrolling: enrolling}
-	view.Errors = errs
+	view.Errors = errorsOf(prompt, errs)
+	if typed, ok := k.typed[prompt.Field]; ok && prompt.Field != "" {
+		view.Values = map[string]string{prompt.Field: typed}
+	}
 	if k.others {
 		up := "/challenge"
 		if enrolling {
@@ -332,10 +366,17 @@ func proofOf(kind policy.Factor, verified factors.Verified, now time.Time) polic
 	return p
 }
 
-// trouble is a factor that cannot be used now: 503, and other factors are
-// offered by the page that the person came from.
+// trouble is a factor that cannot be used now: 503, or 429 for a code that
+// may not be sent yet. Other factors are offered by the page that the person
+// came from.
 func (s *Site) trouble(err error) error {
-	if errors.Is(err, factors.ErrUnavailable) {
+	soon, spent := (*factors.TooSoon)(nil), (*throttle.Spent)(nil)
+	switch {
+	case errors.As(err, &soon):
+		return &web.Fail{Status: http.StatusTooManyRequests, RetryAfter: soon.After, Title: "sending.title", Advice: "sending.soon", Err: err}
+	case errors.As(err, &spent):
+		return &web.Fail{Status: http.StatusTooManyRequests, RetryAfter: spent.RetryAfter, Title: "sending.title", Advice: "sending.spent", Err: err}
+	case errors.Is(err, factors.ErrUnavailable):
 		return &web.Fail{Status: http.StatusServiceUnavailable, Title: "unavailable.title", Advice: "unavailable.advice", Err: err}
 	}
 	return s.unavailable(err)

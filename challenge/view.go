@@ -47,6 +47,43 @@ type promptView struct {
 	Enrolling bool
 }
 
+// Delivered tells a code that is sent from one that the person makes or has.
+func (v *promptView) Delivered() bool { return v.Destination != "" }
+
+// AddressKind is the kind of the address's input.
+func (v *promptView) AddressKind() string {
+	if v.Field == "email" {
+		return "email"
+	}
+	return "tel"
+}
+
+// Countdown is until the button that asks for another code works.
+func (v *promptView) Countdown() countdown { return countdown{v.ResendAfterS, "resend"} }
+
+// countdown is what the part of that name is executed with.
+type countdown struct {
+	Seconds int
+	For     string
+}
+
+// errorsOf puts the words for an answer at the field that the page has: that
+// of the address, or none where there is only a button to ask for a code.
+func errorsOf(prompt factors.Prompt, errs []web.FieldError) []web.FieldError {
+	for i := range errs {
+		switch {
+		case prompt.Shape == factors.ShapeAddress:
+			errs[i].Field = prompt.Field
+			if errs[i].Text == "error.address" {
+				errs[i].Text += "." + prompt.Field
+			}
+		case prompt.Destination != "" && !prompt.Sent:
+			errs[i].Field = ""
+		}
+	}
+	return errs
+}
+
 // signOutView is the view of sign-out.html and signed-out.html.
 type signOutView struct{ web.View }
 
