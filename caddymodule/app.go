@@ -11,6 +11,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
+
+	"github.com/stepgate/stepgate/factors/delivery"
 )
 
 func init() {
@@ -58,9 +60,10 @@ type App struct {
 	// the operator's own. Default: none.
 	InternalNetworks []string `json:"internal_networks,omitempty"`
 
-	ctx    caddy.Context
-	logger *zap.Logger
-	sites  []*Handler
+	ctx     caddy.Context
+	logger  *zap.Logger
+	sites   []*Handler
+	senders map[string]delivery.Sender // by channel
 
 	mu      sync.Mutex
 	key     poolKey
@@ -110,7 +113,10 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx = ctx
 	a.logger = ctx.Logger()
 	a.setDefaults()
-	return a.expandSecrets()
+	if err := a.expandSecrets(); err != nil {
+		return err
+	}
+	return a.provisionSenders(ctx)
 }
 
 func (a *App) setDefaults() {

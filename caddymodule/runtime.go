@@ -15,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/stepgate/stepgate/factors"
+	"github.com/stepgate/stepgate/factors/delivery"
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/keys"
 	"github.com/stepgate/stepgate/internal/people"
@@ -47,14 +48,18 @@ type runtime struct {
 	recorder  *audit.Recorder
 	ledger    *throttle.Ledger
 	plan      *throttle.Plan
-	factors   *factors.Registry
-	local     signin.PasswordChecker
-	purge     context.CancelFunc
+	// factors are those that this configuration offers.
+	factors *factors.Registry
+	outbox  *delivery.Outbox
+	local   signin.PasswordChecker
+	// life ends with the runtime, by end.
+	life context.Context
+	end  context.CancelFunc
 }
 
 // Destruct implements caddy.Destructor: the last configuration is gone.
 func (r *runtime) Destruct() error {
-	r.purge()
+	r.end()
 	r.sessions.Close()
 	return r.close()
 }
@@ -85,6 +90,13 @@ func (a *App) open(ctx context.Context) (*runtime, error) {
 	r := *value.(*runtime)
 	if loaded {
 		r.sessions.SetLimits(a.limits())
+	} else {
+		go r.outbox.Run(r.life)
+	}
+	r.outbox.Use(a.senders)
+	if r.factors, err = r.offer(a); err != nil {
+		_, release := pool.Delete(a.key)
+		return nil, errors.Join(fmt.Errorf("stepgate: %w", err), release)
 	}
 	a.runtime = &r
 	return a.runtime, nil
@@ -117,9 +129,8 @@ func (a *App) newRuntime(ctx context.Context, mayCreate bool) (*runtime, error) 
 	if err := r.wire(a); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	purgeCtx, cancel := context.WithCancel(context.Background())
-	r.purge = cancel
-	go r.purgeEvery(purgeCtx, 10*time.Minute, a.log())
+	r.life, r.end = context.WithCancel(context.Background())
+	go r.purgeEvery(r.life, 10*time.Minute, a.log())
 	return r, nil
 }
 

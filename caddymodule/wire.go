@@ -9,6 +9,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/stepgate/stepgate/factors"
+	"github.com/stepgate/stepgate/factors/delivery"
+	"github.com/stepgate/stepgate/factors/oob"
 	"github.com/stepgate/stepgate/factors/password"
 	"github.com/stepgate/stepgate/factors/totp"
 	"github.com/stepgate/stepgate/internal/account"
@@ -28,17 +30,12 @@ func (r *runtime) wire(a *App) error {
 	if err != nil {
 		return err
 	}
-	r.factors, err = factors.NewRegistry(
-		&totp.Factor{Steps: r.store},
-	)
-	if err != nil {
-		return err
-	}
 	r.ledger = &throttle.Ledger{Store: r.store, Now: time.Now}
 	r.plan = throttle.DefaultPlan(r.ring.MAC)
 	r.recorder = audit.NewRecorder(audit.Options{
 		Store: r.store, Now: time.Now, Lost: func(err error) { log.Error("audit events are lost", zap.Error(err)) },
 	})
+	r.outbox = r.newOutbox(log)
 	r.local = &local.Source{
 		Store: passwordStore{r.store}, Hasher: hasher,
 		Report: func(_ context.Context, err error) { log.Error("hash a password anew", zap.Error(err)) },
@@ -47,6 +44,22 @@ func (r *runtime) wire(a *App) error {
 		Store: peopleStore{r.store}, Passwords: peoplePasswords{Hasher: hasher, Rules: password.Rules{}}, Region: a.Region, Now: time.Now,
 	}
 	return nil
+}
+
+// offer lists the factors of a configuration. One whose provider is not
+// configured is not offered.
+func (r *runtime) offer(a *App) (*factors.Registry, error) {
+	offered := []factors.Factor{&totp.Factor{Steps: r.store}}
+	codes := oob.Options{
+		Codes: r.store, Outbox: r.outbox, Budget: a.newSendBudget(r), Keys: r.ring, Lifetime: time.Duration(a.Codes.Lifetime),
+	}
+	if r.outbox.Offers(delivery.SMS) {
+		offered = append(offered, oob.NewSMS(codes, oob.Numbers{Region: a.Region, Countries: a.Codes.SMSCountries}))
+	}
+	if r.outbox.Offers(delivery.Email) {
+		offered = append(offered, oob.NewEmail(codes))
+	}
+	return factors.NewRegistry(offered...)
 }
 
 // admit finds the account of who a sign-in source says it is.
@@ -78,5 +91,5 @@ func (s passwordStore) ReplacePasswordHash(ctx context.Context, id account.ID, w
 func (r *runtime) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	return errors.Join(r.recorder.Close(ctx), r.store.Close())
+	return errors.Join(r.outbox.Close(ctx), r.recorder.Close(ctx), r.store.Close())
 }

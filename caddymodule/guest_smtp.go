@@ -1,0 +1,111 @@
+package caddymodule
+
+import (
+	"crypto/x509"
+	"fmt"
+	"os"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/stepgate/stepgate/factors/delivery"
+	"github.com/stepgate/stepgate/factors/delivery/smtp"
+)
+
+func init() {
+	caddy.RegisterModule(new(EmailSMTP))
+}
+
+// EmailSMTP sends e-mail by a mail server.
+type EmailSMTP struct {
+	// Server is HOST:PORT. Needed.
+	Server string `json:"server,omitempty"`
+	// From is what every message is from. Needed.
+	From string `json:"from,omitempty"`
+	// Username and Password sign in at the server. Default: without.
+	Username string `json:"username,omitempty"`
+	Password string `json:"password,omitempty"`
+	// TLS is starttls, implicit or none-on-loopback. Default: starttls; on
+	// the loopback, what the server offers.
+	TLS string `json:"tls,omitempty"`
+	// CAFile is a PEM file with the roots that verify the server's
+	// certificate. Default: the system's roots.
+	CAFile string `json:"ca_file,omitempty"`
+
+	delivery.Sender `json:"-"`
+}
+
+// CaddyModule implements caddy.Module.
+func (*EmailSMTP) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "stepgate.email.smtp", New: func() caddy.Module { return new(EmailSMTP) }}
+}
+
+// UnmarshalCaddyfile reads:
+//
+//	smtp HOST:PORT {
+//		from ADDRESS
+//		username NAME
+//		password SECRET
+//		tls starttls | implicit | none-on-loopback
+//		ca_file PATH
+//	}
+func (g *EmailSMTP) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // smtp
+	if !d.NextArg() {
+		return d.Err("email smtp: expected host and port of a mail server, such as mail.example.gov:587")
+	}
+	g.Server = d.Val()
+	if err := noMore(d); err != nil {
+		return err
+	}
+	err := block{name: "email smtp", options: map[string]func(*caddyfile.Dispenser) error{
+		"from": oneWord(&g.From), "username": oneWord(&g.Username), "password": oneWord(&g.Password), "ca_file": path(&g.CAFile),
+		"tls": oneOf(&g.TLS, string(smtp.StartTLS), string(smtp.Implicit), string(smtp.None)),
+	}}.parse(d)
+	if err != nil {
+		return err
+	}
+	_, err = smtp.New(g.options(nil))
+	return refusedAt(d, "email smtp", err, g.Server, g.From)
+}
+
+func (g *EmailSMTP) options(roots *x509.CertPool) smtp.Options {
+	return smtp.Options{Server: g.Server, From: g.From, Username: g.Username, Password: g.Password, TLS: smtp.TLS(g.TLS), Roots: roots}
+}
+
+// Provision resolves placeholders and reads the roots.
+func (g *EmailSMTP) Provision(caddy.Context) error {
+	err := secrets(&g.Server, &g.From, &g.Username, &g.Password, &g.CAFile)
+	if err != nil {
+		return fmt.Errorf("smtp: %w", err)
+	}
+	var roots *x509.CertPool
+	if g.CAFile != "" {
+		if roots, err = rootsOf(g.CAFile); err != nil {
+			return fmt.Errorf("smtp: ca_file: %w", err)
+		}
+	}
+	if g.Sender, err = smtp.New(g.options(roots)); err != nil {
+		return fmt.Errorf("smtp: %w", err)
+	}
+	return nil
+}
+
+func rootsOf(path string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s: no certificate in PEM form", path)
+	}
+	return roots, nil
+}
+
+// Interface guards.
+var (
+	_ delivery.Sender       = (*EmailSMTP)(nil)
+	_ caddy.Provisioner     = (*EmailSMTP)(nil)
+	_ caddyfile.Unmarshaler = (*EmailSMTP)(nil)
+)

@@ -1,0 +1,168 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"go.uber.org/zap"
+
+	"github.com/stepgate/stepgate/factors/delivery"
+	"github.com/stepgate/stepgate/factors/oob"
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/throttle"
+)
+
+// provisionSenders loads the providers of texts and e-mail. A provider is any
+// module of the two namespaces that is a delivery.Sender.
+func (a *App) provisionSenders(ctx caddy.Context) error {
+	a.senders = map[string]delivery.Sender{}
+	for _, p := range []struct {
+		channel, field string
+		given          bool
+	}{{delivery.SMS, "SMS", len(a.SMS) > 0}, {delivery.Email, "Email", len(a.Email) > 0}} {
+		if !p.given {
+			continue
+		}
+		module, err := ctx.LoadModule(a, p.field)
+		if err != nil {
+			return fmt.Errorf("stepgate: %s: %w", p.channel, err)
+		}
+		sender, ok := module.(delivery.Sender)
+		if !ok {
+			return fmt.Errorf("stepgate: %s: %T sends no messages", p.channel, module)
+		}
+		a.senders[p.channel] = &delivery.Breaker{Sender: sender}
+	}
+	return nil
+}
+
+// secrets resolves placeholders of the kinds {env.X} and {file.X}. An error
+// names the placeholder, never what it stands for.
+func secrets(fields ...*string) error {
+	repl := caddy.NewReplacer()
+	for _, field := range fields {
+		value, err := repl.ReplaceOrErr(*field, true, true)
+		if err != nil {
+			return err
+		}
+		*field = strings.TrimSpace(value) // a file ends with a line's end
+	}
+	return nil
+}
+
+// refusedAt gives the error of a provider's options the place of its block,
+// unless a placeholder may still mend it.
+func refusedAt(d *caddyfile.Dispenser, name string, err error, texts ...string) error {
+	for _, text := range texts {
+		if strings.Contains(text, "{") {
+			return nil
+		}
+	}
+	if err != nil {
+		return d.Errf("%s: %w", name, err)
+	}
+	return nil
+}
+
+// sendBudget is oob.Budget over the throttle's plans of messages.
+type sendBudget struct {
+	ledger   *throttle.Ledger
+	plans    map[string]*throttle.SendPlan
+	recorder *audit.Recorder
+}
+
+// heldShare of the monthly ceiling is kept for credentials already held.
+const heldShare = 5
+
+func (a *App) newSendBudget(r *runtime) *sendBudget {
+	texts, mails := throttle.DefaultSendPlan(r.ring.MAC), throttle.DefaultSendPlan(r.ring.MAC)
+	// The half minute between two codes is oob's, within one ceremony: who
+	// has just enrolled a number need not wait to sign in in another browser.
+	hours := throttle.Rates{{Limit: 5, Per: time.Hour}, {Limit: 10, Per: 24 * time.Hour}}
+	texts.Destination, mails.Destination = hours, hours
+	texts.PerMonth = a.Codes.SMSPerMonth
+	texts.KeptPerMonth = a.Codes.SMSPerMonth / heldShare
+	return &sendBudget{
+		ledger: r.ledger, recorder: r.recorder, plans: map[string]*throttle.SendPlan{delivery.SMS: texts, delivery.Email: mails},
+	}
+}
+
+// Spend implements oob.Budget.
+func (b *sendBudget) Spend(ctx context.Context, s oob.Spending) (func(context.Context) error, error) {
+	receipt, err := b.ledger.Spend(ctx, b.plans[s.Channel].Charges(throttle.Message{
+		Channel: s.Channel, Destination: s.Destination, Account: string(s.Account), Address: s.Address, Country: s.Country, Held: s.Held,
+	})...)
+	if spent := (*throttle.Spent)(nil); errors.As(err, &spent) {
+		e := blocked(s.Channel, "budget-"+strings.ReplaceAll(spent.Which, " ", "-"))
+		e.Account, e.Site, e.Address = string(s.Account), s.Site, s.Address.String()
+		return nil, errors.Join(err, b.recorder.Record(ctx, e))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) error { return b.ledger.Refund(ctx, receipt) }, nil
+}
+
+// Answered implements oob.Budget.
+func (b *sendBudget) Answered(ctx context.Context, channel string, owner account.ID) error {
+	return b.ledger.Clear(ctx, b.plans[channel].Answered(channel, string(owner)))
+}
+
+func blocked(channel, reason string) audit.Event {
+	e := audit.Event{At: time.Now().UTC(), Name: audit.SMSBlocked, Factor: channel, Outcome: "fail", Reason: reason}
+	if channel == delivery.Email {
+		e.Name = audit.EmailBlocked
+	}
+	return e
+}
+
+// newOutbox makes the outbox of a store. Every message that goes out, or does
+// not, is in the audit trail; why a provider refused is in the log.
+func (r *runtime) newOutbox(log *zap.Logger) *delivery.Outbox {
+	report := func(m delivery.Message, err error) {
+		if err != nil {
+			log.Error("message not sent", zap.String("channel", m.Channel), zap.String("id", m.ID), zap.Error(err))
+		}
+		if m.Channel == "" {
+			return
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := r.recorder.Record(ctx, outcomeOf(m, err)); err != nil {
+			log.Error("keep the event of a message", zap.Error(err))
+		}
+	}
+	return delivery.NewOutbox(delivery.Options{Store: r.store, Report: report})
+}
+
+func outcomeOf(m delivery.Message, err error) audit.Event {
+	if err != nil {
+		e := blocked(m.Channel, providerReason(err))
+		e.Account = m.Account
+		return e
+	}
+	e := audit.Event{At: time.Now().UTC(), Name: audit.SMSSent, Factor: m.Channel, Account: m.Account, Outcome: "success"}
+	if m.Channel == delivery.Email {
+		e.Name = audit.EmailSent
+	}
+	return e
+}
+
+func providerReason(err error) string {
+	switch {
+	case errors.Is(err, delivery.ErrTemporary):
+		return "provider-not-now"
+	case errors.Is(err, delivery.ErrRefused):
+		return "address-refused"
+	case errors.Is(err, delivery.ErrPermanent):
+		return "provider-refused"
+	default:
+		return "provider-unknown"
+	}
+}
