@@ -25,6 +25,8 @@ func Commands() []Command {
 		{"demo", "Shows the gateway in front of a small legacy portal", buildDemo},
 		{"organisation", "Adds, lists and changes organisations", buildOrganisation},
 		{"user", "Adds, lists and changes accounts", buildUser},
+		{"policy", "Explains, checks, compares and rehearses policies", buildPolicy},
+		{"audit", "Shows, exports and verifies the audit trail", buildAudit},
 	}
 }
 

@@ -136,13 +136,7 @@ func (h *Handler) provisionAddress(ctx caddy.Context) error {
 }
 
 func (h *Handler) provisionPolicies(ctx caddy.Context) error {
-	config := h.Policy
-	if config == nil {
-		config = new(policy.Config)
-		if h.ReportOnly != nil {
-			config.Default = []string{policy.LevelPublic}
-		}
-	}
+	config := h.enforced()
 	options := policy.CompileOptions{Matcher: matcherCompiler(ctx)}
 	var err error
 	if h.policy, err = policy.Compile(config, options); err != nil {
@@ -153,8 +147,10 @@ func (h *Handler) provisionPolicies(ctx caddy.Context) error {
 			return err
 		}
 	}
-	h.reader, err = target.NewReader(target.Options{Scripts: config.Scripts})
-	return err
+	if h.reader, err = target.NewReader(target.Options{Scripts: config.Scripts}); err != nil {
+		return err
+	}
+	return h.checkAsserts()
 }
 
 func (h *Handler) provisionIdentity() error {

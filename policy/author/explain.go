@@ -3,8 +3,6 @@ package author
 import (
 	"errors"
 	"net/netip"
-	"slices"
-	"strings"
 
 	"github.com/stepgate/stepgate/policy"
 	"github.com/stepgate/stepgate/policy/target"
@@ -102,7 +100,7 @@ func (s *Site) request(f *Facts, readings *target.Readings, describe func(Facts)
 		Organisation: f.Organisation, Requires: f.Requires, Device: f.Device, Risk: f.Risk, Now: f.Now,
 	}
 	for _, h := range f.Header {
-		if slices.ContainsFunc(s.MethodHeaders, func(name string) bool { return strings.EqualFold(name, h.Name) }) {
+		if s.ClaimsMethod != nil && s.ClaimsMethod(h.Name) {
 			r.Claimed = append(r.Claimed, h.Value)
 		}
 	}

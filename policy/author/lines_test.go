@@ -161,7 +161,7 @@ func siteOf(t testing.TB, text string) *Site {
 	}
 	return &Site{
 		Origin: "https://portal.test", Config: config, Policy: p, Reader: reader, Prefix: "/.stepgate",
-		MethodHeaders: []string{"X-Http-Method-Override"}, Position: policy.Position{File: "Caddyfile", Line: 99},
+		ClaimsMethod: func(name string) bool { return strings.EqualFold(name, "X-Http-Method-Override") }, Position: policy.Position{File: "Caddyfile", Line: 99},
 		Describe: func() func(Facts) any { return func(f Facts) any { return f } },
 	}
 }

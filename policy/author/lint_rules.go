@@ -57,7 +57,7 @@ func (l *linter) compare(inner, outer *policy.Rule) {
 	}
 	if len(weaker) > 0 {
 		l.add(CodeWeakerInside, inner.Position(),
-			"if that is meant, say so with an assertion; otherwise ask for what the subtree asks for",
+			"ask for what the subtree asks for; where less is meant, pin it with an assertion and run lint with --ignore "+CodeWeakerInside,
 			"`%s` needs %s%s inside %s", l.written(inner), l.says(now), methodsText(weaker), l.at(outer))
 	}
 	if len(open) > 0 {

@@ -22,8 +22,9 @@ type Site struct {
 	Reader *target.Reader
 	// Prefix is where the gateway's own pages are; empty for nowhere.
 	Prefix string
-	// MethodHeaders are the headers by which a request may claim a method.
-	MethodHeaders []string
+	// ClaimsMethod tells whether a request may claim another method by a
+	// header of this name. Nil: none.
+	ClaimsMethod func(header string) bool
 	// Position is where the gate was written.
 	Position policy.Position
 	// Describe returns a function that makes policy.Request.Context of

@@ -1,0 +1,158 @@
+package caddymodule
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/stepgate/stepgate/policy"
+	"github.com/stepgate/stepgate/policy/author"
+)
+
+// checkAsserts holds the policies of a site against the files that their
+// `assert` names. The error has every assertion that does not hold, with its
+// place and that of the rule that decided.
+func (h *Handler) checkAsserts() error {
+	var errs []error
+	for _, site := range []*author.Site{h.authored(), h.authoredReport()} {
+		if site == nil {
+			continue
+		}
+		for _, file := range site.Config.Assert {
+			errs = append(errs, checkAssertFile(site, file))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func checkAssertFile(site *author.Site, file string) error {
+	file, err := caddy.NewReplacer().ReplaceOrErr(file, true, true)
+	if err != nil {
+		return fmt.Errorf("assert: %w", err)
+	}
+	in, err := os.Open(file)
+	if err != nil {
+		return fmt.Errorf("%s: assert: %w", site.Position, err)
+	}
+	defer in.Close()
+	// Positions in a policy have the file's name alone, and so have these.
+	list, err := author.ReadAssertions(filepath.Base(file), in)
+	errs := []error{err}
+	for _, a := range list {
+		if a.Host != "" {
+			if _, err := author.Choose([]*author.Site{site}, a.Host); err != nil {
+				errs = append(errs, fmt.Errorf("%s:%d: %w", a.File, a.Line, err))
+				continue
+			}
+		}
+		verdict, err := a.Check(site)
+		switch {
+		case err != nil:
+			errs = append(errs, err)
+		case !verdict.Holds:
+			errs = append(errs, verdict)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// enforced is the policy that holds: the one that is written, or what stands
+// for it.
+func (h *Handler) enforced() *policy.Config {
+	switch {
+	case h.Policy != nil:
+		return h.Policy
+	case h.ReportOnly != nil:
+		return &policy.Config{Default: []string{policy.LevelPublic}}
+	default:
+		return new(policy.Config)
+	}
+}
+
+// authored is the site as the tools for authors see it. It is there once the
+// policies are provisioned.
+func (h *Handler) authored() *author.Site {
+	return h.authoredPolicy(h.enforced(), h.policy)
+}
+
+// authoredReport is the same with the policy that is only watched; nil where
+// there is none.
+func (h *Handler) authoredReport() *author.Site {
+	if h.report == nil {
+		return nil
+	}
+	return h.authoredPolicy(h.ReportOnly, h.report)
+}
+
+func (h *Handler) authoredPolicy(config *policy.Config, p *policy.Policy) *author.Site {
+	site := &author.Site{
+		Origin: h.Origin, Config: config, Policy: p, Reader: h.reader, Prefix: h.Prefix,
+		ClaimsMethod: methodOverrides.has, Position: parsePosition(h.Source),
+	}
+	if asksCaddy(config) {
+		site.Describe = func() func(author.Facts) any { return h.imagine }
+	}
+	return site
+}
+
+// parsePosition reads FILE:LINE.
+func parsePosition(text string) policy.Position {
+	at := strings.LastIndexByte(text, ':')
+	if at < 0 {
+		return policy.Position{}
+	}
+	line, err := strconv.Atoi(text[at+1:])
+	if err != nil {
+		return policy.Position{}
+	}
+	return policy.Position{File: text[:at], Line: line}
+}
+
+// asksCaddy tells whether some condition is one of Caddy's matchers.
+func asksCaddy(config *policy.Config) bool {
+	asks := func(raises []policy.RaiseConfig) bool {
+		return slices.ContainsFunc(raises, func(r policy.RaiseConfig) bool {
+			return slices.ContainsFunc(r.Conditions, func(c policy.ConditionConfig) bool {
+				return slices.Contains(matcherConditions, c.Kind)
+			})
+		})
+	}
+	return asks(config.Raises) || slices.ContainsFunc(config.Rules, func(r policy.RuleConfig) bool { return asks(r.Raises) })
+}
+
+// imagine makes the request that facts describe, as Caddy's server would hand
+// it to the gate.
+func (h *Handler) imagine(f author.Facts) any {
+	r := &http.Request{
+		Method: f.Method, RequestURI: f.Target, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: http.Header{}, Body: http.NoBody, RemoteAddr: net.JoinHostPort(f.ClientIP, "1"),
+	}
+	var err error
+	if r.URL, err = url.ParseRequestURI(f.Target); err != nil {
+		r.URL = &url.URL{Path: f.Target}
+	}
+	scheme, host, _ := strings.Cut(h.Origin, "://")
+	if r.Host = host; scheme == "https" {
+		r.TLS = &tls.ConnectionState{HandshakeComplete: true, ServerName: host, Version: tls.VersionTLS13}
+	}
+	for _, field := range f.Header {
+		r.Header.Add(field.Name, field.Value)
+	}
+	if len(f.Form) > 0 {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	r = caddyhttp.PrepareRequest(r, caddy.NewReplacer(), nil, new(caddyhttp.Server))
+	caddyhttp.SetVar(r.Context(), caddyhttp.ClientIPVarKey, f.ClientIP)
+	return r
+}

@@ -1,0 +1,213 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/people"
+)
+
+// auditPage is how many events one operation returns at most.
+const auditPage = 200
+
+// What the audit commands ask with, and get.
+type (
+	auditQuery struct {
+		Who          people.Who   `json:"who"`
+		Organisation string       `json:"organisation,omitempty"`
+		Events       []audit.Name `json:"events,omitempty"`
+		Since        time.Time    `json:"since,omitzero"`
+		Until        time.Time    `json:"until,omitzero"`
+		Before       int64        `json:"before,omitempty"`
+		Limit        int          `json:"limit"`
+	}
+	// auditLines are records as audit.Record.Line has them, byte for byte.
+	auditLines struct {
+		Lines [][]byte `json:"lines"`
+		// Names are the usernames of the accounts in them.
+		Names map[string]string `json:"names,omitempty"`
+		// After is the number of the last.
+		After int64 `json:"after,omitempty"`
+	}
+	auditExportInput struct {
+		After int64 `json:"after"`
+		// First is set for the first page: the export itself is recorded.
+		First bool `json:"first,omitempty"`
+	}
+	auditVerifyInput struct {
+		// Until is the last record to look at; 0 for all.
+		Until       int64    `json:"until,omitempty"`
+		Checkpoints []string `json:"checkpoints,omitempty"`
+	}
+	// auditResult is what a verification found, as it is printed.
+	auditResult struct {
+		Holds   bool  `json:"holds"`
+		Records int64 `json:"records"`
+		End     int64 `json:"end"`
+		// Covered is the highest record that a checkpoint vouches for.
+		Covered int64 `json:"covered"`
+		// Fault, Seq and Text say where it does not hold.
+		Fault audit.Fault `json:"fault,omitempty"`
+		Seq   int64       `json:"seq,omitempty"`
+		Text  string      `json:"text,omitempty"`
+		// Checkpoint is a new one of the end, where that was asked for.
+		Checkpoint string `json:"checkpoint,omitempty"`
+	}
+)
+
+func (r auditResult) err() error {
+	if r.Holds {
+		return nil
+	}
+	return fmt.Errorf("the audit trail does not hold (%s): %s", r.Fault, r.Text)
+}
+
+var (
+	auditList = define("audit/list", func(ctx context.Context, r *runtime, in auditQuery) (auditLines, error) {
+		q := audit.Query{
+			Organisation: in.Organisation, Names: in.Events, Since: in.Since, Until: in.Until, Before: in.Before, Limit: min(in.Limit, auditPage),
+		}
+		var err error
+		if q.Account, err = r.auditedAccount(ctx, in.Who); err != nil {
+			return auditLines{}, err
+		}
+		records, err := r.store.Events(ctx, q)
+		if err != nil {
+			return auditLines{}, fmt.Errorf("list events: %w", err)
+		}
+		return r.auditLines(ctx, records)
+	})
+	auditShow = define("audit/show", func(ctx context.Context, r *runtime, reference string) (auditLines, error) {
+		record, err := r.store.EventByReference(ctx, audit.FoldReference(reference))
+		if errors.Is(err, audit.ErrNotFound) {
+			return auditLines{}, &answer{Kind: answerNo, Text: fmt.Sprintf("no event has the reference %q", reference)}
+		}
+		if err != nil {
+			return auditLines{}, fmt.Errorf("read event: %w", err)
+		}
+		return r.auditLines(ctx, []audit.Record{record})
+	})
+	auditExport = define("audit/export", func(ctx context.Context, r *runtime, in auditExportInput) (auditLines, error) {
+		if in.First {
+			exported := audit.Event{Name: audit.AuditExported, Actor: commandActor, Outcome: "success"}
+			if err := r.recorder.Record(ctx, exported); err != nil {
+				return auditLines{}, err
+			}
+		}
+		rows, err := r.store.EventRows(ctx, in.After, auditPage)
+		if err != nil {
+			return auditLines{}, fmt.Errorf("read audit trail: %w", err)
+		}
+		page := auditLines{After: in.After}
+		for _, row := range rows {
+			record, err := row.Record()
+			if err != nil {
+				return auditLines{}, &answer{Kind: answerNo, Text: err.Error() + ": `audit verify` says more"}
+			}
+			page.Lines, page.After = append(page.Lines, record.Line()), row.Seq
+		}
+		return page, nil
+	})
+	auditVerify = define("audit/verify", func(ctx context.Context, r *runtime, in auditVerifyInput) (auditResult, error) {
+		result, _, err := r.verifyTrail(ctx, in)
+		return result, err
+	})
+	auditCheckpoint = define("audit/checkpoint", func(ctx context.Context, r *runtime, in auditVerifyInput) (auditResult, error) {
+		result, end, err := r.verifyTrail(ctx, in)
+		if err != nil || !result.Holds {
+			return result, err
+		}
+		point, err := audit.NewChain(r.ring).Checkpoint(end, time.Now())
+		if err != nil {
+			return result, fmt.Errorf("make a checkpoint: %w", err)
+		}
+		result.Checkpoint = point.String()
+		return result, nil
+	})
+)
+
+// commandActor is who does what commands do, in events.
+const commandActor = "command"
+
+// auditedAccount finds the ID of an account. One that is gone can still be
+// asked for by its ID.
+func (r *runtime) auditedAccount(ctx context.Context, who people.Who) (string, error) {
+	if who.Username == "" {
+		return "", nil
+	}
+	record, err := r.people.Show(ctx, people.Operator(), who)
+	if err == nil {
+		return string(record.Account.ID), nil
+	}
+	seen, listErr := r.store.Events(ctx, audit.Query{Account: who.Username, Limit: 1})
+	if listErr == nil && len(seen) > 0 {
+		return who.Username, nil
+	}
+	return "", err
+}
+
+// auditLines writes records for the way to a command.
+func (r *runtime) auditLines(ctx context.Context, records []audit.Record) (auditLines, error) {
+	lines := auditLines{Names: map[string]string{}}
+	for _, record := range records {
+		lines.Lines = append(lines.Lines, record.Line())
+		for _, id := range []string{record.Account, record.Actor} {
+			if _, known := lines.Names[id]; known || id == "" {
+				continue
+			}
+			a, err := r.store.Account(ctx, account.ID(id))
+			if err != nil && !errors.Is(err, account.ErrNotFound) {
+				return auditLines{}, fmt.Errorf("read account: %w", err)
+			}
+			lines.Names[id] = a.Username
+		}
+	}
+	return lines, nil
+}
+
+// verifyTrail verifies the trail as far as in says. Of the checkpoints one
+// may be of the record before the first that is still kept.
+func (r *runtime) verifyTrail(ctx context.Context, in auditVerifyInput) (auditResult, audit.Link, error) {
+	chain := audit.NewChain(r.ring)
+	var want audit.Expectation
+	for _, text := range in.Checkpoints {
+		point, err := chain.ParseCheckpoint(text)
+		if err != nil {
+			return auditResult{}, audit.Link{}, &answer{Kind: answerNo, Text: err.Error()}
+		}
+		want.Checkpoints = append(want.Checkpoints, point)
+	}
+	first, err := r.store.EventRows(ctx, 0, 1)
+	if err != nil {
+		return auditResult{}, audit.Link{}, fmt.Errorf("read audit trail: %w", err)
+	}
+	if at := slices.IndexFunc(want.Checkpoints, func(p audit.Checkpoint) bool { return len(first) > 0 && p.Seq == first[0].Seq-1 }); at >= 0 {
+		want.From = want.Checkpoints[at]
+	}
+	result, err := chain.Verify(trail(ctx, r.store, in.Until), want)
+	if err != nil {
+		return auditResult{}, audit.Link{}, err
+	}
+	out := auditResult{Holds: result.Break == nil, Records: result.Records, End: result.End.Seq, Covered: result.Covered}
+	if b := result.Break; b != nil {
+		out.Fault, out.Seq, out.Text = b.Fault, b.Seq, b.Text
+	}
+	return out, result.End, nil
+}
+
+// trail is the rows up to a number, or all for 0.
+func trail(ctx context.Context, s audit.Store, until int64) iter.Seq2[audit.Row, error] {
+	return func(yield func(audit.Row, error) bool) {
+		for row, err := range audit.Walk(ctx, s, 0) {
+			if err == nil && until > 0 && row.Seq > until || !yield(row, err) {
+				return
+			}
+		}
+	}
+}

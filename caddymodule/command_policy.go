@@ -1,0 +1,266 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/session"
+	"github.com/stepgate/stepgate/policy/author"
+)
+
+// buildPolicy draws
+//
+//	policy explain [METHOD] URL [--user U | --group G… --organisation O] [--client-ip IP]
+//	               [--device D] [--risk R] [--header "NAME: VALUE"]… [--form NAME=VALUE]… [--at TIME]
+//	policy lint [--strict] [--ignore CODE]…
+//	policy test FILE…
+//	policy diff OLD NEW [--log FILE]…
+//	policy rehearse LOG… [--top N]
+func buildPolicy(cmd *cobra.Command) {
+	cmd.Long = "What a policy asks for, and why. The commands compile the policy of the configuration as\n" +
+		"the gateway does and open no store; only `explain --user` looks somebody up.\n\n" +
+		"A URL may be a path: it then belongs to the first site. The host of a whole URL\n" +
+		"chooses the site."
+	configFlags(cmd)
+	group(cmd)
+	cmd.AddCommand(policyExplainCommand(), policyLintCommand(), policyTestCommand(), policyDiffCommand(), policyRehearseCommand())
+}
+
+// factFlags are the facts that may be said of a request.
+func factFlags(c *cobra.Command) {
+	flags := c.Flags()
+	flags.StringArray("group", nil, "a `group` of the person; repeat for several")
+	flags.String("organisation", "", "the person's `organisation`")
+	flags.String("client-ip", "", "the client's `address`")
+	flags.String("device", "", "unknown, public or private")
+	flags.String("risk", "", "low, medium or high")
+	flags.StringArray("header", nil, "a request header as `NAME: VALUE`; repeat for several")
+	flags.StringArray("form", nil, "a field of a form in the body as `NAME=VALUE`; repeat for several")
+	flags.String("at", "", "the moment, such as `2026-03-02T09:00:00Z`; default now")
+}
+
+// factsOf reads them. Device, risk and address that nobody says are those of
+// an ordinary first visit.
+func factsOf(c *cobra.Command) (author.Facts, error) {
+	var f author.Facts
+	for _, name := range author.Flags() {
+		flag := c.Flags().Lookup(name)
+		if flag == nil || !flag.Changed {
+			continue
+		}
+		values := []string{flag.Value.String()}
+		if flag.Value.Type() == "stringArray" {
+			values, _ = c.Flags().GetStringArray(name)
+		}
+		for _, value := range values {
+			if err := f.Set(name, value); err != nil {
+				return f, usagef("%s", err)
+			}
+		}
+	}
+	if f.Now.IsZero() {
+		f.Now = time.Now()
+	}
+	return f, nil
+}
+
+func policyExplainCommand() *cobra.Command {
+	c := leaf("explain [METHOD] URL", "Tells which rule decides about a request, and which levels it needs", cobra.RangeArgs(1, 2), explainPolicy)
+	factFlags(c)
+	c.Flags().String("user", "", "the `username` of an account, for its groups, organisation and requirements")
+	sourceFlag(c)
+	c.Example = "  stepgate policy explain /cases/7\n" +
+		"  stepgate policy explain POST 'https://portal.example.gov/app.do?action=delete' --user joe --device private"
+	return c
+}
+
+func explainPolicy(c *cobra.Command, args []string) error {
+	facts, err := factsOf(c)
+	if err != nil {
+		return err
+	}
+	if name := flagText(c, "user"); name != "" && facts.SignedIn {
+		return usagef("--user says who it is: leave out --group and --organisation")
+	}
+	if len(args) == 2 {
+		facts.Method, args = strings.ToUpper(args[0]), args[1:]
+	}
+	var host string
+	if host, facts.Target, err = author.ParseURL(args[0]); err != nil {
+		return usagef("%s", err)
+	}
+	d, err := drawConfigured(c)
+	if err != nil {
+		return err
+	}
+	if name := flagText(c, "user"); name != "" {
+		if err := lookUp(c, name, &facts); err != nil {
+			return err
+		}
+	}
+	site, err := author.Choose(d.sites(), host)
+	if err != nil {
+		return err
+	}
+	answer := site.Explain(facts)
+	if p := newPrinter(c); p.json {
+		return p.object(answer)
+	}
+	return answer.Render(c.OutOrStdout())
+}
+
+// lookUp takes the facts of an account from the store.
+func lookUp(c *cobra.Command, name string, facts *author.Facts) error {
+	return atDesk(c, func(d *desk) error {
+		u, err := ask(c.Context(), d, userShow, who(c, name))
+		if err != nil {
+			return err
+		}
+		all, err := ask(c.Context(), d, organisationList, struct{}{})
+		if err != nil {
+			return err
+		}
+		owner := session.Owner{Account: account.Account{TwoFactor: u.TwoFactor}}
+		for _, o := range all {
+			if o.Name == u.Organisation {
+				owner.Require = o.Require
+			}
+		}
+		facts.SignedIn, facts.Username, facts.Groups, facts.Organisation = true, u.Username, u.Groups, u.Organisation
+		facts.Requires = requirements(owner)
+		if u.Suspended {
+			c.PrintErrf("Note: %s is suspended and cannot sign in\n", visible(u.Username))
+		}
+		return nil
+	})
+}
+
+func policyTestCommand() *cobra.Command {
+	c := leaf("test FILE…", "Holds the policy against files of assertions", cobra.MinimumNArgs(1), testPolicy)
+	c.Long = "Each line of a file asserts what one request needs:\n\n" +
+		"  METHOD URL [--group G] [--organisation O] [--client-ip IP] [--device D] [--risk R] -> LEVEL…|public|deny|400\n\n" +
+		"The policy's own `assert FILE` holds the same lines at every start and reload."
+	return c
+}
+
+func testPolicy(c *cobra.Command, files []string) error {
+	d, err := drawConfigured(c)
+	if err != nil {
+		return err
+	}
+	sites, p, all, failed := d.sites(), newPrinter(c), 0, 0
+	var errs []error
+	for _, file := range files {
+		list, err := readAssertions(c, file)
+		errs = append(errs, err)
+		for _, a := range list {
+			site, err := author.Choose(sites, a.Host)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("%s:%d: %w", a.File, a.Line, err))
+				continue
+			}
+			verdict, err := a.Check(site)
+			if err != nil {
+				errs = append(errs, err)
+				continue
+			}
+			all++
+			if !verdict.Holds {
+				failed++
+			}
+			if err := printVerdict(p, verdict); err != nil {
+				return err
+			}
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d of %d assertions do not hold", failed, all)
+	}
+	if p.json {
+		return nil
+	}
+	_, err = fmt.Fprintf(p.out, "%d assertions hold\n", all)
+	return err
+}
+
+func readAssertions(c *cobra.Command, file string) ([]author.Assertion, error) {
+	if file == "-" {
+		return author.ReadAssertions("-", c.InOrStdin())
+	}
+	in, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer in.Close()
+	return author.ReadAssertions(file, in)
+}
+
+func printVerdict(p printer, v author.Verdict) error {
+	switch {
+	case p.json:
+		return p.object(v)
+	case v.Holds:
+		return nil
+	default:
+		_, err := fmt.Fprintln(p.out, v)
+		return err
+	}
+}
+
+func policyLintCommand() *cobra.Command {
+	c := leaf("lint", "Finds what is wrong with the policy, and what the configuration leaves open", cobra.NoArgs, lintPolicy)
+	c.Flags().Bool("strict", false, "count notes too: what a choice leaves open")
+	c.Flags().StringSlice("ignore", nil, "leave out findings with this `code`; repeat for several")
+	return c
+}
+
+func lintPolicy(c *cobra.Command, _ []string) error {
+	d, err := drawConfigured(c)
+	if err != nil {
+		return err
+	}
+	found, err := d.lint()
+	if err != nil {
+		return err
+	}
+	ignored, _ := c.Flags().GetStringSlice("ignore")
+	strict, _ := c.Flags().GetBool("strict")
+	p, counted := newPrinter(c), 0
+	for _, f := range found {
+		if slices.Contains(ignored, f.Code) {
+			continue
+		}
+		if strict || !f.Note {
+			counted++
+		}
+		if p.json {
+			err = p.object(f)
+		} else {
+			err = f.Render(p.out)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	switch {
+	case counted == 1:
+		return errors.New("1 finding")
+	case counted > 1:
+		return fmt.Errorf("%d findings", counted)
+	case p.json:
+		return nil
+	default:
+		_, err := fmt.Fprintln(p.out, "no findings")
+		return err
+	}
+}

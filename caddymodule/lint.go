@@ -1,0 +1,178 @@
+package caddymodule
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/stepgate/stepgate/challenge"
+	"github.com/stepgate/stepgate/policy"
+	"github.com/stepgate/stepgate/policy/author"
+)
+
+// The codes of findings about the configuration around the policies.
+const (
+	codeProxiesNotStrict = "trusted-proxies-not-strict"
+	codeGateInMatcher    = "gate-inside-matcher"
+	codeProxyWithoutGate = "proxy-without-gate"
+	codeEnrolment        = "enrolment-" // and the word
+	codeSessionIdle      = "session-idle"
+	codeSessionAbsolute  = "session-absolute"
+)
+
+// Ceilings of NIST SP 800-63B-4 §2.2.3, for sessions at AAL2.
+const (
+	idleCeiling     = time.Hour
+	absoluteCeiling = 24 * time.Hour
+)
+
+// lint looks at the policies of all gates and at what is around them.
+func (d *drawing) lint() ([]author.Finding, error) {
+	found, err := d.lintServers()
+	if err != nil {
+		return nil, err
+	}
+	found = append(found, d.lintSessions()...)
+	for _, h := range d.gates {
+		found = append(found, author.Lint(h.authored(), d.offered())...)
+		if report := h.authoredReport(); report != nil {
+			found = append(found, author.Lint(report, d.offered())...)
+		}
+		found = append(found, h.lintEnrolment())
+	}
+	slices.SortStableFunc(found, func(a, b author.Finding) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
+	})
+	return found, nil
+}
+
+// offered are the factors that people can have: all but those whose provider
+// is not configured.
+func (d *drawing) offered() []policy.Factor {
+	return slices.DeleteFunc(policy.Factors(), func(f policy.Factor) bool {
+		return f == policy.SMS && d.app.SMS == nil || f == policy.Email && d.app.Email == nil
+	})
+}
+
+// lintEnrolment says what the site's enrolment leaves open.
+func (h *Handler) lintEnrolment() author.Finding {
+	word := h.enrolment()
+	pos := parsePosition(h.Source)
+	f := author.Finding{Code: codeEnrolment + string(word), Note: true, Site: h.Origin, File: pos.File, Line: pos.Line}
+	switch word {
+	case challenge.EnrolSelf:
+		f.Text = "enrolment self: whoever has the password of somebody who has not enrolled yet can enrol a factor of their own for that account"
+		f.Mend = "use `enrolment contact` or `enrolment invited`, or have everyone enrol before it matters"
+	case challenge.EnrolContact:
+		f.Text = "enrolment contact: whoever has the password of somebody who has not enrolled yet, and reads the mailbox or the texts of the address on the account, can enrol a factor of their own; addresses are as good as whoever keeps them up"
+		f.Mend = "use `enrolment invited` where addresses come from a directory that people edit themselves"
+	default:
+		f.Text = "enrolment invited: whoever gets hold of a temporary code, together with the sign-in, can enrol a factor of their own; it is as good as the check of who asks the helpdesk for one"
+		f.Mend = "hand codes over in person, or after a check that is written down"
+	}
+	return f
+}
+
+// lintSessions holds the limits of sessions against the ceilings.
+func (d *drawing) lintSessions() []author.Finding {
+	var found []author.Finding
+	add := func(code, option, text string) {
+		found = append(found, d.at(author.Finding{Code: code, Text: text, Mend: "shorten `" + option + "` in the app's `session` block"}, d.linesOf(option)))
+	}
+	if idle := time.Duration(d.app.Session.Idle); idle > idleCeiling {
+		add(codeSessionIdle, "idle", fmt.Sprintf("a session may be idle for %s: NIST SP 800-63B-4 §2.2.3 wants a new proof after an hour at most", policy.Duration(idle)))
+	}
+	if absolute := time.Duration(d.app.Session.Absolute); absolute > absoluteCeiling {
+		add(codeSessionAbsolute, "absolute", fmt.Sprintf("a session may last %s: NIST SP 800-63B-4 §2.2.3 wants a new sign-in after 24 hours at most", policy.Duration(absolute)))
+	}
+	return found
+}
+
+// at places a finding: on its line where there is exactly one that it can be.
+func (d *drawing) at(f author.Finding, lines []int) author.Finding {
+	f.File = filepath.Base(d.file)
+	if len(lines) == 1 {
+		f.Line = lines[0]
+	}
+	return f
+}
+
+// linesOf lists the lines of the Caddyfile that begin with a word and have
+// all the others; none for other kinds of files.
+func (d *drawing) linesOf(word string, others ...string) []int {
+	if !isCaddyfile(d.file) {
+		return nil
+	}
+	text, err := os.ReadFile(d.file)
+	if err != nil {
+		return nil
+	}
+	tokens, err := caddyfile.Tokenize(text, d.file)
+	if err != nil {
+		return nil
+	}
+	var lines []int
+	for i := 0; i < len(tokens); {
+		end := i + 1
+		for end < len(tokens) && tokens[end].Line == tokens[i].Line {
+			end++
+		}
+		if tokens[i].Text == word && holdsAll(tokens[i:end], others) {
+			lines = append(lines, tokens[i].Line)
+		}
+		i = end
+	}
+	return lines
+}
+
+func holdsAll(line []caddyfile.Token, words []string) bool {
+	return !slices.ContainsFunc(words, func(word string) bool {
+		return !slices.ContainsFunc(line, func(t caddyfile.Token) bool {
+			return t.Text == word || strings.HasSuffix(t.Text, "//"+word)
+		})
+	})
+}
+
+func originHost(origin string) string {
+	u, err := url.Parse(origin)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
+// servers is what lint reads of Caddy's HTTP app.
+type servers struct {
+	Servers map[string]struct {
+		Routes               []lintRoute          `json:"routes"`
+		NamedRoutes          map[string]lintRoute `json:"named_routes"`
+		TrustedProxies       json.RawMessage      `json:"trusted_proxies"`
+		TrustedProxiesUnix   bool                 `json:"trusted_proxies_unix"`
+		TrustedProxiesStrict int                  `json:"trusted_proxies_strict"`
+	} `json:"servers"`
+}
+
+// lintRoute is a route as it is written.
+type lintRoute struct {
+	Match  []map[string]json.RawMessage `json:"match"`
+	Handle []lintHandler                `json:"handle"`
+}
+
+// lintHandler is what matters here of handlers of any kind.
+type lintHandler struct {
+	Handler   string      `json:"handler"`
+	Source    string      `json:"source"`
+	Routes    []lintRoute `json:"routes"`
+	Name      string      `json:"name"`
+	Upstreams []struct {
+		Dial string `json:"dial"`
+	} `json:"upstreams"`
+}

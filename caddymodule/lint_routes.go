@@ -1,0 +1,168 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/stepgate/stepgate/policy/author"
+)
+
+// lintServers looks at the routes around the gates.
+func (d *drawing) lintServers() ([]author.Finding, error) {
+	var config caddy.Config
+	if err := json.Unmarshal(d.raw, &config); err != nil {
+		return nil, err
+	}
+	var all servers
+	if err := json.Unmarshal(config.AppsRaw["http"], &all); err != nil {
+		return nil, fmt.Errorf("%s: read routes: %w", d.file, err)
+	}
+	w := &routeWalk{guarded: map[string]bool{}}
+	for _, name := range slices.Sorted(maps.Keys(all.Servers)) {
+		server := all.Servers[name]
+		w.named, w.gates = server.NamedRoutes, 0
+		for _, route := range server.Routes {
+			w.site(route)
+		}
+		if w.gates > 0 && server.TrustedProxiesStrict == 0 && (server.TrustedProxies != nil || server.TrustedProxiesUnix) {
+			w.found = append(w.found, d.at(author.Finding{
+				Code: codeProxiesNotStrict,
+				Text: "trusted_proxies without trusted_proxies_strict: the left-most address of X-Forwarded-For counts, which clients make up; limits, risk and `client_ip` then go by an address of their choice",
+				Mend: "add `trusted_proxies_strict` to the server's options",
+			}, d.linesOf("trusted_proxies")))
+		}
+	}
+	for _, p := range w.open {
+		if p.besideGate || w.guarded[p.dial] {
+			w.found = append(w.found, d.at(p.finding(), d.linesOf("reverse_proxy", p.dial)))
+		}
+	}
+	return w.found, nil
+}
+
+// routeWalk goes through routes in the order in which requests do.
+type routeWalk struct {
+	named map[string]lintRoute
+	depth int
+	gates int // gates seen so far in this server
+	found []author.Finding
+	// guarded are the upstreams that some gate stands before, open the
+	// proxies that none does.
+	guarded map[string]bool
+	open    []openProxy
+}
+
+type openProxy struct {
+	dial string
+	host string
+	// besideGate is set where the site has a gate elsewhere.
+	besideGate bool
+}
+
+func (p openProxy) finding() author.Finding {
+	why := "a gate of the same site does not stand before it"
+	if !p.besideGate {
+		why = "another site has a gate before the same upstream, which this one goes round"
+	}
+	return author.Finding{
+		Code: codeProxyWithoutGate,
+		Text: fmt.Sprintf("reverse_proxy %s at %s is reached without a gate: %s", p.dial, p.host, why),
+		Mend: "put `stepgate` before it, outside of matchers, and write into its policy what is public",
+	}
+}
+
+// site goes through one top-level route.
+func (w *routeWalk) site(route lintRoute) {
+	host := "every host"
+	for _, set := range route.Match {
+		var hosts []string
+		if json.Unmarshal(set["host"], &hosts) == nil && len(hosts) > 0 {
+			host = strings.Join(hosts, ", ")
+		}
+	}
+	gates, open := w.gates, len(w.open)
+	w.route(route, false, narrowing(route), host)
+	for i := range w.open[open:] {
+		w.open[open+i].besideGate = w.gates > gates
+	}
+}
+
+// routes goes through routes that follow one another, and tells whether a
+// gate stands before what comes behind them.
+func (w *routeWalk) routes(list []lintRoute, gated bool, narrowed []string, host string) bool {
+	for _, route := range list {
+		within := narrowing(route)
+		if after := w.route(route, gated, append(slices.Clone(narrowed), within...), host); len(within) == 0 {
+			gated = after
+		}
+	}
+	return gated
+}
+
+// maxLintDepth bounds named routes that invoke one another.
+const maxLintDepth = 32
+
+func (w *routeWalk) route(route lintRoute, gated bool, narrowed []string, host string) bool {
+	if w.depth > maxLintDepth {
+		return gated
+	}
+	w.depth++
+	defer func() { w.depth-- }()
+	for _, handler := range route.Handle {
+		switch handler.Handler {
+		case "stepgate":
+			gated = true
+			w.gates++
+			w.narrowed(handler, narrowed, host)
+		case "reverse_proxy":
+			w.proxy(handler, gated, host)
+		case "invoke":
+			gated = w.routes([]lintRoute{w.named[handler.Name]}, gated, narrowed, host)
+		default:
+			gated = w.routes(handler.Routes, gated, narrowed, host)
+		}
+	}
+	return gated
+}
+
+func (w *routeWalk) narrowed(gate lintHandler, matchers []string, host string) {
+	if len(matchers) == 0 {
+		return
+	}
+	slices.Sort(matchers)
+	pos := parsePosition(gate.Source)
+	w.found = append(w.found, author.Finding{
+		Code: codeGateInMatcher, File: pos.File, Line: pos.Line,
+		Text: fmt.Sprintf("the gate at %s stands inside a matcher (%s): what that does not match, also another spelling of a path, goes round the gate",
+			host, strings.Join(slices.Compact(matchers), ", ")),
+		Mend: "put `stepgate` outside of the matcher, and write the paths into its policy",
+	})
+}
+
+func (w *routeWalk) proxy(proxy lintHandler, gated bool, host string) {
+	for _, u := range proxy.Upstreams {
+		if gated {
+			w.guarded[u.Dial] = true
+		} else {
+			w.open = append(w.open, openProxy{dial: u.Dial, host: host})
+		}
+	}
+}
+
+// narrowing lists the matchers of a route but for hosts.
+func narrowing(route lintRoute) []string {
+	var names []string
+	for _, set := range route.Match {
+		for name := range set {
+			if name != "host" && name != "protocol" {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
