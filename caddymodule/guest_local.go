@@ -56,6 +56,9 @@ func (h *Handler) provisionSources(ctx caddy.Context) error {
 		}
 		seen[source.Name()] = true
 		h.sources = append(h.sources, source)
+		if err := h.watchForm(source); err != nil {
+			return err
+		}
 	}
 	return nil
 }

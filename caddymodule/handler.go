@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/stepgate/stepgate/internal/signin/legacyform"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 	"github.com/stepgate/stepgate/policy/target"
@@ -33,6 +34,7 @@ type Handler struct {
 	web     *web.Site
 	kit     *web.Kit
 	pages   *web.Pages
+	form    *legacyform.Form // the app's own login form, where one is watched
 	live    atomic.Pointer[live]
 }
 
@@ -55,8 +57,11 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	visitor := h.find(r)
 	decision := p.judge(h, r, visitor)
+	sight := h.sight(r, p, decision)
 	h.reportOnly(p, r)
 	switch {
+	case sight != legacyform.Elsewhere:
+		return h.login(w, r, p, visitor, sight, next)
 	case decision.Outcome == policy.Allow && visitor.err != nil && !decision.Public:
 		return h.unavailable(w, r, visitor.err)
 	case decision.Outcome == policy.Allow && h.spend(r, visitor, decision, p):

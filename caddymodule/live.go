@@ -17,6 +17,7 @@ import (
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/signin"
 	"github.com/stepgate/stepgate/internal/web"
+	"github.com/stepgate/stepgate/internal/weld"
 )
 
 // live is a site with its store open.
@@ -26,6 +27,7 @@ type live struct {
 	pages      http.Handler
 	status     http.Handler
 	assets     http.Handler
+	weld       *weld.Weld // nil where no login form is watched
 }
 
 func (l *live) now() time.Time { return time.Now() }
@@ -68,9 +70,13 @@ func (h *Handler) newLive(r *runtime) (*live, error) {
 		if checker, ok := source.(signin.PasswordChecker); ok {
 			site.Passwords = append(site.Passwords, checker)
 		}
+		if watched, ok := source.(signin.Observer); ok {
+			site.LoginPage = watched.LoginTarget()
+		}
 	}
 	return &live{
 		runtime: r, ceremonies: site, pages: web.TopLevelOnly(h.web, site.Handler()), status: site.Status(), assets: h.kit.Assets(h.web),
+		weld: h.newWeld(r),
 	}, nil
 }
 

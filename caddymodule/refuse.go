@@ -52,7 +52,10 @@ func (h *Handler) deny(w http.ResponseWriter, r *http.Request, p *passage, v vis
 func (h *Handler) begin(w http.ResponseWriter, r *http.Request, p *passage, v visitor, d policy.Decision) error {
 	live := h.live.Load()
 	if live == nil {
-		return h.unavailable(w, r, errors.New("the site has not started"))
+		return h.unavailable(w, r, errNotStarted)
+	}
+	if v.going != nil && v.entry != nil {
+		return h.resume(w, r, live, v)
 	}
 	e := h.decided(r, audit.StepUpRequired, p, v, d)
 	h.observe(e)

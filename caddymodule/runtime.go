@@ -88,6 +88,7 @@ func (a *App) open(ctx context.Context) (*runtime, error) {
 	// A copy of its own, so that Stop can tell this configuration's from the
 	// next one's; everything in it is shared.
 	r := *value.(*runtime)
+	r.people = a.peopleOf(&r)
 	if loaded {
 		r.sessions.SetLimits(a.limits())
 	} else {

@@ -10,7 +10,9 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/stepgate/stepgate/challenge"
 	"github.com/stepgate/stepgate/internal/session"
+	"github.com/stepgate/stepgate/internal/weld"
 	"github.com/stepgate/stepgate/policy"
 )
 
@@ -20,6 +22,9 @@ type visitor struct {
 	entry *session.Entry // nil for nobody
 	memo  *memo
 	err   error
+	// going is where somebody was going who was sent to the app's own login
+	// page; nil on other sites, and mostly.
+	going *challenge.Continuation
 }
 
 // memo is what the handler derived from a session and finds again at its next
@@ -35,6 +40,15 @@ type memo struct {
 	identity atomic.Pointer[identity]
 	// cookies remembers the last Cookie line with and without our own.
 	cookies atomic.Pointer[[2]string]
+	// bonds are the app's cookies that belong to the session, and welded the
+	// last Cookie line of which all that counts is the session's own, as it
+	// came and as it passes.
+	bonds    atomic.Pointer[weld.Bonds]
+	welded   atomic.Pointer[[2]string]
+	withheld atomic.Pointer[withheldLine]
+	// confirmFrom is when the app may be asked again about cookies of this
+	// session, in unix nanoseconds.
+	confirmFrom atomic.Int64
 }
 
 // find finds the session of a request, from memory if it was seen before.
@@ -45,9 +59,9 @@ func (h *Handler) find(r *http.Request) visitor {
 	}
 	entry, err := live.runtime.sessions.Find(r.Context(), r.Header, live.ceremonies.Place)
 	if err != nil || entry == nil || !h.accepts(entry) {
-		return visitor{err: err}
+		return visitor{err: err, going: h.going(live, r)}
 	}
-	return visitor{entry: entry, memo: h.memo(entry, live.now())}
+	return visitor{entry: entry, memo: h.memo(entry, live.now()), going: h.going(live, r)}
 }
 
 // accepts tells whether a session's source is one of this site's.

@@ -14,6 +14,11 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, v visitor, d pol
 	if h.coversPages(r) {
 		return h.fail(w, r, errServiceWorker)
 	}
+	if h.form != nil {
+		if w = h.welded(w, r, v, d, next); w == nil {
+			return nil
+		}
+	}
 	metrics.allowed.Inc()
 	o := &outgoing{handler: h, visitor: v, needed: d.Needed &^ d.Once, private: !d.Public}
 	o.ResponseWriterWrapper.ResponseWriter = w

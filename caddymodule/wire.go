@@ -67,7 +67,14 @@ func (r *runtime) admit(ctx context.Context, who signin.Identity) (account.Accou
 	if who.Source == account.LocalSource {
 		return r.store.Account(ctx, account.ID(who.Subject))
 	}
-	return r.store.AccountBySubject(ctx, who.Source, who.Subject)
+	if who.Subject == "" {
+		return r.store.AccountByUsername(ctx, who.Source, account.FoldUsername(who.Username))
+	}
+	found, err := r.store.AccountBySubject(ctx, who.Source, who.Subject)
+	if errors.Is(err, account.ErrNotFound) && who.MayCreate {
+		return r.arrive(ctx, who)
+	}
+	return found, err
 }
 
 // passwordStore adds to the store the verb that the local source needs.

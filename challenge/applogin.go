@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/stepgate/stepgate/internal/account"
@@ -57,32 +59,28 @@ func (s *Site) setWaiting(w http.ResponseWriter, value string, maxAge int) {
 	})
 }
 
-// Waiting tells whether a browser comes back from the app's login page and
-// was going somewhere.
-func (s *Site) Waiting(r *http.Request) bool {
-	_, ok := s.waiting(r)
-	return ok
-}
-
-func (s *Site) waiting(r *http.Request) (Continuation, bool) {
+// Waiting is where a browser was going that was sent to the app's login page;
+// nil where nothing is remembered.
+func (s *Site) Waiting(r *http.Request) *Continuation {
+	mentions := func(line string) bool { return strings.Contains(line, waitingCookie) }
+	if !slices.ContainsFunc(r.Header["Cookie"], mentions) {
+		return nil
+	}
 	found := r.CookiesNamed(s.waitingName())
 	if len(found) != 1 {
-		return Continuation{}, false
+		return nil
 	}
 	c, err := openContinuation(s.Sealer, s.Place.Origin, found[0].Value, s.Now())
-	return c, err == nil && s.Now().Sub(c.At) <= waitingTTL
+	if err != nil || s.Now().Sub(c.At) > waitingTTL {
+		return nil
+	}
+	return &c
 }
 
-// Resume sends a browser that came back from the app's login page on to where
-// it was going, by way of whatever that still needs, or to the challenge for
-// otherwise where nothing is remembered.
-func (s *Site) Resume(w http.ResponseWriter, r *http.Request, otherwise Continuation) error {
-	c, ok := s.waiting(r)
-	if ok {
-		s.setWaiting(w, "", -1)
-	} else {
-		c = otherwise
-	}
+// Resume sends a browser that has signed in at the app's login page on to
+// where it was going, by way of whatever that still needs.
+func (s *Site) Resume(w http.ResponseWriter, r *http.Request, c Continuation) error {
+	s.setWaiting(w, "", -1)
 	return s.goTo(w, r, "/challenge", c)
 }
 

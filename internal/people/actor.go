@@ -41,10 +41,16 @@ var everywhere = []account.Role{account.RoleOwner, account.RoleAuditor}
 type Actor struct {
 	account  account.Account
 	operator bool
+	// name is how the trail calls an operator.
+	name string
 }
 
 // Operator is whoever runs commands on the server: everything is allowed.
-func Operator() Actor { return Actor{operator: true} }
+func Operator() Actor { return Actor{operator: true, name: "command"} }
+
+// Gateway is the gateway itself: it makes accounts of people for whom a
+// sign-in source vouches.
+func Gateway() Actor { return Actor{operator: true, name: "gateway"} }
 
 // As is the account of somebody signed in. Its role and organisation are read
 // again in the transaction of whatever it does.

@@ -8,16 +8,13 @@ import (
 	"github.com/stepgate/stepgate/internal/audit"
 )
 
-// commandActor is how the trail calls whoever runs commands on the server.
-const commandActor = "command"
-
 // signed completes an event with when it happened and who did it.
 func (p *People) signed(e audit.Event, actor Actor) audit.Event {
 	e.At = p.now()
 	e.Outcome = "success"
 	e.Actor = string(actor.account.ID)
 	if actor.operator {
-		e.Actor = commandActor
+		e.Actor = actor.name
 	}
 	return e
 }

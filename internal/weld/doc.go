@@ -8,7 +8,7 @@
 //
 //	a value under a session cookie's name is   public path   other paths
 //	bound to the session of the request        passes        passes
-//	bound to another session, or to one ended  withheld      withheld
+//	another session's, or one's that ended     withheld      withheld
 //	offered by the app in this session         passes        withheld until confirmed
 //	anything else                              passes        withheld
 //

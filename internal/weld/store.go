@@ -33,7 +33,7 @@ type Store interface {
 	KeepBonds(ctx context.Context, bonds []Bond) error
 	// BondsOf lists those of a session that have not expired at now.
 	BondsOf(ctx context.Context, id session.ID, now time.Time) ([]Bond, error)
-	// AnyBond tells whether one of the hashes is bound (not offered) to any
-	// session.
-	AnyBond(ctx context.Context, hashes []Hash, now time.Time) (bool, error)
+	// BondElsewhere tells whether one of the hashes is bound or offered to
+	// another session than but ("" for any session).
+	BondElsewhere(ctx context.Context, hashes []Hash, but session.ID, now time.Time) (bool, error)
 }

@@ -1,7 +1,6 @@
 package weld
 
 import (
-	"mime"
 	"net/url"
 	"strings"
 )
@@ -23,16 +22,6 @@ func (n Names) InURL(path, query string) []Cookie {
 		path = decoded
 	}
 	return n.fields(found, query)
-}
-
-// InForm lists the session ids in an urlencoded body, where servers look as
-// well when nobody has told them not to.
-func (n Names) InForm(contentType string, body []byte) []Cookie {
-	kind, _, err := mime.ParseMediaType(contentType)
-	if err == nil && kind != "application/x-www-form-urlencoded" || len(body) == 0 {
-		return nil
-	}
-	return n.fields(nil, string(body))
 }
 
 func (n Names) parameters(found []Cookie, path string) []Cookie {

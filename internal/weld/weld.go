@@ -114,12 +114,11 @@ func (w *Weld) keep(ctx context.Context, id session.ID, endsAt time.Time, values
 
 // Bonds reads what belongs to a session.
 func (w *Weld) Bonds(ctx context.Context, id session.ID) (*Bonds, error) {
-	now := w.Now()
-	all, err := w.Store.BondsOf(ctx, id, now)
+	all, err := w.Store.BondsOf(ctx, id, w.Now())
 	if err != nil {
 		return nil, fmt.Errorf("read bound cookies: %w", err)
 	}
-	b := &Bonds{readAt: now, bound: make(map[Hash]bool, len(all))}
+	b := &Bonds{bound: make(map[Hash]bool, len(all))}
 	for _, bond := range all {
 		b.bound[bond.Hash] = !bond.Offered
 	}
@@ -129,12 +128,8 @@ func (w *Weld) Bonds(ctx context.Context, id session.ID) (*Bonds, error) {
 // Bonds are one session's as they were when read. Nil has none. It never
 // changes.
 type Bonds struct {
-	readAt time.Time
-	bound  map[Hash]bool // false: offered
+	bound map[Hash]bool // false: offered
 }
-
-// ReadAt is when they were read.
-func (b *Bonds) ReadAt() time.Time { return b.readAt }
 
 type standing int
 
@@ -194,7 +189,7 @@ func (w *Weld) Pass(ctx context.Context, line string, id session.ID, b *Bonds, p
 			continue
 		}
 		p.Own = false
-		foreign := at != mine && w.elsewhere(ctx, c)
+		foreign := at != mine && w.elsewhere(ctx, c, id, at)
 		p.Foreign = p.Foreign || foreign
 		switch {
 		case foreign || at == mine:
@@ -212,21 +207,22 @@ func (w *Weld) Pass(ctx context.Context, line string, id session.ID, b *Bonds, p
 }
 
 // Allowed tells whether session ids in a URL may reach the app.
-func (w *Weld) Allowed(ctx context.Context, found []Cookie, b *Bonds, public bool) bool {
+func (w *Weld) Allowed(ctx context.Context, found []Cookie, id session.ID, b *Bonds, public bool) bool {
 	for _, c := range found {
-		if w.standing(b, c) == mine && !w.Sealed {
+		at := w.standing(b, c)
+		if at == mine && !w.Sealed {
 			continue
 		}
-		if !public || w.elsewhere(ctx, c) {
+		if !public || at == mine || w.elsewhere(ctx, c, id, at) {
 			return false
 		}
 	}
 	return true
 }
 
-// elsewhere tells whether a value that is not the session's own is bound to
-// another. A store that cannot be asked says yes.
-func (w *Weld) elsewhere(ctx context.Context, c Cookie) bool {
+// elsewhere tells whether a value that is not the session's own belongs to
+// another, or was offered to it. A store that cannot be asked says yes.
+func (w *Weld) elsewhere(ctx context.Context, c Cookie, id session.ID, at standing) bool {
 	spellings := []Cookie{c}
 	if strings.Contains(c.Value, "+") {
 		spellings = append(spellings, Cookie{c.Name, strings.ReplaceAll(c.Value, "+", " ")})
@@ -236,14 +232,16 @@ func (w *Weld) elsewhere(ctx context.Context, c Cookie) bool {
 		all = append(all, w.hashes(s)...)
 	}
 	now := w.Now()
-	if w.strangers.knows(all[0], now) {
+	if at == unknown && w.strangers.knows(all[0], now) {
 		return false
 	}
-	found, err := w.Store.AnyBond(ctx, all, now)
+	found, err := w.Store.BondElsewhere(ctx, all, id, now)
 	if err != nil || found {
 		return true
 	}
-	w.strangers.add(all[0], now)
+	if at == unknown {
+		w.strangers.add(all[0], now)
+	}
 	return false
 }
 

@@ -31,6 +31,9 @@ type Seen struct {
 	// Form gives the Content-Type and the body, as policy.Request has it; ok
 	// is false for one that was not read to its end. Nil: no body.
 	Form func() (contentType string, body []byte, ok bool)
+	// Encoded says that the body has a Content-Encoding: no browser sends
+	// forms so, and what is in it cannot be read.
+	Encoded bool
 }
 
 // target is a Target, compiled.
@@ -64,7 +67,13 @@ func (f *Form) Sight(s *Seen) Sight {
 	return Elsewhere
 }
 
-func (s *Seen) hasBody() bool { return s.Form != nil }
+func (s *Seen) hasBody() bool {
+	if s.Form == nil {
+		return false
+	}
+	_, body, ok := s.Form()
+	return len(body) > 0 || !ok
+}
 
 // methodField is the field by which a query or a form claims a method.
 const methodField = "_method"
@@ -130,6 +139,11 @@ func (s *Seen) formClaims() bool {
 func (f *Form) stray(s *Seen) bool {
 	if s.Target.RawQuery() == "" && s.Target.Len() == 1 && s.Form == nil {
 		return false
+	}
+	if s.Encoded && s.Form != nil {
+		if _, body, _ := s.Form(); len(body) > 0 {
+			return true
+		}
 	}
 	name, maybeName := s.carries(f.config.UsernameField)
 	password, maybePassword := s.carries(f.config.PasswordField)

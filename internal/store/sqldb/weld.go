@@ -62,11 +62,11 @@ func scanBond(rows *sql.Rows) (b weld.Bond, err error) {
 	return b, err
 }
 
-// AnyBond implements weld.Store.
-func (r reader) AnyBond(ctx context.Context, hashes []weld.Hash, now time.Time) (bool, error) {
+// BondElsewhere implements weld.Store.
+func (r reader) BondElsewhere(ctx context.Context, hashes []weld.Hash, but session.ID, now time.Time) (bool, error) {
 	for _, h := range hashes {
 		_, err := one(ctx, r.q, errNoBond, value[string],
-			`SELECT session FROM weld_bond WHERE hash = $1 AND expires_at > $2 AND NOT offered LIMIT 1`, h[:], instant(now))
+			`SELECT session FROM weld_bond WHERE hash = $1 AND session <> $2 AND expires_at > $3 LIMIT 1`, h[:], string(but), instant(now))
 		switch {
 		case err == nil:
 			return true, nil

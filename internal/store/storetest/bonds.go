@@ -33,12 +33,20 @@ func testBonds(t *testing.T, f *fixture) {
 		offered.Offered = true
 		b.must(b.KeepBonds(t.Context(), []weld.Bond{offered}))
 		b.bonds("one", offered)
-		b.bound("a", false)
 		bound := newBond("one", "a")
 		b.must(b.KeepBonds(t.Context(), []weld.Bond{bound}))
 		b.must(b.KeepBonds(t.Context(), []weld.Bond{offered}))
 		b.bonds("one", bound)
-		b.bound("a", true)
+	})
+	f.run(t, "BoundOrOfferedElsewhere", func(t *testing.T, b *bench) {
+		bound, offered := newBond("one", "a"), newBond("two", "b")
+		offered.Offered = true
+		b.must(b.KeepBonds(t.Context(), []weld.Bond{bound, offered}))
+		b.elsewhere("a", "", true)
+		b.elsewhere("a", "two", true)
+		b.elsewhere("a", "one", false)
+		b.elsewhere("b", "one", true)
+		b.elsewhere("c", "one", false)
 	})
 	f.run(t, "LaterEndHolds", func(t *testing.T, b *bench) {
 		long, short := newBond("one", "a"), newBond("one", "a")
@@ -51,7 +59,7 @@ func testBonds(t *testing.T, f *fixture) {
 		bond := newBond("one", "a")
 		b.must(b.KeepBonds(t.Context(), []weld.Bond{bond}))
 		for at, want := range map[time.Time]bool{bond.ExpiresAt.Add(-1): true, bond.ExpiresAt: false} {
-			found, err := b.AnyBond(t.Context(), []weld.Hash{bond.Hash}, at)
+			found, err := b.BondElsewhere(t.Context(), []weld.Hash{bond.Hash}, "", at)
 			b.must(err)
 			b.same(found, want)
 		}
@@ -89,9 +97,9 @@ func (b *bench) bonds(id session.ID, want ...weld.Bond) {
 	b.same(got, want)
 }
 
-func (b *bench) bound(value string, want bool) {
+func (b *bench) elsewhere(value string, but session.ID, want bool) {
 	b.Helper()
-	got, err := b.AnyBond(b.Context(), []weld.Hash{sha256.Sum256([]byte("other")), sha256.Sum256([]byte(value))}, Noon)
+	got, err := b.BondElsewhere(b.Context(), []weld.Hash{sha256.Sum256([]byte("other")), sha256.Sum256([]byte(value))}, but, Noon)
 	b.must(err)
 	b.same(got, want)
 }

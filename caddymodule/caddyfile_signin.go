@@ -1,0 +1,140 @@
+package caddymodule
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/stepgate/stepgate/internal/signin/legacyform"
+)
+
+// UnmarshalCaddyfile implements caddyfile.Unmarshaler:
+//
+//	sign_in legacy_form [NAME] {
+//		name           NAME
+//		submit         [METHOD] PATH [form FIELD GLOB]…
+//		username_field FIELD
+//		password_field FIELD
+//		charset        NAME
+//		success|failure status CODE… | location [!]GLOB… | body REGEX…
+//		success|failure header|cookie NAME [GLOB…]
+//		session_cookie NAME|GLOB…
+//		identity       probe PATH REGEX | cookie NAME | header NAME | body REGEX
+//		login_page     PATH
+//		sign_out       [METHOD] PATH [form FIELD GLOB]…
+//		pass_authorization
+//		seal_cookies
+//	}
+//
+// Paths are exact. Their queries name the fields that there may be.
+func (s *SignInLegacyForm) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next()
+	if d.NextArg() {
+		s.SourceName = d.Val()
+	}
+	if err := noMore(d); err != nil {
+		return err
+	}
+	return block{
+		name: "sign_in legacy_form", repeated: []string{"submit", "success", "failure", "session_cookie", "sign_out"},
+		options: map[string]func(*caddyfile.Dispenser) error{
+			"name":               oneWord(&s.SourceName),
+			"submit":             parseTargets(&s.Submit),
+			"username_field":     oneWord(&s.UsernameField),
+			"password_field":     oneWord(&s.PasswordField),
+			"charset":            oneWord(&s.Charset),
+			"success":            parseConditions(&s.Success),
+			"failure":            parseConditions(&s.Failure),
+			"session_cookie":     moreWords(&s.SessionCookies),
+			"identity":           s.parseIdentity,
+			"login_page":         oneWord(&s.LoginPage),
+			"sign_out":           parseTargets(&s.SignOut),
+			"pass_authorization": flag(&s.PassAuthorization),
+			"seal_cookies":       flag(&s.SealCookies),
+		},
+	}.parse(d)
+}
+
+// moreWords is wordList for an option that may stand several times.
+func moreWords(into *[]string) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		var words []string
+		err := wordList(&words)(d)
+		*into = append(*into, words...)
+		return err
+	}
+}
+
+var formMethods = []string{
+	http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+}
+
+// parseTargets reads `[METHOD] PATH [form FIELD GLOB]…`.
+func parseTargets(into *[]legacyform.Target) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		option, words := d.Val(), d.RemainingArgs()
+		var t legacyform.Target
+		if len(words) > 0 && slices.Contains(formMethods, strings.ToUpper(words[0])) {
+			t.Method, words = strings.ToUpper(words[0]), words[1:]
+		}
+		if len(words) == 0 || !strings.HasPrefix(words[0], "/") {
+			return d.Errf("%s: expected a path, perhaps with a method before it, as in `%s POST /login.php`", option, option)
+		}
+		t.Path, words = words[0], words[1:]
+		for len(words) > 0 {
+			if words[0] != "form" || len(words) < 3 {
+				return d.Errf("%s %s: unexpected `%s`; expected `form FIELD VALUE`", option, t.Path, words[0])
+			}
+			t.Form = append(t.Form, legacyform.Field{Name: words[1], Value: words[2]})
+			words = words[3:]
+		}
+		*into = append(*into, t)
+		return noBlock(d)
+	}
+}
+
+// parseConditions reads one sign of an answer.
+func parseConditions(into *[]legacyform.Condition) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		option, words := d.Val(), d.RemainingArgs()
+		if len(words) < 2 {
+			return d.Errf("%s: expected one of %s and what to look for, as in `%s status 302`", option, strings.Join(legacyform.ConditionKinds, ", "), option)
+		}
+		c := legacyform.Condition{Kind: words[0], Values: words[1:]}
+		if !slices.Contains(legacyform.ConditionKinds, c.Kind) {
+			return unknown(d, option, c.Kind, legacyform.ConditionKinds)
+		}
+		if c.Kind == "header" || c.Kind == "cookie" {
+			c.Name, c.Values = words[1], words[2:]
+		}
+		*into = append(*into, c)
+		return noBlock(d)
+	}
+}
+
+// parseIdentity reads where the app says who somebody is.
+func (s *SignInLegacyForm) parseIdentity(d *caddyfile.Dispenser) error {
+	words := d.RemainingArgs()
+	if len(words) == 0 {
+		return d.Errf("identity: expected one of %s", strings.Join(legacyform.IdentityKinds, ", "))
+	}
+	i := &legacyform.Identity{Kind: words[0]}
+	wanted := map[string]string{"probe": "PATH REGEX", "cookie": "NAME", "header": "NAME", "body": "REGEX"}[i.Kind]
+	switch {
+	case wanted == "":
+		return unknown(d, "identity", i.Kind, legacyform.IdentityKinds)
+	case len(words)-1 != len(strings.Fields(wanted)):
+		return d.Errf("identity %s: expected %s", i.Kind, wanted)
+	case i.Kind == "body":
+		i.Pattern = words[1]
+	default:
+		i.Name = words[1]
+	}
+	if i.Kind == "probe" {
+		i.Pattern = words[2]
+	}
+	s.Identity = i
+	return noBlock(d)
+}

@@ -1,0 +1,136 @@
+package caddymodule
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/stepgate/stepgate/challenge"
+	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/signin/legacyform"
+	"github.com/stepgate/stepgate/internal/web"
+	"github.com/stepgate/stepgate/internal/weld"
+	"github.com/stepgate/stepgate/policy"
+)
+
+// sight tells what a request is to the app's own login form, on sites that
+// watch one. A path that the policy denies is denied all the same.
+func (h *Handler) sight(r *http.Request, p *passage, d policy.Decision) legacyform.Sight {
+	if h.form == nil || d.Outcome == policy.Deny && d.Reason == policy.ReasonPathDenied {
+		return legacyform.Elsewhere
+	}
+	return h.form.Sight(p.seen(r))
+}
+
+// seen is the request as the form looks at it.
+func (p *passage) seen(r *http.Request) *legacyform.Seen {
+	seen := &legacyform.Seen{
+		Method: r.Method, Claimed: len(p.request.Claimed) > 0, Target: &p.sent, Encoded: r.Header["Content-Encoding"] != nil,
+	}
+	if r.ContentLength != 0 {
+		seen.Form = p.request.Form
+	}
+	return seen
+}
+
+// login lets a request reach the app's login, or refuses it.
+func (h *Handler) login(w http.ResponseWriter, r *http.Request, p *passage, v visitor, sight legacyform.Sight, next caddyhttp.Handler) error {
+	open := policy.Decision{Outcome: policy.Allow, Public: true}
+	switch sight {
+	case legacyform.Submit:
+		return h.submit(w, r, p, v, next)
+	case legacyform.LoginPage, legacyform.SignOut:
+		v.going = nil // who is on the login page has not been let in yet
+		h.prepare(r, p, v, open)
+		if sight == legacyform.SignOut && v.entry != nil {
+			w = h.newLeaver(w, r, v)
+		}
+		return h.watch(w, r, v, open, next)
+	default:
+		e := h.event(r, audit.InputRefused, v)
+		e.Outcome, e.Reason = "refused", "login-elsewhere"
+		h.observe(e)
+		return h.fail(w, r, &web.Fail{Status: http.StatusForbidden, Reference: e.Reference, Err: legacyform.ErrStray})
+	}
+}
+
+// fromThisSite tells whether a page of this origin sent a form, or the
+// request does not say (RFC 9110 §10.1.3, Fetch Metadata §2).
+func (h *Handler) fromThisSite(header http.Header) bool {
+	if site, said := header["Sec-Fetch-Site"]; said {
+		return len(site) == 1 && (site[0] == "same-origin" || site[0] == "none")
+	}
+	if origin, said := header["Origin"]; said {
+		return len(origin) == 1 && origin[0] == h.Origin
+	}
+	referer := header.Get("Referer")
+	return referer == "" || strings.HasPrefix(referer, h.Origin+"/")
+}
+
+// leaver ends the session once the app has answered a sign-out.
+type leaver struct {
+	caddyhttp.ResponseWriterWrapper
+	handler *Handler
+	request *http.Request
+	visitor visitor
+	done    bool
+}
+
+func (h *Handler) newLeaver(w http.ResponseWriter, r *http.Request, v visitor) *leaver {
+	l := &leaver{handler: h, request: r, visitor: v}
+	l.ResponseWriter = w
+	return l
+}
+
+// WriteHeader takes the session away with an answer that is no error: an app
+// that refuses to sign out keeps its person.
+func (l *leaver) WriteHeader(status int) {
+	if !l.done && status >= 200 {
+		l.done = true
+		if status < 400 {
+			l.leave()
+		}
+	}
+	l.ResponseWriter.WriteHeader(status)
+}
+
+func (l *leaver) leave() {
+	live := l.handler.live.Load()
+	err := live.ceremonies.Leave(l.request.Context(), l.ResponseWriter, l.request, l.visitor.entry)
+	if err != nil {
+		l.handler.logger.Error("end the session of somebody who signed out in the app", zapError(err))
+	}
+}
+
+var errNotStarted = errors.New("the site has not started")
+
+// going is where the visitor was going before the app's own login page.
+func (h *Handler) going(live *live, r *http.Request) *challenge.Continuation {
+	if h.form == nil {
+		return nil
+	}
+	return live.ceremonies.Waiting(r)
+}
+
+// resume sends the visitor on to where they were going.
+func (h *Handler) resume(w http.ResponseWriter, r *http.Request, live *live, v visitor) error {
+	if err := live.ceremonies.Resume(w, r, *v.going); err != nil {
+		return h.fail(w, r, err)
+	}
+	return nil
+}
+
+// landing tells whether a request shows a page in a window of its own.
+func landing(r *http.Request) bool { return r.Method == http.MethodGet && web.Navigation(r) }
+
+func (h *Handler) newWeld(r *runtime) *weld.Weld {
+	if h.form == nil {
+		return nil
+	}
+	return &weld.Weld{
+		Store: r.store, Ring: r.ring, Site: h.Origin, Names: h.form.Cookies(), Sealed: h.form.SealCookies(), Now: time.Now,
+	}
+}

@@ -1,0 +1,226 @@
+package caddymodule
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"github.com/stepgate/stepgate/challenge"
+	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/signin"
+	"github.com/stepgate/stepgate/internal/signin/legacyform"
+	"github.com/stepgate/stepgate/internal/throttle"
+	"github.com/stepgate/stepgate/internal/web"
+	"github.com/stepgate/stepgate/internal/weld"
+	"github.com/stepgate/stepgate/policy"
+)
+
+// watchedLogin is one submit of the app's form on its way there and back.
+type watchedLogin struct {
+	*Handler
+	live    *live
+	w       http.ResponseWriter
+	r       *http.Request
+	p       *passage
+	visitor visitor
+	ask     legacyform.Ask
+	login   legacyform.Login
+	receipt throttle.Receipt
+	answer  *held
+	decided bool
+}
+
+// submit lets a name and a password reach the app, and makes a session of it
+// if the app lets the person in.
+func (h *Handler) submit(w http.ResponseWriter, r *http.Request, p *passage, v visitor, next caddyhttp.Handler) error {
+	live := h.live.Load()
+	if live == nil || v.err != nil {
+		return h.unavailable(w, r, errors.Join(errNotStarted, v.err))
+	}
+	l := &watchedLogin{Handler: h, live: live, w: w, r: r, p: p, visitor: v, ask: h.asker(r, next), answer: newHeld()}
+	if err := l.admit(); err != nil {
+		return h.fail(w, r, err)
+	}
+	if err := l.ready(); err != nil {
+		return h.fail(w, r, errors.Join(err, live.runtime.ledger.Refund(r.Context(), l.receipt)))
+	}
+	l.answer.full = func() http.ResponseWriter { return l.decide() }
+	if err := next.ServeHTTP(l.answer, r); err != nil && !l.decided {
+		return errors.Join(err, live.runtime.ledger.Refund(r.Context(), l.receipt))
+	}
+	if !l.decided {
+		l.decide()
+	}
+	return nil
+}
+
+// admit refuses what is no honest submit, and charges for the rest before the
+// app compares anything.
+func (l *watchedLogin) admit() error {
+	if !l.fromThisSite(l.r.Header) {
+		e := l.event(l.r, audit.MaliciousCSRF, l.visitor)
+		e.Outcome, e.Reason = "refused", "login-from-elsewhere"
+		l.observe(e)
+		return &web.Fail{Status: http.StatusForbidden, Reference: e.Reference, Err: web.ErrCrossSite}
+	}
+	var err error
+	if l.login.Submission, err = l.form.Submission(l.p.seen(l.r)); err != nil {
+		e := l.event(l.r, audit.InputRefused, l.visitor)
+		e.Outcome, e.Reason = "refused", "login-ambiguous"
+		l.observe(e)
+		return &web.Fail{Status: http.StatusBadRequest, Reference: e.Reference, Err: err}
+	}
+	l.receipt, err = l.live.ceremonies.SpendTyped(l.r, l.login.Username)
+	return err
+}
+
+// ready makes the request one that the app may get: as on a public path, in
+// nobody's name.
+func (l *watchedLogin) ready() error {
+	r, ctx := l.r, l.r.Context()
+	withholdRequestCookies(r.Header)
+	if !l.form.PassAuthorization() {
+		delete(r.Header, "Authorization")
+	}
+	// The answer is to be read. Go's own transport asks for compression by
+	// itself, and undoes it.
+	delete(r.Header, "Accept-Encoding")
+	bonds, err := l.bonds(ctx, l.live, l.visitor)
+	if err != nil {
+		return &web.Fail{Status: http.StatusServiceUnavailable, Err: err}
+	}
+	if !l.live.weld.Allowed(ctx, l.form.Cookies().InURL(l.p.sent.RawPath(), l.p.sent.RawQuery()), l.visitor.id(), bonds, true) {
+		return l.weldRefused(r, l.visitor)
+	}
+	passed := l.live.weld.Pass(ctx, weld.JoinLines(r.Header), l.visitor.id(), bonds, true)
+	weld.SetLine(r.Header, passed.Line)
+	l.login.Cookies = passed.Line
+	if err := l.form.Before(ctx, l.ask, &l.login); err != nil {
+		return &web.Fail{Status: http.StatusBadGateway, Err: err}
+	}
+	return nil
+}
+
+// decide judges the app's answer and sends something, once. It returns where
+// the rest of a long answer goes, nil for nowhere.
+func (l *watchedLogin) decide() (rest http.ResponseWriter) {
+	l.decided = true
+	ctx := l.r.Context()
+	var err error
+	if l.login.Answer, err = l.answer.answer(l.Handler, l.p.target()); err != nil {
+		return l.stop(err)
+	}
+	correctHeader(l.answer.sent)
+	accepted, err := l.form.Judge(ctx, l.ask, &l.login)
+	if err != nil {
+		return l.inVain(err)
+	}
+	entered, err := l.live.ceremonies.Enter(l.w, l.r, challenge.Visitor{Entry: l.visitor.entry}, accepted.Identity)
+	if errors.Is(err, signin.ErrRefused) {
+		// The app let somebody in whom the gateway does not know. Its cookies
+		// do not leave.
+		return l.stop(errors.Join(&web.Fail{Status: http.StatusForbidden, Err: errNoAccount}, l.live.ceremonies.TypedInVain(l.r, "no-account")))
+	}
+	if err != nil {
+		return l.stop(&web.Fail{Status: http.StatusServiceUnavailable, Err: err})
+	}
+	if err := l.bind(entered, accepted); err != nil {
+		err = errors.Join(err, l.live.runtime.sessions.End(ctx, l.w, l.live.ceremonies.Place, entered.Entry))
+		return l.stop(&web.Fail{Status: http.StatusServiceUnavailable, Err: err})
+	}
+	return l.show(visitor{entry: entered.Entry, memo: l.memo(entered.Entry, l.live.now())})
+}
+
+var errNoAccount = errors.New("the app let in somebody who has no account here")
+
+// stop answers with an error in place of the app's answer.
+func (l *watchedLogin) stop(err error) http.ResponseWriter {
+	l.fail(l.w, l.r, err)
+	return nil
+}
+
+// inVain passes on the answer to a login that let nobody in.
+func (l *watchedLogin) inVain(why error) http.ResponseWriter {
+	reason := "refused"
+	if !errors.Is(why, signin.ErrRefused) {
+		reason = "undecided"
+		l.logger.Error("judge the app's answer to a login", zap.Error(why))
+	}
+	if err := l.live.ceremonies.TypedInVain(l.r, reason); err != nil {
+		return l.stop(&web.Fail{Status: http.StatusServiceUnavailable, Err: err})
+	}
+	l.answer.pass(l.w)
+	return l.w
+}
+
+// bind welds the app's cookies to the session that its login began.
+func (l *watchedLogin) bind(entered challenge.Visitor, a legacyform.Accepted) error {
+	ctx, session := l.r.Context(), entered.Entry.Session
+	values := a.Issued
+	var kept []weld.Cookie
+	for _, c := range a.Carried {
+		// The app keeps the cookie that the browser had before. Somebody else
+		// may have put it there, so that it is bound only if the app says, of
+		// this cookie alone, that it is this person's.
+		who, err := l.form.Who(ctx, l.ask, join(l.form.Cookies().Others(l.login.Cookies), c))
+		if err == nil && who.Subject == a.Subject {
+			kept = append(kept, c)
+		}
+	}
+	if err := l.live.weld.Bind(ctx, session.ID, session.EndsAt, append(values, kept...)); err != nil {
+		return err
+	}
+	if err := l.live.runtime.ledger.Success(ctx, l.receipt); err != nil {
+		return err
+	}
+	if err := l.live.weld.SealAnswer(l.answer.sent, session.ID); err != nil {
+		return err
+	}
+	return l.live.weld.Reseal(l.answer.sent, session.ID, kept, l.live.ceremonies.Place.Secure)
+}
+
+func join(line string, c weld.Cookie) string {
+	if line != "" {
+		line += "; "
+	}
+	return line + c.Name + "=" + c.Value
+}
+
+// show sends the answer to an accepted login: a redirect as it is, a page
+// only if its levels are met.
+func (l *watchedLogin) show(v visitor) http.ResponseWriter {
+	if l.answer.status >= 300 && l.answer.status < 400 && l.answer.sent.Get("Location") != "" {
+		l.answer.pass(l.w)
+		return l.w
+	}
+	// The page is what a GET of the same target would show.
+	page := passage{sent: l.p.sent, others: l.p.others, body: l.p.body}
+	for i := range l.p.request.Also {
+		page.also[i] = &page.others[i]
+	}
+	page.request.Also = page.also[:len(l.p.request.Also)]
+	q := page.facts(l.Handler, l.r, v)
+	q.Claimed = append(q.Claimed, http.MethodGet)
+	d := l.policy.Decide(q)
+	going := l.visitor.going != nil
+	if d.Outcome == policy.Allow && !going {
+		l.answer.pass(l.w)
+		return l.w
+	}
+	l.w.Header()["Set-Cookie"] = append(l.w.Header()["Set-Cookie"], l.answer.sent["Set-Cookie"]...)
+	if d.Outcome == policy.Deny && !going {
+		l.deny(l.w, l.r, &page, v, d)
+		return nil
+	}
+	v.going = l.visitor.going
+	if !going {
+		v.going = &challenge.Continuation{
+			ID: challenge.NewContinuationID(), Kind: challenge.Return, Target: l.p.target(), Needs: d.Needed,
+			Policy: l.policy.Fingerprint(), Method: http.MethodGet, At: l.live.now().UTC(),
+		}
+	}
+	l.resume(l.w, l.r, l.live, v)
+	return nil
+}
