@@ -1,0 +1,400 @@
+package caddymodule
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// pair is one upstream behind the gateway and behind a bare reverse_proxy, in
+// the same Caddy.
+type pair struct {
+	*rig
+	bare   string // URL
+	cookie string // of somebody signed in
+	told   chan string
+}
+
+const pairSite = `{{site}} {
+	stepgate {
+		policy {
+			public  /public/*
+			default signed_in
+		}
+	}
+	reverse_proxy UPSTREAM
+}
+
+BARE {
+	reverse_proxy UPSTREAM
+}
+`
+
+// startPair starts both, with an upstream that tells what it got of each
+// request before it answers.
+func startPair(t *testing.T, answer http.Handler) *pair {
+	t.Helper()
+	p := &pair{bare: "http://" + freeAddress(t), told: make(chan string, 10)}
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.told <- p.tell(r)
+		answer.ServeHTTP(w, r)
+	}))
+	t.Cleanup(upstream.Close)
+	p.rig = startGateway(t, strings.NewReplacer("UPSTREAM", upstream.Listener.Addr().String(), "BARE", p.bare).Replace(pairSite), nil)
+	p.addUser("joe")
+	b := p.browser()
+	b.signIn(b.get("/"), "joe").want(200, "/")
+	p.got()
+	p.cookie = cookiesOf(b)
+	return p
+}
+
+func cookiesOf(b *browser) string {
+	var pairs []string
+	for _, c := range b.jar.Cookies(mustParse(b.base)) {
+		pairs = append(pairs, c.Name+"="+c.Value)
+	}
+	return strings.Join(pairs, "; ")
+}
+
+// tell writes down everything that the upstream can see of a request, but for
+// who is signed in, which a bare proxy does not know, and the two ports.
+func (p *pair) tell(r *http.Request) string {
+	var b strings.Builder
+	body := sha256.New()
+	n, err := io.Copy(body, r.Body)
+	fmt.Fprintf(&b, "%s %s %s length %d %s\n", r.Method, r.RequestURI, r.Proto, r.ContentLength, r.TransferEncoding)
+	for _, name := range slices.Sorted(maps.Keys(r.Header)) {
+		if !strings.HasPrefix(name, "Remote-") && name != assertionHeader {
+			fmt.Fprintf(&b, "%s: %q\n", name, r.Header[name])
+		}
+	}
+	fmt.Fprintf(&b, "body %d %x %v\ntrailers %v\n", n, body.Sum(nil)[:8], err, r.Trailer)
+	return strings.NewReplacer(mustParse(p.url).Host, "HOST", mustParse(p.bare).Host, "HOST").Replace(b.String())
+}
+
+// got is what the upstream got of the newest request.
+func (p *pair) got() string {
+	p.t.Helper()
+	select {
+	case told := <-p.told:
+		return told
+	case <-time.After(10 * time.Second):
+		p.t.Fatal("nothing reached the upstream")
+		return ""
+	}
+}
+
+// exchange sends a request as it is written and returns the raw answer, but
+// for the time of day.
+func (p *pair) exchange(site, request string) string {
+	p.t.Helper()
+	u := mustParse(site)
+	conn, err := net.Dial("tcp", u.Host)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		p.t.Fatal(err)
+	}
+	head, body, _ := strings.Cut(strings.ReplaceAll(request, "HOST", u.Host), "\r\n\r\n")
+	if _, err := io.WriteString(conn, head+"\r\n\r\n"); err != nil {
+		p.t.Fatal(err)
+	}
+	answer := bufio.NewReader(conn)
+	var raw strings.Builder
+	if strings.Contains(head, "100-continue") {
+		line, err := answer.ReadString('\n')
+		if err != nil || line != "HTTP/1.1 100 Continue\r\n" {
+			p.t.Fatalf("asked to go on with %q, %v", line, err)
+		}
+		raw.WriteString(line)
+	}
+	go io.WriteString(conn, body)
+	for {
+		line, err := answer.ReadString('\n')
+		if !strings.HasPrefix(line, "Date: ") && !strings.HasPrefix(line, "Last-Modified: ") {
+			raw.WriteString(line)
+		}
+		if err == io.EOF {
+			// Caddy passes on the upstream's word to go on as well, if it
+			// comes before the body has been read.
+			const goOn = "HTTP/1.1 100 Continue\r\n\r\n"
+			text := strings.ReplaceAll(raw.String(), goOn+goOn, goOn)
+			return strings.ReplaceAll(text, u.Host, "HOST")
+		}
+		if err != nil {
+			p.t.Fatal(err)
+		}
+	}
+}
+
+// manySided answers in as many ways as an upstream may, by path.
+func manySided() http.Handler {
+	mux := http.NewServeMux()
+	large := bytes.Repeat([]byte("0123456789abcdef"), 64<<10)
+	written := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	mux.HandleFunc("/file", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", `"v1"`)
+		w.Header().Set("Content-Type", "application/pdf")
+		http.ServeContent(w, r, "", written, bytes.NewReader(large))
+	})
+	mux.HandleFunc("/gzip", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Add("Vary", "Accept-Encoding")
+		w.Header().Set("Content-Type", "text/html; charset=iso-8859-1")
+		if !strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+			w.Write(large)
+			return
+		}
+		w.Header().Set("Content-Encoding", "gzip")
+		z := gzip.NewWriter(w)
+		z.Write(large)
+		z.Close()
+	})
+	mux.HandleFunc("/chunks", func(w http.ResponseWriter, r *http.Request) {
+		for i := range 3 {
+			fmt.Fprintf(w, "piece %d\n", i)
+			w.(http.Flusher).Flush()
+		}
+	})
+	mux.HandleFunc("/trailers", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Trailer", "X-Checksum")
+		io.WriteString(w, "with trailers")
+		w.Header().Set("X-Checksum", "abc")
+		w.Header().Set(http.TrailerPrefix+"X-Late", "unannounced")
+	})
+	mux.HandleFunc("/hints", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Link", "</style.css>; rel=preload")
+		w.WriteHeader(http.StatusEarlyHints)
+		io.WriteString(w, "after hints")
+	})
+	mux.HandleFunc("/cookies", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Add("Set-Cookie", "PHPSESSID=1; path=/; HttpOnly")
+		w.Header().Add("Set-Cookie", "old=; expires=Thu, 01-Jan-1970 00:00:01 GMT")
+		w.Header().Set("Cache-Control", "no-store, no-cache")
+		w.Header().Set("Pragma", "no-cache")
+		w.Header().Set("Location", "/elsewhere?a=%2F")
+		w.WriteHeader(http.StatusFound)
+	})
+	mux.HandleFunc("/basic", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("WWW-Authenticate", `Basic realm="old app", charset="UTF-8"`)
+		w.WriteHeader(http.StatusUnauthorized)
+	})
+	mux.HandleFunc("/nothing", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	mux.HandleFunc("/broken", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "broken", http.StatusInternalServerError) })
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "%s %s", r.Method, r.RequestURI) })
+	return mux
+}
+
+func TestARequestPassesAsThroughABareProxy(t *testing.T) {
+	p := startPair(t, manySided())
+	upload := strings.Repeat("upload\x00\xff", 512<<10)
+	sized := func(method, path, headers, body string) string {
+		return fmt.Sprintf("%s %s HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n%sContent-Length: %d\r\n\r\n%s", method, path, headers, len(body), body)
+	}
+	get := func(path string, headers ...string) string {
+		return "GET " + path + " HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n" + strings.Join(append(headers, ""), "\r\n") + "\r\n"
+	}
+	chunked := "Transfer-Encoding: chunked\r\n"
+	rows := map[string]string{
+		"plain":                       get("/"),
+		"no headers at all":           "GET / HTTP/1.0\r\nHost: HOST\r\n\r\n",
+		"query that is no query":      get("/a?%zz&=&&;x=[]{}|%20+"),
+		"encoded letters":             get("/f%C3%B6%2Fb%20c+d;e=1,2?x=%C3%B6"),
+		"many headers":                get("/", "Accept-Language: cy, en;q=0.5", "X-Twice: 1", "X-Twice: 2", "If-Match: \"x\"", "User-Agent: old\xe9"),
+		"TE and keep-alive":           get("/", "TE: trailers", "Keep-Alive: timeout=5"),
+		"HEAD":                        strings.Replace(get("/file"), "GET", "HEAD", 1),
+		"HEAD of chunks":              strings.Replace(get("/chunks"), "GET", "HEAD", 1),
+		"OPTIONS":                     strings.Replace(get("/file"), "GET", "OPTIONS", 1),
+		"a method of its own":         strings.Replace(get("/file"), "GET", "PROPFIND", 1),
+		"large answer":                get("/file"),
+		"range":                       get("/file", "Range: bytes=5-9"),
+		"range from the end":          get("/file", "Range: bytes=-7", `If-Range: "v1"`),
+		"range that is not there":     get("/file", "Range: bytes=99999999-"),
+		"not modified by tag":         get("/file", `If-None-Match: "v1"`),
+		"not modified since":          get("/file", "If-Modified-Since: Fri, 02 Jan 2026 03:04:05 GMT"),
+		"gzip":                        get("/gzip", "Accept-Encoding: gzip, br"),
+		"no gzip wanted":              get("/gzip", "Accept-Encoding: identity"),
+		"chunks":                      get("/chunks"),
+		"trailers in the answer":      get("/trailers", "TE: trailers"),
+		"early hints":                 get("/hints"),
+		"cookies and a redirect":      get("/cookies", "Cookie: PHPSESSID=0; lang=cy"),
+		"a challenge of its own":      get("/basic", "Authorization: Basic am9lOng="),
+		"no content":                  get("/nothing"),
+		"error":                       get("/broken"),
+		"form":                        sized("POST", "/form", "Content-Type: application/x-www-form-urlencoded\r\n", "a=1&b=%C3%A4&_method=PUT"),
+		"JSON":                        sized("PATCH", "/api", "Content-Type: application/json\r\n", `{"a":1}`),
+		"DELETE without a body":       sized("DELETE", "/api/1", "", ""),
+		"large upload":                sized("POST", "/upload", "Content-Type: multipart/form-data; boundary=x\r\n", upload),
+		"large upload, asked first":   sized("PUT", "/upload", "Expect: 100-continue\r\n", upload),
+		"chunked upload":              "POST /upload HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n" + chunked + "\r\n5\r\nhello\r\n80000\r\n" + upload[:0x80000] + "\r\n0\r\n\r\n",
+		"chunked upload and trailers": "POST /upload HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\nTrailer: X-Sum\r\n" + chunked + "\r\n5\r\nhello\r\n0\r\nX-Sum: 7\r\n\r\n",
+		"chunked with Expect":         "POST /upload HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\nExpect: 100-continue\r\n" + chunked + "\r\n5\r\nhello\r\n0\r\n\r\n",
+	}
+	for name, request := range rows {
+		t.Run(name, func(t *testing.T) {
+			want := p.exchange(p.bare, request)
+			wantTold := p.got()
+			signedIn := strings.Replace(request, "\r\n\r\n", "\r\nCookie: "+p.cookie+"\r\n\r\n", 1)
+			if head, rest, ok := strings.Cut(request, "Cookie: "); ok {
+				signedIn = head + "Cookie: " + p.cookie + "; " + rest
+			}
+			got := p.exchange(p.url, signedIn)
+			if diff := cmp.Diff(wantTold, p.got()); diff != "" {
+				t.Errorf("the upstream got something else: %s", diff)
+			}
+			// The one thing that the gateway adds to an answer: what is not
+			// public and says nothing of caching is no shared cache's.
+			if !strings.Contains(want, "Cache-Control: ") {
+				if !strings.Contains(got, "\r\nCache-Control: private\r\n") {
+					t.Error("no Cache-Control: private")
+				}
+				got = strings.Replace(got, "Cache-Control: private\r\n", "", 1)
+			}
+			if got != want {
+				t.Errorf("another answer: %s", cmp.Diff(short(want), short(got)))
+			}
+			public := p.exchange(p.url, strings.Replace(request, " /", " /public/", 1))
+			p.got()
+			if strings.Contains(public, "Cache-Control: private") {
+				t.Error("Cache-Control on a public path")
+			}
+		})
+	}
+}
+
+func short(text string) string { return text[:min(len(text), 2000)] }
+
+func TestAnswersOfErrorsComeFromHandleErrors(t *testing.T) {
+	site := `{{site}} {
+	stepgate {
+		policy {
+			default signed_in
+		}
+	}
+	reverse_proxy 127.0.0.1:1
+	handle_errors {
+		respond "sorry {http.auth.user.id}: {err.status_code}" {err.status_code}
+	}
+}
+`
+	g := startGateway(t, site, nil)
+	g.addUser("joe")
+	b := g.browser()
+	p := b.signIn(b.get("/cases").at("/sign-in"), "joe").want(http.StatusBadGateway, "/cases")
+	if p.body != "sorry joe: 502" {
+		t.Errorf("got %q", p.body)
+	}
+}
+
+func TestAccessLogNamesWhoWasLetIn(t *testing.T) {
+	head := strings.Replace(loggedHead, "{{options}}", "", 1)
+	g := startGateway(t, head+strings.Replace(walkSite, "{\n", "{\n\tlog {\n\t\toutput file {{dir}}/access.log\n\t}\n", 1), nil)
+	g.addUser("joe")
+	b := g.browser()
+	b.get("/assets/before").want(200, "")
+	b.signIn(b.get("/"), "joe").want(200, "/")
+	b.get("/assets/after").want(200, "")
+	for uri, user := range map[string]string{"/assets/before": "", "/": "joe", "/assets/after": "joe"} {
+		lines := g.accessed(uri)
+		if len(lines) == 0 || lines[len(lines)-1].User != user {
+			t.Errorf("%s: %+v, want user %q", uri, lines, user)
+		}
+	}
+	for _, l := range g.accessed("") {
+		for name, values := range l.Request.Headers {
+			if text := strings.Join(values, " "); strings.Contains(text, "eyJ") || name == "Cookie" && text != "REDACTED" {
+				t.Errorf("a secret in the access log: %s: %s", name, text)
+			}
+		}
+	}
+}
+
+func TestMetricsCountAtTheAdminEndpoint(t *testing.T) {
+	admin := strings.TrimPrefix(freeAddress(t), "http://")
+	g := startGateway(t, strings.Replace(testHead, "admin off", "admin "+admin, 1)+walkSite, nil)
+	g.addUser("joe")
+	b := g.browser()
+	read := func() map[string]string {
+		resp, err := http.Get("http://" + admin + "/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := map[string]string{}
+		for line := range strings.Lines(string(text)) {
+			if name, value, ok := strings.Cut(strings.TrimSpace(line), " "); ok && strings.HasPrefix(name, "stepgate_") {
+				found[name] = value
+			}
+		}
+		return found
+	}
+	b.get("/assets/x")
+	b.get("/debug/vars")
+	b.get("/cases/1", fetch)
+	before := read()
+	b.get("/assets/x")
+	b.get("/debug/vars")
+	b.get("/cases/1", fetch)
+	g.load(strings.Replace(testHead, "admin off", "admin "+admin, 1) + walkSite)
+	after := read()
+	for _, name := range []string{"stepgate_requests_allowed_total", `stepgate_requests_stopped_total{outcome="deny"}`, `stepgate_requests_stopped_total{outcome="step-up"}`} {
+		var was, is int
+		fmt.Sscan(before[name], &was)
+		fmt.Sscan(after[name], &is)
+		if is != was+1 {
+			t.Errorf("%s: %d, then %d after one more and a reload; all: %v", name, was, is, after)
+		}
+	}
+}
+
+// accessLine is a line of Caddy's access log.
+type accessLine struct {
+	User    string `json:"user_id"`
+	Status  int    `json:"status"`
+	Request struct {
+		URI     string      `json:"uri"`
+		Headers http.Header `json:"headers"`
+	} `json:"request"`
+}
+
+// accessed are the lines of the access log for a URI, or all.
+func (g *rig) accessed(uri string) []accessLine {
+	g.t.Helper()
+	text, err := os.ReadFile(filepath.Join(g.dir, "access.log"))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	var found []accessLine
+	for line := range strings.Lines(string(text)) {
+		var l accessLine
+		if err := json.Unmarshal([]byte(line), &l); err != nil {
+			g.t.Fatal(err)
+		}
+		if uri == "" || l.Request.URI == uri {
+			found = append(found, l)
+		}
+	}
+	return found
+}
