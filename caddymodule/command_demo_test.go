@@ -92,6 +92,30 @@ func (o *told) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// link is the first address on a page that leads to one of the gateway's own.
+func (p *page) link(path string) string {
+	p.t.Helper()
+	for _, a := range elements(p.document, "a") {
+		if target := attribute(a, "href"); strings.HasPrefix(target, "/.stepgate"+path) {
+			return target
+		}
+	}
+	p.t.Fatalf("no link to %s at %s:\n%s", path, p.url, p.body)
+	return ""
+}
+
+// text waits until the page of messages shows one, and returns its body.
+func (b *browser) text(t *testing.T, inbox string) string {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		for _, body := range elements(b.get(inbox).document, "pre") {
+			return textOf(body)
+		}
+	}
+	t.Fatal("no message arrives")
+	return ""
+}
+
 func TestDemoShowsWhatItSays(t *testing.T) {
 	d := startDemo(t, "")
 	folder := filepath.Dir(d.find(t, demoSettings))
@@ -109,13 +133,16 @@ func TestDemoShowsWhatItSays(t *testing.T) {
 	if !strings.Contains(home.body, "Joe Bloggs") {
 		t.Errorf("the portal does not know who it is:\n%s", home.body)
 	}
-	joe.enrol(joe.get("/cases").at("/enrol/totp")).want(http.StatusOK, "/cases")
+	phone := joe.get(joe.get("/cases").at("/enrol").link("/enrol/sms")).at("/enrol/sms")
+	phone = joe.submit(phone, "mobile", map[string]string{"mobile": "07700 900609", "action": "send"}).at("/enrol/sms")
+	code := sixDigits.FindString(joe.text(t, "/inbox"))
+	joe.submit(phone, "code", map[string]string{"code": code, "action": "verify"}).want(http.StatusOK, "/cases")
 	joe.get("/payments/new").want(http.StatusOK, "/payments/new") // the code is fresh
 	joe.get("/admin/").want(http.StatusForbidden, "/admin/")
 
 	ann := d.browser()
 	office := ann.submit(ann.get("/admin/").at("/sign-in"), "username", map[string]string{"username": "ann", "password": passwords["ann"]})
-	ann.enrol(office.at("/enrol/totp")).want(http.StatusOK, "/admin/")
+	ann.enrol(ann.get(office.at("/enrol").link("/enrol/totp")).at("/enrol/totp")).want(http.StatusOK, "/admin/")
 
 	if err := d.stop(); err != nil {
 		t.Errorf("stop: %v", err)

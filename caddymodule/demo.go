@@ -44,14 +44,12 @@ type demoOptions struct {
 // demonstration is one run of the demo: what its Caddyfile and its
 // instructions are written from.
 type demonstration struct {
-	URL    string
-	Bind   string // address without port
-	Port   string
-	Folder string
-	Portal string // address of the legacy portal
-	// Inbox is the address of the page with texts and e-mails; empty where
-	// this build has no provider that writes them to a file.
-	Inbox    string
+	URL      string
+	Bind     string // address without port
+	Port     string
+	Folder   string
+	Portal   string // address of the legacy portal
+	Inbox    string // address of the page with texts and e-mails
 	Accounts []demoAccount
 	Command  string
 	// Kept says that the folder stays.
@@ -174,40 +172,29 @@ func (d *demonstration) makeFolder(named string) (remove func() error, err error
 	return func() error { return os.RemoveAll(d.Folder) }, nil
 }
 
-// startPortal starts the legacy application, and the page of messages where
-// there are any, each on a port of its own. The channel tells of its end.
+// startPortal starts the legacy application and the page of messages, each on
+// a port of its own. The channel tells of the end of one.
 func (d *demonstration) startPortal(ctx context.Context) (<-chan error, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	portal, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	d.Portal = l.Addr().String()
-	ended := make(chan error, 2)
-	go func() { ended <- demo.Serve(ctx, l) }()
-	if !writesMessages() {
-		return ended, nil
+	messages, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, errors.Join(err, portal.Close())
 	}
-	if l, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
-		return nil, err
-	}
-	d.Inbox = l.Addr().String()
-	messages := filepath.Join(d.Folder, "messages.jsonl")
-	inbox := &http.Server{Handler: demo.Inbox(messages, messages), ReadHeaderTimeout: 10 * time.Second}
+	d.Portal, d.Inbox = portal.Addr().String(), messages.Addr().String()
+	file := filepath.Join(d.Folder, "messages.jsonl")
+	inbox := &http.Server{Handler: demo.Inbox(file, file), ReadHeaderTimeout: 10 * time.Second}
 	context.AfterFunc(ctx, func() { _ = inbox.Close() })
+	ended := make(chan error, 2)
+	go func() { ended <- demo.Serve(ctx, portal) }()
 	go func() {
-		if err := inbox.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := inbox.Serve(messages); !errors.Is(err, http.ErrServerClosed) {
 			ended <- err
 		}
 	}()
 	return ended, nil
-}
-
-// writesMessages tells whether this build can write texts and e-mails to a
-// file instead of sending them.
-func writesMessages() bool {
-	_, sms := caddy.GetModule("stepgate.sms.file")
-	_, email := caddy.GetModule("stepgate.email.file")
-	return sms == nil && email == nil
 }
 
 // configure writes the Caddyfile, makes the accounts and returns the
@@ -283,9 +270,7 @@ func (d *demonstration) instruct(out io.Writer) error {
 
 	line("\nThe portal of a county court, unchanged since 2004, with the gateway in front.\n")
 	line("  Portal    %s", d.URL)
-	if d.Inbox != "" {
-		line("  Messages  %s/inbox   texts and e-mails appear here", d.URL)
-	}
+	line("  Messages  %s/inbox   where texts and e-mails appear", d.URL)
 	for i, a := range d.Accounts {
 		line("  %-8s  %s   password %s   (%s)", map[bool]string{true: "Accounts"}[i == 0], a.Username, a.Password.Reveal(), a.About)
 	}
@@ -297,8 +282,8 @@ func (d *demonstration) instruct(out io.Writer) error {
 	try("Open " + d.URL + "/about: the page is public, nobody asks.")
 	try("Open " + d.URL + "/ and sign in as joe. The first page needs no more\nthan the password.")
 	try("Choose \"Docket search\": cases need a second factor. joe has none yet, so\n" +
-		"the gateway has him set one up with an authenticator app. No phone at hand?\n" +
-		"The page also shows the key as text, for any program that makes such codes.")
+		"the gateway has him set one up. A text message appears at " + d.URL + "/inbox;\n" +
+		"for an authenticator app the page shows a picture, and the key as text.")
 	try("Choose \"Payments\", then pay out a sum: that needs a code which is not older\nthan two minutes. Wait, try again, and you are asked again.")
 	try("Choose \"Live status\" on the first page, wait two minutes and close the case.\n" +
 		"That is a call of the page's script, so it gets 401 and the levels it lacks.")

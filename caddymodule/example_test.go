@@ -84,6 +84,9 @@ func TestExamplesAreValid(t *testing.T) {
 	}
 	for name, text := range all {
 		t.Run(name, func(t *testing.T) {
+			for _, secret := range regexp.MustCompile(`\{env\.(\w+)\}`).FindAllStringSubmatch(text, -1) {
+				t.Setenv(secret[1], "hidden")
+			}
 			raw, err := adaptText(t, text)
 			if err != nil {
 				t.Fatalf("%v\n%s", err, text)
@@ -110,6 +113,9 @@ func TestConfigurationPageNamesEveryOption(t *testing.T) {
 	for _, block := range []string{
 		"{\nstepgate {\n%\n}\n}\n",
 		"{\nstepgate {\ncodes {\n%\n}\n}\n}\n",
+		"{\nstepgate {\nsms sns {\n%\n}\n}\n}\n",
+		"{\nstepgate {\nsms webhook https://sms.example {\n%\n}\n}\n}\n",
+		"{\nstepgate {\nemail smtp mail.example:587 {\n%\n}\n}\n}\n",
 		"{\nstepgate {\nsession {\n%\n}\n}\n}\n",
 		"a.example {\nstepgate {\n%\n}\n}\n",
 		"a.example {\nstepgate {\npages {\n%\n}\n}\n}\n",
