@@ -21,6 +21,13 @@ import (
 // provisionSenders loads the providers of texts and e-mail. A provider is any
 // module of the two namespaces that is a delivery.Sender.
 func (a *App) provisionSenders(ctx caddy.Context) error {
+	where := "stepgate: "
+	if a.Source != "" {
+		where += a.Source + ": "
+	}
+	if err := a.numbers().Check(); err != nil {
+		return fmt.Errorf("%s%w", where, err)
+	}
 	a.senders = map[string]delivery.Sender{}
 	for _, p := range []struct {
 		channel, field string
@@ -31,15 +38,24 @@ func (a *App) provisionSenders(ctx caddy.Context) error {
 		}
 		module, err := ctx.LoadModule(a, p.field)
 		if err != nil {
-			return fmt.Errorf("stepgate: %s: %w", p.channel, err)
+			return fmt.Errorf("%s%s: %w", where, p.channel, err)
 		}
 		sender, ok := module.(delivery.Sender)
 		if !ok {
-			return fmt.Errorf("stepgate: %s: %T sends no messages", p.channel, module)
+			return fmt.Errorf("%s%s: %T sends no messages", where, p.channel, module)
 		}
 		a.senders[p.channel] = &delivery.Breaker{Sender: sender}
 	}
 	return nil
+}
+
+// numbers are those that texts may go to.
+func (a *App) numbers() oob.Numbers {
+	n := oob.Numbers{Region: strings.ToUpper(a.Region)}
+	for _, country := range a.Codes.SMSCountries {
+		n.Countries = append(n.Countries, strings.ToUpper(country))
+	}
+	return n
 }
 
 // secrets resolves placeholders of the kinds {env.X} and {file.X}. An error

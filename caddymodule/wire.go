@@ -54,7 +54,7 @@ func (r *runtime) offer(a *App) (*factors.Registry, error) {
 		Codes: r.store, Outbox: r.outbox, Budget: a.newSendBudget(r), Keys: r.ring, Lifetime: time.Duration(a.Codes.Lifetime),
 	}
 	if r.outbox.Offers(delivery.SMS) {
-		offered = append(offered, oob.NewSMS(codes, oob.Numbers{Region: a.Region, Countries: a.Codes.SMSCountries}))
+		offered = append(offered, oob.NewSMS(codes, a.numbers()))
 	}
 	if r.outbox.Offers(delivery.Email) {
 		offered = append(offered, oob.NewEmail(codes))

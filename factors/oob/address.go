@@ -1,6 +1,7 @@
 package oob
 
 import (
+	"fmt"
 	"net/mail"
 	"slices"
 	"strings"
@@ -27,6 +28,20 @@ type Numbers struct {
 	// Countries are those that texts may go to, by ISO 3166 code. A dialling
 	// code is not a country: +44 also reaches Jersey, +1 also Jamaica.
 	Countries []string
+}
+
+// Check tells a word that is no country's code, such as UK.
+func (n Numbers) Check() error {
+	known := phonenumbers.GetSupportedRegions()
+	if !known[n.Region] {
+		return fmt.Errorf("region %s: expected the ISO 3166 code of a country, such as GB", n.Region)
+	}
+	for _, country := range n.Countries {
+		if !known[country] {
+			return fmt.Errorf("codes: sms_countries %s: expected ISO 3166 codes of countries, such as GB", country)
+		}
+	}
+	return nil
 }
 
 // maxNumber bounds what is parsed.

@@ -47,6 +47,17 @@ func TestNumbersThatGetNone(t *testing.T) {
 	}
 }
 
+func TestOnlyCountriesAreCountries(t *testing.T) {
+	if err := (Numbers{Region: "GB", Countries: []string{"GB", "US", "JE"}}).Check(); err != nil {
+		t.Error(err)
+	}
+	for _, n := range []Numbers{{Region: "UK"}, {}, {Region: "GB", Countries: []string{"GB", "UK"}}, {Region: "GB", Countries: []string{"+44"}}} {
+		if err := n.Check(); err == nil {
+			t.Errorf("%+v was accepted", n)
+		}
+	}
+}
+
 func TestEMailAddresses(t *testing.T) {
 	for typed, want := range map[string]string{
 		"joe@example.test": "joe@example.test", " Joe.Smith+tag@EXAMPLE.Test ": "Joe.Smith+tag@example.test",
