@@ -121,6 +121,7 @@ func (f *fields) readParts(body []byte, boundary string) (found int) {
 		}
 		if f.named(name) {
 			found++
+			f.addKeys(name)
 			f.addExact(string(content))
 			f.addExact(strings.TrimSpace(string(content)))
 			f.unreadable = f.unreadable || !plainPart(part.Header)

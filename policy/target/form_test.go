@@ -35,6 +35,8 @@ func TestFormValuesFindsTheField(t *testing.T) {
 		{multiparts, parts("Content-Disposition: form-data; name=\"action\"\n\ndelete")},
 		{multiparts, parts("Content-Disposition: form-data; name=\"x\"\n\n1", "content-disposition: form-data; name=ACTION\n\ndelete")},
 		{multiparts, parts("Content-Disposition: form-data; name=\"action[]\"\n\ndelete ")},
+		{urlencoded, "action%5Bdelete%5D=Delete+this"},
+		{multiparts, parts("Content-Disposition: form-data; name=\"action[delete]\"\n\nDelete this")},
 	} {
 		if values, _ := FormValues(tt.contentType, []byte(tt.body), "action"); !slices.Contains(values, "delete") {
 			t.Errorf("%s\n%s\naction = %q", tt.contentType, tt.body, values)

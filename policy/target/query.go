@@ -22,8 +22,9 @@ const (
 // name: fields separated by "&", also by ";" or a further "?", cut at "#"; "+"
 // as itself and as a blank; escapes undone once, twice or not at all,
 // "%uXXXX" too; names without regard to letter case and as PHP rewrites them
-// ("a.b" and "a b" are "a_b", "a[x]" is "a"). A query that is one only for a
-// server that decodes "%3F" in the path counts.
+// ("a.b" and "a b" are "a_b", "a[x]" is "a"). Of "a[x]" the key "x" is a value
+// too: apps that name their buttons so go by it. A query that is one only for
+// a server that decodes "%3F" in the path counts.
 //
 // Values are not folded: compare FoldText of both sides. unreadable says that
 // some field could be this one and could not be read; the policy takes it for
@@ -73,8 +74,14 @@ func (f *fields) field(text, rest string) {
 	if bare, _, cut := strings.Cut(name, "#"); cut {
 		name, valued = bare, false
 	}
+	if !f.named(name) {
+		return
+	}
+	f.addKeys(name)
+	longer, _, _ := strings.Cut(text+rest, "&")
+	longer, _, _ = strings.Cut(longer, "=")
+	f.addKeys(longer)
 	switch {
-	case !f.named(name):
 	case !valued:
 		f.add("")
 	default:
@@ -103,6 +110,22 @@ func (f *fields) named(raw string) bool {
 		}
 	}
 	return false
+}
+
+// addKeys gathers what stands in brackets behind the name of a field.
+func (f *fields) addKeys(raw string) {
+	if !strings.ContainsAny(raw, "[%") {
+		return
+	}
+	for _, name := range spellings(raw) {
+		_, rest, indexed := strings.Cut(name, "[")
+		for indexed {
+			key, behind, _ := strings.Cut(rest, "]")
+			f.addExact(key)
+			f.addExact(strings.TrimFunc(key, blankOrControl))
+			_, rest, indexed = strings.Cut(behind, "[")
+		}
+	}
 }
 
 // add gathers every reading of a raw value.

@@ -19,6 +19,14 @@ func queryValues(t *testing.T, raw, name string) ([]string, bool) {
 	return rs.QueryValues(name)
 }
 
+// TestQueryValuesReadsKeysOverSeparators: a server that only knows "&" takes
+// "de;lete" for one key, which an app may strip to a word.
+func TestQueryValuesReadsKeysOverSeparators(t *testing.T) {
+	if values, _ := queryValues(t, "/app.do?x=1&action[de;le?te]=view&y", "action"); !slices.Contains(values, "de;le?te") {
+		t.Errorf("action = %q", values)
+	}
+}
+
 func TestQueryValuesFindsEverySpellingOfAField(t *testing.T) {
 	for _, raw := range []string{
 		"/app.do?action=delete",
@@ -48,6 +56,11 @@ func TestQueryValuesFindsEverySpellingOfAField(t *testing.T) {
 		"/app.do?action[]=delete",
 		"/app.do?action%5B%5D=delete",
 		"/app.do?action[x][y]=delete",
+		"/app.do?action[delete]=view",
+		"/app.do?action[delete]",
+		"/app.do?action%5Bdelete%5D=view",
+		"/app.do?action%255B%2564elete%255D=view",
+		"/app.do?action[x][delete",
 		"/app.do?action%00x=delete",
 		"/app.do?act%FFion=delete",
 		"/app.do?%C1%A1ction=delete",
