@@ -118,6 +118,7 @@ func TestConfigurationPageNamesEveryOption(t *testing.T) {
 		"{\nstepgate {\nemail smtp mail.example:587 {\n%\n}\n}\n}\n",
 		"{\nstepgate {\nsession {\n%\n}\n}\n}\n",
 		"a.example {\nstepgate {\n%\n}\n}\n",
+		"a.example {\nstepgate {\nsign_in legacy_form {\n%\n}\n}\n}\n",
 		"a.example {\nstepgate {\npages {\n%\n}\n}\n}\n",
 		"a.example {\nstepgate {\npolicy {\n%\n}\n}\n}\n",
 		"a.example {\nstepgate {\npolicy {\nlevel x {\n%\n}\n}\n}\n}\n",
