@@ -288,9 +288,11 @@ func (d *demonstration) instruct(out io.Writer) error {
 	try("Choose \"Live status\" on the first page, wait two minutes and close the case.\n" +
 		"That is a call of the page's script, so it gets 401 and the levels it lacks.")
 	try("Choose \"Administration\" as joe: 403. Sign out at " + d.URL + "/.stepgate/sign-out\nand come back as ann, who is in the group admins.")
-	try("Open " + d.URL + "/debug/vars: denied, whoever you are.")
+	config := " --config " + filepath.Join(d.Folder, "Caddyfile")
+	try("Open " + d.URL + "/debug/vars: denied, whoever you are. The page shows a\n" +
+		"reference; from another terminal it tells you which rule it was:\n" + d.Command + " audit show REFERENCE" + config)
 	try("Open " + d.URL + "/echo: what the portal is told of you in each request.")
-	try("From another terminal, while joe is signed in:\n" + d.Command + " user suspend joe --config " + filepath.Join(d.Folder, "Caddyfile") + "\nHis next click finds the door shut.")
+	try("While joe is signed in:\n" + d.Command + " user suspend joe" + config + "\nHis next click finds the door shut.")
 	kept := "and removes " + d.Folder
 	if d.Kept {
 		kept = "and leaves " + d.Folder + " for the next time"
