@@ -63,9 +63,12 @@ var errEnded = errors.New("the session of this answer has ended")
 // the connection is the answer's own it is given up.
 func (o *outgoing) cut() {
 	o.ended.Store(true)
-	// A deadline that has passed wakes the reader, which cancels the request.
-	// HTTP/2 and 3 do not always know it: there the next write fails.
-	_ = http.NewResponseController(o.ResponseWriter).SetReadDeadline(time.Unix(1, 0))
+	// A deadline that has passed wakes HTTP/1's reader, which cancels the
+	// request; HTTP/2 resets the stream for one of writing. Where neither is
+	// known the next write fails.
+	controller := http.NewResponseController(o.ResponseWriter)
+	_ = controller.SetReadDeadline(time.Unix(1, 0))
+	_ = controller.SetWriteDeadline(time.Unix(1, 0))
 }
 
 // FlushError sends the header too.
