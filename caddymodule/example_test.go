@@ -12,6 +12,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/google/go-cmp/cmp"
 )
 
 // examples are the Caddyfiles that people are shown, by FILE:LINE.
@@ -102,6 +104,17 @@ func TestExamplesAreValid(t *testing.T) {
 				t.Errorf("%v\n%s", err, text)
 			}
 		})
+	}
+}
+
+// TestShippedCaddyfilesAreFormatted keeps Caddy from warning people who copy
+// them.
+func TestShippedCaddyfilesAreFormatted(t *testing.T) {
+	for name, text := range map[string]string{"Caddyfile.example": readDocument(t, "Caddyfile.example"), "the demo's": demoCaddyfile} {
+		text = strings.NewReplacer("{{", "", "}}", "").Replace(text)
+		if diff := cmp.Diff(string(caddyfile.Format([]byte(text))), text); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
 	}
 }
 
