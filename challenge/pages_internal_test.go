@@ -1,0 +1,91 @@
+package challenge
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stepgate/stepgate/factors"
+	"github.com/stepgate/stepgate/internal/web"
+	"github.com/stepgate/stepgate/policy"
+)
+
+// textID is what a text that does not exist looks like on a page.
+var textID = regexp.MustCompile(`\b(code|address|error|enrol|sending)\.[a-z_]+(\.[a-z_]+)*\b`)
+
+// rendered is a page of the set, as a visitor gets it.
+func rendered(t *testing.T, name string, view any) string {
+	t.Helper()
+	kit, err := web.New(web.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, err := kit.Parse("challenge", Templates(), PageNames...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest(http.MethodGet, "https://portal.example.gov/.stepgate/challenge/sms", nil)
+	if err := pages.Render(w, r, &web.Site{Name: "Portal", Origin: "https://portal.example.gov"}, http.StatusOK, name, view); err != nil {
+		t.Fatal(err)
+	}
+	return w.Body.String()
+}
+
+func TestPagesOfCodesHaveAllTheirTexts(t *testing.T) {
+	for _, kind := range []policy.Factor{policy.SMS, policy.Email} {
+		for _, view := range []promptView{
+			{Prompt: factors.Prompt{}},
+			{Prompt: factors.Prompt{MayResend: true}},
+			{Prompt: factors.Prompt{Sent: true, MayResend: true, ResendAfterS: 30, LifetimeMin: 10}},
+			{Prompt: factors.Prompt{Sent: true, LifetimeMin: 1}, Enrolling: true},
+		} {
+			view.Shape, view.Factor, view.Destination, view.Action = factors.ShapeCode, kind, "ending 609", "/challenge/"+string(kind)
+			page := rendered(t, pageOf(factors.ShapeCode), &view)
+			if id := textID.FindString(page); id != "" {
+				t.Errorf("%s has no text %s", kind, id)
+			}
+			for what, want := range map[string]bool{
+				`name="code"`: view.Sent, `value="send"`: !view.Sent && view.MayResend, `value="resend"`: view.Sent && view.MayResend,
+				`data-countdown="30"`: view.ResendAfterS > 0, `value="new"`: view.Enrolling,
+			} {
+				if strings.Contains(page, what) != want {
+					t.Errorf("%s: %+v: %s is there: %v", kind, view.Prompt, what, !want)
+				}
+			}
+		}
+	}
+	for _, field := range []string{"mobile", "email"} {
+		page := rendered(t, pageOf(factors.ShapeAddress), &promptView{Prompt: factors.Prompt{Shape: factors.ShapeAddress, Field: field}})
+		if id := textID.FindString(page); id != "" {
+			t.Errorf("%s has no text %s", field, id)
+		}
+	}
+}
+
+func TestPagesRenderWithNothingToSay(t *testing.T) {
+	for _, name := range []string{"code", "address"} {
+		rendered(t, name, &promptView{})
+	}
+}
+
+func TestErrorsStandAtTheFieldOfTheirPage(t *testing.T) {
+	for name, c := range map[string]struct {
+		prompt      factors.Prompt
+		err         error
+		field, text string
+	}{
+		"a bad number":           {factors.Prompt{Shape: factors.ShapeAddress, Field: "mobile"}, factors.ErrBadAddress, "mobile", "error.address.mobile"},
+		"a number that is taken": {factors.Prompt{Shape: factors.ShapeAddress, Field: "mobile"}, factors.ErrTaken, "mobile", "error.taken"},
+		"a wrong code":           {factors.Prompt{Shape: factors.ShapeCode, Destination: "ending 609", Sent: true}, factors.ErrWrongAnswer, "code", "error.wrong"},
+		"an old code":            {factors.Prompt{Shape: factors.ShapeCode, Destination: "ending 609"}, factors.ErrExpired, "", "error.expired"},
+		"an app's code":          {factors.Prompt{Shape: factors.ShapeCode}, factors.ErrWrongAnswer, "code", "error.wrong"},
+	} {
+		got := errorsOf(c.prompt, answerError(c.err))
+		if len(got) != 1 || got[0].Field != c.field || got[0].Text != c.text {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
