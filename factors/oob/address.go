@@ -58,7 +58,7 @@ func (n Numbers) parse(typed string) (address, error) {
 		return address{}, factors.ErrBadAddress
 	}
 	a := address{to: phonenumbers.Format(number, phonenumbers.E164), country: countryOf(number)}
-	if a.country == "" || !slices.Contains(n.Countries, a.country) {
+	if !slices.Contains(n.Countries, a.country) {
 		return address{}, factors.ErrBadAddress
 	}
 	return a, nil

@@ -126,7 +126,7 @@ func (f *Factor) check(ctx context.Context, scope factors.Scope, to string, answ
 	}
 	slot := f.slot(scope)
 	_, err := f.codes.TryCode(ctx, slot, scope.Now, maxTries, func(c Code) bool {
-		return c.Transaction == scope.Transaction && f.keys.VerifyMAC(macPurpose, c.MAC, bound(slot, scope, to, typed)...)
+		return f.keys.VerifyMAC(macPurpose, c.MAC, bound(slot, scope, to, typed)...)
 	})
 	if err != nil {
 		return err

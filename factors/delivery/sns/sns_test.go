@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -42,6 +43,13 @@ func newEndpoint(t *testing.T) *endpoint {
 	e.Server = httptest.NewServer(http.HandlerFunc(e.serve))
 	t.Cleanup(e.Close)
 	return e
+}
+
+// seen are the forms that arrived so far.
+func (e *endpoint) seen() []url.Values {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.forms)
 }
 
 func (e *endpoint) fails(status int, code, message string) {
@@ -127,7 +135,7 @@ func TestPublishesOneSignedTransactionalText(t *testing.T) {
 		"MessageAttributes.entry.3.Name":              {"AWS.SNS.SMS.MaxPrice"}, "MessageAttributes.entry.3.Value.DataType": {"Number"},
 		"MessageAttributes.entry.3.Value.StringValue": {"0.10"},
 	}}
-	if diff := cmp.Diff(want, e.forms); diff != "" {
+	if diff := cmp.Diff(want, e.seen()); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -162,8 +170,8 @@ func TestEveryFailureIsOneRequestWithoutTheNumberInItsError(t *testing.T) {
 					t.Errorf("%v is %v: %v", err, class, errors.Is(err, class))
 				}
 			}
-			if len(e.forms) != 1 {
-				t.Errorf("%d requests", len(e.forms))
+			if len(e.seen()) != 1 {
+				t.Errorf("%d requests", len(e.seen()))
 			}
 		})
 	}
@@ -178,8 +186,8 @@ func TestLostAnswerIsNotTriedAgain(t *testing.T) {
 	if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, delivery.ErrTemporary) || strings.Contains(err.Error(), "127.0.0.1") {
 		t.Errorf("error is %v", err)
 	}
-	if len(e.forms) != 1 {
-		t.Errorf("%d requests", len(e.forms))
+	if len(e.seen()) != 1 {
+		t.Errorf("%d requests", len(e.seen()))
 	}
 }
 
@@ -236,7 +244,7 @@ func TestOptionsAreChecked(t *testing.T) {
 
 func TestEMailIsRefused(t *testing.T) {
 	e := newEndpoint(t)
-	if err := e.sender(t, nil).Send(t.Context(), delivery.Message{Channel: delivery.Email}); !errors.Is(err, delivery.ErrPermanent) || len(e.forms) > 0 {
+	if err := e.sender(t, nil).Send(t.Context(), delivery.Message{Channel: delivery.Email}); !errors.Is(err, delivery.ErrPermanent) || len(e.seen()) > 0 {
 		t.Error(err)
 	}
 }
