@@ -104,42 +104,34 @@ func (s *Sender) Send(ctx context.Context, m delivery.Message) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	var line net.Conn
-	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := s.dial(ctx, network, address)
-		line = conn
-		return conn, err
+	// The library closes neither a line whose greeting failed nor one whose
+	// context has ended, so the line is ours.
+	line, err := s.dial(ctx)
+	if err != nil {
+		return notBegun(err)
 	}
-	client, err := gomail.NewClient(s.host, append(s.settings(), gomail.WithDialContextFunc(dial))...)
+	defer line.Close()
+	defer context.AfterFunc(ctx, func() { line.Close() })()
+	client, err := gomail.NewClient(s.host, append(s.settings(), gomail.WithDialContextFunc(
+		func(context.Context, string, string) (net.Conn, error) { return line, nil }))...)
 	if err != nil {
 		return fmt.Errorf("%w: smtp: settings", delivery.ErrPermanent)
 	}
-	// The library closes neither a line whose greeting failed nor one whose
-	// context has ended.
-	hangUp := context.AfterFunc(ctx, func() {
-		if line != nil {
-			line.Close()
-		}
-	})
-	defer hangUp()
 	conversation, err := client.DialToSMTPClientWithContext(ctx)
 	if err != nil {
-		if line != nil {
-			line.Close()
-		}
 		return notBegun(err)
 	}
 	defer client.CloseWithSMTPClient(conversation) // accepted or not has been said
 	return outcome(client.SendWithSMTPClient(conversation, letter))
 }
 
-func (s *Sender) dial(ctx context.Context, network, address string) (net.Conn, error) {
+func (s *Sender) dial(ctx context.Context) (net.Conn, error) {
 	if s.o.TLS == Implicit {
 		d := tls.Dialer{Config: s.tlsConfig()}
-		return d.DialContext(ctx, network, address)
+		return d.DialContext(ctx, "tcp", s.o.Server)
 	}
 	var d net.Dialer
-	return d.DialContext(ctx, network, address)
+	return d.DialContext(ctx, "tcp", s.o.Server)
 }
 
 func (s *Sender) tlsConfig() *tls.Config {

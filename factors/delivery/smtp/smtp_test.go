@@ -2,9 +2,12 @@ package smtp_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
+	"net/http/httptest"
 	"net/mail"
 	"strings"
 	"testing"
@@ -126,6 +129,42 @@ func TestOnTheLoopbackAServerMayDoWithoutTLS(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestTLSFromTheFirstByte(t *testing.T) {
+	m := legacytest.StartMail(t, legacytest.MailOptions{WithoutTLS: true})
+	web := httptest.NewTLSServer(nil) // for its certificate
+	defer web.Close()
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: web.TLS.Certificates})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			out, err := net.Dial("tcp", m.Addr)
+			if err != nil {
+				in.Close()
+				return
+			}
+			go func() { io.Copy(out, in); out.Close() }()
+			go func() { io.Copy(in, out); in.Close() }()
+		}
+	}()
+	o := options(m)
+	o.Server, o.TLS, o.Roots = l.Addr().String(), smtp.Implicit, x509.NewCertPool()
+	if err := newSender(t, o).Send(t.Context(), message); !errors.Is(err, delivery.ErrTemporary) || len(m.Messages()) > 0 {
+		t.Errorf("an unknown certificate: %v", err)
+	}
+	o.Roots.AddCert(web.Certificate())
+	if err := newSender(t, o).Send(t.Context(), message); err != nil {
+		t.Fatal(err)
+	}
+	m.Wait(t, 1)
 }
 
 func TestNobodyThereIsTemporary(t *testing.T) {
