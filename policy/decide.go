@@ -305,7 +305,7 @@ func (e *evaluation) queried(at *endpoint) {
 func (e *evaluation) asksQuery(r *Rule) bool {
 	for i := range r.pattern.query {
 		t := &r.pattern.query[i]
-		if fits, unreadable := e.request.queried(t.name, &t.value); fits || unreadable {
+		if e.request.queried(t.name, &t.value) {
 			continue
 		}
 		if fits, unreadable := e.request.field(t.name, &t.value); !fits && !unreadable {

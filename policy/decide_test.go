@@ -293,6 +293,8 @@ func TestClaimedMethodsHoldWithTheRealOne(t *testing.T) {
 		{"POST /x", nil, "a"},
 		{"POST /x", []string{"DELETE"}, "a b"},
 		{"POST /x", []string{" delete "}, "a b"},
+		{"POST /x", []string{"DELETE, PATCH"}, "signed_in a b"},
+		{"POST /x", []string{"PATCH,delete"}, "signed_in a b"},
 		{"POST /x", []string{"PATCH"}, "signed_in a"},
 		{"GET /x?_method=DELETE", []string{"POST"}, "signed_in a b"},
 		{"POST /x _method=DELETE", nil, "a b"},

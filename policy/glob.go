@@ -31,9 +31,6 @@ func (g *glob) String() string {
 	return text + g.suffix
 }
 
-// all tells whether everything fits: the glob is only stars.
-func (g *glob) all() bool { return g.prefix == "" && g.suffix == "" && len(g.middle) == 0 }
-
 // matches tells whether all of s fits.
 func (g *glob) matches(s string) bool {
 	if len(s) < len(g.prefix)+len(g.suffix) || !strings.HasPrefix(s, g.prefix) || !strings.HasSuffix(s, g.suffix) {

@@ -189,14 +189,12 @@ func readTextGlob(text string, decode func(string) (string, error)) (textGlob, e
 	})}, nil
 }
 
-func (g *textGlob) matches(value string) bool {
+// fits tells whether a folded value matches.
+func (g *textGlob) fits(folded string) bool {
 	if !g.starred {
-		return target.FoldText(value) == g.whole
+		return folded == g.whole
 	}
-	if g.glob.all() {
-		return true
-	}
-	return g.glob.matches(target.FoldText(value))
+	return g.glob.matches(folded)
 }
 
 // Covers tells whether every path that o matches is matched by p. Queries are

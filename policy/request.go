@@ -102,7 +102,7 @@ type Request struct {
 	// Context is what a wrapped Caddy matcher needs.
 	Context any
 
-	form   form
+	fields fields
 	claims claims
 }
 
@@ -117,48 +117,61 @@ func (r *Request) judgeable() bool {
 	return r.Target != nil && r.Target.Len() > 0
 }
 
-// form is what has been read of the body.
-type form struct {
-	read        bool
-	contentType string
-	body        []byte
-	ok          bool
+// fields are what has been read of queries and of the body.
+type fields struct {
+	queriesRead, formRead bool
+	queries               []*target.Fields
+	form                  *target.Fields
+	// formFailed is set where the body could not be read.
+	formFailed bool
+}
+
+// queries are those of every target that has one.
+func (r *Request) queries() []*target.Fields {
+	f := &r.fields
+	if f.queriesRead {
+		return f.queries
+	}
+	f.queriesRead = true
+	if q := r.Target.Query(); q != nil {
+		f.queries = append(f.queries, q)
+	}
+	for _, t := range r.Also {
+		if q := t.Query(); q != nil {
+			f.queries = append(f.queries, q)
+		}
+	}
+	return f.queries
+}
+
+// form is what the body has; failed says that nobody can tell.
+func (r *Request) form() (form *target.Fields, failed bool) {
+	f := &r.fields
+	if r.Form != nil && !f.formRead {
+		contentType, body, ok := r.Form()
+		f.form, f.formRead, f.formFailed = target.Form(contentType, body), true, !ok
+	}
+	return f.form, f.formFailed
+}
+
+// queried tells whether any value of a query field, by any reading of any
+// target, fits g, or cannot be read.
+func (r *Request) queried(name string, g *textGlob) bool {
+	for _, q := range r.queries() {
+		values, unreadable := q.Folded(name)
+		if unreadable || slices.ContainsFunc(values, g.fits) {
+			return true
+		}
+	}
+	return false
 }
 
 // field tells whether a form field fits g. unreadable says that it cannot be
 // known.
 func (r *Request) field(name string, g *textGlob) (fits, unreadable bool) {
-	values, unreadable := r.fields(name)
-	return slices.ContainsFunc(values, g.matches), unreadable
-}
-
-func (r *Request) fields(name string) (values []string, unreadable bool) {
-	if r.Form == nil {
-		return nil, false
-	}
-	if !r.form.read {
-		r.form.read = true
-		r.form.contentType, r.form.body, r.form.ok = r.Form()
-	}
-	values, unreadable = target.FormValues(r.form.contentType, r.form.body, name)
-	return values, unreadable || !r.form.ok
-}
-
-// queried tells whether any value of a query field, by any reading of any
-// target, fits g.
-func (r *Request) queried(name string, g *textGlob) (fits, unreadable bool) {
-	values, unreadable := r.Target.QueryValues(name)
-	if slices.ContainsFunc(values, g.matches) {
-		return true, unreadable
-	}
-	for _, t := range r.Also {
-		values, bad := t.QueryValues(name)
-		unreadable = unreadable || bad
-		if slices.ContainsFunc(values, g.matches) {
-			return true, unreadable
-		}
-	}
-	return false, unreadable
+	form, failed := r.form()
+	values, unreadable := form.Folded(name)
+	return slices.ContainsFunc(values, g.fits), unreadable || failed
 }
 
 // methodField is the field by which a query or a form claims a method.
@@ -185,13 +198,18 @@ func (r *Request) methods() (list []string, any bool) {
 	c.list = append(c.room[:0], asked(r.Method))
 	for _, claimed := range r.Claimed {
 		c.add(claimed)
+		// Some take the first of a list.
+		for one := range strings.SplitSeq(claimed, ",") {
+			c.add(one)
+		}
 	}
 	c.add(r.Method)
-	c.addAll(r.Target.QueryValues(methodField))
-	for _, t := range r.Also {
-		c.addAll(t.QueryValues(methodField))
+	for _, q := range r.queries() {
+		c.addAll(q.Folded(methodField))
 	}
-	c.addAll(r.fields(methodField))
+	form, failed := r.form()
+	c.addAll(form.Folded(methodField))
+	c.any = c.any || failed
 	return c.list, c.any
 }
 

@@ -34,6 +34,9 @@ func checkDepth(path string) error {
 		if next = foldPath(next); next == strings.ToLower(path) {
 			return nil
 		}
+		if len(next) > maxOddBytes {
+			return malformed(ReasonTooLong)
+		}
 		if n == MaxDecodings {
 			return malformed(ReasonTooManyDecodings)
 		}

@@ -51,6 +51,7 @@ type closure struct {
 	scripts  *scripts
 	readings []reading
 	queries  []string // what stood behind a decoded "?", folded
+	wide     int      // bytes of work on paths outside ASCII
 }
 
 // add takes a folded path as a reading, once.
@@ -60,6 +61,9 @@ func (c *closure) add(path string, from int, by step) error {
 	}
 	if err := checkReading(path); err != nil {
 		return err
+	}
+	if len(path) > maxOddBytes {
+		return malformed(ReasonTooLong)
 	}
 	if len(c.readings) == MaxReadings {
 		return malformed(ReasonTooManyReadings)
@@ -73,7 +77,13 @@ func (c *closure) addDecoded(path string, from int, by step) error {
 	if err := checkDecoded(path); err != nil {
 		return err
 	}
-	return c.add(foldPath(path), from, by)
+	folded := foldPath(path)
+	if !isASCII(path) {
+		if c.wide += len(path) + len(folded); c.wide > maxWideWork {
+			return malformed(ReasonTooLong)
+		}
+	}
+	return c.add(folded, from, by)
 }
 
 // close takes every step on every reading, the new ones as well. It ends: each

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
+	"golang.org/x/text/unicode/rangetable"
 )
 
 // FoldSegment folds a segment of a pattern, a literal piece of one or a whole
@@ -17,8 +18,8 @@ func FoldSegment(s string) string { return foldPath(decodeHonest(s)) }
 // FoldText folds letter case and Unicode compatibility forms and drops
 // characters that no one sees (NFKC_Casefold of Unicode §5.18 and UAX #44).
 // Beyond that two characters with one capital are one, as upper-casing servers
-// have it: a dotless i is an i. It is what names and values of queries and forms are compared by. An ASCII text
-// without capitals is returned as it is.
+// have it: a dotless i is an i. It is what names and values of queries and
+// forms are compared by. An ASCII text without capitals is returned as it is.
 func FoldText(s string) string {
 	if isASCII(s) {
 		return strings.ToLower(s)
@@ -48,15 +49,14 @@ func foldOnce(s string) string {
 
 // ignorable is Default_Ignorable_Code_Point as UAX #44 derives it.
 func ignorable(r rune) bool {
-	if r < 0xAD {
+	if r < 0xAD || !unicode.Is(mayBeIgnorable, r) {
 		return false
 	}
-	if unicode.In(r, unicode.White_Space, unicode.Prepended_Concatenation_Mark) ||
-		r >= 0xFFF9 && r <= 0xFFFB || r >= 0x13430 && r <= 0x13440 {
-		return false
-	}
-	return unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
+	return !unicode.In(r, unicode.White_Space, unicode.Prepended_Concatenation_Mark) &&
+		(r < 0xFFF9 || r > 0xFFFB) && (r < 0x13430 || r > 0x13440)
 }
+
+var mayBeIgnorable = rangetable.Merge(unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
 
 // wide are the characters whose compatibility form has a meaning in a path,
 // with that meaning written in full-width characters. TestWideIsComplete

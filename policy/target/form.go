@@ -11,46 +11,78 @@ import (
 	"strings"
 )
 
-// FormValues gives every value that a common reading of a form body gives to
-// name, under the Content-Type header as sent. Bodies that are no form give
-// nothing. Names and values are read as in Readings.QueryValues; the texts of
-// multipart fields count as they are.
+// Form reads a form body under the Content-Type header as sent. Bodies that
+// are no form have no fields. Names and values are read as in a query; the
+// texts of multipart fields count as they are.
 //
 // It reads MaxFieldBytes of the body. The caller passes a longer one, if only
 // by a byte, where there is more: what lies behind cannot be read. The same
 // holds for a body in a Content-Encoding, which the caller has to notice.
-func FormValues(contentType string, body []byte, name string) (values []string, unreadable bool) {
-	if len(body) == 0 {
-		return nil, false
+func Form(contentType string, body []byte) *Fields {
+	kind, params, strict := formKind(contentType)
+	if len(body) == 0 || kind == noForm {
+		return nil
 	}
-	f := fields{key: fieldKey(name)}
-	kind, params, err := mime.ParseMediaType(contentType)
-	if err != nil {
-		kind = looseKind(contentType)
-		f.unreadable = kind != ""
+	fs := &Fields{unreadable: !strict || !asciiCharset(params["charset"])}
+	if kind == urlencodedForm {
+		fs.read(string(body))
+		return fs
 	}
-	switch {
-	case kind == "application/x-www-form-urlencoded", strings.TrimSpace(contentType) == "":
-		f.unreadable = f.unreadable || !asciiCharset(params["charset"])
-		f.read(string(body))
-	case strings.HasPrefix(kind, "multipart/"):
-		f.unreadable = f.unreadable || !asciiCharset(params["charset"]) || len(body) > MaxFieldBytes
-		f.readMultipart(body[:min(len(body), MaxFieldBytes)], params["boundary"])
-	}
-	return f.values, f.unreadable
+	fs.unreadable = fs.unreadable || len(body) > MaxFieldBytes
+	fs.readMultipart(body[:min(len(body), MaxFieldBytes)], params["boundary"])
+	return fs
 }
 
-// looseKind is what a careless parser would take from a header that a strict
-// one refuses.
-func looseKind(contentType string) string {
+// FormValues is Form().Values, for who asks for one name only.
+func FormValues(contentType string, body []byte, name string) (values []string, unreadable bool) {
+	return Form(contentType, body).Values(name)
+}
+
+// MayBeForm tells whether Form would look at a body. Several Content-Type
+// headers are given joined by commas.
+func MayBeForm(contentType string) bool {
+	kind, _, _ := formKind(contentType)
+	return kind != noForm
+}
+
+type bodyKind int
+
+const (
+	noForm bodyKind = iota
+	urlencodedForm
+	multipartForm
+)
+
+// formKind tells how some server would read a body. strict says that every
+// server would: no browser sends what is not.
+func formKind(contentType string) (kind bodyKind, params map[string]string, strict bool) {
+	if strings.TrimSpace(contentType) == "" {
+		return urlencodedForm, nil, true
+	}
+	word, params, err := mime.ParseMediaType(contentType)
+	switch {
+	case err == nil && word == "application/x-www-form-urlencoded":
+		return urlencodedForm, params, true
+	case err == nil && strings.HasPrefix(word, "multipart/"):
+		return multipartForm, params, true
+	case err == nil:
+		return looseKind(word), params, false
+	default:
+		return looseKind(contentType), nil, false
+	}
+}
+
+// looseKind is what a careless parser would take from a header: one that looks
+// at its beginning, or at another of several.
+func looseKind(contentType string) bodyKind {
 	contentType = strings.ToLower(contentType)
 	switch {
 	case strings.Contains(contentType, "urlencoded"):
-		return "application/x-www-form-urlencoded"
+		return urlencodedForm
 	case strings.Contains(contentType, "multipart"):
-		return "multipart/form-data"
+		return multipartForm
 	default:
-		return ""
+		return noForm
 	}
 }
 
@@ -74,22 +106,16 @@ var (
 
 // readMultipart reads the parts. Whatever two parsers could disagree about
 // makes the body unreadable.
-func (f *fields) readMultipart(body []byte, boundary string) {
-	found := 0
+func (fs *Fields) readMultipart(body []byte, boundary string) {
 	if plainBoundary.MatchString(boundary) && framed(body, "--"+boundary) {
-		found = f.readParts(body, boundary)
+		fs.readParts(body, boundary)
 	} else {
-		f.unreadable = true
+		fs.unreadable = true
 	}
-	// A parser that splits the body elsewhere may find a field where this
-	// one saw text.
-	for _, m := range nameParameter.FindAllSubmatch(body, -1) {
-		if f.named(strings.Trim(string(m[2]), `"'`)) {
-			found--
-		}
-		f.unreadable = f.unreadable || len(m[1]) > 0
+	for n, m := range nameParameter.FindAllSubmatch(body, -1) {
+		fs.name(strings.Trim(string(m[2]), `"'`), field{kind: mentioned, part: n})
+		fs.unreadable = fs.unreadable || len(m[1]) > 0
 	}
-	f.unreadable = f.unreadable || found < 0
 }
 
 // framed tells whether the body begins and ends as browsers write it: nothing
@@ -99,33 +125,23 @@ func framed(body []byte, delimiter string) bool {
 		bytes.HasSuffix(bytes.TrimRight(body, "\r\n"), []byte("\n"+delimiter+"--"))
 }
 
-// readParts gives the number of parts with the field's name.
-func (f *fields) readParts(body []byte, boundary string) (found int) {
+func (fs *Fields) readParts(body []byte, boundary string) {
 	parts := multipart.NewReader(bytes.NewReader(body), boundary)
-	for {
+	for n := 0; ; n++ {
 		part, err := parts.NextRawPart()
 		if errors.Is(err, io.EOF) {
-			return found
+			return
 		}
 		if err != nil {
-			f.unreadable = true
-			return found
+			fs.unreadable = true
+			return
 		}
 		name, ok := partName(part.Header)
-		if !ok {
-			f.unreadable = true
-		}
 		content, err := io.ReadAll(part)
-		if err != nil {
-			f.unreadable = true
+		if !ok || err != nil {
+			fs.unreadable = true
 		}
-		if f.named(name) {
-			found++
-			f.addKeys(name)
-			f.addExact(string(content))
-			f.addExact(strings.TrimSpace(string(content)))
-			f.unreadable = f.unreadable || !plainPart(part.Header)
-		}
+		fs.name(name, field{kind: exact, value: string(content), part: n, garbled: !plainPart(part.Header)})
 	}
 }
 

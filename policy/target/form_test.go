@@ -68,12 +68,47 @@ func TestFormValuesReadsWhatBrowsersSend(t *testing.T) {
 	}
 }
 
+// A part, and the places where its name is mentioned, count once, however many
+// readings the name has.
+func TestFormValuesReadsNamesWithSeveralReadings(t *testing.T) {
+	body := parts("Content-Disposition: form-data; name=\"item[a+b]\"\n\n1", "Content-Disposition: form-data; name=\"item[c d]\"\n\n2")
+	values, unreadable := FormValues(multiparts, []byte(body), "item")
+	if !slices.Equal(values, []string{"a+b", "a b", "1", "c d", "2"}) || unreadable {
+		t.Errorf("item = %q, unreadable %v; want the keys, 1 and 2", values, unreadable)
+	}
+}
+
+func TestMayBeFormIsTrueWhereSomeServerWouldLook(t *testing.T) {
+	for contentType, want := range map[string]bool{
+		"":                                  true,
+		urlencoded:                          true,
+		urlencoded + "; charset=UTF-8":      true,
+		urlencoded + "-x":                   true,
+		"text/plain, " + urlencoded:         true,
+		"APPLICATION/X-WWW-FORM-URLENCODED": true,
+		multiparts:                          true,
+		"multipart/mixed; boundary=x":       true,
+		"multipart":                         true,
+		"text/plain, multipart/form-data":   true,
+		"text/plain":                        false,
+		"text/plain, application/json":      false,
+		"application/json":                  false,
+		"application/octet-stream":          false,
+	} {
+		if got := MayBeForm(contentType); got != want {
+			t.Errorf("MayBeForm(%q) = %v", contentType, got)
+		}
+	}
+}
+
 // Two parsers can read these differently; a match must not hang on which.
 func TestFormValuesSaysWhatItCannotRead(t *testing.T) {
 	honest := "Content-Disposition: form-data; name=\"x\"\n\n1"
 	for name, tt := range map[string]struct{ contentType, body string }{
 		"too long":              {urlencoded, strings.Repeat("x", MaxFieldBytes+1)},
 		"broken escape":         {urlencoded, "%zz=delete"},
+		"strange type":          {urlencoded + "-x", "x=1"},
+		"another multipart":     {"multipart/mixed; boundary=" + boundary, parts("Content-Type: text/plain\n\n1")},
 		"strange charset":       {urlencoded + "; charset=ibm037", "x=1"},
 		"two media types":       {"multipart/form-data; boundary=a, " + urlencoded, "action=delete"},
 		"no boundary":           {"multipart/form-data", parts(honest)},

@@ -43,7 +43,7 @@ var reasonText = map[string]string{
 	ReasonTwoDots:          "a segment of the path ends in two dots",
 	ReasonTooManyDecodings: "the path still changes after six decodings",
 	ReasonTooManyReadings:  "the path has more than 64 readings",
-	ReasonTooLong:          "the path has escapes or parameters and is longer than 16 KiB",
+	ReasonTooLong:          "the path has escapes or parameters and is too long to be read in every way",
 }
 
 // Error says for operators what is wrong with the target, without repeating it.

@@ -11,155 +11,30 @@ import (
 // 64 KiB. What lies behind it cannot be read.
 const MaxFieldBytes = 64 << 10
 
-// What one question can gather: a stranger can make the readings of a value
-// many, not many megabytes.
-const (
-	maxValues     = 256
-	maxValueBytes = 1 << 20
-)
-
-// QueryValues gives every value that a common reading of the query gives to
-// name: fields separated by "&", also by ";" or a further "?", cut at "#"; "+"
-// as itself and as a blank; escapes undone once, twice or not at all,
-// "%uXXXX" too; names without regard to letter case and as PHP rewrites them
-// ("a.b" and "a b" are "a_b", "a[x]" is "a"). Of "a[x]" the key "x" is a value
-// too: apps that name their buttons so go by it. A query that is one only for
-// a server that decodes "%3F" in the path counts.
-//
-// Values are not folded: compare FoldText of both sides. unreadable says that
-// some field could be this one and could not be read; the policy takes it for
-// a match of anything.
-func (rs *Readings) QueryValues(name string) (values []string, unreadable bool) {
+// Query reads the query, by every reading of the target: also one that is one
+// only for a server that decodes "%3F" in the path. It is nil where there is
+// none.
+func (rs *Readings) Query() *Fields {
 	q := rs.RawQuery()
 	if q == "" && len(rs.cut) == 0 {
-		return nil, false
+		return nil
 	}
-	f := fields{key: fieldKey(name)}
-	f.read(q)
+	fs := new(Fields)
+	fs.read(q)
 	for _, q := range rs.cut {
-		f.read(q)
+		fs.read(q)
 	}
-	return f.values, f.unreadable
+	return fs
 }
 
-// fields gathers the values of one field.
-type fields struct {
-	key        string // fieldKey of its name
-	values     []string
-	bytes      int // of values
-	unreadable bool
-}
-
-// read goes through an urlencoded text. A field can begin behind each of the
-// separators that some server knows.
-func (f *fields) read(q string) {
-	if len(q) > MaxFieldBytes {
-		q, f.unreadable = q[:MaxFieldBytes], true
-	}
-	for start, i := 0, 0; i <= len(q); i++ {
-		if i < len(q) && !separator(q[i]) {
-			continue
-		}
-		if start < i {
-			f.field(q[start:i], q[i:])
-		}
-		start = i + 1
-	}
-}
-
-// field reads one field up to the nearest separator; rest begins with that
-// separator, at which not every server ends the value.
-func (f *fields) field(text, rest string) {
-	name, value, valued := strings.Cut(text, "=")
-	if bare, _, cut := strings.Cut(name, "#"); cut {
-		name, valued = bare, false
-	}
-	if !f.named(name) {
-		return
-	}
-	f.addKeys(name)
-	longer, _, _ := strings.Cut(text+rest, "&")
-	longer, _, _ = strings.Cut(longer, "=")
-	f.addKeys(longer)
-	switch {
-	case !valued:
-		f.add("")
-	default:
-		rest, _, _ = strings.Cut(rest, "&")
-		whole := value + rest
-		f.add(whole)
-		for _, end := range []string{"?", ";", "#"} {
-			if shorter, _, cut := strings.Cut(whole, end); cut {
-				f.add(shorter)
-			}
-		}
-	}
-}
-
-func separator(c byte) bool { return c == '&' || c == ';' || c == '?' }
-
-// named tells whether some reading of a raw name is the field's.
-func (f *fields) named(raw string) bool {
-	if isASCII(raw) && !strings.ContainsAny(raw, "%+") {
-		return sameField(f.key, fieldKey(raw))
-	}
-	f.unreadable = f.unreadable || brokenEscape(raw)
-	for _, name := range spellings(raw) {
-		if sameField(f.key, fieldKey(name)) {
-			return true
-		}
-	}
-	return false
-}
-
-// addKeys gathers what stands in brackets behind the name of a field.
-func (f *fields) addKeys(raw string) {
-	if !strings.ContainsAny(raw, "[%") {
-		return
-	}
-	for _, name := range spellings(raw) {
-		_, rest, indexed := strings.Cut(name, "[")
-		for indexed {
-			key, behind, _ := strings.Cut(rest, "]")
-			f.addExact(key)
-			f.addExact(strings.TrimFunc(key, blankOrControl))
-			_, rest, indexed = strings.Cut(behind, "[")
-		}
-	}
-}
-
-// add gathers every reading of a raw value.
-func (f *fields) add(raw string) {
-	if f.full() {
-		return
-	}
-	f.unreadable = f.unreadable || brokenEscape(raw)
-	for _, v := range spellings(raw) {
-		f.addExact(v)
-		// C programs end it at a NUL, and many trim it.
-		v, _, _ = strings.Cut(v, "\x00")
-		f.addExact(strings.TrimFunc(v, blankOrControl))
-	}
-}
-
-func (f *fields) addExact(v string) {
-	if slices.Contains(f.values, v) || f.full() {
-		return
-	}
-	f.bytes += len(v)
-	f.values = append(f.values, v)
-}
-
-// full tells whether enough was gathered. What comes then is not read.
-func (f *fields) full() bool {
-	over := len(f.values) >= maxValues || f.bytes >= maxValueBytes
-	f.unreadable = f.unreadable || over
-	return over
+// QueryValues is Query().Values, for who asks for one name only.
+func (rs *Readings) QueryValues(name string) (values []string, unreadable bool) {
+	return rs.Query().Values(name)
 }
 
 // spellings are the texts that a raw name or value can mean, itself first.
 func spellings(raw string) []string {
-	if isASCII(raw) && !strings.ContainsAny(raw, "%+") {
+	if plainText(raw) {
 		return []string{raw}
 	}
 	all := []string{raw}
@@ -189,12 +64,20 @@ func spellings(raw string) []string {
 	return all
 }
 
+// plainText tells whether a raw name or value has one reading only.
+func plainText(raw string) bool {
+	return isASCII(raw) && strings.IndexByte(raw, '%') < 0 && strings.IndexByte(raw, '+') < 0
+}
+
 // fieldKey is what two names have in common that some server takes for one:
 // folded, cut at a NUL, blanks around it gone, other blanks and dots "_" as
 // PHP has them. A "[" stays.
-func fieldKey(name string) string {
+func fieldKey(name string) string { return nameKey(FoldText(name)) }
+
+// nameKey is fieldKey of a name that is folded.
+func nameKey(name string) string {
 	name, _, _ = strings.Cut(name, "\x00")
-	name = strings.TrimFunc(FoldText(name), blankOrControl)
+	name = strings.TrimFunc(name, blankOrControl)
 	if strings.ContainsAny(name, ". ") {
 		name = strings.NewReplacer(".", "_", " ", "_").Replace(name)
 	}

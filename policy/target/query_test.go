@@ -136,6 +136,8 @@ func TestQueryValuesSaysWhatItCannotRead(t *testing.T) {
 		"/?" + strings.Repeat("x", MaxFieldBytes) + "&action=delete",
 		"/?" + manyValues(maxValues+1),
 		"/?" + strings.Repeat("action="+strings.Repeat("x", 100)+"%20;", 600),
+		"/?" + strings.Repeat("%61&", maxOddNames+1),
+		"/?" + strings.Repeat("%EF%B7%BA&", maxWideBytes/2),
 	} {
 		if _, unreadable := queryValues(t, raw, "action"); !unreadable {
 			t.Errorf("%.40s is readable", raw)

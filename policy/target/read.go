@@ -6,9 +6,12 @@ import "strings"
 const (
 	MaxReadings  = 64
 	MaxDecodings = 6
-	// maxOddBytes bounds the work on a path that is not plain. Most servers
-	// stop at half of it.
+	// maxOddBytes bounds a path that is not plain, and each of its readings.
+	// Most servers stop at half of it.
 	maxOddBytes = 16 << 10
+	// maxWideWork bounds how many bytes of a path outside ASCII are folded
+	// and come of it, all readings together: folding is slow.
+	maxWideWork = 256 << 10
 )
 
 var defaultScripts = []string{"*.php", "*.asp", "*.aspx", "*.jsp", "*.cgi", "*.pl"}

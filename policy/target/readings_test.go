@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func mustRead(t *testing.T, raw string) Readings {
@@ -127,6 +128,34 @@ func TestReadStopsAtItsBounds(t *testing.T) {
 			t.Errorf("Read(%.40q): %v", tt.raw, err)
 		case tt.reason != "" && (!errors.As(err, &m) || m.Reason != tt.reason):
 			t.Errorf("Read(%.40q): %v, want it refused for %s", tt.raw, err, tt.reason)
+		}
+	}
+}
+
+// A character that folds to many must not make a path long.
+func TestReadBoundsWhatFoldingMakesOfAPath(t *testing.T) {
+	r := newReader(t)
+	start := time.Now()
+	for _, raw := range []string{
+		"/" + strings.Repeat("%EF%B7%BA", 1800),
+		"/" + strings.Repeat("%25EF%25B7%25BA", 1000),
+		"/a;b/c;d/e;f/g;h/i;j/" + strings.Repeat("%25EF%25B7%25BA", 480),
+	} {
+		_, err := r.Read(raw)
+		var m *Malformed
+		if !errors.As(err, &m) || m.Reason != ReasonTooLong {
+			t.Errorf("Read(%.40q…) = %v, want it refused for %s", raw, err, ReasonTooLong)
+		}
+	}
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("four hostile paths took %v", took)
+	}
+	for _, honest := range []string{
+		"/wiki/" + strings.Repeat("%E6%97%A5%E6%9C%AC", 300) + ";jsessionid=1",
+		"/" + strings.Repeat("%D0%BF%2F", 3) + strings.Repeat("%D1%80", 500),
+	} {
+		if _, err := r.Read(honest); err != nil {
+			t.Errorf("Read(%.40q…): %v", honest, err)
 		}
 	}
 }
