@@ -2,8 +2,10 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -24,8 +26,16 @@ func (c matcherCondition) Holds(r *policy.Request) (bool, error) {
 	if !ok {
 		return false, fmt.Errorf("%s: there is no request to look at", c.kind)
 	}
+	if c.kind == "query" {
+		// The matcher sees no field at all in a query of which one is broken.
+		if _, err := url.ParseQuery(request.URL.RawQuery); err != nil {
+			return false, errBrokenQuery
+		}
+	}
 	return c.matcher.MatchWithError(request)
 }
+
+var errBrokenQuery = errors.New("query: a field of it is broken")
 
 // Reason implements policy.Condition.
 func (c matcherCondition) Reason() string { return "matcher-" + c.kind }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"mime"
 	"net/http"
 	"net/url"
 	"strings"
@@ -225,12 +224,9 @@ type rejoined struct {
 
 // form gives the policy a form's bytes. A body that is no form has no fields.
 func (p *passage) form(r *http.Request) (contentType string, body []byte, ok bool) {
-	contentType = r.Header.Get("Content-Type")
-	if contentType != "" {
-		kind, _, err := mime.ParseMediaType(contentType)
-		if err == nil && kind != "application/x-www-form-urlencoded" && kind != "multipart/form-data" {
-			return contentType, nil, true
-		}
+	contentType = strings.Join(r.Header["Content-Type"], ", ")
+	if !target.MayBeForm(contentType) {
+		return contentType, nil, true
 	}
 	read := p.peek(r)
 	return contentType, read.bytes[:min(len(read.bytes), maxFormBytes)], read.whole && r.Header.Get("Content-Encoding") == ""
