@@ -47,7 +47,10 @@ type Enrolled struct {
 	// Transaction is redeemed: ErrTransactionGone when it was before.
 	Transaction string
 	Credential  account.Credential
-	Event       audit.Event
+	// Sole takes away the account's other credentials of the same factor:
+	// new codes of a list void the old.
+	Sole  bool
+	Event audit.Event
 }
 
 // Store is what the ceremonies ask of whoever keeps them.
@@ -65,8 +68,11 @@ type Store interface {
 	RedeemTransaction(ctx context.Context, id string, now time.Time) error
 	// Enrol redeems the transaction, keeps the credential (the account's
 	// first of its factor becomes the default if it has none) and appends
-	// the event, all or nothing.
+	// the event, all or nothing. account.ErrTaken says that another
+	// credential has its handle.
 	Enrol(ctx context.Context, e Enrolled, now time.Time) error
+	// Account reads one; account.ErrNotFound for none.
+	Account(ctx context.Context, id account.ID) (account.Account, error)
 	// Credentials lists an account's credentials, the default first, then
 	// the last used.
 	Credentials(ctx context.Context, owner account.ID) ([]account.Credential, error)

@@ -96,6 +96,10 @@ type Credential struct {
 	// Secret is the factor's own data (a TOTP seed, a public key record).
 	// The store seals it with associated data of its row.
 	Secret Secret
+	// Handle is what the credential is found by before anyone is known, and
+	// unique in the store: a hash of the identifier that an authenticator
+	// gave it. Empty for factors that are asked only of somebody known.
+	Handle string
 	// Counter is what the factor must never accept twice: the last TOTP step
 	// used, a signature counter. It moves only through the store's verb.
 	Counter int64

@@ -30,6 +30,9 @@ type Reader interface {
 	Organisations(ctx context.Context) ([]account.Organisation, error)
 	Credentials(ctx context.Context, owner account.ID) ([]account.Credential, error)
 	Credential(ctx context.Context, id account.CredentialID) (account.Credential, error)
+	// CredentialByHandle finds one over all accounts; account.ErrNotFound for
+	// none, and for the empty handle.
+	CredentialByHandle(ctx context.Context, handle string) (account.Credential, error)
 }
 
 // Tx is one write transaction: all of it happens or none. It must be short
@@ -73,6 +76,13 @@ type Store interface {
 	// ConsumeStep moves a credential's Counter to step and its LastUsedAt to
 	// now, if Counter was lower; it tells whether it did. RFC 6238 §5.2.
 	ConsumeStep(ctx context.Context, id account.CredentialID, step int64, now time.Time) (bool, error)
+	// UseCredential reads a credential, lets use look at it and alter its
+	// Counter and Secret, and keeps these with LastUsedAt = now, all in one
+	// write transaction: each of many uses at once sees what the one before
+	// it left. An error of use keeps nothing and is returned as it is;
+	// account.ErrNotFound when the credential is gone. It returns what was
+	// kept.
+	UseCredential(ctx context.Context, id account.CredentialID, now time.Time, use func(*account.Credential) error) (account.Credential, error)
 	// Update runs change in one write transaction, grouped with others that
 	// wait. It returns only when the commit is durable.
 	Update(ctx context.Context, change func(Tx) error) error

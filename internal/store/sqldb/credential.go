@@ -21,7 +21,7 @@ func addressCell(c account.Credential) cell {
 func (r reader) scanCredential(rows *sql.Rows) (c account.Credential, err error) {
 	var secret, address []byte
 	err = rows.Scan(&c.ID, &c.Account, &c.Factor, &c.Label, &address, &secret, &c.Counter, &c.Default,
-		(*instant)(&c.CreatedAt), (*instant)(&c.LastUsedAt), asJSON(&c.BoundBy), (*instant)(&c.CountsFrom))
+		(*instant)(&c.CreatedAt), (*instant)(&c.LastUsedAt), asJSON(&c.BoundBy), (*instant)(&c.CountsFrom), &c.Handle)
 	if err != nil {
 		return c, err
 	}
@@ -52,7 +52,7 @@ func sealCredential(ring *keys.Ring, c account.Credential) (address, secret []by
 func (r reader) Credentials(ctx context.Context, owner account.ID) ([]account.Credential, error) {
 	all, err := list(ctx, r.q, r.scanCredential,
 		`SELECT id, account, factor, label, sealed_address, sealed_secret, counter, is_default,
-			created_at, last_used_at, bound_by, counts_from
+			created_at, last_used_at, bound_by, counts_from, handle
 		FROM credential WHERE account = $1
 		ORDER BY is_default DESC, last_used_at DESC, created_at, id`, string(owner))
 	if err != nil {
@@ -65,7 +65,7 @@ func (r reader) Credentials(ctx context.Context, owner account.ID) ([]account.Cr
 func (r reader) Credential(ctx context.Context, id account.CredentialID) (account.Credential, error) {
 	c, err := one(ctx, r.q, account.ErrNotFound, r.scanCredential,
 		`SELECT id, account, factor, label, sealed_address, sealed_secret, counter, is_default,
-			created_at, last_used_at, bound_by, counts_from
+			created_at, last_used_at, bound_by, counts_from, handle
 		FROM credential WHERE id = $1`, string(id))
 	if err != nil {
 		return account.Credential{}, fmt.Errorf("read credential: %w", err)
@@ -73,9 +73,24 @@ func (r reader) Credential(ctx context.Context, id account.CredentialID) (accoun
 	return c, nil
 }
 
+// CredentialByHandle implements store.Reader.
+func (r reader) CredentialByHandle(ctx context.Context, handle string) (account.Credential, error) {
+	if handle == "" {
+		return account.Credential{}, fmt.Errorf("read credential by handle: %w", account.ErrNotFound)
+	}
+	c, err := one(ctx, r.q, account.ErrNotFound, r.scanCredential,
+		`SELECT id, account, factor, label, sealed_address, sealed_secret, counter, is_default,
+			created_at, last_used_at, bound_by, counts_from, handle
+		FROM credential WHERE handle = $1`, storable(handle))
+	if err != nil {
+		return account.Credential{}, fmt.Errorf("read credential by handle: %w", err)
+	}
+	return c, nil
+}
+
 // InsertCredential implements store.Tx. A new default takes the place of the
 // old one. account.ErrNotFound says that the account is gone, account.ErrTaken
-// that the ID exists.
+// that the ID or the handle exists.
 func (t *tx) InsertCredential(ctx context.Context, c account.Credential) error {
 	if err := t.insertCredential(ctx, c); err != nil {
 		return fmt.Errorf("insert credential: %w", err)
@@ -99,10 +114,10 @@ func (t *tx) insertCredential(ctx context.Context, c account.Credential) error {
 	}
 	n, err := t.q.exec(ctx,
 		`INSERT INTO credential (id, account, factor, label, sealed_address, sealed_secret, counter, is_default,
-			created_at, last_used_at, bound_by, counts_from)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING`,
+			created_at, last_used_at, bound_by, counts_from, handle)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING`,
 		string(c.ID), string(c.Account), c.Factor, storable(c.Label), address, secret, c.Counter, c.Default,
-		instant(c.CreatedAt), instant(c.LastUsedAt), asJSON(&c.BoundBy), instant(c.CountsFrom))
+		instant(c.CreatedAt), instant(c.LastUsedAt), asJSON(&c.BoundBy), instant(c.CountsFrom), c.Handle)
 	if err != nil {
 		return err
 	}
@@ -212,4 +227,39 @@ func (db *DB) ConsumeStep(ctx context.Context, id account.CredentialID, step int
 		return false, fmt.Errorf("consume step: %w", err)
 	}
 	return won, nil
+}
+
+// UseCredential implements store.Store. The owner is locked, so that uses of
+// one account's credentials follow one another, and the row is read behind
+// the lock. The account's version stays: nobody may take from memory what a
+// use alters. On PostgreSQL use may run again after a conflict, on a fresh
+// copy.
+func (db *DB) UseCredential(ctx context.Context, id account.CredentialID, now time.Time, use func(*account.Credential) error) (account.Credential, error) {
+	var used account.Credential
+	err := db.write(ctx, func(t *tx) error {
+		kept, err := t.lockCredential(ctx, id)
+		if err != nil {
+			return fmt.Errorf("use credential: %w", err)
+		}
+		used = kept
+		if err := use(&used); err != nil {
+			return err
+		}
+		kept.Counter, kept.Secret, kept.LastUsedAt = used.Counter, used.Secret, now
+		used = kept
+		_, secret, err := sealCredential(t.ring, kept)
+		if err != nil {
+			return fmt.Errorf("use credential: %w", err)
+		}
+		_, err = t.q.exec(ctx, `UPDATE credential SET counter = $1, sealed_secret = $2, last_used_at = $3 WHERE id = $4`,
+			kept.Counter, secret, instant(now), string(kept.ID))
+		if err != nil {
+			return fmt.Errorf("use credential: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return account.Credential{}, err
+	}
+	return used, nil
 }

@@ -147,6 +147,12 @@ func (db *DB) Enrol(ctx context.Context, e challenge.Enrolled, now time.Time) er
 		if err := t.lock(ctx, lockAccount(c.Account)); err != nil {
 			return err
 		}
+		if e.Sole {
+			_, err := t.q.exec(ctx, `DELETE FROM credential WHERE account = $1 AND factor = $2`, string(c.Account), c.Factor)
+			if err != nil {
+				return err
+			}
+		}
 		if !c.Default {
 			if c.Default, err = t.becomesDefault(ctx, c); err != nil {
 				return err

@@ -104,6 +104,62 @@ func testCredentials(t *testing.T, f *fixture) {
 			t.Errorf("step 60 after 59: %v, %v", won, err)
 		}
 	})
+	f.run(t, "HandleIsUniqueAndFound", func(t *testing.T, b *bench) {
+		jo, other := b.person("jo"), b.person("other")
+		c := newCredential(jo.ID, policy.WebAuthn)
+		c.Handle = "aGFuZGxl"
+		b.update(func(ctx context.Context, tx store.Tx) error { return tx.InsertCredential(ctx, c) })
+		got, err := b.CredentialByHandle(t.Context(), c.Handle)
+		b.must(err)
+		b.same(got, c)
+		second := newCredential(other.ID, policy.WebAuthn)
+		second.Handle = c.Handle
+		b.is(b.Update(t.Context(), func(tx store.Tx) error { return tx.InsertCredential(t.Context(), second) }), account.ErrTaken)
+		b.credential(jo.ID, policy.TOTP)
+		b.credential(other.ID, policy.TOTP)
+		for _, none := range []string{"", "aGFuZGxm", "AGFUZGXL"} {
+			_, err := b.CredentialByHandle(t.Context(), none)
+			b.is(err, account.ErrNotFound)
+		}
+		b.update(func(ctx context.Context, tx store.Tx) error { return tx.DeleteCredential(ctx, c.ID) })
+		b.update(func(ctx context.Context, tx store.Tx) error { return tx.InsertCredential(ctx, second) })
+	})
+	f.run(t, "UseSeesWhatTheOneBeforeLeft", func(t *testing.T, b *bench) {
+		a := b.person("jo")
+		c := newCredential(a.ID, policy.BackupCode)
+		c.Secret = account.Secret{callers}
+		b.update(func(ctx context.Context, tx store.Tx) error { return tx.InsertCredential(ctx, c) })
+		version, err := b.Account(t.Context(), a.ID)
+		b.must(err)
+		b.all(race(callers, func(int) error {
+			_, err := b.UseCredential(t.Context(), c.ID, Noon.Add(time.Hour), func(c *account.Credential) error {
+				if c.Secret[0] == 0 {
+					return errSpent
+				}
+				c.Secret, c.Counter, c.Label = account.Secret{c.Secret[0] - 1}, c.Counter+1, "not kept"
+				return nil
+			})
+			return err
+		}))
+		got, err := b.Credential(t.Context(), c.ID)
+		b.must(err)
+		want := c
+		want.Secret, want.Counter, want.LastUsedAt = account.Secret{0}, callers, Noon.Add(time.Hour)
+		b.same(got, want)
+		after, err := b.Account(t.Context(), a.ID)
+		b.must(err)
+		b.same(after.Version, version.Version)
+		_, err = b.UseCredential(t.Context(), c.ID, Noon.Add(2*time.Hour), func(c *account.Credential) error {
+			c.Counter = 0
+			return errSpent
+		})
+		b.is(err, errSpent)
+		got, err = b.Credential(t.Context(), c.ID)
+		b.must(err)
+		b.same(got, want)
+		_, err = b.UseCredential(t.Context(), "none", Noon, func(*account.Credential) error { return nil })
+		b.is(err, account.ErrNotFound)
+	})
 }
 
 var errSpent = errors.New("spent")

@@ -161,6 +161,18 @@ func testTransactions(t *testing.T, f *fixture) {
 		b.same(enrol(policy.TOTP).Default, false)
 		b.same(enrol(policy.WebAuthn).Default, true)
 	})
+	f.run(t, "SoleEnrolmentVoidsTheOthersOfItsFactor", func(t *testing.T, b *bench) {
+		a, other := b.person("jo"), b.person("other")
+		b.credential(a.ID, policy.BackupCode)
+		kept, foreign := b.credential(a.ID, policy.TOTP), b.credential(other.ID, policy.BackupCode)
+		open, err := b.OpenTransaction(t.Context(), newTransaction(b.session(a.ID), "k"), Noon)
+		b.must(err)
+		c := newCredential(a.ID, policy.BackupCode)
+		c.CreatedAt = Noon.Add(time.Minute)
+		b.must(b.Enrol(t.Context(), challenge.Enrolled{Transaction: open.ID, Credential: c, Sole: true, Event: audit.Event{At: Noon, Name: audit.FactorEnrolled}}, Noon))
+		b.order(a.ID, c.ID, kept.ID)
+		b.order(other.ID, foreign.ID)
+	})
 }
 
 func testEnrolOnce(t *testing.T, b *bench) {
