@@ -24,6 +24,12 @@ var (
 	// ErrUnavailable says that the factor cannot be used now (its provider
 	// is down, over budget or refuses this address). Others are offered.
 	ErrUnavailable = errors.New("factors: not available now")
+	// ErrCloned says that an authenticator counted its answers as only a copy
+	// of it would. Nothing was accepted; somebody should look at it.
+	ErrCloned = errors.New("factors: authenticator may have been copied")
+	// ErrUnverified says that the answer is right but that the authenticator
+	// did not verify the person, which is needed here.
+	ErrUnverified = errors.New("factors: person not verified")
 	// ErrTaken says that this very authenticator or address is enrolled.
 	ErrTaken = errors.New("factors: already enrolled")
 	// ErrBadAddress says that an address cannot be used (not a number, a
@@ -50,8 +56,10 @@ type Scope struct {
 	Site string
 	// SiteName is how the pages call the portal.
 	SiteName string
-	// RelyingParty is the WebAuthn RP ID.
-	RelyingParty string
+	// RelyingParty is the WebAuthn RP ID; RelyingPartyName is how
+	// authenticators call it.
+	RelyingParty     string
+	RelyingPartyName string
 	// Purpose is a short word for the ceremony ("sign-in", "step-up",
 	// "enrol", "reset-password", or the name of an operation). A code made
 	// for one purpose is refused for another.

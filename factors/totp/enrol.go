@@ -6,9 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/stepgate/stepgate/factors"
 	"github.com/stepgate/stepgate/internal/account"
@@ -101,14 +99,11 @@ func (f *Factor) ConfirmEnrolment(_ context.Context, scope factors.Scope, held [
 	}, nil
 }
 
-// maxLabelRunes bounds what a person calls a credential.
-const maxLabelRunes = 60
-
 // name is what the person calls the credential, or a name of ours that no
 // other has.
 func name(typed string, held []account.Credential) string {
-	if own := printable(typed); own != "" {
-		return string(firstRunes(own, maxLabelRunes))
+	if own := factors.CleanLabel(typed); own != "" {
+		return own
 	}
 	taken := make(map[string]bool)
 	for _, c := range held {
@@ -120,19 +115,4 @@ func name(typed string, held []account.Credential) string {
 		free = fmt.Sprintf("%s %d", usual, n)
 	}
 	return free
-}
-
-func firstRunes(s string, n int) []rune {
-	runes := []rune(s)
-	return runes[:min(n, len(runes))]
-}
-
-// printable drops what is no text and trims the rest.
-func printable(s string) string {
-	return strings.TrimSpace(strings.Map(func(r rune) rune {
-		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
-			return -1
-		}
-		return r
-	}, s))
 }

@@ -29,7 +29,7 @@ func escape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+"
 // where it has none. A colon ends it for the apps, so it has none.
 func issuer(scope factors.Scope) string {
 	for _, name := range []string{scope.SiteName, scope.RelyingParty} {
-		if name = printable(strings.ReplaceAll(name, ":", " ")); name != "" {
+		if name = factors.Printable(strings.ReplaceAll(name, ":", " ")); name != "" {
 			return name
 		}
 	}
@@ -38,7 +38,7 @@ func issuer(scope factors.Scope) string {
 
 // label is whose code it is.
 func label(a account.Account) string {
-	if name := printable(a.Username); name != "" {
+	if name := factors.Printable(a.Username); name != "" {
 		return name
 	}
 	return string(a.ID)
