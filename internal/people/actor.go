@@ -20,6 +20,9 @@ const (
 	// ActResetFactors is taking away somebody's credentials, so that they
 	// enrol anew.
 	ActResetFactors Action = "reset factors"
+	// ActTemporaryCode is issuing a code of one use to somebody who has
+	// nothing else at hand.
+	ActTemporaryCode Action = "issue temporary codes"
 	// ActManage is everything else that is done to an account.
 	ActManage Action = "manage accounts"
 	// ActOrganise is adding, changing and deleting organisations.
@@ -28,10 +31,11 @@ const (
 
 // rights says which roles may do what at all.
 var rights = map[Action][]account.Role{
-	ActFind:         {account.RoleHelpdesk, account.RoleAdmin, account.RoleOwner, account.RoleAuditor},
-	ActResetFactors: {account.RoleHelpdesk, account.RoleAdmin, account.RoleOwner},
-	ActManage:       {account.RoleAdmin, account.RoleOwner},
-	ActOrganise:     {account.RoleOwner},
+	ActFind:          {account.RoleHelpdesk, account.RoleAdmin, account.RoleOwner, account.RoleAuditor},
+	ActResetFactors:  {account.RoleHelpdesk, account.RoleAdmin, account.RoleOwner},
+	ActTemporaryCode: {account.RoleHelpdesk, account.RoleAdmin, account.RoleOwner},
+	ActManage:        {account.RoleAdmin, account.RoleOwner},
+	ActOrganise:      {account.RoleOwner},
 }
 
 // everywhere are the roles that are not confined to their own organisation.

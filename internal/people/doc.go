@@ -11,7 +11,8 @@
 //
 // Who may do what; "own" means accounts of the actor's organisation:
 //
-//	            find  reset factors  add, edit, suspend, …  organisations
+//	                  reset factors,
+//	            find  temporary code add, edit, suspend, …  organisations
 //	operator    all   all            all                    all
 //	owner       all   all            all                    all
 //	admin       own   own            own                    –

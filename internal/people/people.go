@@ -32,6 +32,7 @@ type Tx interface {
 	InsertOrganisation(ctx context.Context, o account.Organisation) error
 	UpdateOrganisation(ctx context.Context, o account.Organisation) error
 	DeleteOrganisation(ctx context.Context, name string) error
+	InsertCredential(ctx context.Context, c account.Credential) error
 	DeleteCredential(ctx context.Context, id account.CredentialID) error
 	DeleteCredentials(ctx context.Context, owner account.ID) error
 	EndAccountSessions(ctx context.Context, owner account.ID, but session.ID) error
@@ -69,6 +70,7 @@ type Source struct {
 type People struct {
 	Store     Store
 	Passwords Passwords
+	Temporary TemporaryCodes
 	// Sources are the configured sign-in sources; none means local alone.
 	Sources []Source
 	// Region is the ISO 3166 code of the country whose national phone
