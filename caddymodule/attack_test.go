@@ -328,7 +328,7 @@ func TestBadFormsGetTheirStatusAndNoPageFails(t *testing.T) {
 	if got := g.last(); got != nil {
 		t.Errorf("the upstream got %s", got.Line)
 	}
-	post("/.stepgate/sign-in", urlencoded, encoded).at("/enrol/totp")
+	post("/.stepgate/sign-in", urlencoded, encoded).atEnrolment()
 }
 
 func TestStoreGoneClosesEverythingButThePublic(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 //		prefix PATH
 //		sign_in SOURCE …
 //		enrolment self|contact|invited
+//		binding_delay SPAN
 //		after_enrolment continue|sign_out
 //		policy [report_only] { … }
 //		identity_headers { NAME PLACEHOLDER … }
@@ -48,6 +49,7 @@ func parseSite(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 		"prefix":             checked(&handler.Prefix, checkPrefix),
 		"sign_in":            handler.parseSignIn,
 		"enrolment":          oneOf(&handler.Enrolment, enrolmentWords...),
+		"binding_delay":      handler.parseBindingDelay,
 		"after_enrolment":    oneOf(&handler.AfterEnrolment, afterEnrolmentWords...),
 		"policy":             handler.parsePolicyBlock,
 		"identity_headers":   handler.parseIdentityHeaders,
@@ -94,6 +96,20 @@ func (h *SiteConfig) parseSignIn(d *caddyfile.Dispenser) error {
 		return err
 	}
 	h.SignIn = append(h.SignIn, caddyconfig.JSONModuleObject(module, "source", name, nil))
+	return nil
+}
+
+// parseBindingDelay takes 0s as well: it says that there is no wait.
+func (h *SiteConfig) parseBindingDelay(d *caddyfile.Dispenser) error {
+	var text string
+	if err := oneWord(&text)(d); err != nil {
+		return err
+	}
+	span, err := caddy.ParseDuration(text)
+	if err != nil || span < 0 {
+		return d.Errf("binding_delay: `%s`: expected a length of time with its unit, such as 24h", text)
+	}
+	h.BindingDelay = new(caddy.Duration(span))
 	return nil
 }
 

@@ -247,7 +247,7 @@ func TestAnotherNumberVoidsTheCodeOfTheFirst(t *testing.T) {
 	}
 	b.submit(p, "code", map[string]string{"code": newest}).want(200, "/text/1")
 	held, err := active.Load().store.Credentials(t.Context(), accountOf(t, "joe").ID)
-	if err != nil || len(held) != 1 || held[0].Address != "+447700900610" || held[0].Label != "Phone ending 610" {
+	if err != nil || len(held) != 2 || held[0].Address != "+447700900610" || held[0].Label != "Phone ending 610" {
 		t.Errorf("%+v, %v", held, err)
 	}
 }

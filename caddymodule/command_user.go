@@ -23,6 +23,7 @@ import (
 //	         [--organisation O] [--role R]
 //	user set-password USERNAME [--password-stdin]
 //	user reset-factors|suspend|resume|delete USERNAME
+//	user temporary-code USERNAME [--lifetime 1h]
 //	user import FILE [--dry-run]
 func buildUser(cmd *cobra.Command) {
 	cmd.Long = "Accounts are the people whom the gateway knows. The commands act through the running\n" +
@@ -36,6 +37,7 @@ func buildUser(cmd *cobra.Command) {
 		userVerb("reset-factors", "Removes all second factors, so that the person enrols anew", userResetFactors, func(v userView) string {
 			return fmt.Sprintf("removed %d credentials of %s and ended all sessions", *v.Removed, v.Username)
 		}),
+		userTemporaryCodeCommand(),
 		userVerb("suspend", "Takes an account out of use and ends its sessions", userSuspend, func(v userView) string {
 			return fmt.Sprintf("suspended %s and ended all sessions", v.Username)
 		}),
@@ -261,6 +263,31 @@ func userVerb(name, short string, op operation[userInput, userView], done func(u
 	})
 	sourceFlag(c)
 	reasonFlag(c)
+	return c
+}
+
+func userTemporaryCodeCommand() *cobra.Command {
+	c := leaf("temporary-code USERNAME", "Issues a code of one use to somebody who has no other second factor at hand", cobra.ExactArgs(1), func(c *cobra.Command, args []string) error {
+		lifetime, _ := c.Flags().GetDuration("lifetime")
+		in := userTemporaryInput{userInput: userInput{Who: who(c, args[0]), Reason: flagText(c, "reason")}, Lifetime: lifetime}
+		return atDesk(c, func(d *desk) error {
+			t, err := ask(c.Context(), d, userTemporaryCode, in)
+			if err != nil {
+				return err
+			}
+			if p := newPrinter(c); p.json {
+				return p.object(t)
+			}
+			c.PrintErrf("for %s, one use, until %s; it is not shown again:\n", visible(t.Username), t.ExpiresAt.Local().Format(time.DateTime))
+			_, err = fmt.Fprintln(c.OutOrStdout(), t.Code)
+			return err
+		})
+	})
+	c.Flags().Duration("lifetime", people.DefaultTemporaryLife, "how long it can be used, up to 24h")
+	sourceFlag(c)
+	reasonFlag(c)
+	c.Long = "Be sure that you speak with the person before you give them the code. It stands in\n" +
+		"for a second factor once, lets them add a new one, and voids any earlier code."
 	return c
 }
 

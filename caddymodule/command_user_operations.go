@@ -78,6 +78,17 @@ type (
 		Who    people.Who `json:"who"`
 		Reason string     `json:"reason,omitempty"`
 	}
+	userTemporaryInput struct {
+		userInput
+		// Lifetime is in nanoseconds; 0 is the default.
+		Lifetime time.Duration `json:"lifetime,omitempty"`
+	}
+	// temporaryView is the one place where a temporary code is shown.
+	temporaryView struct {
+		Username  string    `json:"username"`
+		Code      string    `json:"code"`
+		ExpiresAt time.Time `json:"expires_at"`
+	}
 	userEditInput struct {
 		Who     people.Who     `json:"who"`
 		Changes people.Changes `json:"changes"`
@@ -139,6 +150,10 @@ var (
 		v := viewUser(a)
 		v.Removed = &removed
 		return v, err
+	})
+	userTemporaryCode = define("user/temporary-code", func(ctx context.Context, r *runtime, in userTemporaryInput) (temporaryView, error) {
+		t, err := r.people.IssueTemporaryCode(ctx, people.Operator(), in.Who, in.Lifetime, in.Reason)
+		return temporaryView{Username: t.Account.Username, Code: string(t.Code.Reveal()), ExpiresAt: t.ExpiresAt}, err
 	})
 	userSuspend = define("user/suspend", func(ctx context.Context, r *runtime, in userInput) (userView, error) {
 		a, err := r.people.Suspend(ctx, people.Operator(), in.Who, in.Reason)

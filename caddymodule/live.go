@@ -60,7 +60,7 @@ func (h *Handler) newLive(r *runtime) (*live, error) {
 		Place: place, Sessions: r.sessions, Store: r.store, Factors: r.factors, Policy: h.policy,
 		Admit: r.admit, Ledger: r.ledger, Plan: r.plan, Recorder: r.recorder, Sealer: r.ring,
 		Address: clientAddress, Enrolment: h.enrolment(), SignOutAfter: h.AfterEnrolment == "sign_out",
-		RelyingParty: h.relyingParty(), Now: time.Now,
+		BindingDelay: h.bindingDelay(), RelyingParty: h.relyingParty(), Now: time.Now,
 	}
 	for _, module := range h.sources {
 		source, err := module.open(r)

@@ -45,7 +45,7 @@ func TestAProofForARequestIsBoundToItsBodyAndSpentOnceInARace(t *testing.T) {
 	b := g.browser()
 	b.signIn(b.get("/"), "joe").want(200, "/")
 	pay := url.Values{"amount": {"12"}, "to": {"ann"}}
-	p := b.enrol(b.do("POST", "/payments", pay).at("/enrol/totp"))
+	p := b.enrol(b.do("POST", "/payments", pay).atEnrolment())
 	if !strings.Contains(p.body, "Nothing was sent") {
 		t.Fatalf("at %s:\n%s", p.url, p.body)
 	}

@@ -164,6 +164,8 @@ type browser struct {
 	// secret is the TOTP secret, once one was shown; used is the last step.
 	secret string
 	used   time.Time
+	// codes are the backup codes, once they were shown.
+	codes []string
 }
 
 // page is what a browser shows.
@@ -237,7 +239,8 @@ func fetch(r *http.Request) {
 	r.Header.Set("Sec-Fetch-Dest", "empty")
 }
 
-// submit fills in the form that has a field, or a button, of some name.
+// submit fills in the form that has a field, or a button, of some name. Backup
+// codes that come of it are kept, and the person goes on.
 func (b *browser) submit(p *page, field string, values map[string]string) *page {
 	b.t.Helper()
 	action, form := p.form(field)
@@ -251,7 +254,7 @@ func (b *browser) submit(p *page, field string, values map[string]string) *page 
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	return b.do(http.MethodPost, target.String(), form)
+	return b.keepCodes(b.do(http.MethodPost, target.String(), form))
 }
 
 // form finds the first form with a field of some name, with its hidden values.
@@ -321,13 +324,48 @@ func (b *browser) signIn(p *page, name string) *page {
 	return b.submit(p, "username", map[string]string{"username": name, "password": password1})
 }
 
-// enrol answers the page of a new authenticator app.
+// enrol chooses an authenticator app where there is a choice, and answers the
+// page of a new one.
 func (b *browser) enrol(p *page) *page {
 	b.t.Helper()
+	p = b.choose(p, "/enrol/totp")
 	if b.secret = p.marked("totp-secret"); b.secret == "" {
 		b.t.Fatalf("no secret at %s:\n%s", p.url, p.body)
 	}
 	return b.submit(p, "code", map[string]string{"code": b.code(), "action": "verify"})
+}
+
+// choose follows the link to a page of ours, from a page that offers it. It
+// leaves a page that is there already as it is.
+func (b *browser) choose(p *page, path string) *page {
+	b.t.Helper()
+	if p.url.Path == "/.stepgate"+path {
+		return p
+	}
+	for _, link := range elements(p.document, "a") {
+		if to, err := p.url.Parse(attribute(link, "href")); err == nil && to.Path == "/.stepgate"+path {
+			return b.get(to.String())
+		}
+	}
+	b.t.Fatalf("no link to %s at %s (%d):\n%s", path, p.url, p.status, p.body)
+	return nil
+}
+
+// keepCodes takes the backup codes off the page that shows them, and goes on.
+// Other pages it leaves as they are.
+func (b *browser) keepCodes(p *page) *page {
+	b.t.Helper()
+	var codes []string
+	for _, e := range elements(p.document, "code") {
+		if attribute(e, "data-stepgate") == "backup-code" {
+			codes = append(codes, textOf(e))
+		}
+	}
+	if codes == nil {
+		return p
+	}
+	b.codes = codes
+	return b.submit(p, "action", map[string]string{"action": "continue"})
 }
 
 // code makes a code of a step that this browser has not used: the gateway
@@ -351,6 +389,16 @@ func (p *page) want(status int, target string) *page {
 	p.t.Helper()
 	if got := p.url.RequestURI(); p.status != status || target != "" && got != target {
 		p.t.Fatalf("at %s with %d, want %s with %d:\n%s", got, p.status, target, status, p.body)
+	}
+	return p
+}
+
+// atEnrolment fails unless the page is one where a first factor is chosen or
+// enrolled.
+func (p *page) atEnrolment() *page {
+	p.t.Helper()
+	if !strings.HasPrefix(p.url.Path, "/.stepgate/enrol") {
+		p.t.Fatalf("at %s (%d), want an enrolment:\n%s", p.url, p.status, p.body)
 	}
 	return p
 }

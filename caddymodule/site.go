@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -37,6 +38,10 @@ type SiteConfig struct {
 	// Enrolment says who may enrol a first second factor: self, contact or
 	// invited. Default: self with local accounts only, contact otherwise.
 	Enrolment string `json:"enrolment,omitempty"`
+	// BindingDelay is how long a credential that was added on weaker proofs
+	// waits before it counts for levels that those would not meet. Default:
+	// 24h; 0s takes the wait away.
+	BindingDelay *caddy.Duration `json:"binding_delay,omitempty"`
 	// AfterEnrolment is continue or sign_out. Default: continue.
 	AfterEnrolment string `json:"after_enrolment,omitempty"`
 	// Policy says what paths need. Default: everything needs mfa.
@@ -236,6 +241,15 @@ func checkPrefix(prefix string) error {
 	return nil
 }
 
+const defaultBindingDelay = 24 * time.Hour
+
+func (h *Handler) bindingDelay() time.Duration {
+	if h.BindingDelay == nil {
+		return defaultBindingDelay
+	}
+	return time.Duration(*h.BindingDelay)
+}
+
 // Validate only reads. It reports all findings joined.
 func (h *Handler) Validate() error {
 	var errs []error
@@ -248,6 +262,9 @@ func (h *Handler) Validate() error {
 	}
 	if word := h.Enrolment; word != "" && !slices.Contains(enrolmentWords, word) {
 		bad("enrolment %s: expected self, contact or invited%s", word, didYouMean(word, enrolmentWords))
+	}
+	if d := h.bindingDelay(); d < 0 {
+		bad("binding_delay: a duration cannot be shorter than nothing")
 	}
 	if word := h.AfterEnrolment; word != "" && !slices.Contains(afterEnrolmentWords, word) {
 		bad("after_enrolment %s: expected continue or sign_out%s", word, didYouMean(word, afterEnrolmentWords))

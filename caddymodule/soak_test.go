@@ -181,7 +181,7 @@ func (s *soak) walk(b *browser, name string) (coded bool) {
 	if b.secret == "" || time.Since(b.used) > 31*time.Second {
 		coded = true
 		if p := b.get("/cases?page=2"); b.secret == "" {
-			b.enrol(p.at("/enrol/totp")).want(http.StatusOK, "/cases?page=2")
+			b.enrol(p.atEnrolment()).want(http.StatusOK, "/cases?page=2")
 		} else {
 			b.submit(p.at("/challenge/totp"), "code", map[string]string{"code": b.code(), "action": "verify"}).want(http.StatusOK, "/cases?page=2")
 		}

@@ -9,9 +9,11 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/stepgate/stepgate/factors"
+	"github.com/stepgate/stepgate/factors/backupcode"
 	"github.com/stepgate/stepgate/factors/delivery"
 	"github.com/stepgate/stepgate/factors/oob"
 	"github.com/stepgate/stepgate/factors/password"
+	"github.com/stepgate/stepgate/factors/temporarycode"
 	"github.com/stepgate/stepgate/factors/totp"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
@@ -30,6 +32,7 @@ func (r *runtime) wire(a *App) error {
 	if err != nil {
 		return err
 	}
+	temporary := &temporarycode.Factor{Store: r.store, Keys: r.ring}
 	r.ledger = &throttle.Ledger{Store: r.store, Now: time.Now}
 	r.plan = throttle.DefaultPlan(r.ring.MAC)
 	r.recorder = audit.NewRecorder(audit.Options{
@@ -41,7 +44,8 @@ func (r *runtime) wire(a *App) error {
 		Report: func(_ context.Context, err error) { log.Error("hash a password anew", zap.Error(err)) },
 	}
 	r.people = &people.People{
-		Store: peopleStore{r.store}, Passwords: peoplePasswords{Hasher: hasher, Rules: password.Rules{}}, Region: a.Region, Now: time.Now,
+		Store: peopleStore{r.store}, Passwords: peoplePasswords{Hasher: hasher, Rules: password.Rules{}}, Temporary: temporary,
+		Region: a.Region, Now: time.Now,
 	}
 	return nil
 }
@@ -49,7 +53,11 @@ func (r *runtime) wire(a *App) error {
 // offer lists the factors of a configuration. One whose provider is not
 // configured is not offered.
 func (r *runtime) offer(a *App) (*factors.Registry, error) {
-	offered := []factors.Factor{&totp.Factor{Steps: r.store}}
+	offered := []factors.Factor{
+		&totp.Factor{Steps: r.store},
+		&backupcode.Factor{Store: r.store, Keys: r.ring},
+		&temporarycode.Factor{Store: r.store, Keys: r.ring},
+	}
 	codes := oob.Options{
 		Codes: r.store, Outbox: r.outbox, Budget: a.newSendBudget(r), Keys: r.ring, Lifetime: time.Duration(a.Codes.Lifetime),
 	}

@@ -37,6 +37,9 @@ const (
 	// Lost is a request whose body was not kept: a page says that nothing
 	// was sent, and leads back to where it came from.
 	Lost Kind = "lost"
+	// Operate is no request of the app: it asks for a proof made for one
+	// operation on the account, and leads to one of our own pages.
+	Operate Kind = "operate"
 	// Window is a request of a script: the page says that it is done, and
 	// that the window can be closed.
 	Window Kind = "window"
@@ -61,6 +64,11 @@ type Continuation struct {
 	Once   string    `json:"once,omitempty"`
 	Method string    `json:"method,omitempty"`
 	At     time.Time `json:"at"`
+	// Operation is the id of the text that names an operation (Operate).
+	Operation string `json:"operation,omitempty"`
+	// Done is the id of the text that the next page opens with: what has
+	// just happened.
+	Done string `json:"done,omitempty"`
 }
 
 // NewContinuationID names a continuation.

@@ -1,12 +1,10 @@
 package challenge
 
 import (
-	"context"
 	"net/http"
 	"slices"
 
 	"github.com/stepgate/stepgate/factors"
-	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 )
@@ -29,6 +27,10 @@ func (s *Site) Door(v Visitor, c Continuation) (string, error) {
 	return s.address("/challenge", c)
 }
 
+// frontContinuation is the ID of the continuation of a page that was opened
+// by itself.
+const frontContinuation = "front"
+
 // continuation reads what a page was called with. A page opened without one,
 // or with one that no longer holds, leads to the site's front page.
 func (s *Site) continuation(r *http.Request) Continuation {
@@ -39,7 +41,7 @@ func (s *Site) continuation(r *http.Request) Continuation {
 	if c, err := openContinuation(s.Sealer, s.Place.Origin, text, s.Now()); err == nil {
 		return c
 	}
-	return Continuation{ID: "front", Kind: Return, Target: "/", At: s.Now().UTC()}
+	return Continuation{ID: frontContinuation, Kind: Return, Target: "/", At: s.Now().UTC()}
 }
 
 // missing is what v's session lacks of what c needs. Of a continuation that
@@ -48,10 +50,15 @@ func (s *Site) missing(v Visitor, c Continuation) policy.LevelSet {
 	if c.Policy != s.Policy.Fingerprint() {
 		return 0
 	}
-	proofs := slices.DeleteFunc(slices.Clone(v.Entry.Session.Proofs), func(p policy.Proof) bool {
-		return p.Once != "" && p.At.Before(c.At) // an earlier request's, spent or not
+	return c.Needs &^ s.Policy.MetOnce(proofsFor(v, c), true, s.Now(), c.Once)
+}
+
+// proofsFor are the session's proofs but for those that were made for one
+// request, or one operation, before c: spent or not, they are not for it.
+func proofsFor(v Visitor, c Continuation) []policy.Proof {
+	return slices.DeleteFunc(slices.Clone(v.Entry.Session.Proofs), func(p policy.Proof) bool {
+		return p.Once != "" && p.At.Before(c.At)
 	})
-	return c.Needs &^ s.Policy.MetOnce(proofs, true, s.Now(), c.Once)
 }
 
 // dispatch alone decides what is next, after every step: the interrupted
@@ -60,25 +67,34 @@ func (s *Site) dispatch(w http.ResponseWriter, r *http.Request, v Visitor, c Con
 	if !v.SignedIn() {
 		return s.goTo(w, r, "/sign-in", c)
 	}
-	missing := s.missing(v, c)
-	if missing == 0 {
+	if s.satisfied(v, c) {
 		return s.resume(w, r, v, c)
 	}
-	held, err := s.held(r.Context(), v.Entry.Owner.Account.ID)
+	held, err := s.held(r, v)
 	if err != nil {
 		return err
 	}
-	switch usable := s.usable(missing, v, held); {
-	case len(usable) == 1:
-		if r.Method == http.MethodPost && s.Factors.Find(usable[0]) != nil {
-			s.walk(v, c, usable[0], held).ask(r)
+	switch offered := s.offer(v, c, held); {
+	case offered.direct != "":
+		if r.Method == http.MethodPost && s.Factors.Find(offered.direct) != nil {
+			s.walk(v, c, offered.direct, held).ask(r)
 		}
-		return s.goTo(w, r, "/challenge/"+string(usable[0]), c)
-	case len(usable) > 1:
+		return s.goTo(w, r, "/challenge/"+string(offered.direct), c)
+	case len(offered.factors) > 0:
 		return s.goTo(w, r, "/challenge", c)
+	case c.Kind == Operate:
+		return s.stuck(w, r, v, c)
 	default:
 		return s.goTo(w, r, "/enrol", c)
 	}
+}
+
+// satisfied tells whether v's session has what c asks for.
+func (s *Site) satisfied(v Visitor, c Continuation) bool {
+	if c.Kind == Operate {
+		return authorised(v, c.Once)
+	}
+	return s.missing(v, c) == 0
 }
 
 // goTo sends the browser to a page of the same ceremony.
@@ -94,7 +110,7 @@ func (s *Site) goTo(w http.ResponseWriter, r *http.Request, page string, c Conti
 // GET only, so that a reload sends nothing again.
 func (s *Site) resume(w http.ResponseWriter, r *http.Request, v Visitor, c Continuation) error {
 	switch {
-	case c.Kind != Return && r.Method != http.MethodGet:
+	case c.Kind != Return && c.Kind != Operate && r.Method != http.MethodGet:
 		return s.goTo(w, r, "/challenge", c)
 	case c.Kind == Lost:
 		return s.Pages.Render(w, r, s.Web, http.StatusOK, "lost", &lostView{View: s.view(w, r, v), Target: locationOf(c.Target)})
@@ -122,92 +138,17 @@ func locationOf(target string) string {
 	return target
 }
 
-// holdings are an account's credentials by factor, the default first.
-type holdings map[policy.Factor][]account.Credential
-
-func (s *Site) held(ctx context.Context, owner account.ID) (holdings, error) {
-	all, err := s.Store.Credentials(ctx, owner)
-	if err != nil {
-		return nil, &web.Fail{Status: http.StatusServiceUnavailable, Err: err}
-	}
-	held := holdings{}
-	for _, c := range all {
-		kind := policy.Factor(c.Factor)
-		held[kind] = append(held[kind], c)
-	}
-	return held, nil
-}
-
-// second tells whether the person holds any second factor.
-func (h holdings) second() bool {
-	for kind := range h {
-		if kind.Possession() {
-			return true
-		}
-	}
-	return false
-}
-
-// first is the factor of the person's default credential, or "".
-func (h holdings) first() policy.Factor {
-	for kind, all := range h {
-		if all[0].Default {
-			return kind
-		}
-	}
-	return ""
-}
-
-// usable lists the factors of which one more proof brings the session nearer
-// to what is missing and that the person holds: the default first, then the
-// strongest. Empty means that no way can be walked to its end.
-func (s *Site) usable(missing policy.LevelSet, v Visitor, held holdings) []policy.Factor {
-	can := func(f policy.Factor) bool {
-		return f == policy.Password || s.Factors.Find(f) != nil && len(held[f]) > 0
-	}
-	return s.next(s.ways(missing, v), can, held.first())
-}
-
-// enrollable lists the factors that the person could enrol to get further.
-func (s *Site) enrollable(missing policy.LevelSet, v Visitor, held holdings) []policy.Factor {
-	can := func(f policy.Factor) bool {
-		_, ok := s.Factors.Enroller(f)
-		return ok
-	}
-	held0 := func(f policy.Factor) bool { return len(held[f]) > 0 }
-	return slices.DeleteFunc(s.next(s.ways(missing, v), can, ""), held0)
-}
-
-func (s *Site) ways(missing policy.LevelSet, v Visitor) [][]policy.Factor {
-	return s.Policy.Ways(missing, v.Entry.Session.Proofs, s.Now())
-}
-
-// next lists the factors that stand in a way whose factors can all be had.
-func (s *Site) next(ways [][]policy.Factor, can func(policy.Factor) bool, first policy.Factor) []policy.Factor {
-	in := map[policy.Factor]bool{}
-	for _, way := range ways {
-		if !slices.ContainsFunc(way, func(f policy.Factor) bool { return !can(f) }) {
-			for _, f := range way {
-				in[f] = true
-			}
-		}
-	}
-	var out []policy.Factor
-	if in[first] {
-		out = append(out, first)
-	}
-	for _, f := range policy.Factors() {
-		if in[f] && f != first {
-			out = append(out, f)
-		}
-	}
-	return out
-}
-
 // scope is the factor's view of a ceremony.
 func (s *Site) scope(r *http.Request, v Visitor, purpose string) factors.Scope {
+	scope := s.strangerScope(r, purpose)
+	scope.Account, scope.Session = v.Entry.Owner.Account, string(v.Entry.Session.ID)
+	return scope
+}
+
+// strangerScope is the scope of a ceremony before anyone is known.
+func (s *Site) strangerScope(r *http.Request, purpose string) factors.Scope {
 	return factors.Scope{
-		Account: v.Entry.Owner.Account, Session: string(v.Entry.Session.ID), Site: s.Place.Origin, SiteName: s.Web.Name,
-		RelyingParty: s.RelyingParty.ID, Purpose: purpose, Language: web.Language(r, s.Web), Address: s.Address(r), Now: s.Now().UTC(),
+		Site: s.Place.Origin, SiteName: s.Web.Name, RelyingParty: s.RelyingParty.ID, RelyingPartyName: s.RelyingParty.Name,
+		Purpose: purpose, Language: web.Language(r, s.Web), Address: s.Address(r), Now: s.Now().UTC(),
 	}
 }

@@ -3,7 +3,7 @@ package challenge
 import (
 	"errors"
 	"net/http"
-	"slices"
+	"time"
 
 	"github.com/stepgate/stepgate/factors"
 	"github.com/stepgate/stepgate/internal/account"
@@ -11,13 +11,6 @@ import (
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 )
-
-// mayEnrol tells whether the visitor may enrol with what their session has
-// (contract, section 7): the first second factor with the sign-in alone where
-// the site says so. Nobody adds a factor to others with the sign-in alone.
-func (s *Site) mayEnrol(held holdings) bool {
-	return s.Enrolment == EnrolSelf && !held.second()
-}
 
 // chooseEnrolment lists the factors that could be enrolled to get further.
 func (s *Site) chooseEnrolment(w http.ResponseWriter, r *http.Request) error {
@@ -27,6 +20,9 @@ func (s *Site) chooseEnrolment(w http.ResponseWriter, r *http.Request) error {
 	v, c, _, on, err := s.ready(w, r)
 	if err != nil || !on {
 		return err
+	}
+	if c.Kind == Operate {
+		return s.dispatch(w, r, v, c)
 	}
 	kinds, err := s.enrolments(r, v, c)
 	if err != nil {
@@ -49,14 +45,15 @@ func (s *Site) chooseEnrolment(w http.ResponseWriter, r *http.Request) error {
 	return s.Pages.Render(w, r, s.Web, http.StatusOK, "enrol", view)
 }
 
-// enrolments lists what the visitor may enrol now for what c needs. A page
-// opened by itself, with nothing missing, offers what meets `mfa`.
+// enrolments lists what the visitor may enrol for what c needs, now or after
+// a proof. A page opened by itself, with nothing missing, offers what meets
+// `mfa`.
 func (s *Site) enrolments(r *http.Request, v Visitor, c Continuation) ([]policy.Factor, error) {
-	held, err := s.held(r.Context(), v.Entry.Owner.Account.ID)
+	held, err := s.held(r, v)
 	if err != nil {
 		return nil, err
 	}
-	if !s.mayEnrol(held) {
+	if g := s.grant(v, c, held, ""); !g.allowed && !g.provable {
 		return nil, nil
 	}
 	missing := s.missing(v, c)
@@ -65,28 +62,55 @@ func (s *Site) enrolments(r *http.Request, v Visitor, c Continuation) ([]policy.
 			return nil, err
 		}
 	}
-	return s.enrollable(missing, v, held), nil
+	return s.enrollable(missing, v, c, held), nil
 }
 
 // stuck is the honest end where no way leads on: the person cannot enrol
 // what is needed, or nothing that would do is offered.
 func (s *Site) stuck(w http.ResponseWriter, r *http.Request, v Visitor, c Continuation) error {
-	missing := s.missing(v, c)
-	if missing == 0 {
+	if s.satisfied(v, c) {
 		return s.resume(w, r, v, c)
+	}
+	held, err := s.held(r, v)
+	if err != nil {
+		return err
 	}
 	e := s.event(r, audit.SequenceFail, v)
 	e.Reference = audit.NewReference()
-	e.Levels = s.Policy.LevelNames(missing)
 	e.Reason = "no-way-to-meet"
+	if c.Kind != Operate {
+		e.Levels = s.Policy.LevelNames(s.missing(v, c))
+	}
 	if err := s.Recorder.Record(r.Context(), e); err != nil {
 		return s.unavailable(err)
 	}
-	view := &stuckView{View: s.view(w, r, v), Reference: e.Reference, Text: "stuck.factor"}
-	if s.Enrolment != EnrolSelf {
-		view.Text = "stuck." + string(s.Enrolment)
-	}
+	view := &stuckView{View: s.view(w, r, v), Reference: e.Reference}
+	view.Text, view.From = s.whyStuck(v, c, held)
 	return s.Pages.Render(w, r, s.Web, http.StatusForbidden, "stuck", view)
+}
+
+// whyStuck gives the id of the text that says why no way leads on, and from
+// when a credential that is held will count, if that is why.
+func (s *Site) whyStuck(v Visitor, c Continuation, held holdings) (text string, from time.Time) {
+	switch {
+	case c.Kind == Operate && held.second():
+		return "stuck.operation", time.Time{}
+	case c.Kind == Operate || !held.second() && s.Enrolment != EnrolSelf:
+		return "stuck." + string(s.Enrolment), time.Time{}
+	}
+	for _, way := range s.ways(s.missing(v, c), v, c) {
+		for _, f := range way {
+			for _, own := range held.usable[f] {
+				if own.CountsFrom.After(s.Now()) && (from.IsZero() || own.CountsFrom.Before(from)) {
+					from = own.CountsFrom
+				}
+			}
+		}
+	}
+	if !from.IsZero() {
+		return "stuck.waiting", from
+	}
+	return "stuck.factor", time.Time{}
 }
 
 // enrolStep is the enrolment of one factor: its page, and the answer to it.
@@ -96,17 +120,16 @@ func (s *Site) enrolStep(kind policy.Factor) web.Handler {
 		if err != nil || !on {
 			return err
 		}
-		kinds, err := s.enrolments(r, v, c)
-		if err != nil {
-			return err
-		}
-		if !slices.Contains(kinds, kind) {
-			return s.dispatch(w, r, v, c)
+		if c.Kind == Operate || c.ID != frontContinuation && s.satisfied(v, c) {
+			return s.dispatch(w, r, v, c) // no enrolment's, or one that is done
 		}
 		enroller, _ := s.Factors.Enroller(kind)
 		k := &enrolling{walk: walk{
-			s: s, v: v, c: c, factor: enroller, page: "/enrol/" + string(kind), purpose: "enrol", others: len(kinds) > 1, typed: fields,
+			s: s, v: v, c: c, factor: enroller, page: "/enrol/" + string(kind), purpose: "enrol", typed: fields,
 		}, enroller: enroller}
+		if on, err = k.begin(w, r); err != nil || !on {
+			return err
+		}
 		answer := factors.Answer{Fields: fields}
 		if r.Method != http.MethodPost {
 			return k.show(w, r, factors.Answer{}, nil)
@@ -122,6 +145,36 @@ func (s *Site) enrolStep(kind policy.Factor) web.Handler {
 type enrolling struct {
 	walk
 	enroller factors.Enroller
+	grant    grant
+	once     string
+}
+
+// begin finds out on what authority the credential may be added, and tells
+// whether the handler goes on: the person may have to prove that they may.
+func (k *enrolling) begin(w http.ResponseWriter, r *http.Request) (on bool, err error) {
+	held, err := k.s.held(r, k.v)
+	if err != nil {
+		return false, err
+	}
+	t, err := k.open(r.Context())
+	if err != nil {
+		return false, err
+	}
+	k.held, k.once = held.all[k.factor.Kind()], "enrol "+t.ID
+	k.grant = k.s.grant(k.v, k.c, held, k.once)
+	switch {
+	case k.grant.allowed:
+		kinds, err := k.s.enrolments(r, k.v, k.c)
+		k.others = len(kinds) > 1
+		return true, err
+	case !k.grant.provable:
+		return false, k.s.stuck(w, r, k.v, Continuation{Kind: Operate, Once: k.once})
+	}
+	page, err := k.s.address(k.page, k.c)
+	if err != nil {
+		return false, err
+	}
+	return false, k.s.ask(w, r, k.v, operation{once: k.once, text: "operation.enrol." + string(k.factor.Kind()), page: page})
 }
 
 // show begins the enrolment, or shows again what was begun.
@@ -135,7 +188,7 @@ func (k *enrolling) show(w http.ResponseWriter, r *http.Request, answer factors.
 	scope.Transaction = t.ID
 	prompt, state, err := k.enroller.BeginEnrolment(ctx, scope, k.held, t.State, answer)
 	if err != nil {
-		if more := answerError(err); more != nil && errs == nil {
+		if more := answerError(k.factor.Kind(), err); more != nil && errs == nil {
 			return k.show(w, r, factors.Answer{}, more)
 		}
 		return k.s.trouble(err)
@@ -164,7 +217,7 @@ func (k *enrolling) confirm(w http.ResponseWriter, r *http.Request, answer facto
 	scope := k.s.scope(r, k.v, k.purpose)
 	scope.Transaction = t.ID
 	credential, err := k.enroller.ConfirmEnrolment(ctx, scope, k.held, t.State, answer)
-	if errs := answerError(err); errs != nil {
+	if errs := answerError(k.factor.Kind(), err); errs != nil {
 		return k.show(w, r, factors.Answer{}, errs)
 	}
 	if err != nil {
@@ -176,30 +229,61 @@ func (k *enrolling) confirm(w http.ResponseWriter, r *http.Request, answer facto
 	return k.keep(w, r, t, credential)
 }
 
-// keep stores the credential in the write that ends the transaction.
+// keep stores the credential in the write that ends the transaction, and with
+// it what was proved for the operation.
 func (k *enrolling) keep(w http.ResponseWriter, r *http.Request, t Transaction, credential account.Credential) error {
 	now := k.s.Now().UTC()
-	credential.ID = account.NewCredentialID()
-	credential.Account = k.v.Entry.Owner.Account.ID
 	credential.Factor = string(k.factor.Kind())
-	credential.CreatedAt, credential.LastUsedAt = now, now
-	for _, p := range k.v.Entry.Session.Proofs {
-		credential.BoundBy = append(credential.BoundBy, string(p.Factor))
-	}
-	e := k.s.event(r, audit.FactorEnrolled, k.v)
-	e.Factor, e.Credential = credential.Factor, string(credential.ID)
-	err := k.s.Store.Enrol(r.Context(), Enrolled{Transaction: t.ID, Credential: credential, Event: e}, now)
-	if errors.Is(err, ErrTransactionGone) {
+	k.s.bind(&credential, k.v, k.grant, k.once, now)
+	credential, err := k.s.enrol(r, k.v, t, credential, false)
+	switch {
+	case errors.Is(err, ErrTransactionGone):
 		return k.s.dispatch(w, r, k.v, k.c)
-	}
-	if err != nil {
+	case errors.Is(err, account.ErrTaken):
+		return k.show(w, r, factors.Answer{}, answerError(k.factor.Kind(), factors.ErrTaken))
+	case err != nil:
 		return k.s.unavailable(err)
 	}
+	codes, err := k.firstList(r)
+	if err != nil {
+		return err
+	}
+	return k.goOn(w, r, proofOf(k.factor.Kind(), factors.Verified{Credential: credential}, now), codes)
+}
+
+// goOn ends the step: with a risen session, or a signed-out one where the
+// site says so, and with backup codes to be shown where there are any.
+func (k *enrolling) goOn(w http.ResponseWriter, r *http.Request, proof policy.Proof, codes []string) error {
+	v, c := k.v, k.c
 	if k.s.SignOutAfter {
-		if err := k.s.Sessions.End(r.Context(), w, k.s.Place, k.v.Entry); err != nil {
+		if err := k.s.Sessions.End(r.Context(), w, k.s.Place, v.Entry); err != nil {
 			return k.s.unavailable(err)
 		}
-		return k.s.goTo(w, r, "/sign-in", k.c)
+		v, c.Done = Visitor{}, "done.enrolled"
+	} else {
+		var err error
+		if v, err = k.rise(w, r, proof); err != nil {
+			return err
+		}
 	}
-	return k.rise(w, r, proofOf(k.factor.Kind(), factors.Verified{Credential: credential}, now))
+	if len(codes) > 0 {
+		return k.s.showList(w, r, v, c, k.page, codes, true)
+	}
+	return k.s.dispatch(w, r, v, c)
+}
+
+// enrol keeps a credential for v's account, with its event, and tells the
+// person. sole takes the account's others of the factor away.
+func (s *Site) enrol(r *http.Request, v Visitor, t Transaction, credential account.Credential, sole bool) (account.Credential, error) {
+	now := s.Now().UTC()
+	credential.ID = account.NewCredentialID()
+	credential.Account = v.Entry.Owner.Account.ID
+	credential.CreatedAt, credential.LastUsedAt = now, now
+	e := s.event(r, audit.FactorEnrolled, v)
+	e.Factor, e.Credential = credential.Factor, string(credential.ID)
+	err := s.Store.Enrol(r.Context(), Enrolled{Transaction: t.ID, Credential: credential, Sole: sole, Event: e}, now)
+	if err == nil {
+		s.tell(r.Context(), v, NoticeEnrolled, credential)
+	}
+	return credential, err
 }

@@ -41,6 +41,10 @@ func (s *Site) signInPage(w http.ResponseWriter, r *http.Request, v Visitor, c C
 	}
 	view := &signInView{View: s.view(w, r, v), Continuation: sealed}
 	view.Errors, view.Values = errs, map[string]string{"username": username}
+	view.Done = c.Done
+	if err := s.invite(w, r, view); err != nil {
+		return err
+	}
 	return s.Pages.Render(w, r, s.Web, status, "sign-in", view)
 }
 
@@ -50,6 +54,10 @@ func (s *Site) signInPost(w http.ResponseWriter, r *http.Request, v Visitor) err
 		return err
 	}
 	c := s.continuation(r)
+	c.Done = ""
+	if fields["credential"] != "" {
+		return s.passkeyPost(w, r, v, c, fields)
+	}
 	username, password := fields["username"], account.Secret(fields["password"])
 	if errs := signInMissing(username, password); errs != nil {
 		return s.signInPage(w, r, v, c, http.StatusBadRequest, username, errs)

@@ -33,7 +33,9 @@ func Templates() fs.FS {
 }
 
 // PageNames are those that Templates must have.
-var PageNames = []string{"sign-in", "choose", "code", "address", "secret", "enrol", "sign-out", "signed-out", "lost", "window", "stuck"}
+var PageNames = []string{
+	"sign-in", "choose", "code", "paper", "address", "secret", "ceremony", "list", "enrol", "sign-out", "signed-out", "lost", "window", "stuck",
+}
 
 // Recorder keeps audit events. An error means that the event is not kept.
 type Recorder interface {
@@ -83,8 +85,14 @@ type Site struct {
 	Address      func(r *http.Request) netip.Addr
 	Enrolment    Enrolment
 	SignOutAfter bool // after_enrolment sign_out
+	// BindingDelay is how long a credential that was added on weaker proofs
+	// waits before it counts for what those would not meet.
+	BindingDelay time.Duration
 	RelyingParty RelyingParty
-	Now          func() time.Time
+	// Tell hands over what a person is to be told; nil tells nobody. It
+	// returns at once.
+	Tell func(ctx context.Context, n Notice)
+	Now  func() time.Time
 }
 
 // Visitor is who a request comes from: a session, or nobody.
@@ -105,9 +113,7 @@ func (s *Site) Handler() http.Handler {
 	for _, f := range s.Factors.All() {
 		kind := f.Kind()
 		mux["/challenge/"+string(kind)] = s.step(kind)
-		if _, ok := s.Factors.Enroller(kind); ok {
-			mux["/enrol/"+string(kind)] = s.enrolStep(kind)
-		}
+		s.enrolPages(mux, kind)
 	}
 	if s.LoginPage != "" {
 		mux["/challenge/"+string(policy.Password)] = s.signInAtApp

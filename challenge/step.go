@@ -44,6 +44,10 @@ func (s *Site) ready(w http.ResponseWriter, r *http.Request) (v Visitor, c Conti
 	return v, c, fields, true, nil
 }
 
+// allField in the address of the list of factors shows them all, where one
+// of them would be asked for at once.
+const allField = "all"
+
 // choose shows the factors that would do, or goes on where there is nothing
 // to choose.
 func (s *Site) choose(w http.ResponseWriter, r *http.Request) error {
@@ -54,19 +58,22 @@ func (s *Site) choose(w http.ResponseWriter, r *http.Request) error {
 	if err != nil || !on {
 		return err
 	}
-	held, err := s.held(r.Context(), v.Entry.Owner.Account.ID)
+	if s.satisfied(v, c) {
+		return s.dispatch(w, r, v, c)
+	}
+	held, err := s.held(r, v)
 	if err != nil {
 		return err
 	}
-	usable := s.usable(s.missing(v, c), v, held)
-	if len(usable) < 2 {
+	offered := s.offer(v, c, held)
+	if len(offered.factors) < 2 || offered.direct != "" && r.URL.Query().Get(allField) == "" {
 		return s.dispatch(w, r, v, c)
 	}
-	view := &chooseView{View: s.view(w, r, v)}
-	for _, kind := range usable {
+	view := &chooseView{View: s.view(w, r, v), Purpose: s.purposeOf(v, c)}
+	for _, kind := range offered.factors {
 		label := ""
-		if len(held[kind]) == 1 {
-			label = held[kind][0].Label
+		if own := held.usable[kind]; len(own) == 1 && !fallback(kind) {
+			label = own[0].Label
 		}
 		href, err := s.address("/challenge/"+string(kind), c)
 		if err != nil {
@@ -84,15 +91,19 @@ func (s *Site) step(kind policy.Factor) web.Handler {
 		if err != nil || !on {
 			return err
 		}
-		held, err := s.held(r.Context(), v.Entry.Owner.Account.ID)
+		if s.satisfied(v, c) {
+			return s.dispatch(w, r, v, c)
+		}
+		held, err := s.held(r, v)
 		if err != nil {
 			return err
 		}
-		if !slices.Contains(s.usable(s.missing(v, c), v, held), kind) {
+		offered := s.offer(v, c, held)
+		if !slices.Contains(offered.factors, kind) {
 			return s.dispatch(w, r, v, c)
 		}
 		st := s.walk(v, c, kind, held)
-		st.others = len(s.usable(s.missing(v, c), v, held)) > 1
+		st.others = len(offered.factors) > 1
 		if r.Method != http.MethodPost {
 			return st.show(w, r, factors.Answer{}, nil)
 		}
@@ -104,7 +115,13 @@ func (s *Site) step(kind policy.Factor) web.Handler {
 }
 
 func (s *Site) walk(v Visitor, c Continuation, kind policy.Factor, held holdings) *walk {
-	return &walk{s: s, v: v, c: c, factor: s.Factors.Find(kind), held: held[kind], page: "/challenge/" + string(kind), purpose: "step-up"}
+	k := &walk{
+		s: s, v: v, c: c, factor: s.Factors.Find(kind), held: s.provable(kind, v, c, held), page: "/challenge/" + string(kind), purpose: "step-up",
+	}
+	if c.Kind == Operate {
+		k.purpose = c.Operation
+	}
+	return k
 }
 
 // ask lets the only factor that would do send its code when a form has led to
@@ -207,14 +224,18 @@ func (k *walk) render(w http.ResponseWriter, r *http.Request, prompt factors.Pro
 	if typed, ok := k.typed[prompt.Field]; ok && prompt.Field != "" {
 		view.Values = map[string]string{prompt.Field: typed}
 	}
+	if !enrolling {
+		view.Purpose = k.s.purposeOf(k.v, k.c)
+	}
 	if k.others {
-		up := "/challenge"
+		up, all := "/challenge", "&"+allField+"=1"
 		if enrolling {
-			up = "/enrol"
+			up, all = "/enrol", ""
 		}
 		if view.Others, err = k.s.address(up, k.c); err != nil {
 			return err
 		}
+		view.Others += all
 	}
 	if prompt.SecretURI != "" {
 		if view.Picture, err = web.QRCode(prompt.SecretURI, 5); err != nil {
@@ -225,7 +246,7 @@ func (k *walk) render(w http.ResponseWriter, r *http.Request, prompt factors.Pro
 	if errs != nil {
 		status = http.StatusBadRequest
 	}
-	return k.s.Pages.Render(w, r, k.s.Web, status, pageOf(prompt.Shape), view)
+	return k.s.Pages.Render(w, r, k.s.Web, status, pageOf(prompt), view)
 }
 
 // spend charges a try before it is compared.
@@ -272,7 +293,7 @@ func (k *walk) verify(w http.ResponseWriter, r *http.Request, answer factors.Ans
 // refused answers a wrong answer with the page again, and a technical failure
 // with an error that gives the try back.
 func (k *walk) refused(w http.ResponseWriter, r *http.Request, receipt throttle.Receipt, cause error) error {
-	errs := answerError(cause)
+	errs := answerError(k.factor.Kind(), cause)
 	if errs == nil {
 		return k.s.trouble(errors.Join(cause, k.s.Ledger.Refund(r.Context(), receipt)))
 	}
@@ -291,6 +312,10 @@ func reasonOf(err error) string {
 		return "replayed"
 	case errors.Is(err, factors.ErrExpired):
 		return "expired"
+	case errors.Is(err, factors.ErrCloned):
+		return "counter-went-back"
+	case errors.Is(err, factors.ErrUnverified):
+		return "person-not-verified"
 	default:
 		return "wrong-answer"
 	}
@@ -300,7 +325,10 @@ func reasonOf(err error) string {
 func (k *walk) passed(w http.ResponseWriter, r *http.Request, t Transaction, verified factors.Verified) error {
 	ctx := r.Context()
 	if len(t.State) > 0 {
-		if err := k.s.Store.RedeemTransaction(ctx, t.ID, k.s.Now().UTC()); err != nil && !errors.Is(err, ErrTransactionGone) {
+		switch err := k.s.Store.RedeemTransaction(ctx, t.ID, k.s.Now().UTC()); {
+		case errors.Is(err, ErrTransactionGone): // another request has passed with it
+			return k.s.dispatch(w, r, k.v, k.c)
+		case err != nil:
 			return k.s.unavailable(err)
 		}
 	}
@@ -309,24 +337,35 @@ func (k *walk) passed(w http.ResponseWriter, r *http.Request, t Transaction, ver
 	if err := k.s.Recorder.Record(ctx, e); err != nil {
 		return k.s.unavailable(err)
 	}
-	return k.rise(w, r, proofOf(k.factor.Kind(), verified, k.s.Now().UTC()))
+	k.s.tell(ctx, k.v, verified.Notice, verified.Credential)
+	v, err := k.rise(w, r, proofOf(k.factor.Kind(), verified, k.s.Now().UTC()))
+	if err != nil {
+		return err
+	}
+	return k.s.dispatch(w, r, v, k.c)
 }
 
-func (k *walk) rise(w http.ResponseWriter, r *http.Request, proof policy.Proof) error {
-	if k.s.asksOnce(k.v, k.c) {
+// rise adds a proof to the session: for the operation or the request that it
+// was made for, or for whatever it counts for. The visitor is nobody when the
+// session ended meanwhile.
+func (k *walk) rise(w http.ResponseWriter, r *http.Request, proof policy.Proof) (Visitor, error) {
+	switch {
+	case k.c.Kind == Operate:
+		proof.Once = k.c.Once // spent with the transaction that it is for
+	case k.s.asksOnce(k.v, k.c):
 		proof.Once = k.c.Once
 		if err := k.earmark(r.Context(), proof); err != nil {
-			return err
+			return Visitor{}, err
 		}
 	}
 	entry, err := k.s.Sessions.Raise(r.Context(), w, k.s.Place, k.v.Entry, addProof(proof))
 	if errors.Is(err, session.ErrNotFound) {
-		return k.s.goTo(w, r, "/sign-in", k.c)
+		return Visitor{}, nil
 	}
 	if err != nil {
-		return k.s.unavailable(err)
+		return Visitor{}, k.s.unavailable(err)
 	}
-	return k.s.dispatch(w, r, Visitor{Entry: entry}, k.c)
+	return Visitor{Entry: entry}, nil
 }
 
 // earmark keeps the transaction that a proof for one request is spent from.

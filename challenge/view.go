@@ -3,6 +3,8 @@ package challenge
 import (
 	"errors"
 	"html/template"
+	"strings"
+	"time"
 
 	"github.com/stepgate/stepgate/factors"
 	"github.com/stepgate/stepgate/internal/web"
@@ -13,12 +15,46 @@ import (
 type signInView struct {
 	web.View
 	Continuation string
+	// Done is the id of the text that says what has just happened.
+	Done string
+	// Options and Invitation are for a passkey's script and form; empty
+	// where no passkey can be the sign-in.
+	Options, Invitation string
 }
 
 // chooseView is the view of choose.html and enrol.html.
 type chooseView struct {
 	web.View
-	Ways []way
+	Purpose purpose
+	Ways    []way
+}
+
+// purpose says on the pages of a proof what it is for, where it is for one
+// thing alone.
+type purpose struct {
+	// Operation is the id of the text that names an operation.
+	Operation string
+	// Method and Target are those of the one request that is opened.
+	Method, Target string
+}
+
+// maxShownTarget bounds how much of a request target a page shows.
+const maxShownTarget = 200
+
+// purposeOf tells what the proof that c asks for will be spent on.
+func (s *Site) purposeOf(v Visitor, c Continuation) purpose {
+	switch {
+	case c.Kind == Operate:
+		return purpose{Operation: c.Operation}
+	case s.asksOnce(v, c):
+		target := []rune(c.Target)
+		if len(target) > maxShownTarget {
+			target = append(target[:maxShownTarget], '…')
+		}
+		return purpose{Method: c.Method, Target: string(target)}
+	default:
+		return purpose{}
+	}
 }
 
 // way is one factor that would do.
@@ -36,6 +72,7 @@ func (w way) Text() string { return "way." + string(w.Factor) }
 type promptView struct {
 	web.View
 	factors.Prompt
+	Purpose      purpose
 	Continuation string
 	// Picture is the QR picture of SecretURI.
 	Picture template.URL
@@ -84,6 +121,25 @@ func errorsOf(prompt factors.Prompt, errs []web.FieldError) []web.FieldError {
 	return errs
 }
 
+// OptionsText is Options as the page writes them.
+func (v promptView) OptionsText() string { return string(v.Prompt.Options) }
+
+// listView is the view of list.html: codes, once, or without codes a button
+// that makes new ones.
+type listView struct {
+	web.View
+	Continuation string
+	// Action is the form's path.
+	Action string
+	Codes  []string
+	// First tells the codes that come with a first second factor from those
+	// that somebody asked for.
+	First bool
+}
+
+// Joined is the codes, one a line.
+func (v listView) Joined() string { return strings.Join(v.Codes, "\n") }
+
 // signOutView is the view of sign-out.html and signed-out.html.
 type signOutView struct{ web.View }
 
@@ -102,21 +158,24 @@ type stuckView struct {
 	Reference string
 	// Text is the id of the text that says why.
 	Text string
+	// From is when a credential that is held will count, if it waits.
+	From time.Time
 }
 
-// pageOf is the page that owns a shape.
-func pageOf(shape factors.Shape) string {
-	switch shape {
-	case factors.ShapeSecret:
-		return "secret"
-	default:
-		return string(shape)
+// pageOf is the page that owns a prompt: one a shape.
+func pageOf(p factors.Prompt) string {
+	if p.Shape == factors.ShapeCode && p.Digits == 0 {
+		return "paper" // letters and digits, read off paper
 	}
+	return string(p.Shape)
 }
 
 // answerError gives the words for an answer that did not do, or nil where err
 // is a technical failure.
-func answerError(err error) []web.FieldError {
+func answerError(kind policy.Factor, err error) []web.FieldError {
+	if kind == policy.WebAuthn {
+		return keyError(err)
+	}
 	text := ""
 	switch {
 	case errors.Is(err, factors.ErrWrongAnswer):
@@ -133,4 +192,25 @@ func answerError(err error) []web.FieldError {
 		return nil
 	}
 	return []web.FieldError{{Field: "code", Text: text}}
+}
+
+// keyError gives the words for the answer of a key. They are about the whole
+// page: there is no field to mend.
+func keyError(err error) []web.FieldError {
+	text := ""
+	switch {
+	case errors.Is(err, factors.ErrWrongAnswer):
+		text = "error.key"
+	case errors.Is(err, factors.ErrExpired):
+		text = "error.key-expired"
+	case errors.Is(err, factors.ErrCloned):
+		text = "error.key-cloned"
+	case errors.Is(err, factors.ErrUnverified):
+		text = "error.key-unverified"
+	case errors.Is(err, factors.ErrTaken):
+		text = "error.key-taken"
+	default:
+		return nil
+	}
+	return []web.FieldError{{Text: text}}
 }

@@ -1,6 +1,9 @@
 package web
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Field is one input with all that belongs to it. Templates make it with
 // View.Input and show it with the part "field".
@@ -138,7 +141,7 @@ func (f Field) Type() string {
 func (f Field) Numeric() bool { return f.Kind == "code" || f.Kind == "pin" }
 
 // Plain inputs take neither capitals nor spelling aids.
-func (f Field) Plain() bool { return f.Kind != "text" || f.Autocomplete == "username" }
+func (f Field) Plain() bool { return f.Kind != "text" || strings.HasPrefix(f.Autocomplete, "username") }
 
 // Button is one button of a form. Templates make it with button and show it
 // with the part "button".
