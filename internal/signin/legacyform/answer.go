@@ -181,6 +181,9 @@ type identity struct {
 	pattern    *regexp.Regexp
 }
 
+// escaped tells whether the name stands in a URL: the group is called url.
+func (i *identity) escaped() bool { return i.pattern.SubexpNames()[1] == "url" }
+
 // ErrNobody says that the app names nobody, or more than one.
 var ErrNobody = errors.New("legacyform: the app does not say who this is")
 
@@ -200,7 +203,11 @@ func (i *identity) says(a *Answer, now time.Time) (string, error) {
 	default:
 		text, _ := a.text()
 		for _, m := range i.pattern.FindAllSubmatch(text, -1) {
-			names = append(names, html.UnescapeString(string(m[1])))
+			name := html.UnescapeString(string(m[1]))
+			if decoded, err := url.QueryUnescape(name); err == nil && i.escaped() {
+				name = decoded
+			}
+			names = append(names, name)
 		}
 	}
 	for i, n := range names {

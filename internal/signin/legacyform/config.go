@@ -36,9 +36,9 @@ type Config struct {
 	// Identity is the app's own word for who this is. Default: the submitted
 	// name, and then only accounts that exist already.
 	Identity *Identity `json:"identity,omitempty"`
-	// LoginPage is where people without a session go: a path, and fields of
-	// the query that it may have.
-	LoginPage string `json:"login_page,omitempty"`
+	// LoginPages show the form: paths, with the fields that their queries may
+	// have. People without a session go to the first.
+	LoginPages []string `json:"login_pages,omitempty"`
 	// SignOut are the requests that end the app's session.
 	SignOut []Target `json:"sign_out,omitempty"`
 	// PassAuthorization lets the Authorization header reach the app.
@@ -85,7 +85,8 @@ type Identity struct {
 	// Name of the cookie or header; the path and query that a probe asks for.
 	Name string `json:"name,omitempty"`
 	// Pattern is a regular expression for the body of the probe's answer, or
-	// of the login's. Its first group is the name.
+	// of the login's. Its one group is the name as HTML has it; a group
+	// called url, as in (?P<url>.+?), is percent-decoded besides.
 	Pattern string `json:"pattern,omitempty"`
 }
 
@@ -100,7 +101,7 @@ type Form struct {
 	name     string
 	config   Config
 	submit   []*target
-	page     *target
+	pages    []*target
 	signOut  []*target
 	charset  encoding.Encoding // nil: UTF-8
 	success  []condition
@@ -150,7 +151,7 @@ func (f *Form) check() error {
 		{len(c.Submit) == 0, "submit: say which request carries name and password, as in `submit POST /login.php`"},
 		{c.UsernameField == "", "username_field: say which field has the name"},
 		{c.PasswordField == "", "password_field: say which field has the password"},
-		{c.LoginPage == "", "login_page: say where the form is, as in `login_page /login.php`"},
+		{len(c.LoginPages) == 0, "login_page: say where the form is, as in `login_page /login.php`"},
 		{len(c.SessionCookies) == 0, "session_cookie: say by which cookies the app knows who it is"},
 		{len(c.Success) == 0 && len(c.Failure) == 0 && c.Identity == nil,
 			"success, failure, identity: nothing tells a good login from a bad one; give at least one of them"},
@@ -180,8 +181,8 @@ func (f *Form) compileTargets() error {
 	for _, t := range f.config.SignOut {
 		f.signOut = append(f.signOut, compile("sign_out", t, http.MethodGet, http.MethodPost))
 	}
-	if f.config.LoginPage != "" {
-		f.page = compile("login_page", Target{Path: f.config.LoginPage}, http.MethodGet, http.MethodHead)
+	for _, path := range f.config.LoginPages {
+		f.pages = append(f.pages, compile("login_page", Target{Path: path}, http.MethodGet, http.MethodHead))
 	}
 	for _, s := range f.submit {
 		if s != nil && slices.Contains(s.methods, http.MethodGet) {
@@ -335,20 +336,20 @@ func compileIdentity(c *Identity) (*identity, error) {
 // Name implements signin.Source.
 func (f *Form) Name() string { return f.name }
 
-// LoginTarget implements signin.Observer: the login page without the fields
-// that may be missing.
+// LoginTarget implements signin.Observer: the first login page, as it is
+// written, without the fields that may be missing.
 func (f *Form) LoginTarget() string {
-	target := f.page.path
-	var query []string
-	for _, field := range f.page.query {
-		if !strings.Contains(field.Value, "*") {
-			query = append(query, url.QueryEscape(field.Name)+"="+url.QueryEscape(field.Value))
+	path, query, _ := strings.Cut(f.config.LoginPages[0], "?")
+	var fields []string
+	for part := range strings.SplitSeq(query, "&") {
+		if part != "" && !strings.Contains(part, "*") {
+			fields = append(fields, part)
 		}
 	}
-	if query == nil {
-		return target
+	if fields == nil {
+		return path
 	}
-	return target + "?" + strings.Join(query, "&")
+	return path + "?" + strings.Join(fields, "&")
 }
 
 // Cookies are the app's session cookies.

@@ -102,10 +102,15 @@ type partNames struct {
 var partName = regexp.MustCompile(`(?i)\bname(\*?)[\t ]*=[\t\r\n ]*("[^"\r\n]*"|'[^'\r\n]*'|[^;\r\n\t "']+)`)
 
 func (p *partNames) find(piece []byte) bool {
-	window := append(p.tail, piece...)
-	for _, m := range partName.FindAllSubmatch(window, -1) {
+	// What begins with the tail was seen whole before, and may be the end of
+	// a longer word now.
+	window, again := append(p.tail, piece...), len(p.tail) == overlap
+	for _, m := range partName.FindAllSubmatchIndex(window, -1) {
+		if again && m[0] == 0 {
+			continue
+		}
 		for i, field := range p.fields {
-			if len(m[1]) > 0 || strings.EqualFold(strings.Trim(string(m[2]), `"' `), field) {
+			if m[2] < m[3] || strings.EqualFold(strings.Trim(string(window[m[4]:m[5]]), `"' `), field) {
 				p.found[i] = true
 			}
 		}

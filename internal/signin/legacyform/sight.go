@@ -53,8 +53,10 @@ func (f *Form) Sight(s *Seen) Sight {
 			return Submit
 		}
 	}
-	if f.page.path == at && f.page.is(s) && !s.hasBody() {
-		return LoginPage
+	for _, t := range f.pages {
+		if t.path == at && t.is(s) && !s.hasBody() {
+			return LoginPage
+		}
 	}
 	for _, t := range f.signOut {
 		if t.path == at && t.is(s) {
@@ -110,8 +112,14 @@ func (t *target) queryIs(s *Seen) bool {
 	return true
 }
 
+// all tells whether every reading of a value fits. One of them is the value
+// as it is written, which may be in escapes.
 func all(values []string, glob string) bool {
-	return !slices.ContainsFunc(values, func(v string) bool { return !weld.Glob(glob).Matches(v) })
+	g := weld.Glob(glob)
+	return !slices.ContainsFunc(values, func(v string) bool {
+		decoded, err := url.QueryUnescape(v)
+		return !g.Matches(v) && (err != nil || !g.Matches(decoded))
+	})
 }
 
 func (s *Seen) formValues(name string) (values []string, unreadable bool) {

@@ -81,9 +81,23 @@ func soleField(contentType string, body []byte, field string) (string, error) {
 
 var errNotSole = errors.New("the field is there more than once, or under a name that is not quite its own")
 
-func soleEncoded(body, field string) (value string, err error) {
+// soleEncoded has to find the same wherever a parser takes a field to end.
+func soleEncoded(body, field string) (string, error) {
+	value, err := soleBetween(body, "&;?", field)
+	if err != nil {
+		return "", err
+	}
+	for _, separators := range []string{"&", "&;"} {
+		if other, err := soleBetween(body, separators, field); err != nil || other != value {
+			return "", errNotSole
+		}
+	}
+	return value, nil
+}
+
+func soleBetween(body, separators, field string) (value string, err error) {
 	found := 0
-	for part := range strings.FieldsFuncSeq(body, func(r rune) bool { return strings.ContainsRune("&;?", r) }) {
+	for part := range strings.FieldsFuncSeq(body, func(r rune) bool { return strings.ContainsRune(separators, r) }) {
 		rawName, rawValue, _ := strings.Cut(part, "=")
 		if !named(rawName, field) {
 			continue

@@ -1,0 +1,510 @@
+package legacyform
+
+import (
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"compress/zlib"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/stepgate/stepgate/internal/signin"
+	"github.com/stepgate/stepgate/internal/weld"
+	pt "github.com/stepgate/stepgate/policy/target"
+)
+
+func sample() Config {
+	return Config{
+		Submit:        []Target{{Method: "POST", Path: "/login.php?next=*"}, {Method: "POST", Path: "/index.php?lang=en", Form: []Field{{"do", "login"}}}},
+		UsernameField: "user", PasswordField: "pass",
+		Success:        []Condition{{Kind: "status", Values: []string{"302", "303"}}, {Kind: "location", Values: []string{"!/login*"}}},
+		Failure:        []Condition{{Kind: "body", Values: []string{"Invalid password"}}},
+		SessionCookies: []string{"SESS"},
+		Identity:       &Identity{Kind: "probe", Name: "/me", Pattern: "I am <b>(.+?)</b>"},
+		LoginPages:     []string{"/login.php?next=*&lang=en"},
+		SignOut:        []Target{{Path: "/logout.php"}},
+	}
+}
+
+func compile(t testing.TB, change func(*Config)) *Form {
+	t.Helper()
+	c := sample()
+	if change != nil {
+		change(&c)
+	}
+	f, err := New("form", c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func seen(t testing.TB, method, target, body string) *Seen {
+	t.Helper()
+	reader, err := pt.NewReader(pt.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	readings, err := reader.Read(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Seen{Method: method, Target: &readings}
+	if body != "" {
+		s.Form = func() (string, []byte, bool) { return "application/x-www-form-urlencoded", []byte(body), true }
+	}
+	return s
+}
+
+func TestSightIsExact(t *testing.T) {
+	f := compile(t, nil)
+	const login = "user=joe&pass=x"
+	for _, row := range []struct {
+		method, target, body string
+		want                 Sight
+	}{
+		{"POST", "/login.php", login, Submit},
+		{"POST", "/login.php", "other=x", Submit}, // and then refused
+		{"POST", "/login.php?next=/a%20b", login, Submit},
+		{"POST", "/login.php?x=1", login, Stray},
+		{"POST", "/login.php?next=a&x=1", login, Stray},
+		{"PUT", "/login.php", login, Stray},
+		{"POST", "/LOGIN.php", login, Stray},
+		{"POST", "/login.php/x", login, Stray},
+		{"POST", "/login.php", login + "&_method=DELETE", Stray},
+		{"POST", "/login.php", login + "&_method=post", Submit},
+		{"POST", "/index.php?lang=en", "do=login&" + login, Submit},
+		{"POST", "/index.php?l%61ng=en", "do=login&" + login, Submit},
+		{"POST", "/index.php?lang=e%6e", "do=login&" + login, Submit},
+		{"POST", "/index.php?lang=%2565n", "do=login&" + login, Stray},
+		{"POST", "/index.php?lang=en&lang=de", "do=login&" + login, Stray},
+		{"POST", "/index.php", "do=login&" + login, Stray},
+		{"POST", "/index.php?lang=en", login, Stray},
+		{"POST", "/index.php?lang=en", "do=login&do=admin&" + login, Stray},
+		{"POST", "/index.php?lang=en", "do=admin", Elsewhere},
+		{"GET", "/login.php?lang=en", "", LoginPage},
+		{"HEAD", "/login.php?lang=en&next=/x", "", LoginPage},
+		{"GET", "/login.php", "", Elsewhere},
+		{"GET", "/login.php?lang=en", "a=b", Elsewhere},
+		{"GET", "/login.php?lang=en&lang=de", "", Elsewhere},
+		{"GET", "/logout.php", "", SignOut},
+		{"POST", "/logout.php", "token=x", SignOut},
+		{"DELETE", "/logout.php", "", Elsewhere},
+		{"GET", "/logout.php?x", "", Elsewhere},
+		{"GET", "/any?user=joe&pass=x", "", Stray},
+		{"GET", "/any?user=joe", "", Elsewhere},
+		{"GET", "/any?user=joe&p%61ss=x", "", Stray},
+		{"POST", "/any?USER=joe", "Pass=x", Stray},
+		{"POST", "/any", "user[]=joe&pass[x]=x", Stray},
+		{"POST", "/any", "username=joe&password=x", Elsewhere},
+		{"GET", "/any?100%", "", Elsewhere},
+		{"GET", "/any?user=joe&%zz=x", "", Stray}, // what cannot be read may be it
+	} {
+		if got := f.Sight(seen(t, row.method, row.target, row.body)); got != row.want {
+			t.Errorf("%s %s %s: %d, want %d", row.method, row.target, row.body, got, row.want)
+		}
+	}
+	claimed := seen(t, "POST", "/login.php", login)
+	if claimed.Claimed = true; f.Sight(claimed) != Stray {
+		t.Error("a request that claims another method is a submit")
+	}
+	encoded := seen(t, "POST", "/any", "whatever")
+	if encoded.Encoded = true; f.Sight(encoded) != Stray {
+		t.Error("a form in a content encoding passes")
+	}
+}
+
+func TestSubmissionNamesOnePersonInOneWay(t *testing.T) {
+	f := compile(t, nil)
+	latin := compile(t, func(c *Config) { c.Charset = "iso-8859-1" })
+	for _, row := range []struct {
+		form       *Form
+		body, want string
+	}{
+		{f, "user=joe&pass=x", "joe"},
+		{f, "pass=x&user=j%6Fe+b", "joe b"},
+		{f, "user=J%C3%B6rg", "Jörg"},
+		{latin, "user=J%F6rg", "Jörg"},
+		{f, "user=J%F6rg", ""},
+		{f, "pass=x", ""},
+		{f, "user=", ""},
+		{f, "user", ""},
+		{f, "user=a&user=b", ""},
+		{f, "user=a&user=a", ""},
+		{f, "user=a&USER=b", ""},
+		{f, "USER=a", ""},
+		{f, "user=a&user%20=b", ""},
+		{f, "%75ser=a", "a"},
+		{f, "user=a&%2575ser=b", ""},
+		{f, "user=a&user[]=b", ""},
+		{f, "user=a;user=b", ""},
+		{f, "user=a?user=b", ""},
+		{f, "user=a%00b", ""},
+		{f, "user=a%0Ab", ""},
+		{f, "user=%zz", ""},
+	} {
+		got, err := row.form.Submission(seen(t, "POST", "/login.php", row.body))
+		if got.Username != row.want || (err == nil) != (row.want != "") {
+			t.Errorf("%s: %q, %v", row.body, got.Username, err)
+		}
+		if err != nil && !errors.Is(err, ErrSubmission) {
+			t.Errorf("%s: %v", row.body, err)
+		}
+	}
+	if _, err := f.Submission(seen(t, "POST", "/login.php?user=joe", "user=joe&pass=x")); !errors.Is(err, ErrSubmission) {
+		t.Errorf("in body and query: %v", err)
+	}
+	cut := seen(t, "POST", "/login.php", "x")
+	cut.Form = func() (string, []byte, bool) {
+		return "application/x-www-form-urlencoded", []byte("user=joe&pass=x"), false
+	}
+	if _, err := f.Submission(cut); !errors.Is(err, ErrSubmission) {
+		t.Errorf("a body that was not read to its end: %v", err)
+	}
+}
+
+func TestSubmissionReadsMultipart(t *testing.T) {
+	f := compile(t, nil)
+	part := func(name, value string) string {
+		return "--x\r\nContent-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" + value + "\r\n"
+	}
+	for body, want := range map[string]string{
+		part("user", "joe") + part("pass", "x"):                      "joe",
+		part("user", "joe") + part("user", "ann"):                    "",
+		part("user", "joe") + part("USER", "ann"):                    "",
+		part("user", "joe") + part("user[]", "ann"):                  "",
+		part("pass", "x"):                                            "",
+		"preamble\r\n" + part("user", "joe"):                         "",
+		strings.Replace(part("user", "joe"), `"user"`, `"us\er"`, 1): "",
+	} {
+		s := seen(t, "POST", "/login.php", "x")
+		s.Form = func() (string, []byte, bool) {
+			return "multipart/form-data; boundary=x", []byte(body + "--x--\r\n"), true
+		}
+		if got, err := f.Submission(s); got.Username != want || (err == nil) != (want != "") {
+			t.Errorf("%q: %q, %v", body, got.Username, err)
+		}
+	}
+}
+
+// FuzzSubmission holds that whoever reads the form finds the same name.
+func FuzzSubmission(f *testing.F) {
+	for _, body := range []string{"user=joe&pass=x", "user=a&user=b", "a=b;user=c", "%75ser=a&user", "user[]=x&user=y", "user=a+b%20c"} {
+		f.Add(body)
+	}
+	form := compile(f, nil)
+	f.Fuzz(func(t *testing.T, body string) {
+		got, err := form.Submission(seen(t, "POST", "/login.php", body))
+		if err != nil {
+			if got != (Submission{}) {
+				t.Fatalf("%q: %v with %v", body, err, got)
+			}
+			return
+		}
+		for _, cut := range []string{"&", "&;", "&;?"} {
+			found := 0
+			for part := range strings.FieldsFuncSeq(body, func(r rune) bool { return strings.ContainsRune(cut, r) }) {
+				raw, value, _ := strings.Cut(part, "=")
+				name, err := url.QueryUnescape(raw)
+				if err != nil || !strings.EqualFold(strings.TrimSpace(name), "user") {
+					continue
+				}
+				found++
+				if value, err := url.QueryUnescape(value); err != nil || value != got.Username {
+					t.Fatalf("%q: a parser that cuts at %q finds %q, not %q", body, cut, value, got.Username)
+				}
+			}
+			if found != 1 {
+				t.Fatalf("%q: a parser that cuts at %q finds %d names", body, cut, found)
+			}
+		}
+	})
+}
+
+// login makes a login with an answer.
+func login(status int, header http.Header, body string) *Login {
+	at, _ := url.Parse("https://a.test/login.php")
+	if header == nil {
+		header = http.Header{}
+	}
+	return &Login{Submission: Submission{"joe"}, Answer: &Answer{URL: at, Status: status, Header: header, Body: []byte(body), Whole: true}}
+}
+
+func good() http.Header {
+	return http.Header{"Location": {"/home"}, "Set-Cookie": {"SESS=new; Path=/"}}
+}
+
+// app answers the probe by the cookies it gets.
+func app(names map[string]string) Ask {
+	return func(_ context.Context, target, cookies string) (*Answer, error) {
+		a := &Answer{Status: 200, Header: http.Header{}, Whole: true}
+		if who := names[cookies]; target == "/me" && who != "" {
+			a.Body = []byte("I am <b>" + who + "</b>")
+		}
+		return a, nil
+	}
+}
+
+func TestJudge(t *testing.T) {
+	joe := map[string]string{"SESS=new": "Joe", "SESS=old": "Joe", "a=b; SESS=old": "Joe"}
+	header := func(pairs ...string) http.Header {
+		h := good()
+		for i := 0; i < len(pairs); i += 2 {
+			if h.Del(pairs[i]); pairs[i+1] != "" {
+				h.Set(pairs[i], pairs[i+1])
+			}
+		}
+		return h
+	}
+	for _, row := range []struct {
+		name    string
+		change  func(*Config)
+		login   *Login
+		names   map[string]string
+		refused bool
+	}{
+		{name: "good", login: login(302, good(), ""), names: joe},
+		{name: "other status", login: login(200, good(), ""), names: joe, refused: true},
+		{name: "back to the form", login: login(302, header("Location", "/login.php?e=1"), ""), names: joe, refused: true},
+		{name: "back to the form in capitals", login: login(302, header("Location", "/LOGIN"), ""), names: joe, refused: true},
+		{name: "back by dots", login: login(302, header("Location", "/x/../login.php"), ""), names: joe, refused: true},
+		{name: "back to the whole address", login: login(302, header("Location", "https://a.test/login"), ""), names: joe, refused: true},
+		{name: "to nowhere", login: login(302, header("Location", ""), ""), names: joe, refused: true},
+		{name: "to another origin", login: login(302, header("Location", "https://b.test/home"), ""), names: joe, refused: true},
+		{name: "to another scheme", login: login(302, header("Location", "http://a.test/home"), ""), names: joe, refused: true},
+		{name: "relative", login: login(302, header("Location", "home"), ""), names: joe},
+		{name: "says that it failed", login: login(302, good(), "Invalid password"), names: joe, refused: true},
+		{name: "cut off", login: func() *Login { l := login(302, good(), "x"); l.Answer.Whole = false; return l }(), names: joe, refused: true},
+		{name: "nobody by the probe", login: login(302, good(), ""), refused: true},
+		{name: "cookie taken away, nobody", login: login(302, header("Set-Cookie", "SESS=; Max-Age=0"), ""), names: joe, refused: true},
+		{
+			name: "same cookie, nobody before", names: joe,
+			login: func() *Login {
+				l := login(302, header("Set-Cookie", ""), "")
+				l.Cookies, l.BeforeKnown = "SESS=old", true
+				return l
+			}(),
+		},
+		{
+			name: "same cookie, the same before", names: joe, refused: true,
+			login: func() *Login {
+				l := login(302, header("Set-Cookie", ""), "")
+				l.Cookies, l.BeforeKnown, l.Before = "SESS=old", true, signin.Identity{Subject: "joe"}
+				return l
+			}(),
+		},
+		{
+			name: "old value set again", names: joe, refused: true,
+			login: func() *Login {
+				l := login(302, header("Set-Cookie", "SESS=old"), "")
+				l.Cookies, l.BeforeKnown, l.Before = "SESS=old", true, signin.Identity{Subject: "joe"}
+				return l
+			}(),
+		},
+		{name: "no identity, new cookie", change: func(c *Config) { c.Identity = nil }, login: login(302, good(), "")},
+		{name: "no identity, no cookie", change: func(c *Config) { c.Identity = nil }, login: login(302, header("Set-Cookie", ""), ""), refused: true},
+		{
+			name: "header", login: login(302, header("X-User", "Joe"), ""),
+			change: func(c *Config) { c.Identity = &Identity{Kind: "header", Name: "X-User"} },
+		},
+		{
+			name: "header of a cookie that was there", refused: true,
+			change: func(c *Config) { c.Identity = &Identity{Kind: "header", Name: "X-User"} },
+			login: func() *Login {
+				l := login(302, header("X-User", "Joe", "Set-Cookie", ""), "")
+				l.Cookies = "SESS=old"
+				return l
+			}(),
+		},
+		{
+			name: "two names in the body", refused: true, login: login(302, good(), "I am <b>Joe</b> I am <b>Ann</b>"),
+			change: func(c *Config) { c.Identity = &Identity{Kind: "body", Pattern: "I am <b>(.+?)</b>"} },
+		},
+		{
+			name: "success cookie and header", login: login(302, header("X-OK", "yes, sir"), ""), names: joe,
+			change: func(c *Config) {
+				c.Success = append(c.Success, Condition{Kind: "header", Name: "x-ok", Values: []string{"yes*"}}, Condition{Kind: "cookie", Name: "SESS"})
+			},
+		},
+		{
+			name: "success cookie missing", login: login(302, header("Set-Cookie", ""), ""), names: map[string]string{"": "Joe"}, refused: true,
+			change: func(c *Config) { c.Success = append(c.Success, Condition{Kind: "cookie", Name: "SESS"}) },
+		},
+		{
+			name: "wanted place by its query", login: login(302, header("Location", "/cmd.php?id=1&x"), ""), names: joe,
+			change: func(c *Config) { c.Success = []Condition{{Kind: "location", Values: []string{"/cmd.php?id=*"}}} },
+		},
+		{
+			name: "other query", login: login(302, header("Location", "/cmd.php?do=form"), ""), names: joe, refused: true,
+			change: func(c *Config) { c.Success = []Condition{{Kind: "location", Values: []string{"/cmd.php?id=*"}}} },
+		},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			f := compile(t, row.change)
+			got, err := f.Judge(t.Context(), app(row.names), row.login)
+			if row.refused != errors.Is(err, signin.ErrRefused) || !row.refused && err != nil {
+				t.Fatalf("%v, %v", got, err)
+			}
+			if err == nil && got.Identity.Username != "joe" && got.Identity.Username != "Joe" {
+				t.Errorf("let in %+v", got.Identity)
+			}
+		})
+	}
+}
+
+func TestJudgeTellsIssuedFromCarried(t *testing.T) {
+	f := compile(t, func(c *Config) { c.SessionCookies = []string{"SESS", "ALSO"} })
+	l := login(302, http.Header{"Location": {"/home"}, "Set-Cookie": {"SESS=new"}}, "")
+	l.Cookies, l.BeforeKnown = "x=y; SESS=old; ALSO=1", true
+	got, err := f.Judge(t.Context(), app(map[string]string{"x=y; SESS=new; ALSO=1": "Joe"}), l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Accepted{
+		Identity: signin.Identity{Source: "form", Subject: "joe", Username: "Joe", MayCreate: true},
+		Issued:   []weld.Cookie{{Name: "SESS", Value: "new"}}, Carried: []weld.Cookie{{Name: "ALSO", Value: "1"}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestBodiesAreReadThroughTheirEncoding(t *testing.T) {
+	const text = "Invalid password"
+	pack := func(open func(io.Writer) io.WriteCloser) string {
+		var b bytes.Buffer
+		w := open(&b)
+		io.WriteString(w, text)
+		w.Close()
+		return b.String()
+	}
+	gz := pack(func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) })
+	for _, row := range []struct{ encoding, body string }{
+		{"", text}, {"identity", text}, {"gzip", gz}, {"x-gzip", gz},
+		{"deflate", pack(func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) })},
+		{"deflate", pack(func(w io.Writer) io.WriteCloser { f, _ := flate.NewWriter(w, 5); return f })},
+	} {
+		a := &Answer{Header: http.Header{"Content-Encoding": {row.encoding}}, Body: []byte(row.body), Whole: true}
+		if got, whole := a.text(); string(got) != text || !whole {
+			t.Errorf("%s: %q, %v", row.encoding, got, whole)
+		}
+	}
+	for _, row := range []struct{ encoding, body string }{{"br", "x"}, {"gzip", "x"}, {"gzip", gz[:len(gz)-9]}} {
+		a := &Answer{Header: http.Header{"Content-Encoding": {row.encoding}}, Body: []byte(row.body), Whole: true}
+		if got, whole := a.text(); whole {
+			t.Errorf("%s: %q is taken for all", row.encoding, got)
+		}
+	}
+	var bomb bytes.Buffer
+	w := gzip.NewWriter(&bomb)
+	w.Write(make([]byte, 4*MaxBody))
+	w.Close()
+	a := &Answer{Header: http.Header{"Content-Encoding": {"gzip"}}, Body: bomb.Bytes(), Whole: true}
+	if got, whole := a.text(); len(got) > MaxBody || whole {
+		t.Errorf("%d bytes came out", len(got))
+	}
+}
+
+func TestProbeTakesOnlyPlainAnswers(t *testing.T) {
+	f := compile(t, nil)
+	ask := func(status int, body string) Ask {
+		return func(context.Context, string, string) (*Answer, error) {
+			return &Answer{Status: status, Header: http.Header{}, Body: []byte(body), Whole: true}, nil
+		}
+	}
+	for _, row := range []struct {
+		status     int
+		body, want string
+	}{
+		{200, "I am <b>Joe &amp; Co</b>", "Joe & Co"}, {200, "I am <b>joe</b>, I am <b>joe</b>", "joe"},
+		{200, "I am <b>joe</b>, I am <b>ann</b>", ""}, {302, "I am <b>joe</b>", ""}, {200, "I am <b> </b>", ""}, {200, "", ""}, {200, "I am <b>a\x00b</b>", ""},
+	} {
+		who, err := f.Who(t.Context(), ask(row.status, row.body), "")
+		if who.Username != row.want || (row.want == "") != errors.Is(err, ErrNobody) {
+			t.Errorf("%d %q: %q, %v", row.status, row.body, who.Username, err)
+		}
+	}
+	escaped := compile(t, func(c *Config) { c.Identity.Pattern = `dn=(?P<url>[^"]+)"` })
+	if who, _ := escaped.Who(t.Context(), ask(200, `dn=uid%3Djoe%2Cdc%3Dtest"`), ""); who.Username != "uid=joe,dc=test" {
+		t.Errorf("from a URL: %q", who.Username)
+	}
+}
+
+func TestLongBodiesEndWhereBothFieldsAppear(t *testing.T) {
+	f := compile(t, nil)
+	pad := strings.Repeat("a=b&", 1000)
+	part := func(name string) string {
+		return "--x\r\nContent-Disposition: form-data; name=\"" + name + "\"; filename*=UTF-8''y\r\n\r\nv\r\n"
+	}
+	const encoded, multi = "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"
+	for _, row := range []struct {
+		contentType, body string
+		stops             bool
+	}{
+		{encoded, pad + "user=a&" + pad + "pass=b", true},
+		{encoded, pad + "USER=a&" + pad + "p%61ss=b", true},
+		{encoded, pad + "user=a;" + pad + "pass[]=b", true},
+		{encoded, pad + "user=a&" + pad + "passx=b", false},
+		{encoded, pad + "x=user=a%26pass=b&user=", false},
+		{encoded, pad + strings.Repeat("z", maxFieldName+9) + "=1", true},
+		{multi, part("user") + strings.Repeat(part("pad"), 100) + part("pass"), true},
+		{multi, part("user") + strings.Repeat(part("pad"), 100), false},
+		{multi, strings.Replace(part("user"), "name=", "name*=", 1), true},
+		{"application/json", "user=a&pass=b", false},
+	} {
+		for _, size := range []int{1, 7, 4096} {
+			read, err := io.ReadAll(&chunks{f.Watch(io.NopCloser(strings.NewReader(row.body)), row.contentType), size})
+			if row.stops != errors.Is(err, ErrStray) || !row.stops && string(read) != row.body {
+				t.Errorf("%s %.60q by %d: %v after %d of %d", row.contentType, row.body, size, err, len(read), len(row.body))
+			}
+			if row.stops && len(read) == len(row.body) {
+				t.Errorf("%.60q: all of it passed", row.body)
+			}
+		}
+	}
+}
+
+// chunks reads in small pieces.
+type chunks struct {
+	io.Reader
+	size int
+}
+
+func (c *chunks) Read(p []byte) (int, error) { return c.Reader.Read(p[:min(len(p), c.size)]) }
+
+func TestNewSaysEverythingThatIsWrong(t *testing.T) {
+	_, err := New("form", Config{
+		Submit: []Target{{Method: "GET", Path: "/l"}, {Path: "login"}}, UsernameField: "u", PasswordField: "U", Charset: "klingon",
+		Success:  []Condition{{Kind: "status", Values: []string{"ok"}}, {Kind: "location", Values: []string{"home"}}, {Kind: "body", Values: []string{"("}}},
+		Identity: &Identity{Kind: "probe", Name: "/me", Pattern: "no group"}, SessionCookies: []string{"*"},
+	})
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	for _, want := range []string{"passwords in addresses", "submit login: expected a path", "same field", "klingon", "ok: expected a status",
+		"home: expected a path", "missing closing )", "expected one group", "session_cookie", "login_page"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("nothing of %q in:\n%v", want, err)
+		}
+	}
+	if _, err := New("form", Config{}); err == nil || !strings.Contains(err.Error(), "nothing tells a good login from a bad one") {
+		t.Errorf("an empty configuration: %v", err)
+	}
+}
+
+func TestLoginTargetLeavesOutWhatMayBeMissing(t *testing.T) {
+	for page, want := range map[string]string{
+		"/login": "/login", "/login?next=*": "/login", "/i.php?title=Special:Login&next=*": "/i.php?title=Special:Login",
+	} {
+		if got := compile(t, func(c *Config) { c.LoginPages = []string{page} }).LoginTarget(); got != want {
+			t.Errorf("%s: %s", page, got)
+		}
+	}
+}

@@ -1,0 +1,332 @@
+package weld
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/stepgate/stepgate/internal/keys"
+	"github.com/stepgate/stepgate/internal/session"
+)
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// memory is a store of bonds.
+type memory struct {
+	bonds []Bond
+	asked int
+	down  bool
+}
+
+func (m *memory) KeepBonds(_ context.Context, bonds []Bond) error {
+	m.bonds = append(m.bonds, bonds...)
+	return nil
+}
+
+func (m *memory) BondsOf(_ context.Context, id session.ID, _ time.Time) (found []Bond, err error) {
+	for _, b := range m.bonds {
+		if b.Session == id {
+			found = append(found, b)
+		}
+	}
+	return found, nil
+}
+
+func (m *memory) BondElsewhere(_ context.Context, hashes []Hash, but session.ID, _ time.Time) (bool, error) {
+	m.asked++
+	if m.down {
+		return false, errors.New("down")
+	}
+	return slices.ContainsFunc(m.bonds, func(b Bond) bool { return b.Session != but && slices.Contains(hashes, b.Hash) }), nil
+}
+
+func newWeld(t testing.TB) (*Weld, *memory) {
+	t.Helper()
+	ring, err := keys.Create(filepath.Join(t.TempDir(), "k"), noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := CompileNames([]string{"SESS", "DW*"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := new(memory)
+	return &Weld{Store: m, Ring: ring, Site: "https://a.test", Names: names, Now: func() time.Time { return noon }}, m
+}
+
+func (w *Weld) bindFor(t testing.TB, id session.ID, values ...Cookie) *Bonds {
+	t.Helper()
+	if err := w.Bind(t.Context(), id, noon, values); err != nil {
+		t.Fatal(err)
+	}
+	b, err := w.Bonds(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestNamesAreFoundInEverySpelling(t *testing.T) {
+	w, _ := newWeld(t)
+	for _, name := range []string{"SESS", "sess", " SESS\t", "SE%53S", "%53%45SS", "%2553ESS", "SESS[]", "SESS[x]", "SESS\x00x", "dwabc", "DW"} {
+		if !w.Names.Has(name) {
+			t.Errorf("%q is not found", name)
+		}
+	}
+	for _, name := range []string{"", "SES", "SESSX", "XSESS", "__Host-SESS", "D"} {
+		if w.Names.Has(name) {
+			t.Errorf("%q is found", name)
+		}
+	}
+}
+
+func TestCompileNamesRefusesWhatNamesEverything(t *testing.T) {
+	for _, pattern := range []string{"", "*", "**", "a b", "a=b", "a;b", "ä"} {
+		if _, err := CompileNames([]string{pattern}); err == nil {
+			t.Errorf("%q is accepted", pattern)
+		}
+	}
+}
+
+func TestPassGivesEverySessionItsOwn(t *testing.T) {
+	w, _ := newWeld(t)
+	mine := w.bindFor(t, "mine", Cookie{"SESS", "m1"}, Cookie{"DWx", "Ym9i%7C0"})
+	w.bindFor(t, "other", Cookie{"SESS", "o1"})
+	for _, row := range []struct {
+		name, line      string
+		inside, outside string // of my session on a private path; for nobody on a public one
+		own             bool
+	}{
+		{"nothing of the app", "a=b; c=d", "a=b; c=d", "a=b; c=d", true},
+		{"my own", "a=b; SESS=m1; DWx=Ym9i%7C0", "a=b; SESS=m1; DWx=Ym9i%7C0", "a=b", true},
+		{"another's", "SESS=o1; a=b", "a=b", "a=b", false},
+		{"nobody's", "SESS=n1", "", "SESS=n1", false},
+		{"another's, escaped", "SESS=%6f1", "", "", false},
+		{"another's, quoted", `SESS="o1"`, "", "", false},
+		{"nobody's, quoted", `SESS="n1"`, "", "", false},
+		{"mine after another's", "SESS=o1; SESS=m1", "SESS=m1", "", false},
+		{"mine twice", "SESS=m1; sess=m1", "SESS=m1", "", true},
+		{"another name", "DWx=m1", "", "DWx=m1", false},
+		{"without a value", "SESS=; SESS; a=b", "a=b", "a=b", true},
+		{"attributes", "$Version=1; SESS=m1; $Path=/", "SESS=m1", "", true},
+		{"hidden behind a comma", "a=1, SESS=o1; b=2", "b=2", "b=2", true},
+		{"hidden in quotes", `a="x SESS=o1"; b=2`, "b=2", "b=2", true},
+		{"no name", "=SESS=o1; SESS=m1", "SESS=m1", "", true},
+		{"control bytes", "a=b\x01; SESS=m1", "SESS=m1", "", true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			inside := w.Pass(t.Context(), row.line, "mine", mine, false)
+			if inside.Line != row.inside || inside.Own != row.own {
+				t.Errorf("inside: %q, own %v", inside.Line, inside.Own)
+			}
+			if outside := w.Pass(t.Context(), row.line, "", nil, true); outside.Line != row.outside {
+				t.Errorf("outside: %q", outside.Line)
+			}
+		})
+	}
+}
+
+func TestOfferedPassesOnlyOnPublicPathsOfItsSession(t *testing.T) {
+	w, _ := newWeld(t)
+	if err := w.Offer(t.Context(), "mine", noon, []Cookie{{"SESS", "v"}}); err != nil {
+		t.Fatal(err)
+	}
+	mine, err := w.Bonds(t.Context(), "mine")
+	if err != nil {
+		t.Fatal(err)
+	}
+	private := w.Pass(t.Context(), "SESS=v", "mine", mine, false)
+	if diff := cmp.Diff(Passed{Offered: []Cookie{{"SESS", "v"}}}, private); diff != "" {
+		t.Error(diff)
+	}
+	if got := w.Pass(t.Context(), "SESS=v", "mine", mine, true).Line; got != "SESS=v" {
+		t.Errorf("on a public path %q", got)
+	}
+	if got := w.Pass(t.Context(), "SESS=v", "", nil, true).Line; got != "" {
+		t.Errorf("to a stranger %q", got)
+	}
+}
+
+func TestStoreThatIsDownWithholds(t *testing.T) {
+	w, m := newWeld(t)
+	m.down = true
+	if got := w.Pass(t.Context(), "SESS=v; a=b", "", nil, true).Line; got != "a=b" {
+		t.Errorf("%q passes", got)
+	}
+}
+
+func TestStrangersAreAskedAboutOnceASecond(t *testing.T) {
+	w, m := newWeld(t)
+	at := noon
+	w.Now = func() time.Time { return at }
+	for range 5 {
+		w.Pass(t.Context(), "SESS=v", "", nil, true)
+	}
+	if m.asked != 1 {
+		t.Errorf("asked %d times", m.asked)
+	}
+	w.bindFor(t, "mine", Cookie{"SESS", "v"})
+	if got := w.Pass(t.Context(), "SESS=v", "", nil, true).Line; got != "" {
+		t.Errorf("%q passes once it is bound", got)
+	}
+	asked := m.asked
+	w.Pass(t.Context(), "SESS=w", "", nil, true)
+	at = at.Add(strangerFor)
+	w.Pass(t.Context(), "SESS=w", "", nil, true)
+	if m.asked != asked+2 {
+		t.Errorf("asked %d times more", m.asked-asked)
+	}
+}
+
+func TestBondsOutliveARotationOfTheKey(t *testing.T) {
+	w, _ := newWeld(t)
+	file := filepath.Join(t.TempDir(), "k")
+	ring, err := keys.Create(file, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Ring = ring
+	w.bindFor(t, "mine", Cookie{"SESS", "v"})
+	if _, err := ring.Rotate(file, noon); err != nil {
+		t.Fatal(err)
+	}
+	mine, err := w.Bonds(t.Context(), "mine")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !w.Mine(mine, Cookie{"SESS", "v"}) || w.Pass(t.Context(), "SESS=v", "", nil, true).Line != "" {
+		t.Error("the value is nobody's")
+	}
+}
+
+func TestURLsAreSearchedInEverySpelling(t *testing.T) {
+	w, _ := newWeld(t)
+	for target, want := range map[string][]Cookie{
+		"/a":                  nil,
+		"/a;x=y?b=c":          nil,
+		"/a;sess=v":           {{"sess", "v"}},
+		"/a;sess=v/b;SESS=w":  {{"sess", "v"}, {"SESS", "w"}},
+		"/a;x=1;sess=v;y=2/b": {{"sess", "v"}},
+		"/a?SESS=v":           {{"SESS", "v"}},
+		"/a?x=1&SE%53S=v":     {{"SE%53S", "v"}},
+		"/a?x=1;sess=v":       {{"sess", "v"}},
+		"/a?x?sess=v":         {{"sess", "v"}},
+		"/a?sess=":            nil,
+	} {
+		path, query, _ := strings.Cut(target, "?")
+		got := w.Names.InURL(path, query)
+		slices.SortStableFunc(got, func(a, b Cookie) int { return 0 })
+		if diff := cmp.Diff(want, slices.Compact(got)); diff != "" {
+			t.Errorf("%s: %s", target, diff)
+		}
+	}
+	for _, path := range []string{"/a%3Bsess=v", "/a%253Bsess%253Dv", "/a%3bse%73s=v"} {
+		if len(w.Names.InURL(path, "")) == 0 {
+			t.Errorf("%s: nothing found", path)
+		}
+	}
+}
+
+func TestAllowedInURLs(t *testing.T) {
+	w, _ := newWeld(t)
+	mine := w.bindFor(t, "mine", Cookie{"SESS", "m1"})
+	w.bindFor(t, "other", Cookie{"SESS", "o1"})
+	for _, row := range []struct {
+		value           string
+		private, public bool
+	}{{"m1", true, true}, {"o1", false, false}, {"%6f1", false, false}, {"n1", false, true}} {
+		found := []Cookie{{"sess", row.value}}
+		if got := w.Allowed(t.Context(), found, "mine", mine, false); got != row.private {
+			t.Errorf("%s on a private path: %v", row.value, got)
+		}
+		if got := w.Allowed(t.Context(), found, "mine", mine, true); got != row.public {
+			t.Errorf("%s on a public path: %v", row.value, got)
+		}
+	}
+}
+
+func TestIssuedAndGoneCookies(t *testing.T) {
+	w, _ := newWeld(t)
+	h := http.Header{"Set-Cookie": {
+		"SESS=a; Path=/; HttpOnly", "DWx = b ", "other=c", "SESS=deleted; expires=Thu, 01-Jan-1970 00:00:01 GMT; Max-Age=0",
+		"SESS=old; Expires=Thu, 01 Jan 1970 00:00:00 GMT", "SESS=; Path=/", "DWy=d; Max-Age=3600; Expires=Thu, 01 Jan 1970 00:00:00 GMT", "junk",
+	}}
+	want := []Cookie{{"SESS", "a"}, {"DWx", "b"}, {"DWy", "d"}}
+	if diff := cmp.Diff(want, w.Names.Issued(h, noon)); diff != "" {
+		t.Error(diff)
+	}
+	if got := After("SESS=0; keep=1; DWx=0", http.Header{"Set-Cookie": {"SESS=1", "DWx=; Max-Age=0", "new=2"}}, noon); got != "SESS=1; keep=1; new=2" {
+		t.Errorf("the browser's line is %q", got)
+	}
+}
+
+func TestSealedValueOpensForItsSessionAndNameAlone(t *testing.T) {
+	w, _ := newWeld(t)
+	w.Sealed = true
+	mine := w.bindFor(t, "mine", Cookie{"SESS", "m1"}, Cookie{"DWx", "m1"})
+	h := http.Header{"Set-Cookie": {"SESS=m1; Path=/x; HttpOnly", "plain=1; Path=/", "SESS=; Max-Age=0"}}
+	if err := w.SealAnswer(h, "mine"); err != nil {
+		t.Fatal(err)
+	}
+	sealed, ok := strings.CutSuffix(h["Set-Cookie"][0], "; Path=/x; HttpOnly")
+	if !ok || strings.Contains(sealed, "m1") || h["Set-Cookie"][1] != "plain=1; Path=/" || h["Set-Cookie"][2] != "SESS=; Max-Age=0" {
+		t.Fatalf("sealed to %q", h["Set-Cookie"])
+	}
+	value := strings.TrimPrefix(sealed, "SESS=")
+	for line, want := range map[string]string{sealed: "SESS=m1", "SESS=m1": "", "DWx=" + value: "", sealed + "x": ""} {
+		if got := w.Pass(t.Context(), line, "mine", mine, false).Line; got != want {
+			t.Errorf("%s passes as %q", line, got)
+		}
+	}
+	other, err := w.Bonds(t.Context(), "other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, public := range []bool{true, false} {
+		if got := w.Pass(t.Context(), sealed, "other", other, public).Line; got != "" {
+			t.Errorf("in another session %q passes", got)
+		}
+	}
+}
+
+// FuzzPass holds that no parser in use finds a session cookie in what passes
+// to a session that has none.
+func FuzzPass(f *testing.F) {
+	for _, line := range []string{
+		"SESS=v", "a=b; SESS=v", `a="; SESS=v"`, "a=1,SESS=v", "$Version=1;SESS=v", "SE%53S=v", "a=b\tSESS=v", `a="b"SESS=v`, "SESS[]=v", "s=1;;sess=v", "a; SESS = v",
+	} {
+		f.Add(line)
+	}
+	w, _ := newWeld(f)
+	f.Fuzz(func(t *testing.T, line string) {
+		passed := w.Pass(t.Context(), line, "mine", &Bonds{}, false).Line
+		for _, cut := range []string{";", ";,", ";, \t", ";, \t\"", ";\n\r"} {
+			for part := range strings.FieldsFuncSeq(passed, func(r rune) bool { return strings.ContainsRune(cut, r) }) {
+				name, _, _ := strings.Cut(part, "=")
+				decoded, err := url.PathUnescape(strings.TrimSpace(name))
+				if err == nil && (strings.EqualFold(decoded, "SESS") || strings.EqualFold(strings.TrimSpace(name), "SESS")) {
+					t.Fatalf("%q passes as %q, in which a parser finds %q", line, passed, part)
+				}
+			}
+		}
+		if again := w.Pass(t.Context(), passed, "mine", &Bonds{}, false).Line; again != passed {
+			t.Fatalf("%q passes as %q, which passes as %q", line, passed, again)
+		}
+	})
+}
+
+func BenchmarkPass(b *testing.B) {
+	w, _ := newWeld(b)
+	mine := w.bindFor(b, "mine", Cookie{"SESS", "m1"})
+	for b.Loop() {
+		w.Pass(b.Context(), "a=b; c=d; SESS=m1; e=f", "mine", mine, false)
+	}
+}
