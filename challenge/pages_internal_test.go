@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stepgate/stepgate/factors"
 	"github.com/stepgate/stepgate/internal/web"
@@ -13,7 +14,7 @@ import (
 )
 
 // textID is what a text that does not exist looks like on a page.
-var textID = regexp.MustCompile(`\b(code|address|error|enrol|sending)\.[a-z_]+(\.[a-z_]+)*\b`)
+var textID = regexp.MustCompile(`\b(code|address|error|enrol|sending|operation)\.[a-z_]+(\.[a-z_]+)*\b`)
 
 // rendered is a page of the set, as a visitor gets it.
 func rendered(t *testing.T, name string, view any) string {
@@ -43,7 +44,7 @@ func TestPagesOfCodesHaveAllTheirTexts(t *testing.T) {
 			{Prompt: factors.Prompt{Sent: true, LifetimeMin: 1}, Enrolling: true},
 		} {
 			view.Shape, view.Factor, view.Destination, view.Action = factors.ShapeCode, kind, "ending 609", "/challenge/"+string(kind)
-			page := rendered(t, pageOf(factors.ShapeCode), &view)
+			page := rendered(t, pageOf(view.Prompt), &view)
 			if id := textID.FindString(page); id != "" {
 				t.Errorf("%s has no text %s", kind, id)
 			}
@@ -58,16 +59,42 @@ func TestPagesOfCodesHaveAllTheirTexts(t *testing.T) {
 		}
 	}
 	for _, field := range []string{"mobile", "email"} {
-		page := rendered(t, pageOf(factors.ShapeAddress), &promptView{Prompt: factors.Prompt{Shape: factors.ShapeAddress, Field: field}})
+		prompt := factors.Prompt{Shape: factors.ShapeAddress, Field: field}
+		page := rendered(t, pageOf(prompt), &promptView{Prompt: prompt})
 		if id := textID.FindString(page); id != "" {
 			t.Errorf("%s has no text %s", field, id)
 		}
 	}
 }
 
-func TestPagesRenderWithNothingToSay(t *testing.T) {
-	for _, name := range []string{"code", "address"} {
-		rendered(t, name, &promptView{})
+func TestEveryPageRendersWithNothingToSayAndWithAll(t *testing.T) {
+	asked := purpose{Operation: "operation.enrol.webauthn", Method: "GET", Target: "/x"}
+	prompt := promptView{Prompt: factors.Prompt{Factor: policy.BackupCode, Options: []byte("{}")}, Purpose: asked, Others: "/", Enrolling: true}
+	for name, views := range map[string][]any{
+		"sign-in":    {&signInView{}, &signInView{Done: "done.enrolled", Options: "{}", Invitation: "x"}},
+		"choose":     {&chooseView{}, &chooseView{Purpose: asked, Ways: []way{{Factor: policy.TOTP, Label: "x"}}}},
+		"enrol":      {&chooseView{}},
+		"code":       {&promptView{}},
+		"address":    {&promptView{}},
+		"paper":      {&promptView{}, &prompt},
+		"secret":     {&promptView{}, &prompt},
+		"ceremony":   {&promptView{}, &prompt},
+		"list":       {&listView{}, &listView{Codes: []string{"a", "b"}, First: true}},
+		"stuck":      {&stuckView{}, &stuckView{Text: "stuck.waiting", From: time.Now()}},
+		"lost":       {&lostView{}},
+		"window":     {&windowView{}},
+		"sign-out":   {&signOutView{}},
+		"signed-out": {&signOutView{}},
+	} {
+		for _, view := range views {
+			rendered(t, name, view)
+		}
+	}
+	for _, f := range policy.Factors() {
+		page := rendered(t, "choose", &chooseView{Purpose: purpose{Operation: "operation.enrol." + string(f)}, Ways: []way{{Factor: f}}})
+		if id := textID.FindString(page); id != "" && f != policy.Password && f != policy.TemporaryCode {
+			t.Errorf("%s has no text %s", f, id)
+		}
 	}
 }
 
@@ -83,7 +110,7 @@ func TestErrorsStandAtTheFieldOfTheirPage(t *testing.T) {
 		"an old code":            {factors.Prompt{Shape: factors.ShapeCode, Destination: "ending 609"}, factors.ErrExpired, "", "error.expired"},
 		"an app's code":          {factors.Prompt{Shape: factors.ShapeCode}, factors.ErrWrongAnswer, "code", "error.wrong"},
 	} {
-		got := errorsOf(c.prompt, answerError(c.err))
+		got := errorsOf(c.prompt, answerError(policy.SMS, c.err))
 		if len(got) != 1 || got[0].Field != c.field || got[0].Text != c.text {
 			t.Errorf("%s: %+v", name, got)
 		}

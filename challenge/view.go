@@ -164,7 +164,7 @@ type stuckView struct {
 
 // pageOf is the page that owns a prompt: one a shape.
 func pageOf(p factors.Prompt) string {
-	if p.Shape == factors.ShapeCode && p.Digits == 0 {
+	if p.Shape == factors.ShapeCode && p.Digits == 0 && p.Destination == "" {
 		return "paper" // letters and digits, read off paper
 	}
 	return string(p.Shape)
