@@ -101,7 +101,13 @@ func (h *Handler) authoredPolicy(config *policy.Config, p *policy.Policy) *autho
 		ClaimsMethod: methodOverrides.has, Position: parsePosition(h.Source),
 	}
 	if asksCaddy(config) {
-		site.Describe = func() func(author.Facts) any { return h.imagine }
+		site.Describe = func() func(author.Facts) any {
+			i := &imagination{handler: h}
+			return func(f author.Facts) any {
+				i.facts, i.made = f, nil
+				return i
+			}
+		}
 	}
 	return site
 }
@@ -131,9 +137,24 @@ func asksCaddy(config *policy.Config) bool {
 	return asks(config.Raises) || slices.ContainsFunc(config.Rules, func(r policy.RuleConfig) bool { return asks(r.Raises) })
 }
 
+// imagination is a request that facts describe. It is made when a condition
+// looks at it, which few do.
+type imagination struct {
+	handler *Handler
+	facts   author.Facts
+	made    *http.Request
+}
+
+func (i *imagination) request() *http.Request {
+	if i.made == nil {
+		i.made = i.handler.imagine(&i.facts)
+	}
+	return i.made
+}
+
 // imagine makes the request that facts describe, as Caddy's server would hand
 // it to the gate.
-func (h *Handler) imagine(f author.Facts) any {
+func (h *Handler) imagine(f *author.Facts) *http.Request {
 	r := &http.Request{
 		Method: f.Method, RequestURI: f.Target, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: http.Header{}, Body: http.NoBody, RemoteAddr: net.JoinHostPort(f.ClientIP, "1"),

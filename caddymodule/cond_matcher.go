@@ -23,6 +23,9 @@ type matcherCondition struct {
 // Holds implements policy.Condition.
 func (c matcherCondition) Holds(r *policy.Request) (bool, error) {
 	request, ok := r.Context.(*http.Request)
+	if imagined, asked := r.Context.(*imagination); asked {
+		request, ok = imagined.request(), true
+	}
 	if !ok {
 		return false, fmt.Errorf("%s: there is no request to look at", c.kind)
 	}
