@@ -1,0 +1,289 @@
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+	"github.com/pquerna/otp/totp"
+)
+
+const chromiumPath = "/usr/bin/chromium"
+
+// chromium is a running browser; each profile of it is a browser to the
+// gateway.
+type chromium struct {
+	t   *testing.T
+	ctx context.Context
+	// shots is where pictures of pages go: STEPGATE_SCREENSHOTS, which keeps
+	// them, or a folder of the test's.
+	shots string
+}
+
+func startChromium(t *testing.T) *chromium {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts a browser")
+	}
+	if _, err := os.Stat(chromiumPath); err != nil {
+		if os.Getenv("STEPGATE_TEST_REQUIRE") != "" {
+			t.Fatal(err)
+		}
+		t.Skip("needs " + chromiumPath)
+	}
+	shots := os.Getenv("STEPGATE_SCREENSHOTS")
+	if shots == "" {
+		shots = t.TempDir()
+	}
+	if err := os.MkdirAll(shots, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromiumPath), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-quic", true),
+		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"))
+	alloc, cancelAlloc := chromedp.NewExecAllocator(t.Context(), options...)
+	t.Cleanup(cancelAlloc)
+	ctx, cancel := chromedp.NewContext(alloc)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return &chromium{t: t, ctx: ctx, shots: shots}
+}
+
+// looks are how a person sees a page.
+type looks struct {
+	width   int64
+	scripts bool
+	dark    bool
+}
+
+func (l looks) String() string {
+	name := fmt.Sprint(l.width)
+	if !l.scripts {
+		name += "-no-script"
+	}
+	if l.dark {
+		name += "-dark"
+	}
+	return name
+}
+
+// tab is one tab of one profile.
+type tab struct {
+	t     *testing.T
+	ctx   context.Context
+	looks looks
+	shots string
+	// secret is the TOTP secret, once one was shown; used the last step.
+	secret string
+	used   time.Time
+	// answered is when a button was last pressed.
+	answered time.Time
+}
+
+// profile opens a tab of a new profile.
+func (c *chromium) profile(t *testing.T, l looks) *tab {
+	t.Helper()
+	return openTab(t, c.ctx, c.shots, l, chromedp.WithNewBrowserContext())
+}
+
+// another opens a second tab of the same profile.
+func (b *tab) another() *tab {
+	b.t.Helper()
+	return openTab(b.t, b.ctx, b.shots, b.looks, chromedp.WithExistingBrowserContext(chromedp.FromContext(b.ctx).BrowserContextID))
+}
+
+func openTab(t *testing.T, parent context.Context, shots string, l looks, option chromedp.ContextOption) *tab {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(parent, option)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(l.width, 800)); err != nil {
+		t.Fatal(err)
+	}
+	b := &tab{t: t, ctx: ctx, looks: l, shots: shots}
+	if l.dark {
+		call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}}})
+	}
+	if !l.scripts {
+		call(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	}
+	return b
+}
+
+func call[P, R any](b *tab, command cdp.Command[P, R], params P) {
+	b.t.Helper()
+	if _, err := chromedp.Call(b.ctx, command, params); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// do runs steps, and gives up after a while.
+func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 15*time.Second)
+	defer cancel()
+	if err := chromedp.Do(ctx, steps...); err != nil {
+		b.t.Fatalf("at %s: %v", b.url(), err)
+	}
+}
+
+func (b *tab) open(target string) *tab {
+	b.t.Helper()
+	b.do(chromedp.Navigate(target))
+	return b
+}
+
+// evaluate evaluates an expression in the page, which works without scripts
+// of the page's own too.
+func evaluate[T any](b *tab, expression string) T {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 15*time.Second)
+	defer cancel()
+	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
+	if err != nil {
+		b.t.Fatalf("%s: %v", expression, err)
+	}
+	return v
+}
+
+func (b *tab) url() *url.URL {
+	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
+	defer cancel()
+	text, err := chromedp.Run(ctx, chromedp.Location())
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return mustParse(text)
+}
+
+func (b *tab) text() string {
+	return evaluate[string](b, `document.body ? document.body.innerText : ""`)
+}
+
+// fill types into fields.
+func (b *tab) fill(fields ...string) *tab {
+	b.t.Helper()
+	for i := 0; i < len(fields); i += 2 {
+		field := chromedp.CSS(`main [name="` + fields[i] + `"]`)
+		b.do(chromedp.Clear(field), chromedp.SendKeys(field, fields[i+1]))
+	}
+	return b
+}
+
+// press clicks a button or a link of the page and waits for the next page.
+func (b *tab) press(selector string) *tab {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 15*time.Second)
+	defer cancel()
+	if _, err := chromedp.RunResponse(ctx, chromedp.Click(chromedp.CSS(selector))); err != nil {
+		b.t.Fatalf("press %s at %s: %v", selector, b.url(), err)
+	}
+	b.answered = time.Now()
+	return b
+}
+
+const submitButton = "main form button.button"
+
+func (b *tab) signIn(name string) *tab {
+	b.t.Helper()
+	return b.at("/sign-in").fill("username", name, "password", password1).press(submitButton)
+}
+
+// at fails unless the tab shows one of the gateway's own pages.
+func (b *tab) at(path string) *tab {
+	b.t.Helper()
+	if got := b.url(); got.Path != "/.stepgate"+path {
+		b.t.Fatalf("at %s, want the page %s:\n%s", got, path, b.text())
+	}
+	return b
+}
+
+// stands fails unless the tab shows a target of the portal's and some words.
+func (b *tab) stands(target, words string) *tab {
+	b.t.Helper()
+	if got, text := b.url().RequestURI(), b.text(); got != target || !strings.Contains(text, words) {
+		b.t.Fatalf("at %s, want %s with %q:\n%s", got, target, words, text)
+	}
+	return b
+}
+
+// says fails unless the page has some words.
+func (b *tab) says(words string) *tab {
+	b.t.Helper()
+	if text := b.text(); !strings.Contains(text, words) {
+		b.t.Fatalf("at %s there is no %q:\n%s", b.url(), words, text)
+	}
+	return b
+}
+
+// shoot takes a picture of the whole page and looks at what a program can
+// see: nothing may stick out.
+func (b *tab) shoot(name string) *tab {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 15*time.Second)
+	defer cancel()
+	picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(b.shots, name+"-"+b.looks.String()+".png"), picture, 0o600)
+	}
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if over := evaluate[int](b, `document.documentElement.scrollWidth - document.documentElement.clientWidth`); over > 0 {
+		b.t.Errorf("%s is %d pixels too wide at %s", name, over, b.looks)
+	}
+	return b
+}
+
+// readSecret keeps the secret of a new authenticator app.
+func (b *tab) readSecret() *tab {
+	b.t.Helper()
+	b.secret = strings.TrimSpace(evaluate[string](b, `document.querySelector("[data-stepgate=totp-secret]").textContent`))
+	return b
+}
+
+// code makes a code of a step that has not been used.
+func (b *tab) code() string {
+	b.t.Helper()
+	at := time.Now()
+	if !b.used.IsZero() && at.Unix()/30 <= b.used.Unix()/30 {
+		at = b.used.Add(30 * time.Second)
+	}
+	b.used = at
+	return b.codeAt(at)
+}
+
+func (b *tab) codeAt(at time.Time) string {
+	b.t.Helper()
+	code, err := totp.GenerateCode(b.secret, at)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return code
+}
+
+// awaitURL waits until the tab shows a path.
+func (b *tab) awaitURL(path string) *tab {
+	b.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); b.url().Path != path; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			b.t.Fatalf("at %s, want %s:\n%s", b.url(), path, b.text())
+		}
+	}
+	b.do(chromedp.WaitReady(chromedp.CSS("body")))
+	return b
+}
+
+func containsAny(text string, words ...string) bool {
+	return slices.ContainsFunc(words, func(w string) bool { return w != "" && strings.Contains(text, w) })
+}
