@@ -142,6 +142,24 @@ default signed_in
 	}
 }
 
+func TestSegmentsOfAnyLengthAreFound(t *testing.T) {
+	const longest = 90
+	var rules strings.Builder
+	for n := 1; n <= longest; n += 2 {
+		rules.WriteString("deny /a/" + strings.Repeat("x", n) + "/b\n")
+	}
+	p := policyOf(t, rules.String()+"default public")
+	for n := 1; n <= longest; n++ {
+		want := "public"
+		if n%2 == 1 {
+			want = "deny"
+		}
+		if got := says(p, p.Decide(request(t, "GET /a/"+strings.Repeat("x", n)+"/b"))); got != want {
+			t.Errorf("a segment of %d: %s, want %s", n, got, want)
+		}
+	}
+}
+
 func TestOutcomesAndReasons(t *testing.T) {
 	const rules = `
 level fresh { accept totp; max_age 10m }

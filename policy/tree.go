@@ -14,7 +14,7 @@ import (
 // touch many more.
 type tree struct {
 	root  node
-	nodes []*node
+	nodes []*node // all of them, while the tree grows
 	// edges finds literal steps while the tree grows, slots once it is
 	// frozen: hashed by node and segment, the next free slot on a collision.
 	edges map[edge]*node
@@ -22,10 +22,9 @@ type tree struct {
 	seed  maphash.Seed
 }
 
-// node is a place in the tree: what the segments before it have matched.
+// node is a place in the tree: what the segments before it have matched. It
+// fills a cache line.
 type node struct {
-	// edge is how a literal step leads here.
-	edge edge
 	// salt tells apart equal segments below different nodes.
 	salt uint64
 	// exact holds the rules whose pattern ends here, subtree those whose
@@ -34,6 +33,8 @@ type node struct {
 	free           *node
 	globs          *globSet
 	literals       bool // there are literal steps from here
+	// long is the literal that leads here, where a slot has no room for it.
+	long string
 }
 
 type edge struct {
@@ -41,9 +42,35 @@ type edge struct {
 	text string
 }
 
+// slot is a literal step. It fills a cache line, text and all.
 type slot struct {
-	hash uint64
-	to   *node
+	hash     uint64
+	from, to *node
+	size     uint8 // of text; tooLong where to has it
+	text     [39]byte
+}
+
+const tooLong = 255
+
+func newSlot(hash uint64, step edge, to *node) slot {
+	s := slot{hash: hash, from: step.from, to: to, size: tooLong}
+	if len(step.text) <= len(s.text) {
+		s.size = uint8(copy(s.text[:], step.text))
+	} else {
+		to.long = step.text
+	}
+	return s
+}
+
+func (s *slot) is(hash uint64, from *node, text string) bool {
+	switch {
+	case s.hash != hash || s.from != from:
+		return false
+	case s.size == tooLong:
+		return s.to.long == text
+	default:
+		return string(s.text[:s.size]) == text
+	}
 }
 
 func newTree() *tree {
@@ -83,7 +110,7 @@ func (t *tree) child(n *node, s segment) *node {
 		step := edge{n, s.text}
 		if t.edges[step] == nil {
 			n.literals = true
-			t.edges[step] = t.add(&node{edge: step})
+			t.edges[step] = t.add(new(node))
 		}
 		return t.edges[step]
 	case globbed:
@@ -123,15 +150,14 @@ func (t *tree) freeze(settle func(*endpoint)) {
 		if n.subtree != nil {
 			settle(n.subtree)
 		}
-		if n.edge.from == nil {
-			continue
-		}
-		hash := n.edge.from.salt ^ maphash.String(t.seed, n.edge.text)
+	}
+	for step, to := range t.edges {
+		hash := step.from.salt ^ maphash.String(t.seed, step.text)
 		at := hash & uint64(size-1)
 		for t.slots[at].to != nil {
 			at = (at + 1) & uint64(size-1)
 		}
-		t.slots[at] = slot{hash, n}
+		t.slots[at] = newSlot(hash, step, to)
 	}
 	t.nodes, t.edges = nil, nil
 }
@@ -141,7 +167,7 @@ func (t *tree) literal(n *node, text string, hash uint64) *node {
 	hash ^= n.salt
 	mask := uint64(len(t.slots) - 1)
 	for at := hash & mask; t.slots[at].to != nil; at = (at + 1) & mask {
-		if s := &t.slots[at]; s.hash == hash && s.to.edge.from == n && s.to.edge.text == text {
+		if s := &t.slots[at]; s.is(hash, n, text) {
 			return s.to
 		}
 	}
