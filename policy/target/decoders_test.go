@@ -56,6 +56,26 @@ var decoders = []decoder{
 		}
 		return all
 	}},
+	// Win32 file names: no segment keeps dots and blanks at its end. What is
+	// nothing else is refused.
+	{"windows", func(p string) []string {
+		p = decode(p, false)
+		return []string{eachSegment(p, func(s string) string { return strings.TrimRight(s, ". ") })}
+	}},
+	// Apache with encoded slashes kept and slashes merged; then the first
+	// script that is a file, at any depth, and what follows it.
+	{"apache", func(p string) []string {
+		p = merge(decode(p, true))
+		all := []string{p}
+		for i := range p {
+			if before := strings.ToLower(p[:i]); p[i] == '/' && strings.HasSuffix(before, ".php") && !strings.HasSuffix(before, "/.php") {
+				all = append(all, p[i:])
+			}
+		}
+		return all
+	}},
+	// lighttpd: decoded once, then all in lower case.
+	{"lighttpd", func(p string) []string { return []string{strings.ToLower(merge(decode(p, false)))} }},
 	// WSGI (PEP 3333): PATH_INFO decoded once; some servers strip leading
 	// slashes to one. CGI has a script before it.
 	{"wsgi", func(p string) []string {

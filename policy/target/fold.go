@@ -130,7 +130,11 @@ func foldPath(s string) string {
 // bound tells whether an unseen character after this one belongs to nothing
 // seen: dropped, it could leave a segment empty or bring dots together.
 func bound(r rune) bool {
-	return strings.ContainsRune("/?#;:", r) || trimmable(r) || wide[r] != ""
+	if strings.ContainsRune("/?#;:", r) || wide[r] != "" {
+		return true
+	}
+	last, _ := utf8.DecodeLastRuneInString(FoldText(string(r)))
+	return trimmable(last)
 }
 
 // segmentTail gives where the trimmable characters begin at the end of the

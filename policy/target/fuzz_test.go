@@ -19,7 +19,7 @@ func FuzzRead(f *testing.F) {
 	}
 	for _, raw := range []string{
 		"//x", "/..", "/a/..%253bx/b", "/%252525252525252541", "/a;/b;/c;/d;/e;/f;/g;", "/%u0061", "/%C0%AF",
-		"/https%3A%2F%2Fexample.org%2Fa%2Fb%2Fc%3Fd%3De%23f", "/%EF%BC%8Ea", "/x?%zz=1&a;b?c#d",
+		"/https%3A%2F%2Fexample.org%2Fa%2Fb%2Fc%3Fd%3De%23f", "/%EF%BC%8Ea", "/x?%zz=1&a;b?c#d", "/%E2%80%8B//a%3f%EF%BC%8E%E2%80%8B",
 	} {
 		f.Add(raw)
 	}
