@@ -64,6 +64,7 @@ type App struct {
 	logger  *zap.Logger
 	sites   []*Handler
 	senders map[string]delivery.Sender // by channel
+	unsend  func()                     // puts the senders before back
 
 	mu      sync.Mutex
 	key     poolKey
@@ -236,6 +237,7 @@ func (a *App) Stop() error {
 	defer a.mu.Unlock()
 	if a.runtime != nil {
 		active.CompareAndSwap(a.runtime, nil)
+		a.unsend() // a configuration that was refused changes nothing
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -294,6 +295,26 @@ func TestAFactorWithoutItsProviderIsNotOffered(t *testing.T) {
 	g.load(codesSite)
 	p = b.get("/text/1").at("/enrol/sms")
 	b.submit(p, "mobile", map[string]string{"mobile": "07700900609", "action": "send"})
+	g.lastCode("texts.jsonl", 1)
+}
+
+func TestARefusedConfigurationSendsNothing(t *testing.T) {
+	g := startGateway(t, codesSite, nil)
+	g.addUser("joe")
+	b := g.browser()
+	form := b.signIn(b.get("/text/1"), "joe")
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	refused := strings.Replace(codesSite, "texts.jsonl", "refused.jsonl", 1) + "http://" + taken.Addr().String() + " {\n\trespond ok\n}\n"
+	for range 4 { // Caddy starts its apps in any order
+		if err := g.tryLoad(refused); err == nil {
+			t.Fatal("two servers have one address")
+		}
+	}
+	b.submit(form, "mobile", map[string]string{"mobile": "07700900609", "action": "send"}).want(200, "")
 	g.lastCode("texts.jsonl", 1)
 }
 

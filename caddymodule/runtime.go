@@ -94,7 +94,7 @@ func (a *App) open(ctx context.Context) (*runtime, error) {
 	} else {
 		go r.outbox.Run(r.life)
 	}
-	r.outbox.Use(a.senders)
+	a.unsend = r.outbox.Use(a.senders)
 	if r.factors, err = r.offer(a); err != nil {
 		_, release := pool.Delete(a.key)
 		return nil, errors.Join(fmt.Errorf("stepgate: %w", err), release)

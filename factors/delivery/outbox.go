@@ -82,15 +82,17 @@ func NewOutbox(o Options) *Outbox {
 }
 
 // Use replaces the senders by channel; nil ones are none. Messages of a
-// channel without a sender wait in the store.
-func (o *Outbox) Use(senders map[string]Sender) {
+// channel without a sender wait in the store. undo puts those before back,
+// unless others have been put into place since.
+func (o *Outbox) Use(senders map[string]Sender) (undo func()) {
 	used := map[string]Sender{}
 	for channel, s := range senders {
 		if s != nil {
 			used[channel] = s
 		}
 	}
-	o.senders.Store(&used)
+	before := o.senders.Swap(&used)
+	return func() { o.senders.CompareAndSwap(&used, before) }
 }
 
 // Offers tells whether there is a sender for a channel.

@@ -370,6 +370,20 @@ func TestWithoutProviderThereIsAnError(t *testing.T) {
 	}
 }
 
+func TestSendersArePutBackUnlessOthersFollowed(t *testing.T) {
+	old, refused, next := &provider{}, &provider{}, &provider{}
+	o := delivery.NewOutbox(delivery.Options{Store: newMemory()})
+	first := o.Use(map[string]delivery.Sender{delivery.SMS: old})
+	o.Use(map[string]delivery.Sender{delivery.SMS: refused})()
+	o.Send(t.Context(), text())
+	o.Use(map[string]delivery.Sender{delivery.SMS: next})
+	first() // the configuration before stops after the next has begun
+	o.Send(t.Context(), text())
+	if old.count() != 1 || refused.count() != 0 || next.count() != 1 {
+		t.Errorf("sent %d, %d, %d", old.count(), refused.count(), next.count())
+	}
+}
+
 func TestClosedOutboxHandsNothingOver(t *testing.T) {
 	p := &provider{}
 	o := delivery.NewOutbox(delivery.Options{Store: newMemory()})
