@@ -27,8 +27,8 @@
 //
 // # At rest
 //
-// A credential's secret and address and a transaction's state are sealed,
-// bound to table, column and the columns that say whose they are. What does
-// not open is an error, never an empty value. Of a session's identifier there
-// is only the hash.
+// A credential's secret and address, a transaction's state and a message that
+// waits are sealed, bound to table, column and the columns that say whose they
+// are. What does not open is an error, never an empty value. Of a session's
+// identifier there is only the hash, of a code only a keyed MAC.
 package sqldb

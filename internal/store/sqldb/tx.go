@@ -30,7 +30,8 @@ type tx struct {
 }
 
 // What is locked, always in this order: updates, then one account. Feed
-// numbers come last, by the row lock on feed_head.
+// numbers come last, by the row lock on feed_head. The outbox, a code and
+// counters are locked in transactions of their own.
 const lockUpdates = "updates"
 
 func lockAccount(id account.ID) string { return "account " + string(id) }
