@@ -22,7 +22,7 @@ import (
 //		success|failure header|cookie NAME [GLOB…]
 //		session_cookie NAME|GLOB…
 //		identity       probe PATH REGEX | cookie NAME | header NAME | body REGEX
-//		login_page     PATH
+//		login_page     PATH…
 //		sign_out       [METHOD] PATH [form FIELD GLOB]…
 //		pass_authorization
 //		seal_cookies
@@ -38,7 +38,7 @@ func (s *SignInLegacyForm) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return err
 	}
 	return block{
-		name: "sign_in legacy_form", repeated: []string{"submit", "success", "failure", "session_cookie", "sign_out"},
+		name: "sign_in legacy_form", repeated: []string{"submit", "success", "failure", "session_cookie", "login_page", "sign_out"},
 		options: map[string]func(*caddyfile.Dispenser) error{
 			"name":               oneWord(&s.SourceName),
 			"submit":             parseTargets(&s.Submit),
@@ -49,7 +49,7 @@ func (s *SignInLegacyForm) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			"failure":            parseConditions(&s.Failure),
 			"session_cookie":     moreWords(&s.SessionCookies),
 			"identity":           s.parseIdentity,
-			"login_page":         oneWord(&s.LoginPage),
+			"login_page":         moreWords(&s.LoginPages),
 			"sign_out":           parseTargets(&s.SignOut),
 			"pass_authorization": flag(&s.PassAuthorization),
 			"seal_cookies":       flag(&s.SealCookies),
