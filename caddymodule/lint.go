@@ -24,8 +24,10 @@ const (
 	codeGateInMatcher    = "gate-inside-matcher"
 	codeProxyWithoutGate = "proxy-without-gate"
 	codeEnrolment        = "enrolment-" // and the word
-	codeSessionIdle      = "session-idle"
-	codeSessionAbsolute  = "session-absolute"
+	// codeFormWithoutIdentity: nobody but the form says who signed in.
+	codeFormWithoutIdentity = "legacy-form-without-identity"
+	codeSessionIdle         = "session-idle"
+	codeSessionAbsolute     = "session-absolute"
 )
 
 // Ceilings of NIST SP 800-63B-4 §2.2.3, for sessions at AAL2.
@@ -47,6 +49,7 @@ func (d *drawing) lint() ([]author.Finding, error) {
 			found = append(found, author.Lint(report, d.offered())...)
 		}
 		found = append(found, h.lintEnrolment())
+		found = append(found, h.lintSources()...)
 	}
 	slices.SortStableFunc(found, func(a, b author.Finding) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
@@ -79,6 +82,24 @@ func (h *Handler) lintEnrolment() author.Finding {
 		f.Mend = "hand codes over in person, or after a check that is written down"
 	}
 	return f
+}
+
+// lintSources says what sign-in sources leave open.
+func (h *Handler) lintSources() []author.Finding {
+	var found []author.Finding
+	pos := parsePosition(h.Source)
+	for _, source := range h.sources {
+		form, ok := source.(*SignInLegacyForm)
+		if !ok || form.Identity != nil {
+			continue
+		}
+		found = append(found, author.Finding{
+			Code: codeFormWithoutIdentity, Note: true, Site: h.Origin, File: pos.File, Line: pos.Line,
+			Text: fmt.Sprintf("sign_in %s without `identity`: a person is whoever the login form named, as the gateway reads that name; where the app reads it otherwise (an alias, another spelling, an e-mail address) somebody gets another one's account, and cookies that the app sets later are bound to nobody", source.Name()),
+			Mend: "name the app's own word for who signed in, such as `identity probe /profile.php \"Signed in as <b>(.+?)</b>\"`",
+		})
+	}
+	return found
 }
 
 // lintSessions holds the limits of sessions against the ceilings.
