@@ -229,5 +229,5 @@ func (p *passage) form(r *http.Request) (contentType string, body []byte, ok boo
 		return contentType, nil, true
 	}
 	read := p.peek(r)
-	return contentType, read.bytes[:min(len(read.bytes), maxFormBytes)], read.whole && r.Header.Get("Content-Encoding") == ""
+	return contentType, read.bytes[:min(len(read.bytes), maxFormBytes)], read.whole && strings.Join(r.Header["Content-Encoding"], "") == ""
 }

@@ -502,14 +502,15 @@ func TestFormsOfAnyKindCount(t *testing.T) {
 	g := startGateway(t, fieldSite, nil)
 	const form, part = "action=deleteAll", "--b\r\nContent-Disposition: form-data; name=\"action\"\r\n\r\ndeleteAll\r\n--b--\r\n"
 	for types, body := range map[string]string{
-		"Content-Type: application/x-www-form-urlencoded":                                       form,
-		"Content-Type: text/plain\r\nContent-Type: application/x-www-form-urlencoded":           form,
-		"Content-Type: application/json, application/x-www-form-urlencoded":                     form,
-		"Content-Type: application/x-www-form-urlencoded-x":                                     form,
-		"Content-Type: application/x-www-form-urlencoded\r\nContent-Encoding: gzip":             form,
-		"Content-Type: multipart/form-data; boundary=b":                                         part,
-		"Content-Type: multipart/mixed; boundary=b":                                             part,
-		"Content-Type: multipart/form-data; boundary=x\r\nContent-Type: text/plain; boundary=b": part,
+		"Content-Type: application/x-www-form-urlencoded":                                                form,
+		"Content-Type: text/plain\r\nContent-Type: application/x-www-form-urlencoded":                    form,
+		"Content-Type: application/json, application/x-www-form-urlencoded":                              form,
+		"Content-Type: application/x-www-form-urlencoded-x":                                              form,
+		"Content-Type: application/x-www-form-urlencoded\r\nContent-Encoding: gzip":                      form,
+		"Content-Encoding:\r\nContent-Encoding: gzip\r\nContent-Type: application/x-www-form-urlencoded": "\x1f\x8b",
+		"Content-Type: multipart/form-data; boundary=b":                                                  part,
+		"Content-Type: multipart/mixed; boundary=b":                                                      part,
+		"Content-Type: multipart/form-data; boundary=x\r\nContent-Type: text/plain; boundary=b":          part,
 		"X-None: 1": form,
 	} {
 		g.raw(fmt.Sprintf("POST /app.do HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n%s\r\nContent-Length: %d\r\n\r\n%s", types, len(body), body))
