@@ -35,8 +35,8 @@
 // that path, by a literal or a glob, add what they ask for. Subtrees and the
 // default do not: what they say of the script they say of the whole path as
 // well, or a deeper pattern has said otherwise. So `require mfa /admin.php`
-// holds whatever stands behind the script, and in `require mfa /index.php/*`
-// a deeper `public /index.php/help` is public.
+// holds whatever stands behind the script, and beside `require mfa
+// /index.php/*` a deeper `public /index.php/help /help` is public.
 //
 // # What it does not own
 //
