@@ -1,9 +1,7 @@
 // Package sns is the provider of text messages that uses Amazon SNS: the
-// Publish action to a phone number, as a transactional message.
+// Publish action to a phone number, as a transactional message, by the AWS
+// SDK's client with its chain of credentials.
 //
-// Requests are signed with the AWS SDK's signer (Signature Version 4) and its
-// chain of credentials. The request itself is written here and not by the
-// SDK's client of the service, for two reasons: that client tries again by
-// itself, and a text must not be sent twice; and its errors repeat the phone
-// number.
+// The client's own retries are off, because a text must not be sent twice,
+// and its errors are replaced, because they may repeat the phone number.
 package sns

@@ -2,12 +2,8 @@ package sns
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/xml"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -17,9 +13,12 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-sdk-go-v2/service/sns/types"
+	"github.com/aws/smithy-go"
 
 	"github.com/stepgate/stepgate/factors/delivery"
 )
@@ -42,40 +41,26 @@ type Options struct {
 	AccessKey, SecretKey string
 	// Client makes requests; nil is one of ours.
 	Client *http.Client
-	// Now is the clock of signatures; nil is the system's.
-	Now func() time.Time
 }
 
 // Sender publishes texts. It is safe for concurrent use. Get one from New.
 type Sender struct {
-	o        Options
-	endpoint string
-	signer   *v4.Signer
+	o Options
 
-	mu   sync.Mutex
-	keys aws.CredentialsProvider
+	mu     sync.Mutex
+	client *sns.Client
 }
 
 // New checks the options. It opens nothing; credentials are looked for when
 // the first text is sent.
 func New(o Options) (*Sender, error) {
-	s := &Sender{o: o, endpoint: o.Endpoint, signer: v4.NewSigner()}
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	if s.endpoint == "" {
-		s.endpoint = "https://sns." + o.Region + "." + domain(o.Region) + "/"
+	if o.Client == nil {
+		o.Client = newClient()
 	}
-	if s.o.Client == nil {
-		s.o.Client = newClient()
-	}
-	if s.o.Now == nil {
-		s.o.Now = time.Now
-	}
-	if o.AccessKey != "" {
-		s.keys = credentials.NewStaticCredentialsProvider(o.AccessKey, o.SecretKey, "")
-	}
-	return s, nil
+	return &Sender{o: o}, nil
 }
 
 func (o Options) check() error {
@@ -105,13 +90,6 @@ func senderID(id string) bool {
 	return id == "" || len(id) <= 11 && strings.ContainsAny(id, letters) && strings.Trim(id, letters+"0123456789") == ""
 }
 
-func domain(region string) string {
-	if strings.HasPrefix(region, "cn-") {
-		return "amazonaws.com.cn"
-	}
-	return "amazonaws.com"
-}
-
 // newClient follows no redirect: a signed request is for one place.
 func newClient() *http.Client {
 	return &http.Client{
@@ -125,117 +103,106 @@ func (s *Sender) Send(ctx context.Context, m delivery.Message) error {
 	if m.Channel != delivery.SMS {
 		return fmt.Errorf("%w: sns sends texts only", delivery.ErrPermanent)
 	}
-	r, err := s.request(ctx, m)
+	client, err := s.connect(ctx)
 	if err != nil {
 		return err
 	}
-	answer, err := s.o.Client.Do(r)
-	if err != nil {
-		return unanswered(err)
+	_, err = client.Publish(ctx, &sns.PublishInput{
+		PhoneNumber: aws.String(m.To), Message: aws.String(m.Body), MessageAttributes: s.attributes(),
+	})
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("sns: no answer: %w", ctx.Err())
+	default:
+		return classed(err)
 	}
-	defer answer.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(answer.Body, 64<<10))
-	if answer.StatusCode/100 == 2 {
-		return nil // accepted, whether or not its message ID was read
-	}
-	if err != nil {
-		return fmt.Errorf("sns: status %d", answer.StatusCode)
-	}
-	return refusal(answer.StatusCode, body)
 }
 
-// request is a signed Publish.
-func (s *Sender) request(ctx context.Context, m delivery.Message) (*http.Request, error) {
-	body := s.form(m).Encode()
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.endpoint, strings.NewReader(body))
-	if err != nil {
-		return nil, fmt.Errorf("%w: sns: endpoint", delivery.ErrPermanent)
-	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
-	keys, err := s.credentials(ctx)
-	if err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256([]byte(body))
-	if err := s.signer.SignHTTP(ctx, keys, r, hex.EncodeToString(sum[:]), "sns", s.o.Region, s.o.Now().UTC()); err != nil {
-		return nil, fmt.Errorf("%w: sns: the request could not be signed", delivery.ErrPermanent)
-	}
-	return r, nil
-}
-
-// form has the parameters of Publish (SNS API reference, version 2010-03-31).
-func (s *Sender) form(m delivery.Message) url.Values {
-	form := url.Values{
-		"Action": {"Publish"}, "Version": {"2010-03-31"}, "PhoneNumber": {m.To}, "Message": {m.Body},
-	}
-	n := 0
-	attribute := func(name, kind, value string) {
-		if value == "" {
-			return
-		}
-		n++
-		entry := fmt.Sprintf("MessageAttributes.entry.%d.", n)
-		form.Set(entry+"Name", "AWS.SNS.SMS."+name)
-		form.Set(entry+"Value.DataType", kind)
-		form.Set(entry+"Value.StringValue", value)
-	}
-	attribute("SMSType", "String", "Transactional")
-	attribute("SenderID", "String", s.o.SenderID)
-	attribute("MaxPrice", "Number", s.o.MaxPrice)
-	return form
-}
-
-// credentials come from the options or, looked up once, from the SDK's chain,
-// which renews those that end.
-func (s *Sender) credentials(ctx context.Context) (aws.Credentials, error) {
-	provider, err := s.provider(ctx)
-	if err == nil {
-		var keys aws.Credentials
-		if keys, err = provider.Retrieve(ctx); err == nil {
-			return keys, nil
+// attributes are those of a text (SNS developer guide, "Publishing to a
+// mobile phone").
+func (s *Sender) attributes() map[string]types.MessageAttributeValue {
+	all := map[string]types.MessageAttributeValue{}
+	set := func(name, kind, value string) {
+		if value != "" {
+			all["AWS.SNS.SMS."+name] = types.MessageAttributeValue{DataType: aws.String(kind), StringValue: aws.String(value)}
 		}
 	}
-	// The chain's errors name files and addresses, which are no secrets.
-	return aws.Credentials{}, fmt.Errorf("%w: sns: no credentials: %w", delivery.ErrTemporary, err)
+	set("SMSType", "String", "Transactional")
+	set("SenderID", "String", s.o.SenderID)
+	set("MaxPrice", "Number", s.o.MaxPrice)
+	return all
 }
 
-func (s *Sender) provider(ctx context.Context) (aws.CredentialsProvider, error) {
+// connect makes the client with the first text. It never tries again by
+// itself: a lost answer may have sent the text.
+func (s *Sender) connect(ctx context.Context) (*sns.Client, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.keys == nil {
+	if s.client != nil {
+		return s.client, nil
+	}
+	o := sns.Options{Region: s.o.Region, HTTPClient: s.o.Client, Retryer: aws.NopRetryer{}}
+	if s.o.Endpoint != "" {
+		o.BaseEndpoint = aws.String(s.o.Endpoint)
+	}
+	if s.o.AccessKey != "" {
+		o.Credentials = credentials.NewStaticCredentialsProvider(s.o.AccessKey, s.o.SecretKey, "")
+	} else {
 		found, err := config.LoadDefaultConfig(ctx, config.WithRegion(s.o.Region))
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w: sns: no credentials: %w", delivery.ErrTemporary, err)
 		}
-		s.keys = found.Credentials
+		o.Credentials = found.Credentials
 	}
-	return s.keys, nil
+	s.client = sns.New(o)
+	return s.client, nil
+}
+
+// classed tells what became of the text. The SDK's errors may repeat the
+// number, so that only a code, a status or the network's own words are passed
+// on.
+func classed(err error) error {
+	status := 0
+	if answered := (*awshttp.ResponseError)(nil); errors.As(err, &answered) {
+		status = answered.HTTPStatusCode()
+	}
+	if api := smithy.APIError(nil); status != 0 && errors.As(err, &api) {
+		return refusal(status, api.ErrorCode(), api.ErrorMessage())
+	}
+	switch {
+	case status/100 == 2:
+		return nil // accepted, whether or not its message ID was read
+	case status != 0:
+		return refusal(status, "", "")
+	}
+	return unanswered(err)
 }
 
 // unanswered tells a request that never left from one whose answer is lost.
 func unanswered(err error) error {
-	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "dial" {
-		return fmt.Errorf("%w: sns: %w", delivery.ErrTemporary, op)
+	if op := (*net.OpError)(nil); errors.As(err, &op) {
+		if op.Op == "dial" {
+			return fmt.Errorf("%w: sns: %w", delivery.ErrTemporary, op)
+		}
+		return fmt.Errorf("sns: no answer: %w", op)
 	}
 	if wrong := (*url.Error)(nil); errors.As(err, &wrong) {
-		err = wrong.Err
+		return fmt.Errorf("sns: no answer: %w", wrong.Err)
 	}
-	return fmt.Errorf("sns: no answer: %w", err)
+	// What is left failed before anything was sent: no credentials, or a
+	// request that could not be made.
+	return fmt.Errorf("%w: sns: the request could not be made", delivery.ErrTemporary)
 }
 
-// refusal reads an error answer. Its message repeats the number, so only the
-// code is passed on.
-func refusal(status int, body []byte) error {
-	var answer struct {
-		Code    string `xml:"Error>Code"`
-		Message string `xml:"Error>Message"`
-	}
-	_ = xml.Unmarshal(body, &answer) // without a code the status decides
-	class := classOf(status, answer.Code, answer.Message)
+// refusal is an error answer.
+func refusal(status int, code, message string) error {
+	class := classOf(status, code, message)
 	if class == nil {
-		return fmt.Errorf("sns: status %d %s", status, word(answer.Code))
+		return fmt.Errorf("sns: status %d %s", status, word(code))
 	}
-	return fmt.Errorf("%w: sns: status %d %s", class, status, word(answer.Code))
+	return fmt.Errorf("%w: sns: status %d %s", class, status, word(code))
 }
 
 func classOf(status int, code, message string) error {
