@@ -10,5 +10,6 @@
 //	state       entered by            left by
 //	current     Begin, Raise          Raise, End, idle or absolute limit
 //	superseded  Raise of a successor  10 seconds later
-//	ended       End, limits           –
+//	ended       End, limits           8 hours later: until then the store
+//	                                  knows whose it was
 package session

@@ -26,10 +26,11 @@ type shelf struct {
 	broken  error
 	reads   int
 	touches int
+	ended   map[Hash]Remains
 }
 
 func newShelf() *shelf {
-	return &shelf{rows: map[Hash]Session{}, owners: map[account.ID]Owner{"joe": {Account: account.Account{ID: "joe", Username: "joe", Organisation: "default"}}}}
+	return &shelf{rows: map[Hash]Session{}, ended: map[Hash]Remains{}, owners: map[account.ID]Owner{"joe": {Account: account.Account{ID: "joe", Username: "joe", Organisation: "default"}}}}
 }
 
 func (s *shelf) with(do func() error) error {
@@ -100,12 +101,28 @@ func (s *shelf) EndSession(_ context.Context, id ID) error {
 	return s.with(func() error {
 		for h, row := range s.rows {
 			if row.ID == id {
+				s.ended[h] = Remains{row.Account, row.Site, row.SeenAt, row.EndsAt}
 				delete(s.rows, h)
 			}
 		}
 		s.tell(SessionChanged, string(id))
 		return nil
 	})
+}
+
+func (s *shelf) Remains(_ context.Context, h Hash) (left Remains, err error) {
+	err = s.with(func() error {
+		if row, ok := s.rows[h]; ok {
+			left = Remains{row.Account, row.Site, row.SeenAt, row.EndsAt}
+			return nil
+		}
+		var ok bool
+		if left, ok = s.ended[h]; !ok {
+			return ErrNotFound
+		}
+		return nil
+	})
+	return left, err
 }
 
 func (s *shelf) EndAccountSessions(context.Context, account.ID, ID) error { return nil }

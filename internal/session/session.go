@@ -114,9 +114,14 @@ type Store interface {
 	RaiseSession(ctx context.Context, id ID, next Hash, now, overlapEnds time.Time, change func(*Session) error) (Session, error)
 	// TouchSession moves SeenAt of the current row forward, never back.
 	TouchSession(ctx context.Context, id ID, seen time.Time) error
+	// Remains returns what is known of an identifier's session, also for
+	// Remembered after it has ended; ErrNotFound when that is longer ago,
+	// when EndAccountSessions ended it, or when the account is suspended.
+	Remains(ctx context.Context, h Hash) (Remains, error)
 	// EndSession ends every row of the session. Ending twice is no error.
 	EndSession(ctx context.Context, id ID) error
-	// EndAccountSessions ends all sessions of an account but one ("" for all).
+	// EndAccountSessions ends all sessions of an account but one ("" for all)
+	// and forgets those that had ended before.
 	EndAccountSessions(ctx context.Context, owner account.ID, but ID) error
 	// SessionsOf lists the current sessions of an account, newest first.
 	SessionsOf(ctx context.Context, owner account.ID, now time.Time) ([]Session, error)

@@ -10,6 +10,7 @@ import (
 	"github.com/stepgate/stepgate/factors/oob"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/kept"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/throttle"
 	"github.com/stepgate/stepgate/internal/weld"
@@ -55,7 +56,7 @@ type Tx interface {
 	DeleteCredential(ctx context.Context, id account.CredentialID) error
 	DeleteCredentials(ctx context.Context, owner account.ID) error
 	// EndAccountSessions and DropTransactions end what an account has open,
-	// codes that were sent included.
+	// codes that were sent and requests that were kept included.
 	EndAccountSessions(ctx context.Context, owner account.ID, but session.ID) error
 	DropTransactions(ctx context.Context, owner account.ID) error
 	AppendEvent(ctx context.Context, e audit.Event) (audit.Record, error)
@@ -70,6 +71,7 @@ type Store interface {
 	challenge.Store
 	throttle.Store
 	weld.Store
+	kept.Store
 	audit.Store
 	oob.Codes
 	delivery.Store
@@ -86,8 +88,9 @@ type Store interface {
 	// Update runs change in one write transaction, grouped with others that
 	// wait. It returns only when the commit is durable.
 	Update(ctx context.Context, change func(Tx) error) error
-	// Purge deletes what is over: ended sessions, transactions, codes,
-	// messages whose time is over, old feed rows, idle throttle counters.
+	// Purge deletes what is over: sessions and what is known of them after
+	// session.Remembered, transactions, codes, kept requests, messages whose
+	// time is over, old feed rows, idle throttle counters.
 	Purge(ctx context.Context, now time.Time) error
 	io.Closer
 }

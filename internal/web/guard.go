@@ -79,7 +79,7 @@ func (g *Guard) Check(r *http.Request, binding string) error {
 	if r.Method != http.MethodPost {
 		return &Fail{Status: http.StatusMethodNotAllowed, Allow: http.MethodPost, Err: ErrNotPost}
 	}
-	if !g.sameOrigin(r) {
+	if !g.SameOrigin(r) {
 		return &Fail{Status: http.StatusForbidden, Title: "forged.title", Advice: "forged.advice", Err: ErrCrossSite}
 	}
 	if !g.holds(r.PostForm.Get(tokenField), binding) {
@@ -88,8 +88,9 @@ func (g *Guard) Check(r *http.Request, binding string) error {
 	return nil
 }
 
-// sameOrigin believes Sec-Fetch-Site, which no script can set, before Origin.
-func (g *Guard) sameOrigin(r *http.Request) bool {
+// SameOrigin tells whether a page of this very origin made the request. It
+// believes Sec-Fetch-Site, which no script can set, before Origin.
+func (g *Guard) SameOrigin(r *http.Request) bool {
 	if site, said := fetchHeader(r, "Sec-Fetch-Site"); said {
 		return site == "same-origin"
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/throttle"
 )
 
@@ -26,7 +27,9 @@ func (db *DB) Purge(ctx context.Context, now time.Time) error {
 		what, query string
 		before      time.Time
 	}{
-		{"sessions", `DELETE FROM session WHERE hash IN (SELECT hash FROM session WHERE ends_at <= $1 LIMIT $2)`, now},
+		{"sessions", `DELETE FROM session WHERE hash IN (SELECT hash FROM session WHERE ends_at <= $1 LIMIT $2)`, now.Add(-session.Remembered)},
+		{"remains of sessions", `DELETE FROM session_remains WHERE hash IN (
+			SELECT hash FROM session_remains WHERE ends_at <= $1 LIMIT $2)`, now.Add(-session.Remembered)},
 		{"transactions", `DELETE FROM challenge_transaction WHERE id IN (
 			SELECT id FROM challenge_transaction WHERE expires_at <= $1 LIMIT $2)`, now},
 		{"codes", `DELETE FROM one_time_code WHERE (account, session, purpose, factor) IN (
@@ -42,6 +45,9 @@ func (db *DB) Purge(ctx context.Context, now time.Time) error {
 		if err := db.purge(ctx, p.query, p.before); err != nil {
 			return fmt.Errorf("purge %s: %w", p.what, err)
 		}
+	}
+	if err := db.purgeKept(ctx, now); err != nil {
+		return fmt.Errorf("purge kept requests: %w", err)
 	}
 	return nil
 }

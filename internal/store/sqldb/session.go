@@ -184,7 +184,8 @@ func (db *DB) TouchSession(ctx context.Context, id session.ID, seen time.Time) e
 	})
 }
 
-// EndSession implements session.Store. Nothing of the session stays.
+// EndSession implements session.Store. Nothing of the session stays but whose
+// it was.
 func (db *DB) EndSession(ctx context.Context, id session.ID) error {
 	return db.write(ctx, func(t *tx) error {
 		if err := t.endSession(ctx, id); err != nil && !errors.Is(err, session.ErrNotFound) {
@@ -200,6 +201,9 @@ func (t *tx) endSession(ctx context.Context, id session.ID) error {
 		return err
 	}
 	if err := t.lock(ctx, lockAccount(owner)); err != nil {
+		return err
+	}
+	if err := t.leaveRemains(ctx, id); err != nil {
 		return err
 	}
 	t.tell(session.SessionChanged, string(id))
@@ -219,6 +223,9 @@ func (t *tx) EndAccountSessions(ctx context.Context, owner account.ID, but sessi
 	if err == nil {
 		ended, err = list(ctx, t.q, value[string],
 			`DELETE FROM session WHERE account = $1 AND id <> $2 RETURNING id`, string(owner), string(but))
+	}
+	if err == nil {
+		err = t.forgetRemains(ctx, owner)
 	}
 	if err != nil {
 		return fmt.Errorf("end sessions of account: %w", err)

@@ -16,7 +16,8 @@ func testPurge(t *testing.T, f *fixture) {
 	f.run(t, "DeletesWhatIsOverAndNothingElse", func(t *testing.T, b *bench) {
 		a := b.person("jo")
 		short, long := b.session(a.ID), b.session(a.ID)
-		if _, err := b.RaiseSession(t.Context(), short.ID, session.NewIdentifier().Hash(), Noon, Noon, func(s *session.Session) error {
+		raised := session.NewIdentifier().Hash()
+		if _, err := b.RaiseSession(t.Context(), short.ID, raised, Noon, Noon, func(s *session.Session) error {
 			s.EndsAt = Noon.Add(time.Hour)
 			return nil
 		}); err != nil {
@@ -30,15 +31,28 @@ func testPurge(t *testing.T, f *fixture) {
 		}
 		now := Noon.Add(time.Hour)
 		b.must(b.Purge(t.Context(), now))
-		b.live(a.ID, long.ID)
 		_, err := b.Transaction(t.Context(), open.ID, Noon)
 		b.must(err)
 		_, err = b.Transaction(t.Context(), over.ID, Noon)
 		b.is(err, challenge.ErrTransactionGone)
+		// Whose a session was is known for a while longer.
+		b.must(b.Purge(t.Context(), now.Add(session.Remembered-1)))
+		b.remains(raised, a.ID)
+		b.must(b.Purge(t.Context(), now.Add(session.Remembered)))
+		b.remains(raised, "")
+		b.live(a.ID, long.ID)
 		sessions, err := b.SessionsOf(t.Context(), a.ID, Noon.Add(-time.Hour))
 		if b.must(err); len(sessions) != 1 {
 			t.Errorf("%d sessions are left, want 1", len(sessions))
 		}
+	})
+	f.run(t, "RemainsOfEndedSessions", func(t *testing.T, b *bench) {
+		s := b.session(b.person("jo").ID)
+		b.must(b.EndSession(t.Context(), s.ID))
+		b.must(b.Purge(t.Context(), s.EndsAt.Add(session.Remembered-1)))
+		b.remains(s.Hash, s.Account)
+		b.must(b.Purge(t.Context(), s.EndsAt.Add(session.Remembered)))
+		b.remains(s.Hash, "")
 	})
 	f.run(t, "KeepsCountersThatMayStillCount", func(t *testing.T, b *bench) {
 		keys := []throttle.Key{{1}, {2}, {3}}

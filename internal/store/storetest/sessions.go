@@ -1,12 +1,14 @@
 package storetest
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
 
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/session"
+	"github.com/stepgate/stepgate/internal/store"
 	"github.com/stepgate/stepgate/policy"
 )
 
@@ -133,6 +135,7 @@ func testSessions(t *testing.T, f *fixture) {
 		b.live(a.ID)
 		b.live(other.ID, kept.ID)
 	})
+	f.run(t, "WhoseItWasIsKnownAfterwards", testRemains)
 	f.run(t, "NewestFirst", func(t *testing.T, b *bench) {
 		a := b.person("jo")
 		var want []session.ID
@@ -204,4 +207,51 @@ func testRaise(t *testing.T, b *bench) {
 		_, _, err = b.SessionByHash(t.Context(), h, at)
 		b.is(err, session.ErrNotFound)
 	}
+}
+
+// remains fails the test unless owner is known as the one of an identifier;
+// "" means nobody.
+func (b *bench) remains(h session.Hash, owner account.ID) {
+	b.Helper()
+	left, err := b.Remains(b.Context(), h)
+	if owner == "" {
+		b.is(err, session.ErrNotFound)
+		return
+	}
+	b.must(err)
+	b.same(left.Account, owner)
+}
+
+func testRemains(t *testing.T, b *bench) {
+	a, other := b.person("jo"), b.person("other")
+	lives, ended, over := b.session(a.ID), b.session(a.ID), b.session(a.ID)
+	theirs := b.session(other.ID)
+	b.must(b.TouchSession(t.Context(), ended.ID, Noon.Add(time.Minute)))
+	b.must(b.EndSession(t.Context(), ended.ID))
+	next := session.NewIdentifier().Hash()
+	_, err := b.RaiseSession(t.Context(), over.ID, next, Noon, Noon.Add(session.Overlap), func(s *session.Session) error { return nil })
+	b.must(err)
+	b.must(b.EndSession(t.Context(), over.ID))
+	for _, h := range []session.Hash{lives.Hash, ended.Hash, over.Hash, next} {
+		b.remains(h, a.ID)
+	}
+	left, err := b.Remains(t.Context(), ended.Hash)
+	b.must(err)
+	b.same(left, session.Remains{Account: a.ID, Site: ended.Site, SeenAt: Noon.Add(time.Minute), EndsAt: ended.EndsAt})
+	left, err = b.Remains(t.Context(), over.Hash)
+	b.must(err)
+	b.same(left.EndsAt, Noon.Add(session.Overlap))
+	b.remains(session.NewIdentifier().Hash(), "")
+
+	b.must(b.EndAccountSessions(t.Context(), a.ID, lives.ID))
+	b.remains(lives.Hash, a.ID)
+	b.remains(ended.Hash, "")
+	b.remains(theirs.Hash, other.ID)
+
+	b.must(b.EndSession(t.Context(), lives.ID))
+	a.SuspendedAt = Noon
+	b.update(func(ctx context.Context, tx store.Tx) error { return tx.UpdateAccount(ctx, a) })
+	b.remains(lives.Hash, "")
+	b.update(func(ctx context.Context, tx store.Tx) error { return tx.DeleteAccount(ctx, other.ID) })
+	b.remains(theirs.Hash, "")
 }
