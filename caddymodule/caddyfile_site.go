@@ -23,6 +23,7 @@ import (
 //		after_enrolment continue|sign_out
 //		policy [report_only] { … }
 //		identity_headers { NAME PLACEHOLDER … }
+//		keep_requests SIZE|off
 //		audience TEXT
 //		relying_party ID [NAME]
 //		pages {
@@ -53,6 +54,7 @@ func parseSite(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 		"after_enrolment":    oneOf(&handler.AfterEnrolment, afterEnrolmentWords...),
 		"policy":             handler.parsePolicyBlock,
 		"identity_headers":   handler.parseIdentityHeaders,
+		"keep_requests":      keepRequests(&handler.KeepRequests),
 		"audience":           oneWord(&handler.Audience),
 		"relying_party":      handler.parseRelyingParty,
 		"pages":              handler.parsePages,

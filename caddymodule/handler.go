@@ -56,6 +56,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.serveOwn(w, r, page, err)
 	}
 	visitor := h.find(r)
+	if answered, err := h.restore(w, r, p, visitor); answered {
+		return err
+	}
 	decision := p.judge(h, r, visitor)
 	sight := h.sight(r, p, decision)
 	h.reportOnly(p, r)

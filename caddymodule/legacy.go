@@ -38,6 +38,9 @@ func (p *passage) seen(r *http.Request) *legacyform.Seen {
 
 // login lets a request reach the app's login, or refuses it.
 func (h *Handler) login(w http.ResponseWriter, r *http.Request, p *passage, v visitor, sight legacyform.Sight, next caddyhttp.Handler) error {
+	if p.kept != nil { // no login is ever kept: the form was configured since
+		return h.fail(w, r, &web.Fail{Status: http.StatusConflict, Err: errKeptLogin})
+	}
 	open := policy.Decision{Outcome: policy.Allow, Public: true}
 	switch sight {
 	case legacyform.Submit:

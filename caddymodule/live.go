@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/stepgate/stepgate/challenge"
+	"github.com/stepgate/stepgate/internal/kept"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/signin"
 	"github.com/stepgate/stepgate/internal/web"
@@ -59,6 +60,7 @@ func (h *Handler) newLive(r *runtime) (*live, error) {
 		Web: h.web, Kit: h.kit, Pages: h.pages, Guard: &web.Guard{Site: h.web, MAC: r.ring.MAC, Verify: r.ring.VerifyMAC, Now: time.Now},
 		Place: place, Sessions: r.sessions, Store: r.store, Factors: r.factors, Policy: h.policy,
 		Admit: r.admit, Ledger: r.ledger, Plan: r.plan, Recorder: r.recorder, Sealer: r.ring,
+		Kept:    &kept.Keeper{Store: r.store, Max: h.keepBytes(), Now: time.Now},
 		Address: clientAddress, Enrolment: h.enrolment(), SignOutAfter: h.AfterEnrolment == "sign_out",
 		BindingDelay: h.bindingDelay(), RelyingParty: h.relyingParty(), Now: time.Now,
 	}

@@ -40,7 +40,7 @@ func TestOneProofOpensOneRequest(t *testing.T) {
 }
 
 func TestAProofForARequestIsBoundToItsBodyAndSpentOnceInARace(t *testing.T) {
-	g := startGateway(t, onceSite, nil)
+	g := startGateway(t, strings.Replace(onceSite, "policy {", "keep_requests off\n\t\tpolicy {", 1), nil)
 	g.addUser("joe")
 	b := g.browser()
 	b.signIn(b.get("/"), "joe").want(200, "/")

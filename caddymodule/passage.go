@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/stepgate/stepgate/internal/kept"
 	"github.com/stepgate/stepgate/policy"
 	"github.com/stepgate/stepgate/policy/target"
 )
@@ -28,6 +29,8 @@ type passage struct {
 	claimed []string
 	forward string // what the upstream is sent where it is not what came
 	body    peeked
+	kept    *kept.Request // set where this is one that was kept
+	keptErr error         // why it could not be redeemed
 }
 
 var passages = sync.Pool{New: func() any { return new(passage) }}

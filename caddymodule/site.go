@@ -55,6 +55,10 @@ type SiteConfig struct {
 	IdentityHeaders []IdentityHeader `json:"identity_headers,omitempty"`
 	// Audience is the `aud` of the assertion. Default: the origin.
 	Audience string `json:"audience,omitempty"`
+	// KeepRequests is the longest body, in bytes, of an interrupted request
+	// that is kept until its challenge is over. Default: 10 MiB; -1 keeps
+	// none.
+	KeepRequests int64 `json:"keep_requests,omitempty"`
 	// RelyingParty scopes security keys. Default: the origin's host.
 	RelyingParty *RelyingPartyConfig `json:"relying_party,omitempty"`
 	// Pages is how the gateway's pages call the portal, and in what language.

@@ -104,7 +104,7 @@ var errServiceWorker = &web.Fail{
 // has opened a request already, also in a race, or where that cannot be known.
 func (h *Handler) spend(r *http.Request, v visitor, d policy.Decision, p *passage) bool {
 	if d.Once == 0 {
-		return true
+		return h.redeem(r, p, v)
 	}
 	live := h.live.Load()
 	var fresh []policy.Proof
@@ -117,5 +117,5 @@ func (h *Handler) spend(r *http.Request, v visitor, d policy.Decision, p *passag
 			fresh = append(fresh, proof)
 		}
 	}
-	return d.Once&^h.policy.MetOnce(fresh, true, live.now(), p.request.Once) == 0
+	return d.Once&^h.policy.MetOnce(fresh, true, live.now(), p.request.Once) == 0 && h.redeem(r, p, v)
 }

@@ -128,6 +128,9 @@ func (v visitor) describe(h *Handler, q *policy.Request) {
 // once names this very request for levels with `once`: its method, full
 // target and body. A body that cannot be read whole names nothing.
 func (p *passage) once(r *http.Request) string {
+	if p.kept != nil {
+		return p.kept.ID.Once()
+	}
 	body := p.peek(r)
 	if !body.whole {
 		return ""

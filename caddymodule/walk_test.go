@@ -188,8 +188,8 @@ func TestKindsOfRequestsAreAnsweredInTheirOwnWay(t *testing.T) {
 	}
 }
 
-func TestFreshnessRunsOutAndAPOSTSaysThatNothingWasSent(t *testing.T) {
-	g := startGateway(t, strings.Replace(walkSite, "max_age 10m", "max_age 1s", 1), nil)
+func TestFreshnessRunsOutAndAPOSTThatIsNotKeptSaysThatNothingWasSent(t *testing.T) {
+	g := startGateway(t, strings.NewReplacer("max_age 10m", "max_age 1s", "stepgate {\n\t\tpolicy", "stepgate {\n\t\tkeep_requests off\n\t\tpolicy").Replace(walkSite), nil)
 	g.addUser("joe")
 	b := g.browser()
 	b.enrol(b.signIn(b.get("/payments/1"), "joe")).want(200, "/payments/1")

@@ -1,10 +1,12 @@
 package challenge
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"time"
 
+	"github.com/stepgate/stepgate/internal/kept"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 )
@@ -20,6 +22,10 @@ type Interrupted struct {
 	MaxAge    time.Duration
 	Once      string
 	Reference string
+	// Kept is set for a request that was kept before and is begun again, and
+	// KeptErr where it could not be redeemed.
+	Kept    *kept.Request
+	KeptErr error
 }
 
 // Begin answers a request that needs more than its session has, each kind of
@@ -36,7 +42,13 @@ func (s *Site) Begin(w http.ResponseWriter, r *http.Request, i Interrupted) erro
 		return s.beginFramed(w, r, i, c)
 	case web.Navigation(r) && safe:
 	case web.Navigation(r):
-		c.Kind, c.Target = Lost, s.referringPage(r)
+		var err error
+		switch c, err = s.keep(w, r, i, c); {
+		case errors.Is(err, kept.ErrTooLarge):
+			return s.tooLarge(w, r, i, c)
+		case err != nil:
+			return s.over(w, r, i.Visitor, err, c.Target)
+		}
 	default:
 		return s.beginElsewhere(w, i, c)
 	}
@@ -76,8 +88,8 @@ func (s *Site) beginElsewhere(w http.ResponseWriter, i Interrupted, c Continuati
 
 // referringPage is the page of this site that a form was on, or the front
 // page. Only the path and query of a same-origin Referer are believed.
-func (s *Site) referringPage(r *http.Request) string {
-	rest, ok := strings.CutPrefix(r.Referer(), s.Place.Origin)
+func (s *Site) referringPage(referer string) string {
+	rest, ok := strings.CutPrefix(referer, s.Place.Origin)
 	if !ok || !web.SafePath(rest) || strings.HasPrefix(rest, s.Web.Path("/")) {
 		return "/"
 	}

@@ -40,6 +40,9 @@ const (
 	// Operate is no request of the app: it asks for a proof made for one
 	// operation on the account, and leads to one of our own pages.
 	Operate Kind = "operate"
+	// Kept is a request that was kept: a page names it and sends it on. ID is
+	// that of the kept request, and Target only describes it.
+	Kept Kind = "kept"
 	// Window is a request of a script: the page says that it is done, and
 	// that the window can be closed.
 	Window Kind = "window"
@@ -69,6 +72,8 @@ type Continuation struct {
 	// Done is the id of the text that the next page opens with: what has
 	// just happened.
 	Done string `json:"done,omitempty"`
+	// Back is the page that the form of a kept request was on.
+	Back string `json:"back,omitempty"`
 }
 
 // NewContinuationID names a continuation.

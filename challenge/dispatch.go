@@ -114,6 +114,8 @@ func (s *Site) resume(w http.ResponseWriter, r *http.Request, v Visitor, c Conti
 		return s.goTo(w, r, "/challenge", c)
 	case c.Kind == Lost:
 		return s.Pages.Render(w, r, s.Web, http.StatusOK, "lost", &lostView{View: s.view(w, r, v), Target: locationOf(c.Target)})
+	case c.Kind == Kept:
+		return s.showKept(w, r, v, c)
 	case c.Kind == Window:
 		return s.Pages.Render(w, r, s.Web, http.StatusOK, "window", &windowView{View: s.view(w, r, v)})
 	default:

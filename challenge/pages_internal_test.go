@@ -8,7 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/html"
+
 	"github.com/stepgate/stepgate/factors"
+	"github.com/stepgate/stepgate/internal/kept"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 )
@@ -82,6 +85,8 @@ func TestEveryPageRendersWithNothingToSayAndWithAll(t *testing.T) {
 		"list":       {&listView{}, &listView{Codes: []string{"a", "b"}, First: true}},
 		"stuck":      {&stuckView{}, &stuckView{Text: "stuck.waiting", From: time.Now()}},
 		"lost":       {&lostView{}},
+		"continue":   {&continueView{}, &continueView{Request: kept.Request{Head: kept.Head{Content: kept.Content{Fields: []string{"a", "b"}, Files: []string{"c"}}}}}},
+		"over":       {&overView{}, &overView{Text: "gone"}, &overView{Text: "other"}, &overView{Text: "continued"}, &overView{Text: "large"}},
 		"window":     {&windowView{}},
 		"sign-out":   {&signOutView{}},
 		"signed-out": {&signOutView{}},
@@ -115,4 +120,25 @@ func TestErrorsStandAtTheFieldOfTheirPage(t *testing.T) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
+}
+
+// TestTheButtonLeadsToTheVeryBytesOfTheTarget has bytes in the target that
+// html/template would write in another way.
+func TestTheButtonLeadsToTheVeryBytesOfTheTarget(t *testing.T) {
+	const target = "/a(1)'|^{}%zz/%2e\"><script>?q=%27&b=';--&c=%"
+	page := rendered(t, "continue", &continueView{Action: actionOf(target), Request: kept.Request{ID: "ID"}})
+	document, err := html.Parse(strings.NewReader(page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range document.Descendants() {
+		if n.Type == html.ElementNode && n.Data == "form" {
+			for _, a := range n.Attr {
+				if a.Key == "action" && a.Val == target {
+					return
+				}
+			}
+		}
+	}
+	t.Errorf("no form leads to %s:\n%s", target, page)
 }

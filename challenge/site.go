@@ -12,6 +12,7 @@ import (
 	"github.com/stepgate/stepgate/factors"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/kept"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/signin"
 	"github.com/stepgate/stepgate/internal/throttle"
@@ -34,7 +35,7 @@ func Templates() fs.FS {
 
 // PageNames are those that Templates must have.
 var PageNames = []string{
-	"sign-in", "choose", "code", "paper", "address", "secret", "ceremony", "list", "enrol", "sign-out", "signed-out", "lost", "window", "stuck",
+	"sign-in", "choose", "code", "paper", "address", "secret", "ceremony", "list", "enrol", "sign-out", "signed-out", "lost", "continue", "over", "window", "stuck",
 }
 
 // Recorder keeps audit events. An error means that the event is not kept.
@@ -81,6 +82,8 @@ type Site struct {
 	Plan     *throttle.Plan
 	Recorder Recorder
 	Sealer   Sealer
+	// Kept keeps interrupted requests; its Max of 0 keeps none.
+	Kept *kept.Keeper
 	// Address is the client's, as Caddy's trusted_proxies vouch for it.
 	Address      func(r *http.Request) netip.Addr
 	Enrolment    Enrolment
