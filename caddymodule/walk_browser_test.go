@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -66,7 +67,7 @@ func TestTheWholeWalkInABrowser(t *testing.T) {
 			b.do(chromedp.Click(chromedp.CSS("main summary")))
 			b.shoot("enrol-totp-by-hand")
 			b.fill("code", "000 000").press(`main button[value="verify"]`).at("/enrol/totp").says("not correct").shoot("enrol-totp-wrong")
-			b.fill("code", b.code()).press(`main button[value="verify"]`).stands(target, "Docket search")
+			b.fill("code", b.code()).press(`main button[value="verify"]`).keepCodes().stands(target, "Docket search")
 
 			again := c.profile(t, l)
 			again.secret, again.used = b.secret, b.used
@@ -121,9 +122,9 @@ func TestTwoTabsOfABrowserGoOnToTheirOwnTargets(t *testing.T) {
 	one.signIn("joe").at("/enrol/totp").readSecret()
 	// The second tab's form was made before there was a session.
 	two.signIn("joe").at("/enrol/totp")
-	one.fill("code", one.code()).press(`main button[value="verify"]`).stands("/cases/1001?tab=1", "-01001")
+	one.fill("code", one.code()).press(`main button[value="verify"]`).keepCodes().stands("/cases/1001?tab=1", "-01001")
 	two.secret, two.used = one.secret, one.used
-	two.fill("code", two.code()).press(`main button[value="verify"]`)
+	two.fill("code", two.code()).press(`main button[value="verify"]`).keepCodes()
 	if two.url().Path == "/.stepgate/challenge/totp" {
 		two.fill("code", two.code()).press(submitButton)
 	}
@@ -143,7 +144,7 @@ func TestADoubleClickPassesOnce(t *testing.T) {
 			b.fill("username", name, "password", password1).doubleClick(submitButton)
 			b.awaitURL("/.stepgate/enrol/totp").readSecret()
 			b.fill("code", b.code()).doubleClick(`main button[value="verify"]`)
-			b.awaitURL("/cases/1001").says("-01001")
+			b.awaitNot(`input[name="code"]`).keepCodes().awaitURL("/cases/1001").says("-01001")
 
 			again := c.profile(t, l)
 			again.secret, again.used = b.secret, b.used
@@ -153,6 +154,22 @@ func TestADoubleClickPassesOnce(t *testing.T) {
 			again.open(g.url + "/cases/1003").says("-01003")
 		})
 	}
+}
+
+// keepCodes goes on from the backup codes that a first credential comes with.
+func (b *tab) keepCodes() *tab {
+	b.t.Helper()
+	if strings.Contains(b.text(), "Keep your backup codes") {
+		b.shoot("backup-codes").press(`main button[value="continue"]`)
+	}
+	return b
+}
+
+// awaitNot waits until nothing on the page matches a selector.
+func (b *tab) awaitNot(selector string) *tab {
+	b.t.Helper()
+	b.do(chromedp.WaitNotPresent(chromedp.CSS(selector)))
+	return b
 }
 
 func (b *tab) doubleClick(selector string) {
@@ -173,7 +190,7 @@ func TestPagesForWhatWentWrong(t *testing.T) {
 			b.open(g.url + "/framing").shoot("framed")
 
 			b.open(g.url + "/payments/new").signIn(name).at("/enrol/totp").readSecret()
-			b.fill("code", b.code()).press(`main button[value="verify"]`).says("Payee")
+			b.fill("code", b.code()).press(`main button[value="verify"]`).keepCodes().says("Payee")
 			time.Sleep(time.Until(b.answered.Add(2100 * time.Millisecond))) // the code is no longer fresh
 			b.fillAnywhere("payee", "Ashdown Mills", "amount", "12.00")
 			b.press(`form[action="/payments"] input[type=submit], form[action="/payments"] button`).at("/challenge/totp")
@@ -198,4 +215,44 @@ func (b *tab) fillAnywhere(fields ...string) {
 	for i := 0; i < len(fields); i += 2 {
 		b.do(chromedp.SendKeys(chromedp.CSS(`[name="`+fields[i]+`"]`), fields[i+1]))
 	}
+}
+
+// TestACodeByTextInABrowser chooses a way, gives a number and answers with
+// what came there.
+func TestACodeByTextInABrowser(t *testing.T) {
+	c := startChromium(t)
+	g := startGateway(t, codesSite, portal())
+	for i, l := range []looks{{1280, true, false}, {360, false, false}} {
+		t.Run(l.String(), func(t *testing.T) {
+			name := "person" + string(rune('a'+i))
+			g.addUser(name)
+			b := c.profile(t, l)
+			b.open(g.url + "/cases/1001?by=text").signIn(name).at("/enrol").shoot("enrol-choice")
+			b.press(`main a[href*="/enrol/sms"]`).at("/enrol/sms").shoot("enrol-sms")
+			b.fill("mobile", "12").press(submitButton).says("There is a problem").shoot("enrol-sms-wrong")
+			b.fill("mobile", "07700 90012"+string(rune('0'+i))).press(submitButton).at("/enrol/sms").shoot("enrol-sms-code")
+			b.fill("code", g.textedCode()).press(`main button[value="verify"]`).keepCodes().stands("/cases/1001?by=text", "-01001")
+
+			again := c.profile(t, l)
+			again.open(g.url + "/cases/1002").signIn(name).at("/challenge/sms").shoot("challenge-sms")
+			again.fill("code", g.textedCode()).press(`main button[value="verify"]`).stands("/cases/1002", "-01002")
+			again.open(g.url + "/mail/1").at("/challenge/sms").says("Confirm that it is you first").shoot("challenge-sms-to-add-email")
+		})
+	}
+}
+
+var boundCode = regexp.MustCompile(`#(\d{6})`)
+
+// textedCode is the code of the newest text message.
+func (g *rig) textedCode() string {
+	g.t.Helper()
+	all := g.messages("texts.jsonl")
+	if len(all) == 0 {
+		g.t.Fatal("no text message")
+	}
+	found := boundCode.FindStringSubmatch(all[len(all)-1].Body)
+	if found == nil {
+		g.t.Fatalf("no code in %q", all[len(all)-1].Body)
+	}
+	return found[1]
 }
