@@ -121,10 +121,10 @@ func (l *watchedLogin) decide() (rest http.ResponseWriter) {
 	if errors.Is(err, signin.ErrRefused) {
 		// The app let somebody in whom the gateway does not know. Its cookies
 		// do not leave.
-		return l.stop(errors.Join(&web.Fail{Status: http.StatusForbidden, Err: errNoAccount}, l.live.ceremonies.TypedInVain(l.r, "no-account")))
+		return l.stop(errors.Join(&web.Fail{Status: http.StatusForbidden, Err: errNoAccount}, l.part(), l.live.ceremonies.TypedInVain(l.r, "no-account")))
 	}
 	if err != nil {
-		return l.stop(&web.Fail{Status: http.StatusServiceUnavailable, Err: err})
+		return l.stop(errors.Join(&web.Fail{Status: http.StatusServiceUnavailable, Err: err}, l.part()))
 	}
 	if err := l.bind(entered, accepted); err != nil {
 		err = errors.Join(err, l.live.runtime.sessions.End(ctx, l.w, l.live.ceremonies.Place, entered.Entry))
@@ -148,11 +148,33 @@ func (l *watchedLogin) inVain(why error) http.ResponseWriter {
 		reason = "undecided"
 		l.logger.Error("judge the app's answer to a login", zap.Error(why))
 	}
-	if err := l.live.ceremonies.TypedInVain(l.r, reason); err != nil {
+	if err := errors.Join(l.partIfChanged(), l.live.ceremonies.TypedInVain(l.r, reason)); err != nil {
 		return l.stop(&web.Fail{Status: http.StatusServiceUnavailable, Err: err})
 	}
 	l.answer.pass(l.w)
 	return l.w
+}
+
+// part ends the session that the browser had before: its cookies of the app
+// may be somebody else's now.
+func (l *watchedLogin) part() error {
+	if l.visitor.entry == nil {
+		return nil
+	}
+	return l.live.runtime.sessions.End(l.r.Context(), l.w, l.live.ceremonies.Place, l.visitor.entry)
+}
+
+// partIfChanged is part where the app, asked again, no longer names the
+// session's person, though by its answer nobody was let in.
+func (l *watchedLogin) partIfChanged() error {
+	if l.visitor.entry == nil || !l.form.ConfirmsLater() || len(l.form.Cookies().Cookies(l.login.Cookies)) == 0 {
+		return nil
+	}
+	who, err := l.form.Who(l.r.Context(), l.ask, l.login.Cookies)
+	if errors.Is(err, legacyform.ErrNobody) || err == nil && l.isVisitor(l.visitor, who.Source, who.Subject) {
+		return nil
+	}
+	return l.part()
 }
 
 // bind welds the app's cookies to the session that its login began.

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/people"
 	"github.com/stepgate/stepgate/internal/session"
 )
@@ -323,4 +324,54 @@ func (g *rig) sessionCookie() string {
 		g.t.Fatal(err)
 	}
 	return session.CookieName(false, at.Port())
+}
+
+func TestLoginsAtTheAppAreInTheTrail(t *testing.T) {
+	g := startGateway(t, officeSite, &office{})
+	b := g.browser()
+	b.get("/login.php")
+	b.atOffice("joe", "wrong")
+	b.signInAtOffice("joe").want(200, "/home.php")
+	b.get("/logout.php")
+	all, err := active.Load().store.Events(t.Context(), audit.Query{Limit: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[audit.Name]int{}
+	for _, e := range all {
+		seen[e.Name]++
+		if e.Name == audit.UserCreated && e.Actor != "gateway" {
+			t.Errorf("the account was made by %s", e.Actor)
+		}
+	}
+	for _, want := range []audit.Name{audit.LoginFail, audit.UserCreated, audit.LoginSuccess, audit.SessionLogout} {
+		if seen[want] != 1 {
+			t.Errorf("%s is there %d times", want, seen[want])
+		}
+	}
+}
+
+func TestLegacyFormMistakesAreNamed(t *testing.T) {
+	g := startGateway(t, officeSite, &office{})
+	for _, row := range []struct{ old, new, want string }{
+		{"submit POST /login.php", "submit POST login.php", "submit: expected a path"},
+		{"submit POST /login.php", "submit POST /login.php form user", "expected `form FIELD VALUE`"},
+		{"username_field user", "usernam_field user", "did you mean `username_field`?"},
+		{"username_field user", "", "username_field: say which field has the name"},
+		{"success status 302 303", "success statsu 302", "did you mean `status`?"},
+		{"success status 302 303", "success status found", "found: expected a status"},
+		{"success location !/login*", "success location home", "home: expected a path"},
+		{`failure body "Invalid password"`, `failure body "("`, "missing closing )"},
+		{"session_cookie OFFICESESS", "session_cookie *", "not the name of a cookie"},
+		{"identity probe /profile.php", "identity prob /profile.php", "did you mean `probe`?"},
+		{"Signed in as <b>(.+?)</b>", "Signed in", "expected one group"},
+		{"login_page /login.php", "", "login_page: say where the form is"},
+		{"login_page /login.php", "login_page /login.php\n\t\t\tseal_cookies yes", "unexpected `yes`"},
+		{"policy {", "sign_in legacy_form other {\n\t\t\tsubmit POST /l\n\t\t\tusername_field u\n\t\t\tpassword_field p\n\t\t\tsuccess status 302\n\t\t\tsession_cookie S\n\t\t\tlogin_page /l\n\t\t}\n\t\tpolicy {", "give other a site of its own"},
+	} {
+		err := g.tryLoad(officeVariant(row.old, row.new))
+		if err == nil || !strings.Contains(err.Error(), row.want) || !strings.Contains(err.Error(), "Caddyfile:") {
+			t.Errorf("%s: %v, want %s", row.new, err, row.want)
+		}
+	}
 }

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/stepgate/stepgate/internal/people"
 )
 
 // cookieLine sends exactly this Cookie header beside the gateway's own cookie.
@@ -247,5 +249,36 @@ func TestSealedCookiesAreOneSessionsOwn(t *testing.T) {
 			b.put(officeCookie, plain)
 			b.get("/home.php").wantBody(`as "" at`)
 		})
+	}
+}
+
+func TestLoginAsSomebodyWithoutAccountEndsTheOldSession(t *testing.T) {
+	g := startGateway(t, officeSite, &office{keeps: true})
+	b := g.browser()
+	b.signInAtOffice("ann").want(200, "/home.php")
+	b.atOffice("joe", officePasswords["joe"])
+	if _, err := active.Load().people.Suspend(t.Context(), people.Operator(), people.Who{Source: "legacy_form", Username: "joe"}, ""); err != nil {
+		t.Fatal(err)
+	}
+	b = g.browser()
+	b.signInAtOffice("ann").want(200, "/home.php")
+	if p := b.atOffice("joe", officePasswords["joe"]); p.status != 403 {
+		t.Errorf("a suspended account got %d", p.status)
+	}
+	if b.signedIn() {
+		t.Error("ann's session goes on with what is joe's cookie now")
+	}
+}
+
+func TestAppThatChangesThePersonUnseenEndsTheSession(t *testing.T) {
+	// The conditions are wrong: by them nobody is ever let in after the first.
+	g := startGateway(t, officeSite, &office{keeps: true})
+	b := g.browser()
+	b.signInAtOffice("ann").want(200, "/home.php")
+	g.load(officeVariant("success status 302 303", "success status 299"))
+	b.client.CloseIdleConnections()
+	b.still().atOffice("joe", officePasswords["joe"])
+	if b.signedIn() {
+		t.Error("ann's session goes on with what is joe's cookie now")
 	}
 }
