@@ -180,7 +180,6 @@ func (l *watchedLogin) partIfChanged() error {
 // bind welds the app's cookies to the session that its login began.
 func (l *watchedLogin) bind(entered challenge.Visitor, a legacyform.Accepted) error {
 	ctx, session := l.r.Context(), entered.Entry.Session
-	values := a.Issued
 	var kept []weld.Cookie
 	for _, c := range a.Carried {
 		// The app keeps the cookie that the browser had before. Somebody else
@@ -191,7 +190,10 @@ func (l *watchedLogin) bind(entered challenge.Visitor, a legacyform.Accepted) er
 			kept = append(kept, c)
 		}
 	}
-	if err := l.live.weld.Bind(ctx, session.ID, session.EndsAt, append(values, kept...)); err != nil {
+	if err := l.live.weld.Bind(ctx, session.ID, session.EndsAt, a.Issued); err != nil {
+		return err
+	}
+	if err := l.live.weld.BindKept(ctx, session.ID, session.EndsAt, kept); err != nil {
 		return err
 	}
 	if err := l.live.runtime.ledger.Success(ctx, l.receipt); err != nil {

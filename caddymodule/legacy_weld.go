@@ -12,6 +12,7 @@ import (
 
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/session"
+	"github.com/stepgate/stepgate/internal/signin/legacyform"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/internal/weld"
 	"github.com/stepgate/stepgate/policy"
@@ -65,7 +66,7 @@ func (h *Handler) weldRefused(r *http.Request, v visitor) error {
 // welded leaves of the app's session cookies what is the visitor's, and gives
 // a writer that sees the app set others. Nil says that the request has been
 // answered.
-func (h *Handler) welded(w http.ResponseWriter, r *http.Request, v visitor, d policy.Decision, next caddyhttp.Handler) http.ResponseWriter {
+func (h *Handler) welded(w http.ResponseWriter, r *http.Request, v visitor, d policy.Decision, next caddyhttp.Handler) *welder {
 	if !h.form.PassAuthorization() {
 		delete(r.Header, "Authorization")
 	}
@@ -87,7 +88,7 @@ func (h *Handler) welded(w http.ResponseWriter, r *http.Request, v visitor, d po
 	}
 	if live == nil || err != nil {
 		h.form.Cookies().Strip(r.Header)
-		return w
+		return h.newWelder(w, r, live, visitor{}, nil)
 	}
 	h.passCookies(r, live, v, bonds, d.Public, next)
 	return h.newWelder(w, r, live, v, bonds)
@@ -193,6 +194,7 @@ type welder struct {
 	request *http.Request
 	visitor visitor
 	bonds   *weld.Bonds
+	cookies string // the Cookie line that the app gets
 	done    bool
 	swapped bool // the app's page is not shown
 }
@@ -200,7 +202,34 @@ type welder struct {
 func (h *Handler) newWelder(w http.ResponseWriter, r *http.Request, live *live, v visitor, bonds *weld.Bonds) *welder {
 	o := &welder{handler: h, live: live, request: r, visitor: v, bonds: bonds}
 	o.ResponseWriter = w
+	if len(r.Header["Cookie"]) == 1 {
+		o.cookies = r.Header["Cookie"][0]
+	}
 	return o
+}
+
+// finish looks, after a request that may have changed something, whether the
+// app still takes its cookie for this person's, where it is an app that keeps
+// a cookie while somebody signs in: they may have done so at an endpoint that
+// nobody named. If it does not, or cannot say, the session ends.
+func (o *welder) finish(next caddyhttp.Handler) {
+	if o.visitor.entry == nil || safeMethod(o.request.Method) || !o.handler.form.ConfirmsLater() || !o.live.weld.Kept(o.bonds) {
+		return
+	}
+	ctx := context.WithoutCancel(o.request.Context())
+	who, err := o.handler.form.Who(ctx, o.handler.asker(o.request, next), o.cookies)
+	if errors.Is(err, legacyform.ErrNobody) || err == nil && o.handler.isVisitor(o.visitor, who.Source, who.Subject) {
+		return
+	}
+	o.handler.weldRefused(o.request, o.visitor)
+	// The answer is under way: the session's cookie stays, and opens nothing.
+	if err := o.live.runtime.sessions.End(ctx, newHeld(), o.live.ceremonies.Place, o.visitor.entry); err != nil {
+		o.handler.logger.Error("end a session whose cookie is somebody else's", zapError(err))
+	}
+}
+
+func safeMethod(method string) bool {
+	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions || method == http.MethodTrace
 }
 
 func (o *welder) WriteHeader(status int) {

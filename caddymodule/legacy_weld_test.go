@@ -282,3 +282,20 @@ func TestAppThatChangesThePersonUnseenEndsTheSession(t *testing.T) {
 		t.Error("ann's session goes on with what is joe's cookie now")
 	}
 }
+
+func TestAppThatKeepsItsCookieIsAskedAgainAfterEveryChange(t *testing.T) {
+	g := startGateway(t, officeSite, &office{keeps: true})
+	b := g.browser()
+	b.signInAtOffice("mallory").want(200, "/home.php")
+	b.do("POST", "/home.php", url.Values{"a": {"b"}}).wantBody(`as "mallory"`)
+	if !b.signedIn() {
+		t.Fatal("a harmless form ended the session")
+	}
+	b.do("POST", "/api/login", url.Values{"name": {"ann"}, "secret": {officePasswords["ann"]}}).want(200, "")
+	if b.signedIn() {
+		t.Error("mallory's session goes on with what is ann's cookie now")
+	}
+	if p := b.get("/home.php"); strings.Contains(p.body, "ann") {
+		t.Errorf("the app shows %s", p.body)
+	}
+}

@@ -15,9 +15,12 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, v visitor, d pol
 		return h.fail(w, r, errServiceWorker)
 	}
 	if h.form != nil {
-		if w = h.welded(w, r, v, d, next); w == nil {
+		welded := h.welded(w, r, v, d, next)
+		if welded == nil {
 			return nil
 		}
+		defer welded.finish(next)
+		w = welded
 	}
 	metrics.allowed.Inc()
 	o := &outgoing{handler: h, visitor: v, needed: d.Needed &^ d.Once, private: !d.Public}

@@ -89,6 +89,22 @@ func (w *Weld) Bind(ctx context.Context, id session.ID, endsAt time.Time, values
 	return w.keep(ctx, id, endsAt, values, false)
 }
 
+// keptMark is bound to a session whose app kept its cookie at sign-in. It can
+// be no cookie's name.
+var keptMark = Cookie{"(kept)", "1"}
+
+// BindKept is Bind for values that the app did not change at sign-in. Such an
+// app may as well give the same cookie to somebody else later: see Kept.
+func (w *Weld) BindKept(ctx context.Context, id session.ID, endsAt time.Time, values []Cookie) error {
+	if len(values) == 0 {
+		return nil
+	}
+	return w.keep(ctx, id, endsAt, append([]Cookie{keptMark}, values...), false)
+}
+
+// Kept tells whether the session's app kept its cookie at sign-in.
+func (w *Weld) Kept(b *Bonds) bool { return w.standing(b, keptMark) == mine }
+
 // Offer remembers values that the app set in the session.
 func (w *Weld) Offer(ctx context.Context, id session.ID, endsAt time.Time, values []Cookie) error {
 	return w.keep(ctx, id, endsAt, values, true)
