@@ -114,8 +114,8 @@ func walkLegacy(t *testing.T, g *rig, app *legacytest.App, w legacyWalk) *browse
 func TestDokuWikiBehindTheGateway(t *testing.T) {
 	g, app := startExample(t, "dokuwiki-login", func(o legacytest.Options) *legacytest.App { return legacytest.StartDokuWiki(t, o) })
 	walkLegacy(t, g, app, legacyWalk{
-		who: app.Accounts[1], username: "bob", page: "/doku.php?id=cases:1001", says: "bob Example",
-		sensitive: "/doku.php?id=private:notes", shows: "Only for people",
+		who: app.Accounts[0], username: "alice", page: "/doku.php?id=private:notes", says: "Only for people",
+		sensitive: "/doku.php?id=start&do=ad-min", shows: "User Manager",
 		signOut: func(b *browser) *page {
 			p := b.get("/doku.php?id=start")
 			link := regexp.MustCompile(`href="(/doku\.php\?id=start&amp;do=logout[^"]*)"`).FindStringSubmatch(p.body)
