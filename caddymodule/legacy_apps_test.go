@@ -85,7 +85,7 @@ func walkLegacy(t *testing.T, g *rig, app *legacytest.App, w legacyWalk) *browse
 	if got := b.get("/.stepgate/status", fetch); !strings.Contains(got.body, `"username":"`+w.username+`"`) {
 		t.Errorf("signed in as %s", got.body)
 	}
-	b.enrol(b.get(w.sensitive).at("/enrol/totp")).want(200, w.sensitive).wantBody(w.shows)
+	b.enrol(b.get(w.sensitive).atEnrolment()).want(200, w.sensitive).wantBody(w.shows)
 	if again := b.get(w.page).wantBody(w.says); again.status != p.status {
 		t.Errorf("the page came with %d", again.status)
 	}

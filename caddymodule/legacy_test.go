@@ -66,7 +66,7 @@ func TestSensitivePathAsksForTheSecondFactor(t *testing.T) {
 	g := startGateway(t, officeSite, &office{})
 	b := g.browser()
 	b.signInAtOffice("joe").want(200, "/home.php")
-	b.enrol(b.get("/cases/1").at("/enrol/totp")).want(200, "/cases/1").wantBody(`as "joe"`)
+	b.enrol(b.get("/cases/1").atEnrolment()).want(200, "/cases/1").wantBody(`as "joe"`)
 	second := g.browser()
 	second.secret, second.used = b.secret, b.used
 	second.get("/cases/2")
@@ -99,7 +99,7 @@ func TestAcceptedAnswerThatShowsAPageWaitsForItsLevels(t *testing.T) {
 	g := startGateway(t, site, &office{shows: true})
 	b := g.browser()
 	b.get("/login.php")
-	p := b.atOffice("joe", officePasswords["joe"]).at("/enrol/totp")
+	p := b.atOffice("joe", officePasswords["joe"]).atEnrolment()
 	if strings.Contains(p.body, "here is everything") {
 		t.Error("the page was shown before its levels were met")
 	}

@@ -176,10 +176,10 @@ func TestLoginAsSomebodyElseEndsTheOldSession(t *testing.T) {
 			g := startGateway(t, officeSite, app)
 			b := g.browser()
 			b.signInAtOffice("joe").want(200, "/home.php")
-			b.enrol(b.get("/cases/1").at("/enrol/totp")).want(200, "/cases/1")
+			b.enrol(b.get("/cases/1").atEnrolment()).want(200, "/cases/1")
 			held := b.cookie(g.sessionCookie())
 			b.atOffice("mallory", officePasswords["mallory"]).want(200, "/home.php").wantBody(`as "mallory"`)
-			b.get("/cases/1").at("/enrol/totp")
+			b.get("/cases/1").atEnrolment()
 			old := g.browser()
 			old.put(g.sessionCookie(), held)
 			if old.signedIn() {

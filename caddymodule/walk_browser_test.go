@@ -63,7 +63,7 @@ func TestTheWholeWalkInABrowser(t *testing.T) {
 			b.open(g.url + target).at("/sign-in").shoot("sign-in")
 			b.press(submitButton).at("/sign-in").says("Enter your username").shoot("sign-in-empty")
 			b.fill("username", name, "password", "wrong").press(submitButton).says("not correct").shoot("sign-in-wrong")
-			b.signIn(name).at("/enrol/totp").readSecret().shoot("enrol-totp")
+			b.signIn(name).chooseApp().readSecret().shoot("enrol-totp")
 			b.do(chromedp.Click(chromedp.CSS("main summary")))
 			b.shoot("enrol-totp-by-hand")
 			b.fill("code", "000 000").press(`main button[value="verify"]`).at("/enrol/totp").says("not correct").shoot("enrol-totp-wrong")
@@ -119,9 +119,9 @@ func TestTwoTabsOfABrowserGoOnToTheirOwnTargets(t *testing.T) {
 	g.addUser("joe")
 	one := c.profile(t, looks{1280, true, false}).open(g.url + "/cases/1001?tab=1")
 	two := one.another().open(g.url + "/cases/1002?tab=2")
-	one.signIn("joe").at("/enrol/totp").readSecret()
+	one.signIn("joe").chooseApp().readSecret()
 	// The second tab's form was made before there was a session.
-	two.signIn("joe").at("/enrol/totp")
+	two.signIn("joe").chooseApp()
 	one.fill("code", one.code()).press(`main button[value="verify"]`).keepCodes().stands("/cases/1001?tab=1", "-01001")
 	two.secret, two.used = one.secret, one.used
 	two.fill("code", two.code()).press(`main button[value="verify"]`).keepCodes()
@@ -142,7 +142,7 @@ func TestADoubleClickPassesOnce(t *testing.T) {
 			g.addUser(name)
 			b := c.profile(t, l).open(g.url + "/cases/1001").at("/sign-in")
 			b.fill("username", name, "password", password1).doubleClick(submitButton)
-			b.awaitURL("/.stepgate/enrol/totp").readSecret()
+			b.awaitURL("/.stepgate/enrol").chooseApp().readSecret()
 			b.fill("code", b.code()).doubleClick(`main button[value="verify"]`)
 			b.awaitNot(`input[name="code"]`).keepCodes().awaitURL("/cases/1001").says("-01001")
 
@@ -154,6 +154,16 @@ func TestADoubleClickPassesOnce(t *testing.T) {
 			again.open(g.url + "/cases/1003").says("-01003")
 		})
 	}
+}
+
+// chooseApp chooses an authenticator app as the first second factor, where
+// there is a choice.
+func (b *tab) chooseApp() *tab {
+	b.t.Helper()
+	if b.url().Path == "/.stepgate/enrol" {
+		b.press(`main a[href*="/enrol/totp"]`)
+	}
+	return b.at("/enrol/totp")
 }
 
 // keepCodes goes on from the backup codes that a first credential comes with.
@@ -189,7 +199,7 @@ func TestPagesForWhatWentWrong(t *testing.T) {
 
 			b.open(g.url + "/framing").shoot("framed")
 
-			b.open(g.url + "/payments/new").signIn(name).at("/enrol/totp").readSecret()
+			b.open(g.url + "/payments/new").signIn(name).chooseApp().readSecret()
 			b.fill("code", b.code()).press(`main button[value="verify"]`).keepCodes().says("Payee")
 			time.Sleep(time.Until(b.answered.Add(2100 * time.Millisecond))) // the code is no longer fresh
 			b.fillAnywhere("payee", "Ashdown Mills", "amount", "12.00")

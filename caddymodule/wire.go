@@ -15,6 +15,7 @@ import (
 	"github.com/stepgate/stepgate/factors/password"
 	"github.com/stepgate/stepgate/factors/temporarycode"
 	"github.com/stepgate/stepgate/factors/totp"
+	"github.com/stepgate/stepgate/factors/webauthn"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/people"
@@ -54,6 +55,7 @@ func (r *runtime) wire(a *App) error {
 // configured is not offered.
 func (r *runtime) offer(a *App) (*factors.Registry, error) {
 	offered := []factors.Factor{
+		&webauthn.Factor{Store: r.store, Suspect: r.suspect},
 		&totp.Factor{Steps: r.store},
 		&backupcode.Factor{Store: r.store, Keys: r.ring},
 		&temporarycode.Factor{Store: r.store, Keys: r.ring},
@@ -68,6 +70,15 @@ func (r *runtime) offer(a *App) (*factors.Registry, error) {
 		offered = append(offered, oob.NewEmail(codes))
 	}
 	return factors.NewRegistry(offered...)
+}
+
+// suspect writes down that a key that is synchronised between devices counted
+// backwards: by itself no reason to refuse it.
+func (r *runtime) suspect(ctx context.Context, c account.Credential) {
+	r.recorder.Record(ctx, audit.Event{
+		At: time.Now().UTC(), Name: audit.ChallengePassed, Account: string(c.Account), Factor: c.Factor, Credential: string(c.ID),
+		Reason: "counter-went-back",
+	})
 }
 
 // admit finds the account of who a sign-in source says it is.
