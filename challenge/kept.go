@@ -4,6 +4,7 @@ import (
 	"errors"
 	"html/template"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -131,7 +132,11 @@ func (s *Site) showKept(w http.ResponseWriter, r *http.Request, v Visitor, c Con
 		return s.over(w, r, v, err, c.Back)
 	}
 	path, _, _ := strings.Cut(q.Target, "?")
-	return s.Pages.Render(w, r, s.Web, http.StatusOK, "continue", &continueView{
+	// The app's answer may lead anywhere, as it would have without us, and
+	// browsers hold redirects after a form to the page's form-action.
+	site := *s.Web
+	site.FormTargets = append(slices.Clone(site.FormTargets), "https:", "http:")
+	return s.Pages.Render(w, r, &site, http.StatusOK, "continue", &continueView{
 		View: s.view(w, r, v), Request: q, Path: path, Action: actionOf(q.Target), Back: locationOf(c.Back),
 	})
 }

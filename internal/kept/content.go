@@ -87,6 +87,10 @@ func lookAtForm(from io.Reader) (c Content) {
 	return c
 }
 
+// quoted undoes what browsers do to names in uploads (HTML, multipart form
+// data).
+var quoted = strings.NewReplacer("%22", `"`, "%0D", " ", "%0A", " ")
+
 func lookAtParts(from io.Reader, boundary string) (c Content) {
 	parts := multipart.NewReader(from, boundary)
 	for len(c.Fields) < maxNames || len(c.Files) < maxNames {
@@ -95,9 +99,9 @@ func lookAtParts(from io.Reader, boundary string) (c Content) {
 			return c
 		}
 		if file := part.FileName(); file != "" {
-			c.Files = addName(c.Files, path.Base(strings.ReplaceAll(file, `\`, "/")))
+			c.Files = addName(c.Files, path.Base(strings.ReplaceAll(quoted.Replace(file), `\`, "/")))
 		} else if _, params, _ := mime.ParseMediaType(part.Header.Get("Content-Disposition")); params["filename"] == "" {
-			c.Fields = addName(c.Fields, part.FormName())
+			c.Fields = addName(c.Fields, quoted.Replace(part.FormName()))
 		}
 	}
 	return c

@@ -224,7 +224,7 @@ func TestNamesOfFieldsAndFilesAreShownAndValuesAreNot(t *testing.T) {
 	var upload bytes.Buffer
 	form := multipart.NewWriter(&upload)
 	form.WriteField("case", "secret")
-	for _, name := range []string{"report.pdf", `C:\temp\Zürich.doc`, "../../x\u202egpj.exe", "report.pdf"} {
+	for _, name := range []string{"%22report%22%0D%0A.pdf", `C:\temp\Zürich.doc`, "../../x\u202egpj.exe", "%22report%22%0D%0A.pdf"} {
 		w, err := form.CreateFormFile("file", name)
 		if err != nil {
 			t.Fatal(err)
@@ -238,7 +238,7 @@ func TestNamesOfFieldsAndFilesAreShownAndValuesAreNot(t *testing.T) {
 		want kept.Content
 	}{
 		"form":      {post("application/x-www-form-urlencoded", strings.NewReader("amount=secret&to%20whom=secret&empty=&amount=secret")), kept.Content{Fields: []string{"amount", "to whom"}}},
-		"upload":    {post(form.FormDataContentType(), &upload), kept.Content{Fields: []string{"case", "after"}, Files: []string{"report.pdf", "Zürich.doc", "xgpj.exe"}}},
+		"upload":    {post(form.FormDataContentType(), &upload), kept.Content{Fields: []string{"case", "after"}, Files: []string{`"report"  .pdf`, "Zürich.doc", "xgpj.exe"}}},
 		"data":      {post("application/json", strings.NewReader(`{"amount":"secret"}`)), kept.Content{}},
 		"many":      {post("application/x-www-form-urlencoded", strings.NewReader(strings.Repeat("a=1&", 1000)+"b=1")), kept.Content{Fields: []string{"a", "b"}}},
 		"malformed": {post("multipart/form-data; boundary=x", strings.NewReader("--x\r\nnothing")), kept.Content{}},
