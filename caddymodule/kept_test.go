@@ -331,6 +331,16 @@ func (g *rig) reload(site string, b *browser) {
 	b.client.CloseIdleConnections() // the server that they led to has gone
 }
 
+// TestAnAnswerToALargeBodyIsSeen sends far more than is kept: a browser that
+// is cut off in the middle would show nothing of the answer.
+func TestAnAnswerToALargeBodyIsSeen(t *testing.T) {
+	g := startGateway(t, keptSite, nil)
+	b, stranger := g.visitor("joe"), g.browser()
+	large := make([]byte, 40<<20)
+	b.post("/payments", "application/octet-stream", large).says(413, "Nothing was sent")
+	stranger.post("/payments", "application/octet-stream", large).at("/sign-in").want(200, "")
+}
+
 func TestTheButtonIsOfUseInItsOwnBrowserAndPageOnly(t *testing.T) {
 	g := startGateway(t, keptSite, nil)
 	b := g.visitor("joe")

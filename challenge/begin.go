@@ -43,7 +43,10 @@ func (s *Site) Begin(w http.ResponseWriter, r *http.Request, i Interrupted) erro
 	case web.Navigation(r) && safe:
 	case web.Navigation(r):
 		var err error
-		switch c, err = s.keep(w, r, i, c); {
+		if c, err = s.keep(w, r, i, c); c.Kind == Lost {
+			drain(w, r)
+		}
+		switch {
 		case errors.Is(err, kept.ErrTooLarge):
 			return s.tooLarge(w, r, i, c)
 		case err != nil:

@@ -3,10 +3,12 @@ package challenge
 import (
 	"errors"
 	"html/template"
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
@@ -17,6 +19,13 @@ import (
 // maxDescribed is how long a target may be that a continuation carries only
 // to describe the request, in bytes.
 const maxDescribed = 1 << 10
+
+// How much of a body that is not kept is still read, in bytes, and for how
+// long.
+const (
+	maxDrained = 64 << 20
+	drainFor   = 30 * time.Second
+)
 
 // keep turns the continuation of a POST into that of a kept request where it
 // may be kept, and into that of a lost one otherwise, which also comes with
@@ -61,6 +70,17 @@ func keptAs(c Continuation, q kept.Request, back string) Continuation {
 		c.Back = "/"
 	}
 	return c
+}
+
+// drain reads on where a body is not kept: with HTTP/1 a browser that is
+// answered while it still sends shows a broken connection, and not the answer.
+func drain(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor != 1 || r.Body == nil || r.Header.Get("Expect") != "" {
+		return
+	}
+	if http.NewResponseController(w).SetReadDeadline(time.Now().Add(drainFor)) == nil {
+		io.CopyN(io.Discard, r.Body, maxDrained)
+	}
 }
 
 // mayKeep tells for whom a request may be kept: a form that a page of this

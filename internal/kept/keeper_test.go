@@ -83,6 +83,7 @@ func (b *bench) replayed(q kept.Request) (*http.Request, []byte) {
 	r := httptest.NewRequest("POST", q.Target, strings.NewReader(kept.Field+"="+string(q.ID)))
 	r.Header.Set("Referer", "https://portal.example.gov/.stepgate/challenge?c=1")
 	r.Header.Set("Cookie", "PHPSESSID=newer")
+	r.Header.Set("Accept-Language", "cy") // which the form did not bring
 	b.Restore(r, found)
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
