@@ -283,7 +283,8 @@ func (d *demonstration) instruct(out io.Writer) error {
 	try("Open " + d.URL + "/ and sign in as joe. The first page needs no more\nthan the password.")
 	try("Choose \"Docket search\": cases need a second factor. joe has none yet, so\n" +
 		"the gateway has him set one up. A text message appears at " + d.URL + "/inbox;\n" +
-		"for an authenticator app the page shows a picture, and the key as text.")
+		"for an authenticator app the page shows a picture, and the key as text; a\n" +
+		"security key or passkey works too, for browsers trust localhost.")
 	try("Choose \"Payments\", then pay out a sum: that needs a code which is not older\nthan two minutes. Wait, try again, and you are asked again.")
 	try("Choose \"Live status\" on the first page, wait two minutes and close the case.\n" +
 		"That is a call of the page's script, so it gets 401 and the levels it lacks.")
