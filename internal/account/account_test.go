@@ -16,13 +16,16 @@ func TestFoldUsernameMakesOneNameOfItsSpellings(t *testing.T) {
 	if FoldUsername("Straße") != FoldUsername("STRASSE") {
 		t.Error("case folding is not full")
 	}
+	if FoldUsername("ꮰ") != FoldUsername("Ꮰ") {
+		t.Error("capitals and small letters of Cherokee differ")
+	}
 	if FoldUsername("joe") == FoldUsername("jоe") { // the second has a Cyrillic letter
 		t.Error("letters of two scripts became one")
 	}
 }
 
 func FuzzFoldUsernameIsStable(f *testing.F) {
-	for _, seed := range []string{"joe", "Straße", "ﬁ", "\u0345a", "K", "İ", "a\u0300"} {
+	for _, seed := range []string{"joe", "Straße", "ﬁ", "\u0345a", "K", "İ", "a\u0300", "ꮰ", "ᾳ", "ŉ"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, name string) {

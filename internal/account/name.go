@@ -16,9 +16,21 @@ var ErrBadUsername = errors.New("account: unusable username")
 const maxUsernameRunes = 200
 
 // FoldUsername is the form in which usernames are compared: trimmed, NFKC and
-// case folded (contract, section 5), so that "Ｊoe " and "joe" are one.
+// case folded (contract, section 5), so that "Ｊoe " and "joe" are one. It is
+// stable: folding it again changes nothing.
 func FoldUsername(name string) string {
-	return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(strings.TrimSpace(name))))
+	folded := cases.Fold().String(norm.NFKC.String(strings.TrimSpace(name)))
+	return strings.TrimSpace(norm.NFKC.String(strings.Map(oneCase, folded)))
+}
+
+// oneCase is one letter for all that differ by case alone. Full folding takes
+// some scripts' small letters to their capitals and back.
+func oneCase(r rune) rune {
+	least := r
+	for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
+		least = min(least, other)
+	}
+	return unicode.ToLower(least)
 }
 
 // CheckUsername refuses names that a log line, a header or a person could
