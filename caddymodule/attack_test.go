@@ -142,7 +142,7 @@ func TestAssertionHoldsForTheUpstream(t *testing.T) {
 	if err := json.Unmarshal([]byte(b.get("/.stepgate/jwks.json", fetch).body), &keys); err != nil {
 		t.Fatal(err)
 	}
-	signed, err := jose.ParseSigned(token, []jose.SignatureAlgorithm{jose.ES256})
+	signed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{jose.ES256})
 	if err != nil {
 		t.Fatal(err)
 	}

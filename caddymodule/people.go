@@ -4,18 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/stepgate/stepgate/factors/password"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/people"
 	"github.com/stepgate/stepgate/internal/store"
 )
-
-// newPeople wires package people to a store. The zero rules are good.
-func newPeople(s store.Store, h *password.Hasher, region string) *people.People {
-	return &people.People{Store: peopleStore{s}, Passwords: peoplePasswords{Hasher: h}, Region: region, Now: time.Now}
-}
 
 // peopleStore lends the store to package people, whose transaction type is
 // the part of ours that it needs.

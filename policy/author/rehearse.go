@@ -272,7 +272,7 @@ func general(raw string) string {
 	if at := strings.IndexByte(path, '?'); at >= 0 {
 		path = path[:at]
 	}
-	if strings.IndexAny(path, "0123456789") < 0 {
+	if !strings.ContainsAny(path, "0123456789") {
 		return path
 	}
 	var b []byte
