@@ -62,7 +62,7 @@ func (h *Handler) newLive(r *runtime) (*live, error) {
 		Admit: r.admit, Ledger: r.ledger, Plan: r.plan, Recorder: r.recorder, Sealer: r.ring,
 		Kept:    &kept.Keeper{Store: r.store, Max: h.keepBytes(), Now: time.Now},
 		Address: clientAddress, Enrolment: h.enrolment(), SignOutAfter: h.AfterEnrolment == "sign_out",
-		BindingDelay: h.bindingDelay(), RelyingParty: h.relyingParty(), Now: time.Now,
+		BindingDelay: h.bindingDelay(), RelyingParty: h.relyingParty(), Tell: h.tell(r), Now: time.Now,
 	}
 	for _, module := range h.sources {
 		source, err := module.open(r)
