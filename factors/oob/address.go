@@ -58,10 +58,17 @@ func (n Numbers) parse(typed string) (address, error) {
 		return address{}, factors.ErrBadAddress
 	}
 	a := address{to: phonenumbers.Format(number, phonenumbers.E164), country: countryOf(number)}
-	if !slices.Contains(n.Countries, a.country) {
+	if !slices.Contains(n.Countries, a.country) || !settled(a.to) {
 		return address{}, factors.ErrBadAddress
 	}
 	return a, nil
+}
+
+// settled tells whether E.164 text is read as itself: with zeros in front of
+// the national part it may not be, and one phone would have two numbers.
+func settled(to string) bool {
+	again, err := phonenumbers.Parse(to, "")
+	return err == nil && phonenumbers.Format(again, phonenumbers.E164) == to
 }
 
 // countryOf is the country of a number that can get texts, or "": landlines,

@@ -94,7 +94,7 @@ func TestMasksShowNoMoreThanTheyShould(t *testing.T) {
 }
 
 func FuzzNumber(f *testing.F) {
-	for _, seed := range []string{"07700900609", "+44 7797 712345", "+1 (876) 210-1234", "tel:+44", "07700900609;ext=1", "٠٧٧٠٠٩٠٠٦٠٩", "+447700900609\n"} {
+	for _, seed := range []string{"07700900609", "+44 7797 712345", "+1 (876) 210-1234", "tel:+44", "07700900609;ext=1", "٠٧٧٠٠٩٠٠٦٠٩", "+447700900609\n", "0007700900000"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, typed string) {
