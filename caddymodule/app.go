@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/stepgate/stepgate/factors/delivery"
+	"github.com/stepgate/stepgate/factors/webauthn"
 )
 
 func init() {
@@ -49,6 +50,8 @@ type App struct {
 	Email json.RawMessage `json:"email,omitempty" caddy:"namespace=stepgate.email inline_key=provider"`
 	// Codes are the limits of codes and messages.
 	Codes *CodesConfig `json:"codes,omitempty"`
+	// WebAuthn limits security keys and passkeys.
+	WebAuthn *WebAuthnConfig `json:"webauthn,omitempty"`
 	// Session holds the limits of sessions.
 	Session *SessionConfig `json:"session,omitempty"`
 	// StoreGrace is how long a node that has lost the store trusts the
@@ -104,6 +107,26 @@ type SessionConfig struct {
 	Absolute caddy.Duration `json:"absolute,omitempty"`
 }
 
+// WebAuthnConfig limits security keys and passkeys.
+type WebAuthnConfig struct {
+	// AllowAAGUID are the authenticator models that may be enrolled, as
+	// their makers print them. Default: all.
+	AllowAAGUID []string `json:"allow_aaguid,omitempty"`
+}
+
+// models are the authenticator models that may be enrolled; none for all.
+func (a *App) models() (models []webauthn.Model, err error) {
+	if a.WebAuthn == nil {
+		return nil, nil
+	}
+	for _, text := range a.WebAuthn.AllowAAGUID {
+		model, wrong := webauthn.ParseModel(text)
+		err = errors.Join(err, wrong)
+		models = append(models, model)
+	}
+	return models, err
+}
+
 // CaddyModule implements caddy.Module.
 func (*App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "stepgate", New: func() caddy.Module { return new(App) }}
@@ -139,8 +162,8 @@ func (a *App) setDefaults() {
 	if a.Codes == nil {
 		a.Codes = new(CodesConfig)
 	}
-	defaultDuration(&a.Session.Idle, defaultIdle)
 	defaultDuration(&a.Session.Absolute, defaultAbsolute)
+	defaultDuration(&a.Session.Idle, min(defaultIdle, time.Duration(a.Session.Absolute)))
 	defaultDuration(&a.StoreGrace, defaultStoreGrace)
 	defaultDuration(&a.Codes.Lifetime, 10*time.Minute)
 	if a.Codes.SMSPerMonth == 0 {
@@ -199,6 +222,9 @@ func (a *App) Validate() error {
 	}
 	if time.Duration(a.Codes.Lifetime) > 15*time.Minute {
 		bad("codes lifetime: %s is longer than the 15m that codes may live", time.Duration(a.Codes.Lifetime))
+	}
+	if _, err := a.models(); err != nil {
+		bad("%w", err)
 	}
 	for _, cidr := range a.InternalNetworks {
 		if _, err := netip.ParsePrefix(cidr); err != nil {

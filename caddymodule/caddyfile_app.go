@@ -23,6 +23,9 @@ import (
 //			sms_per_month N
 //			sms_countries COUNTRY…
 //		}
+//		webauthn {
+//			allow_aaguid AAGUID…
+//		}
 //		session {
 //			idle SPAN
 //			absolute SPAN
@@ -48,6 +51,7 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 		"sms":               provider("sms", &app.SMS),
 		"email":             provider("email", &app.Email),
 		"codes":             app.parseCodes,
+		"webauthn":          app.parseWebAuthn,
 		"session":           app.parseSession,
 		"store_grace":       duration(&app.StoreGrace),
 		"geoip":             path(&app.GeoIP),
@@ -90,6 +94,16 @@ func (a *App) parseCodes(d *caddyfile.Dispenser) error {
 		"lifetime":      duration(&a.Codes.Lifetime),
 		"sms_per_month": number(&a.Codes.SMSPerMonth),
 		"sms_countries": wordList(&a.Codes.SMSCountries),
+	}}.parse(d)
+}
+
+func (a *App) parseWebAuthn(d *caddyfile.Dispenser) error {
+	a.WebAuthn = new(WebAuthnConfig)
+	if err := noMore(d); err != nil {
+		return err
+	}
+	return block{name: "webauthn", options: map[string]func(*caddyfile.Dispenser) error{
+		"allow_aaguid": wordList(&a.WebAuthn.AllowAAGUID),
 	}}.parse(d)
 }
 

@@ -54,8 +54,12 @@ func (r *runtime) wire(a *App) error {
 // offer lists the factors of a configuration. One whose provider is not
 // configured is not offered.
 func (r *runtime) offer(a *App) (*factors.Registry, error) {
+	models, err := a.models()
+	if err != nil {
+		return nil, err
+	}
 	offered := []factors.Factor{
-		&webauthn.Factor{Store: r.store, Suspect: r.suspect},
+		&webauthn.Factor{Store: r.store, AllowedModels: models, Suspect: r.suspect},
 		&totp.Factor{Steps: r.store},
 		&backupcode.Factor{Store: r.store, Keys: r.ring},
 		&temporarycode.Factor{Store: r.store, Keys: r.ring},
