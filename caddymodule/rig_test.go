@@ -36,6 +36,8 @@ type rig struct {
 	upstream *httptest.Server
 	// seen are the requests that reached the upstream.
 	seen chan *received
+	// clients are the browsers' connections.
+	clients []*http.Client
 }
 
 // received is a request as the upstream got it.
@@ -123,6 +125,11 @@ func (g *rig) load(caddyfile string) {
 	if err := g.tryLoad(caddyfile); err != nil {
 		g.t.Fatal(err)
 	}
+	// The server that idle connections led to has gone; a client that does
+	// not know it yet could not repeat a POST.
+	for _, c := range g.clients {
+		c.CloseIdleConnections()
+	}
 }
 
 func (g *rig) tryLoad(caddyfile string) error {
@@ -185,6 +192,7 @@ func (g *rig) browser() *browser {
 	}
 	client := &http.Client{Jar: jar, Transport: &http.Transport{DisableCompression: true}}
 	g.t.Cleanup(client.CloseIdleConnections)
+	g.clients = append(g.clients, client)
 	return &browser{t: g.t, client: client, base: g.url, jar: jar}
 }
 
