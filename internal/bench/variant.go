@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"net"
 	"net/http"
@@ -76,6 +77,7 @@ func (v *variant) stop() {
 
 var (
 	hidden = regexp.MustCompile(`<input type="hidden" name="([^"]+)" value="([^"]*)"`)
+	toTOTP = regexp.MustCompile(`href="(/\.stepgate/enrol/totp\?[^"]*)"`)
 	secret = regexp.MustCompile(`data-stepgate="totp-secret">([A-Z2-7]+)<`)
 )
 
@@ -97,6 +99,11 @@ func (v *variant) signIn(upstream string) (cookie string, identity map[string]st
 	if page, at, err = visit(client, at, form); err != nil {
 		return "", nil, err
 	}
+	if choice := toTOTP.FindStringSubmatch(page); choice != nil {
+		if page, at, err = visit(client, v.url()+html.UnescapeString(choice[1]), nil); err != nil {
+			return "", nil, err
+		}
+	}
 	found := secret.FindStringSubmatch(page)
 	if found == nil {
 		return "", nil, fmt.Errorf("no secret at %s", at)
@@ -107,7 +114,11 @@ func (v *variant) signIn(upstream string) (cookie string, identity map[string]st
 	}
 	form = fields(page)
 	form.Set("code", code)
-	if _, at, err = visit(client, at, form); err != nil {
+	if _, _, err = visit(client, at, form); err != nil {
+		return "", nil, err
+	}
+	// Backup codes may be shown in between.
+	if _, at, err = visit(client, v.url()+"/cases/1", nil); err != nil {
 		return "", nil, err
 	}
 	if !strings.HasSuffix(at, "/cases/1") {
