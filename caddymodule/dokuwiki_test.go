@@ -48,7 +48,7 @@ type reader struct {
 var inconstant = []*regexp.Regexp{
 	regexp.MustCompile(`(?:DW|\b)[0-9a-f]{32}\b`),                    // sectok, changecheck, tseed; the cookie is called after the port
 	regexp.MustCompile(`\b(?:17|18)\d{8}\b`),                         // seconds since 1970: forms, the task runner's picture
-	regexp.MustCompile(`\d{4}/\d\d/\d\d \d\d:\d\d`),                  // last modified
+	regexp.MustCompile(`\d{4}\\?/\d\d\\?/\d\d \d\d:\d\d`),            // last modified, signatures in scripts too
 	regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+\d\d:?\d\d`), // of feeds and the page's head
 }
 

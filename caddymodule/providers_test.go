@@ -9,6 +9,7 @@ import (
 	"net/mail"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -112,8 +113,9 @@ func TestAMailOutlivesARestart(t *testing.T) {
 	b.get("/public").want(200, "/public") // opens the store
 	got := m.Wait(t, 1)[0]
 	b.submit(p, "code", map[string]string{"code": codeIn(t, got)}).want(200, "/mail/1")
-	if n := len(m.Messages()); n != 1 {
-		t.Errorf("%d mails arrived", n)
+	codes := slices.DeleteFunc(m.Messages(), func(one legacytest.Message) bool { return strings.Contains(string(one.Data), noticeMark) })
+	if len(codes) != 1 {
+		t.Errorf("%d mails with codes arrived", len(codes))
 	}
 }
 
