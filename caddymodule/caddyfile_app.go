@@ -2,13 +2,20 @@ package caddymodule
 
 import (
 	"encoding/json"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/stepgate/stepgate/caddymodule/block"
 )
+
+func init() {
+	httpcaddyfile.RegisterGlobalOption("stepgate", parseApp)
+	httpcaddyfile.RegisterDirective("stepgate", parseSite)
+	httpcaddyfile.RegisterDirectiveOrder("stepgate", httpcaddyfile.After, "forward_auth")
+}
 
 // parseApp reads the global option:
 //
@@ -37,27 +44,27 @@ import (
 func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 	app := new(App)
 	d.Next() // the option's own word
-	app.Source = position(d).String()
+	app.Source = block.Position(d).String()
 	if existing != nil {
 		return nil, d.Err("stepgate: the global option is there twice")
 	}
 	if d.NextArg() {
 		return nil, d.Errf("stepgate: unexpected `%s`; options stand in a block", d.Val())
 	}
-	b := block{name: "stepgate", options: map[string]func(*caddyfile.Dispenser) error{
+	b := block.Block{Name: "stepgate", Options: map[string]func(*caddyfile.Dispenser) error{
 		"store":             app.parseStore,
-		"key_file":          path(&app.KeyFile),
-		"region":            oneWord(&app.Region),
+		"key_file":          block.Path(&app.KeyFile),
+		"region":            block.OneWord(&app.Region),
 		"sms":               provider("sms", &app.SMS),
 		"email":             provider("email", &app.Email),
 		"codes":             app.parseCodes,
 		"webauthn":          app.parseWebAuthn,
 		"session":           app.parseSession,
-		"store_grace":       duration(&app.StoreGrace),
-		"geoip":             path(&app.GeoIP),
-		"internal_networks": wordList(&app.InternalNetworks),
+		"store_grace":       block.Duration(&app.StoreGrace),
+		"geoip":             block.Path(&app.GeoIP),
+		"internal_networks": block.WordList(&app.InternalNetworks),
 	}}
-	if err := b.parse(d); err != nil {
+	if err := b.Parse(d); err != nil {
 		return nil, err
 	}
 	return httpcaddyfile.App{Name: "stepgate", Value: caddyconfig.JSON(app, nil)}, nil
@@ -72,7 +79,7 @@ func (a *App) parseStore(d *caddyfile.Dispenser) error {
 	switch a.Store.Driver {
 	case "sqlite":
 		if d.NextArg() {
-			a.Store.Path = besideCaddyfile(d, d.Val())
+			a.Store.Path = block.Beside(d, d.Val())
 		}
 	case "postgres":
 		if !d.NextArg() {
@@ -80,42 +87,42 @@ func (a *App) parseStore(d *caddyfile.Dispenser) error {
 		}
 		a.Store.DSN = d.Val()
 	default:
-		return d.Errf("store: `%s`: expected sqlite or postgres%s", a.Store.Driver, didYouMean(a.Store.Driver, []string{"sqlite", "postgres"}))
+		return d.Errf("store: `%s`: expected sqlite or postgres%s", a.Store.Driver, block.DidYouMean(a.Store.Driver, []string{"sqlite", "postgres"}))
 	}
-	return noBlock(d)
+	return block.NoBlock(d)
 }
 
 func (a *App) parseCodes(d *caddyfile.Dispenser) error {
 	a.Codes = new(CodesConfig)
-	if err := noMore(d); err != nil {
+	if err := block.NoMore(d); err != nil {
 		return err
 	}
-	return block{name: "codes", options: map[string]func(*caddyfile.Dispenser) error{
-		"lifetime":      duration(&a.Codes.Lifetime),
-		"sms_per_month": number(&a.Codes.SMSPerMonth),
-		"sms_countries": wordList(&a.Codes.SMSCountries),
-	}}.parse(d)
+	return block.Block{Name: "codes", Options: map[string]func(*caddyfile.Dispenser) error{
+		"lifetime":      block.Duration(&a.Codes.Lifetime),
+		"sms_per_month": block.Number(&a.Codes.SMSPerMonth),
+		"sms_countries": block.WordList(&a.Codes.SMSCountries),
+	}}.Parse(d)
 }
 
 func (a *App) parseWebAuthn(d *caddyfile.Dispenser) error {
 	a.WebAuthn = new(WebAuthnConfig)
-	if err := noMore(d); err != nil {
+	if err := block.NoMore(d); err != nil {
 		return err
 	}
-	return block{name: "webauthn", options: map[string]func(*caddyfile.Dispenser) error{
-		"allow_aaguid": wordList(&a.WebAuthn.AllowAAGUID),
-	}}.parse(d)
+	return block.Block{Name: "webauthn", Options: map[string]func(*caddyfile.Dispenser) error{
+		"allow_aaguid": block.WordList(&a.WebAuthn.AllowAAGUID),
+	}}.Parse(d)
 }
 
 func (a *App) parseSession(d *caddyfile.Dispenser) error {
 	a.Session = new(SessionConfig)
-	if err := noMore(d); err != nil {
+	if err := block.NoMore(d); err != nil {
 		return err
 	}
-	return block{name: "session", options: map[string]func(*caddyfile.Dispenser) error{
-		"idle":     duration(&a.Session.Idle),
-		"absolute": duration(&a.Session.Absolute),
-	}}.parse(d)
+	return block.Block{Name: "session", Options: map[string]func(*caddyfile.Dispenser) error{
+		"idle":     block.Duration(&a.Session.Idle),
+		"absolute": block.Duration(&a.Session.Absolute),
+	}}.Parse(d)
 }
 
 // provider reads the rest of `sms NAME …` or `email NAME …` with the module
@@ -128,7 +135,7 @@ func provider(option string, into *json.RawMessage) func(*caddyfile.Dispenser) e
 		name := d.Val()
 		id := "stepgate." + option + "." + name
 		if _, err := caddy.GetModule(id); err != nil {
-			return unknownModule(d, option, name, "stepgate."+option)
+			return block.UnknownModule(d, option, name, "stepgate."+option)
 		}
 		module, err := caddyfile.UnmarshalModule(d, id)
 		if err != nil {
@@ -137,17 +144,4 @@ func provider(option string, into *json.RawMessage) func(*caddyfile.Dispenser) e
 		*into = caddyconfig.JSONModuleObject(module, "provider", name, nil)
 		return nil
 	}
-}
-
-// unknownModule is the error of a name that no module of a namespace has.
-func unknownModule(d *caddyfile.Dispenser, option, name, namespace string) error {
-	var known []string
-	for _, m := range caddy.GetModules(namespace) {
-		known = append(known, m.ID.Name())
-	}
-	expected := didYouMean(name, known)
-	if expected == "" && len(known) > 0 {
-		expected = "; expected one of " + strings.Join(known, ", ")
-	}
-	return d.Errf("%s: there is no `%s` in this build%s", option, name, expected)
 }

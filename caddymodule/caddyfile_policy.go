@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/stepgate/stepgate/caddymodule/block"
 	"github.com/stepgate/stepgate/policy"
 )
 
@@ -30,7 +31,7 @@ import (
 //	}
 func parsePolicy(d *caddyfile.Dispenser, c *policy.Config) error {
 	p := policyParser{config: c}
-	return block{name: "policy", repeated: []string{"level", "public", "deny", "require", "raise", "assert", "scripts"}, options: map[string]func(*caddyfile.Dispenser) error{
+	return block.Block{Name: "policy", Repeated: []string{"level", "public", "deny", "require", "raise", "assert", "scripts"}, Options: map[string]func(*caddyfile.Dispenser) error{
 		"level":   p.level,
 		"public":  p.rule,
 		"deny":    p.rule,
@@ -39,32 +40,32 @@ func parsePolicy(d *caddyfile.Dispenser, c *policy.Config) error {
 		"default": p.fallback,
 		"scripts": p.scripts,
 		"assert":  p.assert,
-	}}.parse(d)
+	}}.Parse(d)
 }
 
 type policyParser struct{ config *policy.Config }
 
 func (p policyParser) level(d *caddyfile.Dispenser) error {
-	level := policy.LevelConfig{Pos: position(d)}
+	level := policy.LevelConfig{Pos: block.Position(d)}
 	if !d.NextArg() {
 		return d.Err("level: expected a name")
 	}
 	level.Name = d.Val()
-	if err := noMore(d); err != nil {
+	if err := block.NoMore(d); err != nil {
 		return err
 	}
-	err := block{name: "level " + level.Name, repeated: []string{"accept", "also"}, options: map[string]func(*caddyfile.Dispenser) error{
+	err := block.Block{Name: "level " + level.Name, Repeated: []string{"accept", "also"}, Options: map[string]func(*caddyfile.Dispenser) error{
 		"accept": alternatives(&level.Accept),
 		"also":   alternatives(&level.Also),
 		"max_age": func(d *caddyfile.Dispenser) (err error) {
-			if level.MaxAge, err = parsePolicyDuration(d, "max_age"); err != nil {
+			if level.MaxAge, err = block.PolicyDuration(d, "max_age"); err != nil {
 				return err
 			}
-			return noBlock(d)
+			return block.NoBlock(d)
 		},
-		"once":  flag(&level.Once),
-		"enrol": wordList(&level.Enrol),
-	}}.parse(d)
+		"once":  block.Flag(&level.Once),
+		"enrol": block.WordList(&level.Enrol),
+	}}.Parse(d)
 	p.config.Levels = append(p.config.Levels, level)
 	return err
 }
@@ -84,13 +85,13 @@ func alternatives(into *[][]policy.Factor) func(*caddyfile.Dispenser) error {
 			}
 			*into = append(*into, together)
 		}
-		return noBlock(d)
+		return block.NoBlock(d)
 	}
 }
 
 // rule reads `public|deny|require LEVEL [METHOD…] PATTERN… [{ … }]`.
 func (p policyParser) rule(d *caddyfile.Dispenser) error {
-	rule := policy.RuleConfig{Verb: policy.Verb(d.Val()), Pos: position(d)}
+	rule := policy.RuleConfig{Verb: policy.Verb(d.Val()), Pos: block.Position(d)}
 	args := d.RemainingArgs()
 	if rule.Verb == policy.VerbRequire {
 		// Levels come first; methods are written in capitals and patterns
@@ -116,21 +117,21 @@ func (p policyParser) rule(d *caddyfile.Dispenser) error {
 	if len(rule.Patterns) == 0 {
 		return d.Errf("%s: expected one or more paths, such as /cases/*", rule.Verb)
 	}
-	err := block{name: string(rule.Verb), repeated: []string{"group", "raise"}, options: map[string]func(*caddyfile.Dispenser) error{
+	err := block.Block{Name: string(rule.Verb), Repeated: []string{"group", "raise"}, Options: map[string]func(*caddyfile.Dispenser) error{
 		"group": func(d *caddyfile.Dispenser) error {
 			names := d.RemainingArgs()
 			if len(names) == 0 {
 				return d.Err("group: expected one or more names")
 			}
 			rule.Groups = append(rule.Groups, names...)
-			return noBlock(d)
+			return block.NoBlock(d)
 		},
 		"raise": func(d *caddyfile.Dispenser) error {
 			raise, err := parseRaise(d)
 			rule.Raises = append(rule.Raises, raise)
 			return err
 		},
-	}}.parse(d)
+	}}.Parse(d)
 	p.config.Rules = append(p.config.Rules, rule)
 	return err
 }
@@ -157,7 +158,7 @@ func (p policyParser) raise(d *caddyfile.Dispenser) error {
 
 // parseRaise reads `raise LEVEL when CONDITION` or `raise LEVEL { … }`.
 func parseRaise(d *caddyfile.Dispenser) (policy.RaiseConfig, error) {
-	raise := policy.RaiseConfig{Pos: position(d)}
+	raise := policy.RaiseConfig{Pos: block.Position(d)}
 	if !d.NextArg() {
 		return raise, d.Err("raise: expected a level, as in `raise mfa when risk high`")
 	}
@@ -194,7 +195,7 @@ var (
 // parseCondition reads one condition at the dispenser's place; the rest of
 // its line belongs to it.
 func parseCondition(d *caddyfile.Dispenser) (policy.ConditionConfig, error) {
-	c := policy.ConditionConfig{Pos: position(d)}
+	c := policy.ConditionConfig{Pos: block.Position(d)}
 	if d.Val() == "not" {
 		c.Not = true
 		if !d.NextArg() {
@@ -205,7 +206,7 @@ func parseCondition(d *caddyfile.Dispenser) (policy.ConditionConfig, error) {
 	switch {
 	case slices.Contains(ourConditions, c.Kind):
 		c.Args = d.RemainingArgs()
-		return c, noBlock(d)
+		return c, block.NoBlock(d)
 	case slices.Contains(matcherConditions, c.Kind):
 		segment := d.NewFromNextSegment()
 		var err error
@@ -214,7 +215,7 @@ func parseCondition(d *caddyfile.Dispenser) (policy.ConditionConfig, error) {
 		return c, err
 	default:
 		known := append(slices.Clone(ourConditions), matcherConditions...)
-		return c, d.Errf("`%s`: no such condition%s; expected one of %s", c.Kind, didYouMean(c.Kind, known), strings.Join(known, ", "))
+		return c, d.Errf("`%s`: no such condition%s; expected one of %s", c.Kind, block.DidYouMean(c.Kind, known), strings.Join(known, ", "))
 	}
 }
 
@@ -244,8 +245,8 @@ func matcherJSON(d *caddyfile.Dispenser, kind string) (json.RawMessage, error) {
 }
 
 func (p policyParser) fallback(d *caddyfile.Dispenser) error {
-	p.config.DefaultPos = position(d)
-	return wordList(&p.config.Default)(d)
+	p.config.DefaultPos = block.Position(d)
+	return block.WordList(&p.config.Default)(d)
 }
 
 func (p policyParser) scripts(d *caddyfile.Dispenser) error {
@@ -254,12 +255,12 @@ func (p policyParser) scripts(d *caddyfile.Dispenser) error {
 		return d.Err("scripts: expected one or more names, such as *.php")
 	}
 	p.config.Scripts = append(p.config.Scripts, globs...)
-	return noBlock(d)
+	return block.NoBlock(d)
 }
 
 func (p policyParser) assert(d *caddyfile.Dispenser) error {
 	var file string
-	if err := path(&file)(d); err != nil {
+	if err := block.Path(&file)(d); err != nil {
 		return err
 	}
 	p.config.Assert = append(p.config.Assert, file)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/stepgate/stepgate/caddymodule/block"
 	"github.com/stepgate/stepgate/internal/signin/legacyform"
 )
 
@@ -34,34 +35,34 @@ func (s *SignInLegacyForm) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		s.SourceName = d.Val()
 	}
-	if err := noMore(d); err != nil {
+	if err := block.NoMore(d); err != nil {
 		return err
 	}
-	return block{
-		name: "sign_in legacy_form", repeated: []string{"submit", "success", "failure", "session_cookie", "login_page", "sign_out"},
-		options: map[string]func(*caddyfile.Dispenser) error{
-			"name":               oneWord(&s.SourceName),
+	return block.Block{
+		Name: "sign_in legacy_form", Repeated: []string{"submit", "success", "failure", "session_cookie", "login_page", "sign_out"},
+		Options: map[string]func(*caddyfile.Dispenser) error{
+			"name":               block.OneWord(&s.SourceName),
 			"submit":             parseTargets(&s.Submit),
-			"username_field":     oneWord(&s.UsernameField),
-			"password_field":     oneWord(&s.PasswordField),
-			"charset":            oneWord(&s.Charset),
+			"username_field":     block.OneWord(&s.UsernameField),
+			"password_field":     block.OneWord(&s.PasswordField),
+			"charset":            block.OneWord(&s.Charset),
 			"success":            parseConditions(&s.Success),
 			"failure":            parseConditions(&s.Failure),
 			"session_cookie":     moreWords(&s.SessionCookies),
 			"identity":           s.parseIdentity,
 			"login_page":         moreWords(&s.LoginPages),
 			"sign_out":           parseTargets(&s.SignOut),
-			"pass_authorization": flag(&s.PassAuthorization),
-			"seal_cookies":       flag(&s.SealCookies),
+			"pass_authorization": block.Flag(&s.PassAuthorization),
+			"seal_cookies":       block.Flag(&s.SealCookies),
 		},
-	}.parse(d)
+	}.Parse(d)
 }
 
 // moreWords is wordList for an option that may stand several times.
 func moreWords(into *[]string) func(*caddyfile.Dispenser) error {
 	return func(d *caddyfile.Dispenser) error {
 		var words []string
-		err := wordList(&words)(d)
+		err := block.WordList(&words)(d)
 		*into = append(*into, words...)
 		return err
 	}
@@ -91,7 +92,7 @@ func parseTargets(into *[]legacyform.Target) func(*caddyfile.Dispenser) error {
 			words = words[3:]
 		}
 		*into = append(*into, t)
-		return noBlock(d)
+		return block.NoBlock(d)
 	}
 }
 
@@ -104,13 +105,13 @@ func parseConditions(into *[]legacyform.Condition) func(*caddyfile.Dispenser) er
 		}
 		c := legacyform.Condition{Kind: words[0], Values: words[1:]}
 		if !slices.Contains(legacyform.ConditionKinds, c.Kind) {
-			return unknown(d, option, c.Kind, legacyform.ConditionKinds)
+			return block.Unknown(d, option, c.Kind, legacyform.ConditionKinds)
 		}
 		if c.Kind == "header" || c.Kind == "cookie" {
 			c.Name, c.Values = words[1], words[2:]
 		}
 		*into = append(*into, c)
-		return noBlock(d)
+		return block.NoBlock(d)
 	}
 }
 
@@ -124,7 +125,7 @@ func (s *SignInLegacyForm) parseIdentity(d *caddyfile.Dispenser) error {
 	wanted := map[string]string{"probe": "PATH REGEX", "cookie": "NAME", "header": "NAME", "body": "REGEX"}[i.Kind]
 	switch {
 	case wanted == "":
-		return unknown(d, "identity", i.Kind, legacyform.IdentityKinds)
+		return block.Unknown(d, "identity", i.Kind, legacyform.IdentityKinds)
 	case len(words)-1 != len(strings.Fields(wanted)):
 		return d.Errf("identity %s: expected %s", i.Kind, wanted)
 	case i.Kind == "body":
@@ -136,5 +137,5 @@ func (s *SignInLegacyForm) parseIdentity(d *caddyfile.Dispenser) error {
 		i.Pattern = words[2]
 	}
 	s.Identity = i
-	return noBlock(d)
+	return block.NoBlock(d)
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
+	"github.com/stepgate/stepgate/caddymodule/block"
 	"github.com/stepgate/stepgate/policy"
 )
 
@@ -39,30 +40,30 @@ func parseSite(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	handler := new(Handler)
 	d := h.Dispenser
 	d.Next() // the directive's own word
-	handler.Source = position(d).String()
+	handler.Source = block.Position(d).String()
 	handler.Copy = countCopies(h.State, handler.Source)
 	if d.NextArg() {
 		return nil, d.Errf("stepgate takes no matcher and no arguments, but there is `%s`: it must see every request of its site; write paths into its policy", d.Val())
 	}
 	var scripts []string
-	b := block{name: "stepgate", repeated: []string{"sign_in", "policy"}, options: map[string]func(*caddyfile.Dispenser) error{
-		"origin":             checked(&handler.Origin, func(origin string) error { return checkOrigin(strings.TrimSuffix(origin, "/")) }),
-		"prefix":             checked(&handler.Prefix, checkPrefix),
+	b := block.Block{Name: "stepgate", Repeated: []string{"sign_in", "policy"}, Options: map[string]func(*caddyfile.Dispenser) error{
+		"origin":             block.Checked(&handler.Origin, func(origin string) error { return checkOrigin(strings.TrimSuffix(origin, "/")) }),
+		"prefix":             block.Checked(&handler.Prefix, checkPrefix),
 		"sign_in":            handler.parseSignIn,
-		"enrolment":          oneOf(&handler.Enrolment, enrolmentWords...),
+		"enrolment":          block.OneOf(&handler.Enrolment, enrolmentWords...),
 		"binding_delay":      handler.parseBindingDelay,
-		"after_enrolment":    oneOf(&handler.AfterEnrolment, afterEnrolmentWords...),
+		"after_enrolment":    block.OneOf(&handler.AfterEnrolment, afterEnrolmentWords...),
 		"policy":             handler.parsePolicyBlock,
 		"identity_headers":   handler.parseIdentityHeaders,
 		"keep_requests":      keepRequests(&handler.KeepRequests),
-		"audience":           oneWord(&handler.Audience),
+		"audience":           block.OneWord(&handler.Audience),
 		"relying_party":      handler.parseRelyingParty,
 		"pages":              handler.parsePages,
-		"scripts":            wordList(&scripts),
-		"pass_url_overrides": flag(&handler.PassURLOverrides),
-		"keep_stream":        flag(&handler.KeepStream),
+		"scripts":            block.WordList(&scripts),
+		"pass_url_overrides": block.Flag(&handler.PassURLOverrides),
+		"keep_stream":        block.Flag(&handler.KeepStream),
 	}}
-	if err := b.parse(d); err != nil {
+	if err := b.Parse(d); err != nil {
 		return nil, err
 	}
 	if scripts != nil {
@@ -91,7 +92,7 @@ func (h *SiteConfig) parseSignIn(d *caddyfile.Dispenser) error {
 	name := d.Val()
 	id := "stepgate.sign_in." + name
 	if _, err := caddy.GetModule(id); err != nil {
-		return unknownModule(d, "sign_in", name, "stepgate.sign_in")
+		return block.UnknownModule(d, "sign_in", name, "stepgate.sign_in")
 	}
 	module, err := caddyfile.UnmarshalModule(d, id)
 	if err != nil {
@@ -104,7 +105,7 @@ func (h *SiteConfig) parseSignIn(d *caddyfile.Dispenser) error {
 // parseBindingDelay takes 0s as well: it says that there is no wait.
 func (h *SiteConfig) parseBindingDelay(d *caddyfile.Dispenser) error {
 	var text string
-	if err := oneWord(&text)(d); err != nil {
+	if err := block.OneWord(&text)(d); err != nil {
 		return err
 	}
 	span, err := caddy.ParseDuration(text)
@@ -119,11 +120,11 @@ func (h *SiteConfig) parseBindingDelay(d *caddyfile.Dispenser) error {
 // nothing to say.
 func (*SignInLocal) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next()
-	return noBlock(d)
+	return block.NoBlock(d)
 }
 
 func (h *SiteConfig) parseIdentityHeaders(d *caddyfile.Dispenser) error {
-	if err := noMore(d); err != nil {
+	if err := block.NoMore(d); err != nil {
 		return err
 	}
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
@@ -132,7 +133,7 @@ func (h *SiteConfig) parseIdentityHeaders(d *caddyfile.Dispenser) error {
 			return d.Errf("identity_headers %s: expected a placeholder, such as {http.auth.user.id}", header.Name)
 		}
 		header.Placeholder = d.Val()
-		if err := noBlock(d); err != nil {
+		if err := block.NoBlock(d); err != nil {
 			return err
 		}
 		if err := header.check(); err != nil {
@@ -152,19 +153,19 @@ func (h *SiteConfig) parseRelyingParty(d *caddyfile.Dispenser) error {
 	if len(args) == 2 {
 		h.RelyingParty.Name = args[1]
 	}
-	return noBlock(d)
+	return block.NoBlock(d)
 }
 
 func (h *SiteConfig) parsePages(d *caddyfile.Dispenser) error {
-	if err := noMore(d); err != nil {
+	if err := block.NoMore(d); err != nil {
 		return err
 	}
 	h.Pages = new(PagesConfig)
-	return block{name: "pages", options: map[string]func(*caddyfile.Dispenser) error{
-		"name":     oneWord(&h.Pages.Name),
-		"help":     oneWord(&h.Pages.Help),
-		"language": wordList(&h.Pages.Languages),
-	}}.parse(d)
+	return block.Block{Name: "pages", Options: map[string]func(*caddyfile.Dispenser) error{
+		"name":     block.OneWord(&h.Pages.Name),
+		"help":     block.OneWord(&h.Pages.Help),
+		"language": block.WordList(&h.Pages.Languages),
+	}}.Parse(d)
 }
 
 func (h *SiteConfig) parsePolicyBlock(d *caddyfile.Dispenser) error {
@@ -175,7 +176,7 @@ func (h *SiteConfig) parsePolicyBlock(d *caddyfile.Dispenser) error {
 		}
 		into = &h.ReportOnly
 	}
-	if err := noMore(d); err != nil {
+	if err := block.NoMore(d); err != nil {
 		return err
 	}
 	if *into != nil {

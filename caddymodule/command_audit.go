@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stepgate/stepgate/caddymodule/block"
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/policy"
 	"github.com/stepgate/stepgate/policy/author"
@@ -94,7 +95,7 @@ func auditQueryOf(c *cobra.Command) (auditQuery, error) {
 			for _, k := range audit.Kinds() {
 				known = append(known, string(k.Name))
 			}
-			return q, usagef("--event %s: no such event%s", text, didYouMean(text, known))
+			return q, usagef("--event %s: no such event%s", text, block.DidYouMean(text, known))
 		}
 		q.Events = append(q.Events, name)
 	}

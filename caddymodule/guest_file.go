@@ -6,6 +6,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/stepgate/stepgate/caddymodule/block"
 	"github.com/stepgate/stepgate/factors/delivery"
 	"github.com/stepgate/stepgate/factors/delivery/file"
 )
@@ -28,12 +29,12 @@ type messageFile struct {
 //	file PATH
 func (g *messageFile) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // file
-	return path(&g.Path)(d)
+	return block.Path(&g.Path)(d)
 }
 
 // Provision resolves placeholders. It does not open the file.
 func (g *messageFile) Provision(caddy.Context) error {
-	if err := secrets(&g.Path); err != nil {
+	if err := block.Secrets(&g.Path); err != nil {
 		return fmt.Errorf("file: %w", err)
 	}
 	if g.Path == "" {

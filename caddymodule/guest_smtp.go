@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/stepgate/stepgate/caddymodule/block"
 	"github.com/stepgate/stepgate/factors/delivery"
 	"github.com/stepgate/stepgate/factors/delivery/smtp"
 )
@@ -55,18 +56,18 @@ func (g *EmailSMTP) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.Err("email smtp: expected host and port of a mail server, such as mail.example.gov:587")
 	}
 	g.Server = d.Val()
-	if err := noMore(d); err != nil {
+	if err := block.NoMore(d); err != nil {
 		return err
 	}
-	err := block{name: "email smtp", options: map[string]func(*caddyfile.Dispenser) error{
-		"from": oneWord(&g.From), "username": oneWord(&g.Username), "password": oneWord(&g.Password), "ca_file": path(&g.CAFile),
-		"tls": oneOf(&g.TLS, string(smtp.StartTLS), string(smtp.Implicit), string(smtp.None)),
-	}}.parse(d)
+	err := block.Block{Name: "email smtp", Options: map[string]func(*caddyfile.Dispenser) error{
+		"from": block.OneWord(&g.From), "username": block.OneWord(&g.Username), "password": block.OneWord(&g.Password), "ca_file": block.Path(&g.CAFile),
+		"tls": block.OneOf(&g.TLS, string(smtp.StartTLS), string(smtp.Implicit), string(smtp.None)),
+	}}.Parse(d)
 	if err != nil {
 		return err
 	}
 	_, err = smtp.New(g.options(nil))
-	return refusedAt(d, "email smtp", err, g.Server, g.From)
+	return block.RefusedAt(d, "email smtp", err, g.Server, g.From)
 }
 
 func (g *EmailSMTP) options(roots *x509.CertPool) smtp.Options {
@@ -75,7 +76,7 @@ func (g *EmailSMTP) options(roots *x509.CertPool) smtp.Options {
 
 // Provision resolves placeholders and reads the roots.
 func (g *EmailSMTP) Provision(caddy.Context) error {
-	err := secrets(&g.Server, &g.From, &g.Username, &g.Password, &g.CAFile)
+	err := block.Secrets(&g.Server, &g.From, &g.Username, &g.Password, &g.CAFile)
 	if err != nil {
 		return fmt.Errorf("smtp: %w", err)
 	}

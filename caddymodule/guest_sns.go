@@ -6,6 +6,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/stepgate/stepgate/caddymodule/block"
 	"github.com/stepgate/stepgate/factors/delivery"
 	"github.com/stepgate/stepgate/factors/delivery/sns"
 )
@@ -51,18 +52,18 @@ func (*SMSSNS) CaddyModule() caddy.ModuleInfo {
 //	}
 func (g *SMSSNS) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // sns
-	if err := noMore(d); err != nil {
+	if err := block.NoMore(d); err != nil {
 		return err
 	}
-	err := block{name: "sms sns", options: map[string]func(*caddyfile.Dispenser) error{
-		"region": oneWord(&g.Region), "sender_id": oneWord(&g.SenderID), "max_price": oneWord(&g.MaxPrice),
-		"endpoint": oneWord(&g.Endpoint), "access_key": oneWord(&g.AccessKey), "secret_key": oneWord(&g.SecretKey),
-	}}.parse(d)
+	err := block.Block{Name: "sms sns", Options: map[string]func(*caddyfile.Dispenser) error{
+		"region": block.OneWord(&g.Region), "sender_id": block.OneWord(&g.SenderID), "max_price": block.OneWord(&g.MaxPrice),
+		"endpoint": block.OneWord(&g.Endpoint), "access_key": block.OneWord(&g.AccessKey), "secret_key": block.OneWord(&g.SecretKey),
+	}}.Parse(d)
 	if err != nil {
 		return err
 	}
 	_, err = sns.New(g.options())
-	return refusedAt(d, "sms sns", err, g.Region, g.SenderID, g.MaxPrice, g.Endpoint)
+	return block.RefusedAt(d, "sms sns", err, g.Region, g.SenderID, g.MaxPrice, g.Endpoint)
 }
 
 func (g *SMSSNS) options() sns.Options {
@@ -73,7 +74,7 @@ func (g *SMSSNS) options() sns.Options {
 
 // Provision resolves placeholders.
 func (g *SMSSNS) Provision(caddy.Context) error {
-	err := secrets(&g.Region, &g.SenderID, &g.MaxPrice, &g.Endpoint, &g.AccessKey, &g.SecretKey)
+	err := block.Secrets(&g.Region, &g.SenderID, &g.MaxPrice, &g.Endpoint, &g.AccessKey, &g.SecretKey)
 	if err == nil {
 		g.Sender, err = sns.New(g.options())
 	}

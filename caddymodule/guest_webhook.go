@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/stepgate/stepgate/caddymodule/block"
 	"github.com/stepgate/stepgate/factors/delivery"
 	"github.com/stepgate/stepgate/factors/delivery/webhook"
 )
@@ -48,17 +49,17 @@ func (g *SMSWebhook) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.Err("sms webhook: expected an address, such as https://sms.example.net/send")
 	}
 	g.URL = d.Val()
-	if err := noMore(d); err != nil {
+	if err := block.NoMore(d); err != nil {
 		return err
 	}
-	err := block{name: "sms webhook", repeated: []string{"header"}, options: map[string]func(*caddyfile.Dispenser) error{
-		"header": g.parseHeader, "body": oneWord(&g.Body), "secret": oneWord(&g.Secret),
-	}}.parse(d)
+	err := block.Block{Name: "sms webhook", Repeated: []string{"header"}, Options: map[string]func(*caddyfile.Dispenser) error{
+		"header": g.parseHeader, "body": block.OneWord(&g.Body), "secret": block.OneWord(&g.Secret),
+	}}.Parse(d)
 	if err != nil {
 		return err
 	}
 	_, err = webhook.New(g.options())
-	return refusedAt(d, "sms webhook", err, g.URL)
+	return block.RefusedAt(d, "sms webhook", err, g.URL)
 }
 
 func (g *SMSWebhook) parseHeader(d *caddyfile.Dispenser) error {
@@ -70,7 +71,7 @@ func (g *SMSWebhook) parseHeader(d *caddyfile.Dispenser) error {
 		g.Header = http.Header{}
 	}
 	g.Header.Add(name, value)
-	return noBlock(d)
+	return block.NoBlock(d)
 }
 
 func (g *SMSWebhook) options() webhook.Options {
@@ -85,7 +86,7 @@ func (g *SMSWebhook) Provision(caddy.Context) error {
 			fields = append(fields, &values[i])
 		}
 	}
-	err := secrets(fields...)
+	err := block.Secrets(fields...)
 	if err == nil {
 		g.Sender, err = webhook.New(g.options())
 	}

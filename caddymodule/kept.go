@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/stepgate/stepgate/caddymodule/block"
 	"github.com/stepgate/stepgate/challenge"
 	"github.com/stepgate/stepgate/internal/audit"
 )
@@ -82,7 +83,7 @@ func (h *Handler) redeem(r *http.Request, p *passage, v visitor) bool {
 func keepRequests(into *int64) func(*caddyfile.Dispenser) error {
 	return func(d *caddyfile.Dispenser) error {
 		var text string
-		if err := oneWord(&text)(d); err != nil {
+		if err := block.OneWord(&text)(d); err != nil {
 			return err
 		}
 		if text == "off" {

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"go.uber.org/zap"
 
 	"github.com/stepgate/stepgate/factors/delivery"
@@ -56,34 +55,6 @@ func (a *App) numbers() oob.Numbers {
 		n.Countries = append(n.Countries, strings.ToUpper(country))
 	}
 	return n
-}
-
-// secrets resolves placeholders of the kinds {env.X} and {file.X}. An error
-// names the placeholder, never what it stands for.
-func secrets(fields ...*string) error {
-	repl := caddy.NewReplacer()
-	for _, field := range fields {
-		value, err := repl.ReplaceOrErr(*field, true, true)
-		if err != nil {
-			return err
-		}
-		*field = strings.TrimSpace(value) // a file ends with a line's end
-	}
-	return nil
-}
-
-// refusedAt gives the error of a provider's options the place of its block,
-// unless a placeholder may still mend it.
-func refusedAt(d *caddyfile.Dispenser, name string, err error, texts ...string) error {
-	for _, text := range texts {
-		if strings.Contains(text, "{") {
-			return nil
-		}
-	}
-	if err != nil {
-		return d.Errf("%s: %w", name, err)
-	}
-	return nil
 }
 
 // sendBudget is oob.Budget over the throttle's plans of messages.

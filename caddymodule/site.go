@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/stepgate/stepgate/caddymodule/block"
 	"github.com/stepgate/stepgate/challenge"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
@@ -232,7 +233,7 @@ func (i IdentityHeader) check() error {
 	}
 	placeholder, closed := strings.CutSuffix(strings.TrimPrefix(i.Placeholder, "{"), "}")
 	if !closed || !strings.HasPrefix(i.Placeholder, "{") || !slices.Contains(identityPlaceholders, placeholder) {
-		return fmt.Errorf("%s is no placeholder of the gateway%s", i.Placeholder, didYouMean(placeholder, identityPlaceholders))
+		return fmt.Errorf("%s is no placeholder of the gateway%s", i.Placeholder, block.DidYouMean(placeholder, identityPlaceholders))
 	}
 	return nil
 }
@@ -265,13 +266,13 @@ func (h *Handler) Validate() error {
 		bad("prefix %s: %w", h.Prefix, err)
 	}
 	if word := h.Enrolment; word != "" && !slices.Contains(enrolmentWords, word) {
-		bad("enrolment %s: expected self, contact or invited%s", word, didYouMean(word, enrolmentWords))
+		bad("enrolment %s: expected self, contact or invited%s", word, block.DidYouMean(word, enrolmentWords))
 	}
 	if d := h.bindingDelay(); d < 0 {
 		bad("binding_delay: a duration cannot be shorter than nothing")
 	}
 	if word := h.AfterEnrolment; word != "" && !slices.Contains(afterEnrolmentWords, word) {
-		bad("after_enrolment %s: expected continue or sign_out%s", word, didYouMean(word, afterEnrolmentWords))
+		bad("after_enrolment %s: expected continue or sign_out%s", word, block.DidYouMean(word, afterEnrolmentWords))
 	}
 	return errors.Join(errs...)
 }

@@ -176,7 +176,9 @@ func (r room) allows(from string, i imported) error {
 
 // isAbove tells whether a room stands above all others: nothing below may
 // reach up to it, not even a test.
-func isAbove(room string) bool { return room == "caddymodule" || strings.HasPrefix(room, "cmd/") }
+func isAbove(room string) bool {
+	return room == "caddymodule" || strings.HasPrefix(room, "caddymodule/") || strings.HasPrefix(room, "cmd/")
+}
 
 func orNothing(rooms []string) string {
 	if len(rooms) == 0 {
