@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	_ "github.com/stepgate/stepgate/caddymodule/guest" // the providers of the tree
 	"github.com/stepgate/stepgate/factors/delivery"
 	"github.com/stepgate/stepgate/factors/webauthn"
 )
