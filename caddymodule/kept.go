@@ -10,7 +10,6 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/stepgate/stepgate/caddymodule/block"
-	"github.com/stepgate/stepgate/challenge"
 	"github.com/stepgate/stepgate/internal/audit"
 )
 
@@ -44,7 +43,7 @@ func (h *Handler) restore(w http.ResponseWriter, r *http.Request, p *passage, v 
 	if r.Method != http.MethodPost || live == nil {
 		return false, nil
 	}
-	found, answered, err := live.ceremonies.Continue(w, r, challenge.Visitor{Entry: v.entry}, p.target())
+	found, answered, err := live.ceremonies.Continue(w, r, v.entry, p.target())
 	switch {
 	case err != nil:
 		return true, h.fail(w, r, err)

@@ -8,8 +8,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/stepgate/stepgate/challenge"
 	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/ceremony"
 	"github.com/stepgate/stepgate/internal/signin/legacyform"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/internal/weld"
@@ -111,7 +111,7 @@ func (l *leaver) leave() {
 var errNotStarted = errors.New("the site has not started")
 
 // going is where the visitor was going before the app's own login page.
-func (h *Handler) going(live *live, r *http.Request) *challenge.Continuation {
+func (h *Handler) going(live *live, r *http.Request) *ceremony.Continuation {
 	if h.form == nil {
 		return nil
 	}

@@ -7,8 +7,9 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
-	"github.com/stepgate/stepgate/challenge"
 	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/ceremony"
+	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/signin"
 	"github.com/stepgate/stepgate/internal/signin/legacyform"
 	"github.com/stepgate/stepgate/internal/throttle"
@@ -117,7 +118,7 @@ func (l *watchedLogin) decide() (rest http.ResponseWriter) {
 	if err != nil {
 		return l.inVain(err)
 	}
-	entered, err := l.live.ceremonies.Enter(l.w, l.r, challenge.Visitor{Entry: l.visitor.entry}, accepted.Identity)
+	entered, err := l.live.ceremonies.Enter(l.w, l.r, l.visitor.entry, accepted.Identity)
 	if errors.Is(err, signin.ErrRefused) {
 		// The app let somebody in whom the gateway does not know. Its cookies
 		// do not leave.
@@ -127,10 +128,10 @@ func (l *watchedLogin) decide() (rest http.ResponseWriter) {
 		return l.stop(errors.Join(&web.Fail{Status: http.StatusServiceUnavailable, Err: err}, l.part()))
 	}
 	if err := l.bind(entered, accepted); err != nil {
-		err = errors.Join(err, l.live.runtime.sessions.End(ctx, l.w, l.live.ceremonies.Place, entered.Entry))
+		err = errors.Join(err, l.live.runtime.sessions.End(ctx, l.w, l.live.ceremonies.Place, entered))
 		return l.stop(&web.Fail{Status: http.StatusServiceUnavailable, Err: err})
 	}
-	return l.show(visitor{entry: entered.Entry, memo: l.memo(entered.Entry, l.live.now())})
+	return l.show(visitor{entry: entered, memo: l.memo(entered, l.live.now())})
 }
 
 var errNoAccount = errors.New("the app let in somebody who has no account here")
@@ -178,8 +179,8 @@ func (l *watchedLogin) partIfChanged() error {
 }
 
 // bind welds the app's cookies to the session that its login began.
-func (l *watchedLogin) bind(entered challenge.Visitor, a legacyform.Accepted) error {
-	ctx, session := l.r.Context(), entered.Entry.Session
+func (l *watchedLogin) bind(entered *session.Entry, a legacyform.Accepted) error {
+	ctx, session := l.r.Context(), entered.Session
 	var kept []weld.Cookie
 	for _, c := range a.Carried {
 		// The app keeps the cookie that the browser had before. Somebody else
@@ -240,8 +241,8 @@ func (l *watchedLogin) show(v visitor) http.ResponseWriter {
 	}
 	v.going = l.visitor.going
 	if !going {
-		v.going = &challenge.Continuation{
-			ID: challenge.NewContinuationID(), Kind: challenge.Return, Target: l.p.target(), Needs: d.Needed,
+		v.going = &ceremony.Continuation{
+			ID: ceremony.NewID(), Kind: ceremony.Return, Target: l.p.target(), Needs: d.Needed,
 			Policy: l.policy.Fingerprint(), Method: http.MethodGet, At: l.live.now().UTC(),
 		}
 	}

@@ -60,7 +60,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, p *passage, v vi
 	e := h.decided(r, audit.StepUpRequired, p, v, d)
 	h.observe(e)
 	err := live.ceremonies.Begin(w, r, challenge.Interrupted{
-		Visitor: challenge.Visitor{Entry: v.entry}, Target: p.target(), Needs: d.Needed, Names: e.Levels, MaxAge: d.MaxAge,
+		Visitor: v.entry, Target: p.target(), Needs: d.Needed, Names: e.Levels, MaxAge: d.MaxAge,
 		Once: p.request.Once, Reference: e.Reference, Kept: p.kept, KeptErr: p.keptErr,
 	})
 	if err != nil {

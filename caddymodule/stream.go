@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/stepgate/stepgate/challenge"
+	"github.com/stepgate/stepgate/internal/ceremony"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 )
@@ -112,7 +112,7 @@ func (h *Handler) spend(r *http.Request, v visitor, d policy.Decision, p *passag
 		if proof.Once == "" || proof.Once != p.request.Once {
 			continue
 		}
-		id := challenge.OnceTransaction(v.entry.Session.ID, proof)
+		id := ceremony.OnceTransaction(v.entry.Session.ID, proof)
 		if live.runtime.store.RedeemTransaction(r.Context(), id, live.now()) == nil {
 			fresh = append(fresh, proof)
 		}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"github.com/stepgate/stepgate/challenge"
+	"github.com/stepgate/stepgate/internal/ceremony"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/weld"
 	"github.com/stepgate/stepgate/policy"
@@ -24,7 +24,7 @@ type visitor struct {
 	err   error
 	// going is where somebody was going who was sent to the app's own login
 	// page; nil on other sites, and mostly.
-	going *challenge.Continuation
+	going *ceremony.Continuation
 }
 
 // memo is what the handler derived from a session and finds again at its next

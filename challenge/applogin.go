@@ -10,6 +10,7 @@ import (
 
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/ceremony"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/signin"
 	"github.com/stepgate/stepgate/internal/throttle"
@@ -39,11 +40,11 @@ func (s *Site) waitingName() string {
 
 // toLoginPage sends the browser to the app's own form, and remembers where it
 // was going.
-func (s *Site) toLoginPage(w http.ResponseWriter, r *http.Request, c Continuation) error {
-	sealed, err := c.seal(s.Sealer, s.Place.Origin)
+func (s *Site) toLoginPage(w http.ResponseWriter, r *http.Request, c ceremony.Continuation) error {
+	sealed, err := c.Seal(s.Sealer, s.Place.Origin)
 	if err == nil && len(sealed) > maxWaiting {
-		c.Target, c.Kind = "/", Return
-		sealed, err = c.seal(s.Sealer, s.Place.Origin)
+		c.Target, c.Kind = "/", ceremony.Return
+		sealed, err = c.Seal(s.Sealer, s.Place.Origin)
 	}
 	if err != nil {
 		return err
@@ -61,7 +62,7 @@ func (s *Site) setWaiting(w http.ResponseWriter, value string, maxAge int) {
 
 // Waiting is where a browser was going that was sent to the app's login page;
 // nil where nothing is remembered.
-func (s *Site) Waiting(r *http.Request) *Continuation {
+func (s *Site) Waiting(r *http.Request) *ceremony.Continuation {
 	mentions := func(line string) bool { return strings.Contains(line, waitingCookie) }
 	if !slices.ContainsFunc(r.Header["Cookie"], mentions) {
 		return nil
@@ -70,7 +71,7 @@ func (s *Site) Waiting(r *http.Request) *Continuation {
 	if len(found) != 1 {
 		return nil
 	}
-	c, err := openContinuation(s.Sealer, s.Place.Origin, found[0].Value, s.Now())
+	c, err := ceremony.OpenContinuation(s.Sealer, s.Place.Origin, found[0].Value, s.Now())
 	if err != nil || s.Now().Sub(c.At) > waitingTTL {
 		return nil
 	}
@@ -79,7 +80,7 @@ func (s *Site) Waiting(r *http.Request) *Continuation {
 
 // Resume sends a browser that has signed in at the app's login page on to
 // where it was going, by way of whatever that still needs.
-func (s *Site) Resume(w http.ResponseWriter, r *http.Request, c Continuation) error {
+func (s *Site) Resume(w http.ResponseWriter, r *http.Request, c ceremony.Continuation) error {
 	s.setWaiting(w, "", -1)
 	return s.goTo(w, r, "/challenge", c)
 }
@@ -118,20 +119,20 @@ func (s *Site) TypedInVain(r *http.Request, reason string) error {
 // browser. A session of the same person rises; one of somebody else ends, and
 // its proofs with it. signin.ErrRefused says that there is no account for it,
 // or that it is suspended.
-func (s *Site) Enter(w http.ResponseWriter, r *http.Request, v Visitor, who signin.Identity) (Visitor, error) {
+func (s *Site) Enter(w http.ResponseWriter, r *http.Request, v *session.Entry, who signin.Identity) (*session.Entry, error) {
 	ctx := r.Context()
 	owner, err := s.Admit(ctx, who)
 	if errors.Is(err, account.ErrNotFound) || err == nil && owner.Suspended() {
-		return Visitor{}, signin.ErrRefused
+		return nil, signin.ErrRefused
 	}
 	if err != nil {
-		return Visitor{}, err
+		return nil, err
 	}
 	entry, err := s.admitSession(ctx, w, r, v, owner, policy.Proof{Factor: policy.Password, At: s.Now().UTC()})
 	if err != nil {
-		return Visitor{}, err
+		return nil, err
 	}
-	v = Visitor{Entry: entry}
+	v = entry
 	return v, s.Recorder.Record(ctx, s.event(r, audit.LoginSuccess, v))
 }
 
@@ -140,5 +141,5 @@ func (s *Site) Leave(ctx context.Context, w http.ResponseWriter, r *http.Request
 	if err := s.Sessions.End(ctx, w, s.Place, e); err != nil {
 		return err
 	}
-	return s.Recorder.Record(ctx, s.event(r, audit.SessionLogout, Visitor{Entry: e}))
+	return s.Recorder.Record(ctx, s.event(r, audit.SessionLogout, e))
 }

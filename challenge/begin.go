@@ -6,14 +6,17 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stepgate/stepgate/internal/ceremony"
 	"github.com/stepgate/stepgate/internal/kept"
+	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 )
 
 // Interrupted is a request that does not meet its levels.
 type Interrupted struct {
-	Visitor Visitor
+	// Visitor is whose session it came with, nil for nobody.
+	Visitor *session.Entry
 	// Target is the raw request target.
 	Target string
 	Needs  policy.LevelSet
@@ -32,8 +35,8 @@ type Interrupted struct {
 // request in the way its sender understands (contract, section 4). It always
 // answers; nothing reaches the upstream.
 func (s *Site) Begin(w http.ResponseWriter, r *http.Request, i Interrupted) error {
-	c := Continuation{
-		ID: NewContinuationID(), Kind: Return, Target: i.Target, Needs: i.Needs, Policy: s.Policy.Fingerprint(),
+	c := ceremony.Continuation{
+		ID: ceremony.NewID(), Kind: ceremony.Return, Target: i.Target, Needs: i.Needs, Policy: s.Policy.Fingerprint(),
 		Once: i.Once, Method: r.Method, At: s.Now().UTC(),
 	}
 	safe := r.Method == http.MethodGet || r.Method == http.MethodHead
@@ -43,7 +46,7 @@ func (s *Site) Begin(w http.ResponseWriter, r *http.Request, i Interrupted) erro
 	case web.Navigation(r) && safe:
 	case web.Navigation(r):
 		var err error
-		if c, err = s.keep(w, r, i, c); c.Kind == Lost {
+		if c, err = s.keep(w, r, i, c); c.Kind == ceremony.Lost {
 			drain(w, r)
 		}
 		switch {
@@ -55,7 +58,7 @@ func (s *Site) Begin(w http.ResponseWriter, r *http.Request, i Interrupted) erro
 	default:
 		return s.beginElsewhere(w, i, c)
 	}
-	if s.LoginPage != "" && !i.Visitor.SignedIn() {
+	if s.LoginPage != "" && i.Visitor == nil {
 		return s.toLoginPage(w, r, c)
 	}
 	door, err := s.Door(i.Visitor, c)
@@ -65,7 +68,7 @@ func (s *Site) Begin(w http.ResponseWriter, r *http.Request, i Interrupted) erro
 	return web.Redirect(w, r, s.Web, door)
 }
 
-func (s *Site) beginFramed(w http.ResponseWriter, r *http.Request, i Interrupted, c Continuation) error {
+func (s *Site) beginFramed(w http.ResponseWriter, r *http.Request, i Interrupted, c ceremony.Continuation) error {
 	door, err := s.Door(i.Visitor, c)
 	if err != nil {
 		return err
@@ -75,8 +78,8 @@ func (s *Site) beginFramed(w http.ResponseWriter, r *http.Request, i Interrupted
 
 // beginElsewhere answers scripts, programs and sub-resources. The address it
 // names is for a window of its own.
-func (s *Site) beginElsewhere(w http.ResponseWriter, i Interrupted, c Continuation) error {
-	c.Kind = Window
+func (s *Site) beginElsewhere(w http.ResponseWriter, i Interrupted, c ceremony.Continuation) error {
+	c.Kind = ceremony.Window
 	door, err := s.Door(i.Visitor, c)
 	if err != nil {
 		return err

@@ -5,13 +5,15 @@ import (
 	"slices"
 
 	"github.com/stepgate/stepgate/factors"
+	"github.com/stepgate/stepgate/internal/ceremony"
+	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 )
 
 // address is a page's address with a continuation in it.
-func (s *Site) address(page string, c Continuation) (string, error) {
-	sealed, err := c.seal(s.Sealer, s.Place.Origin)
+func (s *Site) address(page string, c ceremony.Continuation) (string, error) {
+	sealed, err := c.Seal(s.Sealer, s.Place.Origin)
 	if err != nil {
 		return "", err
 	}
@@ -20,12 +22,15 @@ func (s *Site) address(page string, c Continuation) (string, error) {
 
 // Door is where a ceremony for an interrupted request begins: the sign-in for
 // nobody, the challenge for somebody.
-func (s *Site) Door(v Visitor, c Continuation) (string, error) {
-	if !v.SignedIn() {
+func (s *Site) Door(v *session.Entry, c ceremony.Continuation) (string, error) {
+	if v == nil {
 		return s.address("/sign-in", c)
 	}
 	return s.address("/challenge", c)
 }
+
+// continuationField carries a continuation, in addresses and in forms.
+const continuationField = "c"
 
 // frontContinuation is the ID of the continuation of a page that was opened
 // by itself.
@@ -33,20 +38,20 @@ const frontContinuation = "front"
 
 // continuation reads what a page was called with. A page opened without one,
 // or with one that no longer holds, leads to the site's front page.
-func (s *Site) continuation(r *http.Request) Continuation {
+func (s *Site) continuation(r *http.Request) ceremony.Continuation {
 	text := r.PostForm.Get(continuationField)
 	if text == "" {
 		text = r.URL.Query().Get(continuationField)
 	}
-	if c, err := openContinuation(s.Sealer, s.Place.Origin, text, s.Now()); err == nil {
+	if c, err := ceremony.OpenContinuation(s.Sealer, s.Place.Origin, text, s.Now()); err == nil {
 		return c
 	}
-	return Continuation{ID: frontContinuation, Kind: Return, Target: "/", At: s.Now().UTC()}
+	return ceremony.Continuation{ID: frontContinuation, Kind: ceremony.Return, Target: "/", At: s.Now().UTC()}
 }
 
 // missing is what v's session lacks of what c needs. Of a continuation that
 // an older policy made nothing is known: the request itself will tell.
-func (s *Site) missing(v Visitor, c Continuation) policy.LevelSet {
+func (s *Site) missing(v *session.Entry, c ceremony.Continuation) policy.LevelSet {
 	if c.Policy != s.Policy.Fingerprint() {
 		return 0
 	}
@@ -55,16 +60,16 @@ func (s *Site) missing(v Visitor, c Continuation) policy.LevelSet {
 
 // proofsFor are the session's proofs but for those that were made for one
 // request, or one operation, before c: spent or not, they are not for it.
-func proofsFor(v Visitor, c Continuation) []policy.Proof {
-	return slices.DeleteFunc(slices.Clone(v.Entry.Session.Proofs), func(p policy.Proof) bool {
+func proofsFor(v *session.Entry, c ceremony.Continuation) []policy.Proof {
+	return slices.DeleteFunc(slices.Clone(v.Session.Proofs), func(p policy.Proof) bool {
 		return p.Once != "" && p.At.Before(c.At)
 	})
 }
 
 // dispatch alone decides what is next, after every step: the interrupted
 // request, another factor, an enrolment, or an honest end.
-func (s *Site) dispatch(w http.ResponseWriter, r *http.Request, v Visitor, c Continuation) error {
-	if !v.SignedIn() {
+func (s *Site) dispatch(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation) error {
+	if v == nil {
 		return s.goTo(w, r, "/sign-in", c)
 	}
 	if s.satisfied(v, c) {
@@ -82,7 +87,7 @@ func (s *Site) dispatch(w http.ResponseWriter, r *http.Request, v Visitor, c Con
 		return s.goTo(w, r, "/challenge/"+string(offered.direct), c)
 	case len(offered.factors) > 0:
 		return s.goTo(w, r, "/challenge", c)
-	case c.Kind == Operate:
+	case c.Kind == ceremony.Operate:
 		return s.stuck(w, r, v, c)
 	default:
 		return s.goTo(w, r, "/enrol", c)
@@ -90,15 +95,15 @@ func (s *Site) dispatch(w http.ResponseWriter, r *http.Request, v Visitor, c Con
 }
 
 // satisfied tells whether v's session has what c asks for.
-func (s *Site) satisfied(v Visitor, c Continuation) bool {
-	if c.Kind == Operate {
+func (s *Site) satisfied(v *session.Entry, c ceremony.Continuation) bool {
+	if c.Kind == ceremony.Operate {
 		return authorised(v, c.Once)
 	}
 	return s.missing(v, c) == 0
 }
 
 // goTo sends the browser to a page of the same ceremony.
-func (s *Site) goTo(w http.ResponseWriter, r *http.Request, page string, c Continuation) error {
+func (s *Site) goTo(w http.ResponseWriter, r *http.Request, page string, c ceremony.Continuation) error {
 	to, err := s.address(page, c)
 	if err != nil {
 		return err
@@ -108,15 +113,15 @@ func (s *Site) goTo(w http.ResponseWriter, r *http.Request, page string, c Conti
 
 // resume lets the interrupted request go on. Pages of its own it shows on a
 // GET only, so that a reload sends nothing again.
-func (s *Site) resume(w http.ResponseWriter, r *http.Request, v Visitor, c Continuation) error {
+func (s *Site) resume(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation) error {
 	switch {
-	case c.Kind != Return && c.Kind != Operate && r.Method != http.MethodGet:
+	case c.Kind != ceremony.Return && c.Kind != ceremony.Operate && r.Method != http.MethodGet:
 		return s.goTo(w, r, "/challenge", c)
-	case c.Kind == Lost:
+	case c.Kind == ceremony.Lost:
 		return s.Pages.Render(w, r, s.Web, http.StatusOK, "lost", &lostView{View: s.view(w, r, v), Target: locationOf(c.Target)})
-	case c.Kind == Kept:
+	case c.Kind == ceremony.Kept:
 		return s.showKept(w, r, v, c)
-	case c.Kind == Window:
+	case c.Kind == ceremony.Window:
 		return s.Pages.Render(w, r, s.Web, http.StatusOK, "window", &windowView{View: s.view(w, r, v)})
 	default:
 		web.Harden(w.Header(), s.Web)
@@ -141,9 +146,9 @@ func locationOf(target string) string {
 }
 
 // scope is the factor's view of a ceremony.
-func (s *Site) scope(r *http.Request, v Visitor, purpose string) factors.Scope {
+func (s *Site) scope(r *http.Request, v *session.Entry, purpose string) factors.Scope {
 	scope := s.strangerScope(r, purpose)
-	scope.Account, scope.Session = v.Entry.Owner.Account, string(v.Entry.Session.ID)
+	scope.Account, scope.Session = v.Owner.Account, string(v.Session.ID)
 	return scope
 }
 

@@ -2,14 +2,14 @@
 // "enough": sign-in, step-up and enrolment, and the one dispatcher that
 // decides what is next.
 //
-// It owns the continuation (the memory of the interrupted request), the
-// stored transaction of a ceremony, and the pages by prompt shape. It does
-// not decide what a request needs (package policy), how a factor is proved
-// (package factors) or what a session is (package session).
+// It owns the steps and the pages by prompt shape. What a ceremony remembers,
+// its continuation and its stored transaction, is data of package ceremony.
+// It does not decide what a request needs (package policy), how a factor is
+// proved (package factors) or what a session is (package session).
 //
 // A visitor whom nobody knows makes the gateway keep nothing: the
 // continuation travels sealed in the page's address. Once there is a session,
-// the ceremony's state is a stored Transaction, one for each continuation and
-// factor. Each POST verifies one thing, saves, and returns to dispatch; steps
-// never redirect to one another.
+// the ceremony's state is a stored ceremony.Transaction, one for each
+// continuation and factor. Each POST verifies one thing, saves, and returns to
+// dispatch; steps never redirect to one another.
 package challenge

@@ -8,6 +8,8 @@ import (
 	"github.com/stepgate/stepgate/factors"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/ceremony"
+	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 )
@@ -21,7 +23,7 @@ func (s *Site) chooseEnrolment(w http.ResponseWriter, r *http.Request) error {
 	if err != nil || !on {
 		return err
 	}
-	if c.Kind == Operate {
+	if c.Kind == ceremony.Operate {
 		return s.dispatch(w, r, v, c)
 	}
 	kinds, err := s.enrolments(r, v, c)
@@ -48,7 +50,7 @@ func (s *Site) chooseEnrolment(w http.ResponseWriter, r *http.Request) error {
 // enrolments lists what the visitor may enrol for what c needs, now or after
 // a proof. A page opened by itself, with nothing missing, offers what meets
 // `mfa`.
-func (s *Site) enrolments(r *http.Request, v Visitor, c Continuation) ([]policy.Factor, error) {
+func (s *Site) enrolments(r *http.Request, v *session.Entry, c ceremony.Continuation) ([]policy.Factor, error) {
 	held, err := s.held(r, v)
 	if err != nil {
 		return nil, err
@@ -67,7 +69,7 @@ func (s *Site) enrolments(r *http.Request, v Visitor, c Continuation) ([]policy.
 
 // stuck is the honest end where no way leads on: the person cannot enrol
 // what is needed, or nothing that would do is offered.
-func (s *Site) stuck(w http.ResponseWriter, r *http.Request, v Visitor, c Continuation) error {
+func (s *Site) stuck(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation) error {
 	if s.satisfied(v, c) {
 		return s.resume(w, r, v, c)
 	}
@@ -78,7 +80,7 @@ func (s *Site) stuck(w http.ResponseWriter, r *http.Request, v Visitor, c Contin
 	e := s.event(r, audit.SequenceFail, v)
 	e.Reference = audit.NewReference()
 	e.Reason = "no-way-to-meet"
-	if c.Kind != Operate {
+	if c.Kind != ceremony.Operate {
 		e.Levels = s.Policy.LevelNames(s.missing(v, c))
 	}
 	if err := s.Recorder.Record(r.Context(), e); err != nil {
@@ -91,11 +93,11 @@ func (s *Site) stuck(w http.ResponseWriter, r *http.Request, v Visitor, c Contin
 
 // whyStuck gives the id of the text that says why no way leads on, and from
 // when a credential that is held will count, if that is why.
-func (s *Site) whyStuck(v Visitor, c Continuation, held holdings) (text string, from time.Time) {
+func (s *Site) whyStuck(v *session.Entry, c ceremony.Continuation, held holdings) (text string, from time.Time) {
 	switch {
-	case c.Kind == Operate && held.second():
+	case c.Kind == ceremony.Operate && held.second():
 		return "stuck.operation", time.Time{}
-	case c.Kind == Operate || !held.second() && s.Enrolment != EnrolSelf:
+	case c.Kind == ceremony.Operate || !held.second() && s.Enrolment != EnrolSelf:
 		return "stuck." + string(s.Enrolment), time.Time{}
 	}
 	for _, way := range s.ways(s.missing(v, c), v, c) {
@@ -120,7 +122,7 @@ func (s *Site) enrolStep(kind policy.Factor) web.Handler {
 		if err != nil || !on {
 			return err
 		}
-		if c.Kind == Operate || c.ID != frontContinuation && s.satisfied(v, c) {
+		if c.Kind == ceremony.Operate || c.ID != frontContinuation && s.satisfied(v, c) {
 			return s.dispatch(w, r, v, c) // no enrolment's, or one that is done
 		}
 		enroller, _ := s.Factors.Enroller(kind)
@@ -168,7 +170,7 @@ func (k *enrolling) begin(w http.ResponseWriter, r *http.Request) (on bool, err 
 		k.others = len(kinds) > 1
 		return true, err
 	case !k.grant.provable:
-		return false, k.s.stuck(w, r, k.v, Continuation{Kind: Operate, Once: k.once})
+		return false, k.s.stuck(w, r, k.v, ceremony.Continuation{Kind: ceremony.Operate, Once: k.once})
 	}
 	page, err := k.s.address(k.page, k.c)
 	if err != nil {
@@ -231,13 +233,13 @@ func (k *enrolling) confirm(w http.ResponseWriter, r *http.Request, answer facto
 
 // keep stores the credential in the write that ends the transaction, and with
 // it what was proved for the operation.
-func (k *enrolling) keep(w http.ResponseWriter, r *http.Request, t Transaction, credential account.Credential) error {
+func (k *enrolling) keep(w http.ResponseWriter, r *http.Request, t ceremony.Transaction, credential account.Credential) error {
 	now := k.s.Now().UTC()
 	credential.Factor = string(k.factor.Kind())
 	k.s.bind(&credential, k.v, k.grant, k.once, now)
 	credential, err := k.s.enrol(r, k.v, t, credential, false)
 	switch {
-	case errors.Is(err, ErrTransactionGone):
+	case errors.Is(err, ceremony.ErrTransactionGone):
 		return k.s.dispatch(w, r, k.v, k.c)
 	case errors.Is(err, account.ErrTaken):
 		return k.show(w, r, factors.Answer{}, answerError(k.factor.Kind(), factors.ErrTaken))
@@ -256,10 +258,10 @@ func (k *enrolling) keep(w http.ResponseWriter, r *http.Request, t Transaction, 
 func (k *enrolling) goOn(w http.ResponseWriter, r *http.Request, proof policy.Proof, codes []string) error {
 	v, c := k.v, k.c
 	if k.s.SignOutAfter {
-		if err := k.s.Sessions.End(r.Context(), w, k.s.Place, v.Entry); err != nil {
+		if err := k.s.Sessions.End(r.Context(), w, k.s.Place, v); err != nil {
 			return k.s.unavailable(err)
 		}
-		v, c.Done = Visitor{}, "done.enrolled"
+		v, c.Done = nil, "done.enrolled"
 	} else {
 		var err error
 		if v, err = k.rise(w, r, proof); err != nil {
@@ -274,14 +276,14 @@ func (k *enrolling) goOn(w http.ResponseWriter, r *http.Request, proof policy.Pr
 
 // enrol keeps a credential for v's account, with its event, and tells the
 // person. sole takes the account's others of the factor away.
-func (s *Site) enrol(r *http.Request, v Visitor, t Transaction, credential account.Credential, sole bool) (account.Credential, error) {
+func (s *Site) enrol(r *http.Request, v *session.Entry, t ceremony.Transaction, credential account.Credential, sole bool) (account.Credential, error) {
 	now := s.Now().UTC()
 	credential.ID = account.NewCredentialID()
-	credential.Account = v.Entry.Owner.Account.ID
+	credential.Account = v.Owner.Account.ID
 	credential.CreatedAt, credential.LastUsedAt = now, now
 	e := s.event(r, audit.FactorEnrolled, v)
 	e.Factor, e.Credential = credential.Factor, string(credential.ID)
-	err := s.Store.Enrol(r.Context(), Enrolled{Transaction: t.ID, Credential: credential, Sole: sole, Event: e}, now)
+	err := s.Store.Enrol(r.Context(), ceremony.Enrolled{Transaction: t.ID, Credential: credential, Sole: sole, Event: e}, now)
 	if err == nil {
 		s.tell(r.Context(), v, NoticeEnrolled, credential)
 	}

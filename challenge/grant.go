@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/ceremony"
+	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/policy"
 )
 
@@ -29,7 +31,7 @@ type grant struct {
 // code to an address of the account where it says `contact`, and a temporary
 // code where it says `invited`. A further one needs a second factor or a
 // temporary code, proved for this operation.
-func (s *Site) grant(v Visitor, c Continuation, held holdings, once string) grant {
+func (s *Site) grant(v *session.Entry, c ceremony.Continuation, held holdings, once string) grant {
 	proven := authorised(v, once)
 	if s.inFirstSitting(v, c, held) {
 		return grant{allowed: true, first: true}
@@ -41,21 +43,21 @@ func (s *Site) grant(v Visitor, c Continuation, held holdings, once string) gran
 		return g
 	}
 	g := grant{provable: true}
-	g.lifted = temporary(v, s.Now().Add(-TransactionTTL)) || s.liftedFor(v, once)
+	g.lifted = temporary(v, s.Now().Add(-ceremony.TransactionTTL)) || s.liftedFor(v, once)
 	g.allowed = g.lifted || proven
 	return g
 }
 
 // temporary tells whether the session has a temporary code's proof that was
 // made after some moment, for whatever it was asked.
-func temporary(v Visitor, after time.Time) bool {
-	return slices.ContainsFunc(v.Entry.Session.Proofs, func(p policy.Proof) bool {
+func temporary(v *session.Entry, after time.Time) bool {
+	return slices.ContainsFunc(v.Session.Proofs, func(p policy.Proof) bool {
 		return p.Factor == policy.TemporaryCode && p.At.After(after)
 	})
 }
 
-func (s *Site) liftedFor(v Visitor, once string) bool {
-	return slices.ContainsFunc(v.Entry.Session.Proofs, func(p policy.Proof) bool {
+func (s *Site) liftedFor(v *session.Entry, once string) bool {
+	return slices.ContainsFunc(v.Session.Proofs, func(p policy.Proof) bool {
 		return p.Factor == policy.TemporaryCode && p.Once == once
 	})
 }
@@ -65,13 +67,13 @@ func (s *Site) liftedFor(v Visitor, once string) bool {
 // another beside them: a level that asks for two would else leave everybody
 // at the door for a day. Whoever may enrol the one without a second factor
 // may as well enrol the other.
-func (s *Site) inFirstSitting(v Visitor, c Continuation, held holdings) bool {
+func (s *Site) inFirstSitting(v *session.Entry, c ceremony.Continuation, held holdings) bool {
 	seconds := held.seconds()
-	if len(seconds) == 0 || c.Kind == Operate || s.missing(v, c) == 0 {
+	if len(seconds) == 0 || c.Kind == ceremony.Operate || s.missing(v, c) == 0 {
 		return false
 	}
 	return !slices.ContainsFunc(seconds, func(second account.Credential) bool {
-		here := slices.ContainsFunc(v.Entry.Session.Proofs, func(p policy.Proof) bool { return p.Credential == string(second.ID) })
+		here := slices.ContainsFunc(v.Session.Proofs, func(p policy.Proof) bool { return p.Credential == string(second.ID) })
 		return !here || second.CreatedAt.Before(c.At) || !second.CountsFrom.IsZero() || slices.ContainsFunc(second.BoundBy, func(f string) bool {
 			return policy.Factor(f).Possession()
 		})
@@ -80,7 +82,7 @@ func (s *Site) inFirstSitting(v Visitor, c Continuation, held holdings) bool {
 
 // bind fills in what a new credential counts for, and from when: before
 // CountsFrom only for levels that the proofs it was added on would meet.
-func (s *Site) bind(c *account.Credential, v Visitor, g grant, once string, now time.Time) {
+func (s *Site) bind(c *account.Credential, v *session.Entry, g grant, once string, now time.Time) {
 	for _, p := range bindingProofs(v, once) {
 		for _, f := range effective(p, now) {
 			c.BoundBy = append(c.BoundBy, string(f))
@@ -94,8 +96,8 @@ func (s *Site) bind(c *account.Credential, v Visitor, g grant, once string, now 
 // bindingProofs are the sign-in and what was proved for the operation. What
 // else the session proved, some time ago and for something else, does not
 // vouch for a new credential.
-func bindingProofs(v Visitor, once string) []policy.Proof {
-	proofs := v.Entry.Session.Proofs
+func bindingProofs(v *session.Entry, once string) []policy.Proof {
+	proofs := v.Session.Proofs
 	pick := func(want func(policy.Proof) bool) []policy.Proof {
 		return slices.DeleteFunc(slices.Clone(proofs), func(p policy.Proof) bool { return !want(p) })
 	}

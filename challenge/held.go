@@ -6,6 +6,8 @@ import (
 
 	"github.com/stepgate/stepgate/factors"
 	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/ceremony"
+	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 )
@@ -21,8 +23,8 @@ type holdings struct {
 }
 
 // held reads the holdings of v's account.
-func (s *Site) held(r *http.Request, v Visitor) (holdings, error) {
-	kept, err := s.Store.Credentials(r.Context(), v.Entry.Owner.Account.ID)
+func (s *Site) held(r *http.Request, v *session.Entry) (holdings, error) {
+	kept, err := s.Store.Credentials(r.Context(), v.Owner.Account.ID)
 	if err != nil {
 		return holdings{}, &web.Fail{Status: http.StatusServiceUnavailable, Err: err}
 	}
@@ -72,8 +74,8 @@ type offer struct {
 // offer lists the factors of which one more proof brings the session nearer
 // to what c asks for, and that the person can prove. Empty means that no way
 // can be walked to its end.
-func (s *Site) offer(v Visitor, c Continuation, held holdings) offer {
-	if c.Kind == Operate {
+func (s *Site) offer(v *session.Entry, c ceremony.Continuation, held holdings) offer {
+	if c.Kind == ceremony.Operate {
 		return s.offerOperation(v, held)
 	}
 	missing := s.missing(v, c)
@@ -97,15 +99,15 @@ func fallback(f policy.Factor) bool { return f == policy.BackupCode || f == poli
 
 // helps tells whether a proof with one of these credentials would count
 // towards what is missing: one that was added on a weaker proof may not yet.
-func (s *Site) helps(missing policy.LevelSet, v Visitor, some []account.Credential) bool {
+func (s *Site) helps(missing policy.LevelSet, v *session.Entry, some []account.Credential) bool {
 	return slices.ContainsFunc(some, func(c account.Credential) bool {
 		proof := proofOf(policy.Factor(c.Factor), factors.Verified{Credential: c, UserVerified: true}, s.Now())
-		return s.Policy.CountsFor(proof, v.Entry.Session.Proofs, s.Now())&missing != 0
+		return s.Policy.CountsFor(proof, v.Session.Proofs, s.Now())&missing != 0
 	})
 }
 
 // enrollable lists the factors that the person could enrol to get further.
-func (s *Site) enrollable(missing policy.LevelSet, v Visitor, c Continuation, held holdings) []policy.Factor {
+func (s *Site) enrollable(missing policy.LevelSet, v *session.Entry, c ceremony.Continuation, held holdings) []policy.Factor {
 	ways := walkable(s.ways(missing, v, c), func(f policy.Factor) bool {
 		_, ok := s.Factors.Enroller(f)
 		return ok || s.helps(missing, v, held.usable[f])
@@ -116,7 +118,7 @@ func (s *Site) enrollable(missing policy.LevelSet, v Visitor, c Continuation, he
 	})
 }
 
-func (s *Site) ways(missing policy.LevelSet, v Visitor, c Continuation) [][]policy.Factor {
+func (s *Site) ways(missing policy.LevelSet, v *session.Entry, c ceremony.Continuation) [][]policy.Factor {
 	return s.Policy.WaysOnce(missing, proofsFor(v, c), s.Now(), c.Once)
 }
 

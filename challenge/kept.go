@@ -12,7 +12,9 @@ import (
 
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/ceremony"
 	"github.com/stepgate/stepgate/internal/kept"
+	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/web"
 )
 
@@ -31,9 +33,9 @@ const (
 // may be kept, and into that of a lost one otherwise, which also comes with
 // every error: kept.ErrTooLarge, what became of a request that was kept
 // before, or a technical one.
-func (s *Site) keep(w http.ResponseWriter, r *http.Request, i Interrupted, c Continuation) (Continuation, error) {
+func (s *Site) keep(w http.ResponseWriter, r *http.Request, i Interrupted, c ceremony.Continuation) (ceremony.Continuation, error) {
 	lost := c
-	lost.Kind, lost.Target = Lost, s.referringPage(r.Referer())
+	lost.Kind, lost.Target = ceremony.Lost, s.referringPage(r.Referer())
 	if i.KeptErr != nil {
 		return lost, i.KeptErr
 	}
@@ -61,8 +63,8 @@ func (s *Site) keep(w http.ResponseWriter, r *http.Request, i Interrupted, c Con
 
 // keptAs is the continuation of a kept request. What it needs beside the ID is
 // in the store; the target is there to describe it.
-func keptAs(c Continuation, q kept.Request, back string) Continuation {
-	c.ID, c.Kind, c.Once, c.Back = string(q.ID), Kept, q.ID.Once(), back
+func keptAs(c ceremony.Continuation, q kept.Request, back string) ceremony.Continuation {
+	c.ID, c.Kind, c.Once, c.Back = string(q.ID), ceremony.Kept, q.ID.Once(), back
 	if len(c.Target) > maxDescribed {
 		c.Target = ""
 	}
@@ -87,12 +89,12 @@ func drain(w http.ResponseWriter, r *http.Request) {
 // very site sent, from a browser that has, or had not long ago, somebody's
 // session. A form that another site made the browser send never may, or a
 // button of ours would carry it on (contract, section 4).
-func (s *Site) mayKeep(w http.ResponseWriter, r *http.Request, v Visitor) (kept.Owner, error) {
+func (s *Site) mayKeep(w http.ResponseWriter, r *http.Request, v *session.Entry) (kept.Owner, error) {
 	if r.Method != http.MethodPost || s.Kept.Max <= 0 || !s.Guard.SameOrigin(r) {
 		return kept.Owner{}, nil
 	}
-	if v.SignedIn() {
-		return s.keptOwner(w, r, v.Entry.Owner.Account.ID), nil
+	if v != nil {
+		return s.keptOwner(w, r, v.Owner.Account.ID), nil
 	}
 	last, err := s.Sessions.Last(r.Context(), r.Header, s.Place)
 	if err != nil || last == "" {
@@ -107,11 +109,11 @@ func (s *Site) keptOwner(w http.ResponseWriter, r *http.Request, id account.ID) 
 	return kept.Owner{Account: id, Browser: kept.BrowserOf(s.Guard.Visit(w, r)), Site: s.Place.Origin}
 }
 
-func (s *Site) visitorAsOwner(w http.ResponseWriter, r *http.Request, v Visitor) kept.Owner {
-	if !v.SignedIn() {
+func (s *Site) visitorAsOwner(w http.ResponseWriter, r *http.Request, v *session.Entry) kept.Owner {
+	if v == nil {
 		return s.keptOwner(w, r, "")
 	}
-	return s.keptOwner(w, r, v.Entry.Owner.Account.ID)
+	return s.keptOwner(w, r, v.Owner.Account.ID)
 }
 
 func (s *Site) keptEvent(r *http.Request, owner account.ID, i Interrupted) audit.Event {
@@ -123,7 +125,7 @@ func (s *Site) keptEvent(r *http.Request, owner account.ID, i Interrupted) audit
 // Continue finds the kept request that the Continue button of a page names.
 // It returns nil and false for every other request; true where it has
 // answered. Its levels are not judged yet, and nothing is sent.
-func (s *Site) Continue(w http.ResponseWriter, r *http.Request, v Visitor, target string) (*kept.Request, bool, error) {
+func (s *Site) Continue(w http.ResponseWriter, r *http.Request, v *session.Entry, target string) (*kept.Request, bool, error) {
 	id, ok := kept.Named(r)
 	if !ok {
 		return nil, false, nil
@@ -138,15 +140,15 @@ func (s *Site) Continue(w http.ResponseWriter, r *http.Request, v Visitor, targe
 	if err != nil {
 		return nil, true, s.over(w, r, v, err, "/")
 	}
-	if !v.SignedIn() {
-		c := keptAs(Continuation{Method: q.Method, Target: q.Target, At: s.Now().UTC()}, q, s.referringPage(q.Header.Get("Referer")))
+	if v == nil {
+		c := keptAs(ceremony.Continuation{Method: q.Method, Target: q.Target, At: s.Now().UTC()}, q, s.referringPage(q.Header.Get("Referer")))
 		return nil, true, s.goTo(w, r, "/sign-in", c)
 	}
 	return &q, false, nil
 }
 
 // showKept shows what was interrupted, with the button that sends it on.
-func (s *Site) showKept(w http.ResponseWriter, r *http.Request, v Visitor, c Continuation) error {
+func (s *Site) showKept(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation) error {
 	q, err := s.Kept.Find(r.Context(), kept.ID(c.ID), s.visitorAsOwner(w, r, v))
 	if err != nil {
 		return s.over(w, r, v, err, c.Back)
@@ -170,7 +172,7 @@ func actionOf(target string) template.HTMLAttr {
 
 // over is the end of a kept request that cannot be sent on: what became of it,
 // in words. Errors that say nothing of that are returned.
-func (s *Site) over(w http.ResponseWriter, r *http.Request, v Visitor, cause error, back string) error {
+func (s *Site) over(w http.ResponseWriter, r *http.Request, v *session.Entry, cause error, back string) error {
 	view := &overView{View: s.view(w, r, v), Back: locationOf(back)}
 	status := http.StatusGone
 	switch {
@@ -187,7 +189,7 @@ func (s *Site) over(w http.ResponseWriter, r *http.Request, v Visitor, cause err
 }
 
 // tooLarge says that nothing was sent, and where to go to confirm first.
-func (s *Site) tooLarge(w http.ResponseWriter, r *http.Request, i Interrupted, c Continuation) error {
+func (s *Site) tooLarge(w http.ResponseWriter, r *http.Request, i Interrupted, c ceremony.Continuation) error {
 	door, err := s.Door(i.Visitor, c)
 	if err != nil {
 		return err

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/stepgate/stepgate/factors"
+	"github.com/stepgate/stepgate/internal/ceremony"
+	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 )
@@ -39,7 +41,7 @@ func (k *enrolling) firstList(r *http.Request) ([]string, error) {
 	}
 	list := walk{s: k.s, v: k.v, c: k.c, factor: lister, page: "/enrol/" + string(lister.Kind()), purpose: "enrol"}
 	codes, err := list.makeList(r, lister, grant{first: true}, "")
-	if errors.Is(err, ErrTransactionGone) {
+	if errors.Is(err, ceremony.ErrTransactionGone) {
 		return nil, nil
 	}
 	if err != nil {
@@ -77,7 +79,7 @@ func (s *Site) listStep(lister factors.Lister) web.Handler {
 		if err != nil {
 			return err
 		}
-		if !held.second() || c.Kind == Operate {
+		if !held.second() || c.Kind == ceremony.Operate {
 			return s.goTo(w, r, "/enrol", c)
 		}
 		if on, err = k.begin(w, r); err != nil || !on {
@@ -87,7 +89,7 @@ func (s *Site) listStep(lister factors.Lister) web.Handler {
 			return s.showList(w, r, v, c, k.page, nil, false)
 		}
 		codes, err := k.makeList(r, lister, k.grant, k.once)
-		if errors.Is(err, ErrTransactionGone) {
+		if errors.Is(err, ceremony.ErrTransactionGone) {
 			return s.dispatch(w, r, v, c)
 		}
 		if err != nil {
@@ -99,8 +101,8 @@ func (s *Site) listStep(lister factors.Lister) web.Handler {
 
 // showList is the page of codes. It is the answer to a POST and the only time
 // that they are shown: nobody keeps them, so no other request can have them.
-func (s *Site) showList(w http.ResponseWriter, r *http.Request, v Visitor, c Continuation, page string, codes []string, first bool) error {
-	sealed, err := c.seal(s.Sealer, s.Place.Origin)
+func (s *Site) showList(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, page string, codes []string, first bool) error {
+	sealed, err := c.Seal(s.Sealer, s.Place.Origin)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/session"
 )
 
 // NoticeEnrolled tells a person that a credential was added.
@@ -20,8 +21,8 @@ type Notice struct {
 }
 
 // tell hands a notice to whoever sends it. It never holds a request up.
-func (s *Site) tell(ctx context.Context, v Visitor, key string, c account.Credential) {
+func (s *Site) tell(ctx context.Context, v *session.Entry, key string, c account.Credential) {
 	if key != "" && s.Tell != nil {
-		s.Tell(ctx, Notice{Account: v.Entry.Owner.Account, Key: key, Credential: c, Site: s.Place.Origin})
+		s.Tell(ctx, Notice{Account: v.Owner.Account, Key: key, Credential: c, Site: s.Place.Origin})
 	}
 }

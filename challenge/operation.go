@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/ceremony"
+	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/policy"
 )
 
@@ -21,9 +23,9 @@ type operation struct {
 }
 
 // ask sends the person to prove that they may do an operation.
-func (s *Site) ask(w http.ResponseWriter, r *http.Request, v Visitor, o operation) error {
-	return s.dispatch(w, r, v, Continuation{
-		ID: NewContinuationID(), Kind: Operate, Target: o.page, Once: o.once, Operation: o.text, At: s.Now().UTC(),
+func (s *Site) ask(w http.ResponseWriter, r *http.Request, v *session.Entry, o operation) error {
+	return s.dispatch(w, r, v, ceremony.Continuation{
+		ID: ceremony.NewID(), Kind: ceremony.Operate, Target: o.page, Once: o.once, Operation: o.text, At: s.Now().UTC(),
 	})
 }
 
@@ -33,15 +35,15 @@ func (s *Site) ask(w http.ResponseWriter, r *http.Request, v Visitor, o operatio
 func authorises(f policy.Factor) bool { return f.Possession() || f == policy.TemporaryCode }
 
 // authorised tells whether the session has a proof made for this operation.
-func authorised(v Visitor, once string) bool {
-	return slices.ContainsFunc(v.Entry.Session.Proofs, func(p policy.Proof) bool {
+func authorised(v *session.Entry, once string) bool {
+	return slices.ContainsFunc(v.Session.Proofs, func(p policy.Proof) bool {
 		return once != "" && p.Once == once && authorises(p.Factor)
 	})
 }
 
 // offerOperation lists what may prove an operation: the second factors that
 // are held, or where there are none the addresses on the account.
-func (s *Site) offerOperation(v Visitor, held holdings) offer {
+func (s *Site) offerOperation(v *session.Entry, held holdings) offer {
 	var can []policy.Factor
 	for f := range held.usable {
 		if authorises(f) {
@@ -68,8 +70,8 @@ const contactCredential = "contact "
 // contacts are the addresses on the account to which a code can be sent, as
 // if they were credentials. They came from the sign-in source or from an
 // administrator: a person without a second factor cannot change them.
-func (s *Site) contacts(v Visitor) map[policy.Factor]account.Credential {
-	owner := v.Entry.Owner.Account
+func (s *Site) contacts(v *session.Entry) map[policy.Factor]account.Credential {
+	owner := v.Owner.Account
 	all := map[policy.Factor]account.Credential{}
 	for f, address := range map[policy.Factor]string{policy.SMS: owner.Mobile, policy.Email: owner.Email} {
 		if address != "" && s.Factors.Find(f) != nil {
@@ -82,8 +84,8 @@ func (s *Site) contacts(v Visitor) map[policy.Factor]account.Credential {
 }
 
 // provable are the credentials with which a factor is proved for c.
-func (s *Site) provable(kind policy.Factor, v Visitor, c Continuation, held holdings) []account.Credential {
-	if own := held.all[kind]; len(own) > 0 || c.Kind != Operate {
+func (s *Site) provable(kind policy.Factor, v *session.Entry, c ceremony.Continuation, held holdings) []account.Credential {
+	if own := held.all[kind]; len(own) > 0 || c.Kind != ceremony.Operate {
 		return own
 	}
 	if contact, ok := s.contacts(v)[kind]; ok {

@@ -11,6 +11,8 @@ import (
 	"github.com/stepgate/stepgate/factors"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/ceremony"
+	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/signin"
 	"github.com/stepgate/stepgate/internal/throttle"
 	"github.com/stepgate/stepgate/policy"
@@ -55,12 +57,12 @@ func (s *Site) invite(w http.ResponseWriter, r *http.Request, view *signInView) 
 
 // visitBinding is what an invitation is sealed for.
 func (s *Site) visitBinding(w http.ResponseWriter, r *http.Request) []byte {
-	return []byte(s.Place.Origin + " " + s.binding(w, r, Visitor{}))
+	return []byte(s.Place.Origin + " " + s.binding(w, r, nil))
 }
 
 // passkeyPost begins a session for whoever a passkey's answer says it is.
 // Every refusal looks the same, but for those that the person can mend.
-func (s *Site) passkeyPost(w http.ResponseWriter, r *http.Request, v Visitor, c Continuation, fields map[string]string) error {
+func (s *Site) passkeyPost(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, fields map[string]string) error {
 	verified, owner, err := s.recognise(w, r, fields)
 	switch errs := keyError(err); {
 	case errs != nil:
@@ -149,13 +151,13 @@ func (s *Site) burn(ctx context.Context, state factors.State) error {
 }
 
 // begin makes a session of a successful sign-in.
-func (s *Site) begin(w http.ResponseWriter, r *http.Request, v Visitor, c Continuation, owner account.Account, proof policy.Proof) error {
+func (s *Site) begin(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, owner account.Account, proof policy.Proof) error {
 	ctx := r.Context()
 	entry, err := s.admitSession(ctx, w, r, v, owner, proof)
 	if err != nil {
 		return s.unavailable(err)
 	}
-	v = Visitor{Entry: entry}
+	v = entry
 	e := s.event(r, audit.LoginSuccess, v)
 	e.Factor, e.Credential = string(proof.Factor), proof.Credential
 	if err := s.Recorder.Record(ctx, e); err != nil {

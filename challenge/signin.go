@@ -8,6 +8,7 @@ import (
 
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/ceremony"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/signin"
 	"github.com/stepgate/stepgate/internal/throttle"
@@ -25,7 +26,7 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request) error {
 		return s.signInPost(w, r, v)
 	}
 	c := s.continuation(r)
-	if v.SignedIn() {
+	if v != nil {
 		return s.dispatch(w, r, v, c)
 	}
 	if s.LoginPage != "" && len(s.Passwords) == 0 {
@@ -34,8 +35,8 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request) error {
 	return s.signInPage(w, r, v, c, http.StatusOK, "", nil)
 }
 
-func (s *Site) signInPage(w http.ResponseWriter, r *http.Request, v Visitor, c Continuation, status int, username string, errs []web.FieldError) error {
-	sealed, err := c.seal(s.Sealer, s.Place.Origin)
+func (s *Site) signInPage(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, status int, username string, errs []web.FieldError) error {
+	sealed, err := c.Seal(s.Sealer, s.Place.Origin)
 	if err != nil {
 		return err
 	}
@@ -48,7 +49,7 @@ func (s *Site) signInPage(w http.ResponseWriter, r *http.Request, v Visitor, c C
 	return s.Pages.Render(w, r, s.Web, status, "sign-in", view)
 }
 
-func (s *Site) signInPost(w http.ResponseWriter, r *http.Request, v Visitor) error {
+func (s *Site) signInPost(w http.ResponseWriter, r *http.Request, v *session.Entry) error {
 	fields, err := s.signInForm(w, r, v)
 	if err != nil {
 		return err
@@ -75,12 +76,12 @@ func (s *Site) signInPost(w http.ResponseWriter, r *http.Request, v Visitor) err
 
 // signInForm reads the form. It may be of a tab that was open before another
 // tab signed in: then it is still bound to the browser's visit.
-func (s *Site) signInForm(w http.ResponseWriter, r *http.Request, v Visitor) (map[string]string, error) {
+func (s *Site) signInForm(w http.ResponseWriter, r *http.Request, v *session.Entry) (map[string]string, error) {
 	fields, err := s.post(w, r, v)
-	if err == nil || !v.SignedIn() || !errors.Is(err, web.ErrToken) {
+	if err == nil || v == nil || !errors.Is(err, web.ErrToken) {
 		return fields, err
 	}
-	if err := s.Guard.Check(r, s.binding(w, r, Visitor{})); err != nil {
+	if err := s.Guard.Check(r, s.binding(w, r, nil)); err != nil {
 		return nil, err
 	}
 	return fieldsOf(r.PostForm), nil
@@ -120,7 +121,7 @@ func (s *Site) checkPassword(r *http.Request, username string, password account.
 }
 
 // enter makes a session of a successful sign-in and goes on.
-func (s *Site) enter(w http.ResponseWriter, r *http.Request, v Visitor, c Continuation, who signin.Identity) error {
+func (s *Site) enter(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, who signin.Identity) error {
 	entered, err := s.Enter(w, r, v, who)
 	if errors.Is(err, signin.ErrRefused) {
 		s.Recorder.Record(r.Context(), s.signInFailed(r, who.Username))
@@ -132,12 +133,12 @@ func (s *Site) enter(w http.ResponseWriter, r *http.Request, v Visitor, c Contin
 	return s.dispatch(w, r, entered, c)
 }
 
-func (s *Site) admitSession(ctx context.Context, w http.ResponseWriter, r *http.Request, v Visitor, owner account.Account, proof policy.Proof) (*session.Entry, error) {
-	if v.SignedIn() && v.Entry.Owner.Account.ID == owner.ID && v.Entry.Session.SupersededAt.IsZero() {
-		return s.Sessions.Raise(ctx, w, s.Place, v.Entry, addProof(proof))
+func (s *Site) admitSession(ctx context.Context, w http.ResponseWriter, r *http.Request, v *session.Entry, owner account.Account, proof policy.Proof) (*session.Entry, error) {
+	if v != nil && v.Owner.Account.ID == owner.ID && v.Session.SupersededAt.IsZero() {
+		return s.Sessions.Raise(ctx, w, s.Place, v, addProof(proof))
 	}
-	if v.SignedIn() {
-		if err := s.Sessions.End(ctx, w, s.Place, v.Entry); err != nil {
+	if v != nil {
+		if err := s.Sessions.End(ctx, w, s.Place, v); err != nil {
 			return nil, err
 		}
 	}
@@ -176,7 +177,7 @@ func addProof(p policy.Proof) func(*session.Session) error {
 // signInFailed is the event of a refused sign-in. What was typed may be a
 // password in the wrong box, so the event does not have it.
 func (s *Site) signInFailed(r *http.Request, username string) audit.Event {
-	e := s.event(r, audit.LoginFail, Visitor{})
+	e := s.event(r, audit.LoginFail, nil)
 	e.Factor = string(policy.Password)
 	e.Reason = "refused"
 	return e

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/web"
 )
 
@@ -19,7 +20,7 @@ func (s *Site) signOut(w http.ResponseWriter, r *http.Request) error {
 		return s.signOutPost(w, r, v)
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		return &web.Fail{Status: http.StatusMethodNotAllowed, Allow: "GET, HEAD, POST"}
-	case !v.SignedIn():
+	case v == nil:
 		return s.Pages.Render(w, r, s.Web, http.StatusOK, "signed-out", &signOutView{})
 	default:
 		return s.Pages.Render(w, r, s.Web, http.StatusOK, "sign-out", &signOutView{View: s.view(w, r, v)})
@@ -28,15 +29,15 @@ func (s *Site) signOut(w http.ResponseWriter, r *http.Request) error {
 
 // signOutPost ends the session on every node. The old cookies of a browser
 // that is signed out already are taken away all the same.
-func (s *Site) signOutPost(w http.ResponseWriter, r *http.Request, v Visitor) error {
-	if v.SignedIn() {
+func (s *Site) signOutPost(w http.ResponseWriter, r *http.Request, v *session.Entry) error {
+	if v != nil {
 		if _, err := s.post(w, r, v); err != nil {
 			return err
 		}
 		if err := s.Recorder.Record(r.Context(), s.event(r, audit.SessionLogout, v)); err != nil {
 			return s.unavailable(err)
 		}
-		if err := s.Sessions.End(r.Context(), w, s.Place, v.Entry); err != nil {
+		if err := s.Sessions.End(r.Context(), w, s.Place, v); err != nil {
 			return s.unavailable(err)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/stepgate/stepgate/factors"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/ceremony"
 	"github.com/stepgate/stepgate/internal/kept"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/signin"
@@ -36,6 +37,16 @@ func Templates() fs.FS {
 // PageNames are those that Templates must have.
 var PageNames = []string{
 	"sign-in", "choose", "code", "paper", "address", "secret", "ceremony", "list", "enrol", "sign-out", "signed-out", "lost", "continue", "over", "window", "stuck",
+}
+
+// Store is what the ceremonies ask of whoever keeps them.
+type Store interface {
+	ceremony.Store
+	// Account reads one; account.ErrNotFound for none.
+	Account(ctx context.Context, id account.ID) (account.Account, error)
+	// Credentials lists an account's credentials, the default first, then
+	// the last used.
+	Credentials(ctx context.Context, owner account.ID) ([]account.Credential, error)
 }
 
 // Recorder keeps audit events. An error means that the event is not kept.
@@ -81,7 +92,7 @@ type Site struct {
 	Ledger   *throttle.Ledger
 	Plan     *throttle.Plan
 	Recorder Recorder
-	Sealer   Sealer
+	Sealer   ceremony.Sealer
 	// Kept keeps interrupted requests; its Max of 0 keeps none.
 	Kept *kept.Keeper
 	// Address is the client's, as Caddy's trusted_proxies vouch for it.
@@ -97,12 +108,6 @@ type Site struct {
 	Tell func(ctx context.Context, n Notice)
 	Now  func() time.Time
 }
-
-// Visitor is who a request comes from: a session, or nobody.
-type Visitor struct{ Entry *session.Entry }
-
-// SignedIn tells whether there is a session.
-func (v Visitor) SignedIn() bool { return v.Entry != nil }
 
 // Handler serves the ceremonies' pages below the prefix. The path that it is
 // given has no prefix.
@@ -130,36 +135,36 @@ func (s *Site) Handler() http.Handler {
 	})
 }
 
-// visitor finds the session of a request to a page. A store that does not
+// visitor finds the session of a request to a page, nil for nobody. A store that does not
 // answer is 503.
-func (s *Site) visitor(r *http.Request) (Visitor, error) {
+func (s *Site) visitor(r *http.Request) (*session.Entry, error) {
 	e, err := s.Sessions.Find(r.Context(), r.Header, s.Place)
 	if err != nil {
-		return Visitor{}, &web.Fail{Status: http.StatusServiceUnavailable, Err: err}
+		return nil, &web.Fail{Status: http.StatusServiceUnavailable, Err: err}
 	}
-	return Visitor{Entry: e}, nil
+	return e, nil
 }
 
 // binding is what form tokens are bound to: the session over all its
 // identifiers, or the browser's visit.
-func (s *Site) binding(w http.ResponseWriter, r *http.Request, v Visitor) string {
-	if v.SignedIn() {
-		return "session " + string(v.Entry.Session.ID)
+func (s *Site) binding(w http.ResponseWriter, r *http.Request, v *session.Entry) string {
+	if v != nil {
+		return "session " + string(v.Session.ID)
 	}
 	return "visit " + s.Guard.Visit(w, r)
 }
 
 // view is the common part of a page for v.
-func (s *Site) view(w http.ResponseWriter, r *http.Request, v Visitor) web.View {
+func (s *Site) view(w http.ResponseWriter, r *http.Request, v *session.Entry) web.View {
 	view := web.View{CSRF: s.Guard.Token(s.binding(w, r, v))}
-	if v.SignedIn() {
-		view.Account = v.Entry.Owner.Account.Username
+	if v != nil {
+		view.Account = v.Owner.Account.Username
 	}
 	return view
 }
 
 // post reads a form and checks that a page of ours sent it.
-func (s *Site) post(w http.ResponseWriter, r *http.Request, v Visitor) (map[string]string, error) {
+func (s *Site) post(w http.ResponseWriter, r *http.Request, v *session.Entry) (map[string]string, error) {
 	values, err := web.ReadForm(w, r)
 	if err != nil {
 		return nil, err
@@ -180,16 +185,16 @@ func fieldsOf(values url.Values) map[string]string {
 }
 
 // event begins an audit event about a visitor's own doing.
-func (s *Site) event(r *http.Request, name audit.Name, v Visitor) audit.Event {
+func (s *Site) event(r *http.Request, name audit.Name, v *session.Entry) audit.Event {
 	e := audit.Event{
 		At: s.Now().UTC(), Name: name, Site: s.Place.Origin,
 		Address: s.Address(r).String(), UserAgent: r.UserAgent(),
 	}
-	if v.SignedIn() {
-		e.Account = string(v.Entry.Owner.Account.ID)
+	if v != nil {
+		e.Account = string(v.Owner.Account.ID)
 		e.Actor = e.Account
-		e.Organisation = v.Entry.Owner.Account.Organisation
-		e.Session = string(v.Entry.Session.ID)
+		e.Organisation = v.Owner.Account.Organisation
+		e.Session = string(v.Session.ID)
 	}
 	return e
 }

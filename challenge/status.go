@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 )
@@ -35,7 +36,7 @@ func (s *Site) Status() http.Handler {
 		if err != nil {
 			return s.unavailable(err)
 		}
-		body, err := json.Marshal(s.statusOf(Visitor{Entry: e}))
+		body, err := json.Marshal(s.statusOf(e))
 		if err != nil {
 			return err
 		}
@@ -46,15 +47,15 @@ func (s *Site) Status() http.Handler {
 	})
 }
 
-func (s *Site) statusOf(v Visitor) status {
+func (s *Site) statusOf(v *session.Entry) status {
 	out := status{Levels: []string{}, Factors: []factorAged{}, Device: "unknown"}
-	if !v.SignedIn() {
+	if v == nil {
 		return out
 	}
 	now := s.Now()
-	row := v.Entry.Session
+	row := v.Session
 	out.SignedIn = true
-	out.Username = v.Entry.Owner.Account.Username
+	out.Username = v.Owner.Account.Username
 	out.Levels = append(out.Levels, s.Policy.MetNames(s.Policy.Met(row.Proofs, true, now))...)
 	for _, p := range row.Proofs {
 		out.Factors = append(out.Factors, factorAged{p.Factor, max(0, int64(now.Sub(p.At).Seconds()))})
@@ -62,6 +63,6 @@ func (s *Site) statusOf(v Visitor) status {
 	if row.Device != "" {
 		out.Device = row.Device
 	}
-	out.ExpiresIn = max(0, int64(s.Sessions.ExpiresIn(v.Entry).Seconds()))
+	out.ExpiresIn = max(0, int64(s.Sessions.ExpiresIn(v).Seconds()))
 	return out
 }

@@ -2,8 +2,6 @@ package challenge
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"net/http"
 	"slices"
@@ -12,6 +10,7 @@ import (
 	"github.com/stepgate/stepgate/factors"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/ceremony"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/throttle"
 	"github.com/stepgate/stepgate/internal/web"
@@ -21,12 +20,12 @@ import (
 // ready finds the visitor and the continuation of a page that wants a
 // session, and tells whether the handler goes on: somebody who is not signed
 // in, or whose tab has been given a newer identifier, is sent on.
-func (s *Site) ready(w http.ResponseWriter, r *http.Request) (v Visitor, c Continuation, fields map[string]string, on bool, err error) {
+func (s *Site) ready(w http.ResponseWriter, r *http.Request) (v *session.Entry, c ceremony.Continuation, fields map[string]string, on bool, err error) {
 	if v, err = s.visitor(r); err != nil {
 		return
 	}
 	if r.Method == http.MethodPost {
-		if !v.SignedIn() {
+		if v == nil {
 			if _, err = web.ReadForm(w, r); err != nil {
 				return
 			}
@@ -35,10 +34,10 @@ func (s *Site) ready(w http.ResponseWriter, r *http.Request) (v Visitor, c Conti
 		}
 	}
 	c = s.continuation(r)
-	if !v.SignedIn() {
+	if v == nil {
 		return v, c, nil, false, s.goTo(w, r, "/sign-in", c)
 	}
-	if r.Method == http.MethodPost && !v.Entry.Session.SupersededAt.IsZero() {
+	if r.Method == http.MethodPost && !v.Session.SupersededAt.IsZero() {
 		return v, c, nil, false, s.goTo(w, r, "/challenge", c)
 	}
 	return v, c, fields, true, nil
@@ -114,11 +113,11 @@ func (s *Site) step(kind policy.Factor) web.Handler {
 	}
 }
 
-func (s *Site) walk(v Visitor, c Continuation, kind policy.Factor, held holdings) *walk {
+func (s *Site) walk(v *session.Entry, c ceremony.Continuation, kind policy.Factor, held holdings) *walk {
 	k := &walk{
 		s: s, v: v, c: c, factor: s.Factors.Find(kind), held: s.provable(kind, v, c, held), page: "/challenge/" + string(kind), purpose: "step-up",
 	}
-	if c.Kind == Operate {
+	if c.Kind == ceremony.Operate {
 		k.purpose = c.Operation
 	}
 	return k
@@ -143,8 +142,8 @@ func (k *walk) ask(r *http.Request) {
 // walk is one factor's step for one visitor, within one request.
 type walk struct {
 	s       *Site
-	v       Visitor
-	c       Continuation
+	v       *session.Entry
+	c       ceremony.Continuation
 	factor  factors.Factor
 	held    []account.Credential
 	page    string
@@ -158,12 +157,12 @@ type walk struct {
 func (k *walk) key() string { return k.c.ID + k.page }
 
 // open finds the step's transaction or makes it.
-func (k *walk) open(ctx context.Context) (Transaction, error) {
+func (k *walk) open(ctx context.Context) (ceremony.Transaction, error) {
 	now := k.s.Now().UTC()
-	owner := k.v.Entry.Owner.Account.ID
-	t, err := k.s.Store.OpenTransaction(ctx, Transaction{
-		ID: NewContinuationID(), Session: k.v.Entry.Session.ID, Key: k.key(), Actor: owner, Subject: owner,
-		Site: k.s.Place.Origin, Purpose: k.purpose, Factor: k.factor.Kind(), CreatedAt: now, ExpiresAt: now.Add(TransactionTTL), Version: 1,
+	owner := k.v.Owner.Account.ID
+	t, err := k.s.Store.OpenTransaction(ctx, ceremony.Transaction{
+		ID: ceremony.NewID(), Session: k.v.Session.ID, Key: k.key(), Actor: owner, Subject: owner,
+		Site: k.s.Place.Origin, Purpose: k.purpose, Factor: k.factor.Kind(), CreatedAt: now, ExpiresAt: now.Add(ceremony.TransactionTTL), Version: 1,
 	}, now)
 	if err != nil {
 		return t, k.s.unavailable(err)
@@ -172,7 +171,7 @@ func (k *walk) open(ctx context.Context) (Transaction, error) {
 }
 
 // save keeps what a factor wants to remember, if it is another than before.
-func (k *walk) save(ctx context.Context, t Transaction, state factors.State) (Transaction, error) {
+func (k *walk) save(ctx context.Context, t ceremony.Transaction, state factors.State) (ceremony.Transaction, error) {
 	if slices.Equal(t.State, state) {
 		return t, nil
 	}
@@ -215,7 +214,7 @@ func sends(answer factors.Answer) bool {
 }
 
 func (k *walk) render(w http.ResponseWriter, r *http.Request, prompt factors.Prompt, errs []web.FieldError, enrolling bool) error {
-	sealed, err := k.c.seal(k.s.Sealer, k.s.Place.Origin)
+	sealed, err := k.c.Seal(k.s.Sealer, k.s.Place.Origin)
 	if err != nil {
 		return err
 	}
@@ -252,16 +251,16 @@ func (k *walk) render(w http.ResponseWriter, r *http.Request, prompt factors.Pro
 // spend charges a try before it is compared.
 func (k *walk) spend(r *http.Request) (throttle.Receipt, error) {
 	return k.s.Ledger.Spend(r.Context(), k.s.Plan.Charges(throttle.Try{
-		Account: string(k.v.Entry.Owner.Account.ID), Factor: string(k.factor.Kind()), Address: k.s.Address(r), Known: k.s.known(k.v),
+		Account: string(k.v.Owner.Account.ID), Factor: string(k.factor.Kind()), Address: k.s.Address(r), Known: k.s.known(k.v),
 	})...)
 }
 
 // known names the session for the throttle once it has a proof that the
 // sign-in alone does not give.
-func (s *Site) known(v Visitor) string {
-	for _, p := range v.Entry.Session.Proofs {
+func (s *Site) known(v *session.Entry) string {
+	for _, p := range v.Session.Proofs {
 		if p.Factor.Possession() {
-			return "session " + string(v.Entry.Session.ID)
+			return "session " + string(v.Session.ID)
 		}
 	}
 	return ""
@@ -322,11 +321,11 @@ func reasonOf(err error) string {
 }
 
 // passed turns a verification into a proof of the session.
-func (k *walk) passed(w http.ResponseWriter, r *http.Request, t Transaction, verified factors.Verified) error {
+func (k *walk) passed(w http.ResponseWriter, r *http.Request, t ceremony.Transaction, verified factors.Verified) error {
 	ctx := r.Context()
 	if len(t.State) > 0 {
 		switch err := k.s.Store.RedeemTransaction(ctx, t.ID, k.s.Now().UTC()); {
-		case errors.Is(err, ErrTransactionGone): // another request has passed with it
+		case errors.Is(err, ceremony.ErrTransactionGone): // another request has passed with it
 			return k.s.dispatch(w, r, k.v, k.c)
 		case err != nil:
 			return k.s.unavailable(err)
@@ -348,33 +347,33 @@ func (k *walk) passed(w http.ResponseWriter, r *http.Request, t Transaction, ver
 // rise adds a proof to the session: for the operation or the request that it
 // was made for, or for whatever it counts for. The visitor is nobody when the
 // session ended meanwhile.
-func (k *walk) rise(w http.ResponseWriter, r *http.Request, proof policy.Proof) (Visitor, error) {
+func (k *walk) rise(w http.ResponseWriter, r *http.Request, proof policy.Proof) (*session.Entry, error) {
 	switch {
-	case k.c.Kind == Operate:
+	case k.c.Kind == ceremony.Operate:
 		proof.Once = k.c.Once // spent with the transaction that it is for
 	case k.s.asksOnce(k.v, k.c):
 		proof.Once = k.c.Once
 		if err := k.earmark(r.Context(), proof); err != nil {
-			return Visitor{}, err
+			return nil, err
 		}
 	}
-	entry, err := k.s.Sessions.Raise(r.Context(), w, k.s.Place, k.v.Entry, addProof(proof))
+	entry, err := k.s.Sessions.Raise(r.Context(), w, k.s.Place, k.v, addProof(proof))
 	if errors.Is(err, session.ErrNotFound) {
-		return Visitor{}, nil
+		return nil, nil
 	}
 	if err != nil {
-		return Visitor{}, k.s.unavailable(err)
+		return nil, k.s.unavailable(err)
 	}
-	return Visitor{Entry: entry}, nil
+	return entry, nil
 }
 
 // earmark keeps the transaction that a proof for one request is spent from.
 func (k *walk) earmark(ctx context.Context, proof policy.Proof) error {
 	now := k.s.Now().UTC()
-	id := OnceTransaction(k.v.Entry.Session.ID, proof)
-	_, err := k.s.Store.OpenTransaction(ctx, Transaction{
-		ID: id, Session: k.v.Entry.Session.ID, Key: "once/" + id, Actor: k.v.Entry.Owner.Account.ID, Subject: k.v.Entry.Owner.Account.ID,
-		Site: k.s.Place.Origin, Purpose: "once", Factor: proof.Factor, CreatedAt: now, ExpiresAt: now.Add(TransactionTTL), Version: 1,
+	id := ceremony.OnceTransaction(k.v.Session.ID, proof)
+	_, err := k.s.Store.OpenTransaction(ctx, ceremony.Transaction{
+		ID: id, Session: k.v.Session.ID, Key: "once/" + id, Actor: k.v.Owner.Account.ID, Subject: k.v.Owner.Account.ID,
+		Site: k.s.Place.Origin, Purpose: "once", Factor: proof.Factor, CreatedAt: now, ExpiresAt: now.Add(ceremony.TransactionTTL), Version: 1,
 	}, now)
 	if err != nil {
 		return k.s.unavailable(err)
@@ -382,16 +381,9 @@ func (k *walk) earmark(ctx context.Context, proof policy.Proof) error {
 	return nil
 }
 
-// OnceTransaction names the transaction by whose redemption a proof for one
-// request is spent, once on all nodes.
-func OnceTransaction(id session.ID, proof policy.Proof) string {
-	sum := sha256.Sum256([]byte(string(id) + "\x00" + proof.Once + "\x00" + proof.Credential + "\x00" + proof.At.UTC().Format(time.RFC3339Nano)))
-	return hex.EncodeToString(sum[:16])
-}
-
 // asksOnce tells whether all that a continuation still lacks are levels with
 // `once`: the proof that is made now is then for that request alone.
-func (s *Site) asksOnce(v Visitor, c Continuation) bool {
+func (s *Site) asksOnce(v *session.Entry, c ceremony.Continuation) bool {
 	missing := s.missing(v, c)
 	return missing != 0 && missing&^s.Policy.OnceLevels() == 0
 }

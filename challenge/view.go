@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stepgate/stepgate/factors"
+	"github.com/stepgate/stepgate/internal/ceremony"
+	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 )
@@ -42,9 +44,9 @@ type purpose struct {
 const maxShownTarget = 200
 
 // purposeOf tells what the proof that c asks for will be spent on.
-func (s *Site) purposeOf(v Visitor, c Continuation) purpose {
+func (s *Site) purposeOf(v *session.Entry, c ceremony.Continuation) purpose {
 	switch {
-	case c.Kind == Operate:
+	case c.Kind == ceremony.Operate:
 		return purpose{Operation: c.Operation}
 	case s.asksOnce(v, c):
 		target := []rune(c.Target)

@@ -118,6 +118,7 @@ func TestTheRuleSaysNo(t *testing.T) {
 		{"demo", code("account"), false},
 		{"store/sqldb", code("factors/oob"), true},
 		{"store/sqldb", code("web"), false},
+		{"store/sqldb", code("challenge"), false},
 	} {
 		line, ok := lineOf(c.from)
 		if !ok {

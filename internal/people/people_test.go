@@ -10,9 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/stepgate/stepgate/challenge"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/ceremony"
 	"github.com/stepgate/stepgate/internal/keys"
 	"github.com/stepgate/stepgate/internal/people"
 	"github.com/stepgate/stepgate/internal/session"
@@ -92,7 +92,7 @@ func (f fixture) open(t *testing.T, owner account.ID, factors ...string) session
 	if err := f.db.InsertSession(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
-	_, err := f.db.OpenTransaction(t.Context(), challenge.Transaction{
+	_, err := f.db.OpenTransaction(t.Context(), ceremony.Transaction{
 		ID: "challenge of " + string(owner), Session: s.ID, Key: "step", Actor: owner, Subject: owner, Site: s.Site,
 		Purpose: "step-up", Factor: policy.TOTP, CreatedAt: noon, ExpiresAt: noon.Add(time.Hour),
 	}, noon)
@@ -121,7 +121,7 @@ func (f fixture) wantOver(t *testing.T, s session.Session, left ...string) {
 	if _, _, err := f.db.SessionByHash(t.Context(), s.Hash, noon); !errors.Is(err, session.ErrNotFound) {
 		t.Errorf("session goes on: %v", err)
 	}
-	if _, err := f.db.Transaction(t.Context(), "challenge of "+string(s.Account), noon); !errors.Is(err, challenge.ErrTransactionGone) {
+	if _, err := f.db.Transaction(t.Context(), "challenge of "+string(s.Account), noon); !errors.Is(err, ceremony.ErrTransactionGone) {
 		t.Errorf("challenge goes on: %v", err)
 	}
 	held, err := f.db.Credentials(t.Context(), s.Account)

@@ -5,11 +5,11 @@ import (
 	"io"
 	"time"
 
-	"github.com/stepgate/stepgate/challenge"
 	"github.com/stepgate/stepgate/factors/delivery"
 	"github.com/stepgate/stepgate/factors/oob"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/ceremony"
 	"github.com/stepgate/stepgate/internal/kept"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/throttle"
@@ -68,7 +68,7 @@ type Tx interface {
 type Store interface {
 	Reader
 	session.Store
-	challenge.Store
+	ceremony.Store
 	throttle.Store
 	weld.Store
 	kept.Store

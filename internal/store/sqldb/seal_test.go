@@ -10,9 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/stepgate/stepgate/challenge"
 	"github.com/stepgate/stepgate/factors"
 	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/ceremony"
 	"github.com/stepgate/stepgate/internal/keys"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/store"
@@ -58,7 +58,7 @@ const (
 )
 
 // sealedRows keeps two accounts with a credential and a transaction each.
-func sealedRows(t *testing.T, db *DB) (credentials []account.Credential, transactions []challenge.Transaction, identifiers []session.Identifier) {
+func sealedRows(t *testing.T, db *DB) (credentials []account.Credential, transactions []ceremony.Transaction, identifiers []session.Identifier) {
 	t.Helper()
 	for _, name := range []string{"one", "two"} {
 		a := account.Account{ID: account.NewID(), Source: account.LocalSource, Subject: name, Username: name, Role: account.RoleUser, CreatedAt: storetest.Noon}
@@ -74,7 +74,7 @@ func sealedRows(t *testing.T, db *DB) (credentials []account.Credential, transac
 		if err == nil {
 			err = db.InsertSession(t.Context(), s)
 		}
-		open := challenge.Transaction{
+		open := ceremony.Transaction{
 			ID: "transaction " + name, Session: s.ID, Key: "k", Subject: a.ID, Factor: "sms", State: factors.State(stateText + name), ExpiresAt: s.EndsAt,
 		}
 		if err == nil {

@@ -7,15 +7,15 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/stepgate/stepgate/challenge"
 	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/ceremony"
 )
 
-func stateCell(t challenge.Transaction) cell {
+func stateCell(t ceremony.Transaction) cell {
 	return cell{"challenge_transaction.sealed_state", []string{t.ID, string(t.Session), string(t.Subject), string(t.Factor)}}
 }
 
-func (r reader) scanTransaction(rows *sql.Rows) (t challenge.Transaction, err error) {
+func (r reader) scanTransaction(rows *sql.Rows) (t ceremony.Transaction, err error) {
 	var state []byte
 	err = rows.Scan(&t.ID, &t.Session, &t.Key, &t.Actor, &t.Subject, &t.Site, &t.Purpose, &t.Factor, &state,
 		(*instant)(&t.CreatedAt), (*instant)(&t.ExpiresAt), &t.Version)
@@ -31,38 +31,38 @@ func (r reader) scanTransaction(rows *sql.Rows) (t challenge.Transaction, err er
 	return t, nil
 }
 
-// Transaction implements challenge.Store.
-func (r reader) Transaction(ctx context.Context, id string, now time.Time) (challenge.Transaction, error) {
-	t, err := one(ctx, r.q, challenge.ErrTransactionGone, r.scanTransaction,
+// Transaction implements ceremony.Store.
+func (r reader) Transaction(ctx context.Context, id string, now time.Time) (ceremony.Transaction, error) {
+	t, err := one(ctx, r.q, ceremony.ErrTransactionGone, r.scanTransaction,
 		`SELECT id, session, step, actor, subject, site, purpose, factor, sealed_state, created_at, expires_at, version
 		FROM challenge_transaction WHERE id = $1 AND expires_at > $2`, id, instant(now))
 	if err != nil {
-		return challenge.Transaction{}, fmt.Errorf("read transaction: %w", err)
+		return ceremony.Transaction{}, fmt.Errorf("read transaction: %w", err)
 	}
 	return t, nil
 }
 
-// OpenTransaction implements challenge.Store.
-func (db *DB) OpenTransaction(ctx context.Context, c challenge.Transaction, now time.Time) (challenge.Transaction, error) {
-	var open challenge.Transaction
+// OpenTransaction implements ceremony.Store.
+func (db *DB) OpenTransaction(ctx context.Context, c ceremony.Transaction, now time.Time) (ceremony.Transaction, error) {
+	var open ceremony.Transaction
 	err := db.write(ctx, func(t *tx) (err error) {
 		// On PostgreSQL the one that stood in the way may be redeemed before
 		// it is read; then there is room for ours.
 		for range 3 {
 			open, err = t.openTransaction(ctx, c, now)
-			if !errors.Is(err, challenge.ErrTransactionGone) {
+			if !errors.Is(err, ceremony.ErrTransactionGone) {
 				break
 			}
 		}
 		return err
 	})
 	if err != nil {
-		return challenge.Transaction{}, fmt.Errorf("open transaction: %w", err)
+		return ceremony.Transaction{}, fmt.Errorf("open transaction: %w", err)
 	}
 	return open, nil
 }
 
-func (t *tx) openTransaction(ctx context.Context, c challenge.Transaction, now time.Time) (challenge.Transaction, error) {
+func (t *tx) openTransaction(ctx context.Context, c ceremony.Transaction, now time.Time) (ceremony.Transaction, error) {
 	_, err := t.q.exec(ctx, `DELETE FROM challenge_transaction WHERE session = $1 AND step = $2 AND expires_at <= $3`,
 		string(c.Session), c.Key, instant(now))
 	if err != nil {
@@ -81,14 +81,14 @@ func (t *tx) openTransaction(ctx context.Context, c challenge.Transaction, now t
 	if err != nil {
 		return c, err
 	}
-	return one(ctx, t.q, challenge.ErrTransactionGone, t.scanTransaction,
+	return one(ctx, t.q, ceremony.ErrTransactionGone, t.scanTransaction,
 		`SELECT id, session, step, actor, subject, site, purpose, factor, sealed_state, created_at, expires_at, version
 		FROM challenge_transaction WHERE session = $1 AND step = $2 AND expires_at > $3`,
 		string(c.Session), c.Key, instant(now))
 }
 
-// SaveTransaction implements challenge.Store.
-func (db *DB) SaveTransaction(ctx context.Context, c challenge.Transaction, now time.Time) error {
+// SaveTransaction implements ceremony.Store.
+func (db *DB) SaveTransaction(ctx context.Context, c ceremony.Transaction, now time.Time) error {
 	return db.write(ctx, func(t *tx) error {
 		// What the state is bound to never changes, so it is sealed for the
 		// row as it stands, whatever else the caller's copy says.
@@ -105,7 +105,7 @@ func (db *DB) SaveTransaction(ctx context.Context, c challenge.Transaction, now 
 			WHERE id = $3 AND version = $4 AND expires_at > $5`,
 			state, instant(c.ExpiresAt), c.ID, c.Version, instant(now))
 		if err == nil && n == 0 {
-			err = challenge.ErrTransactionGone
+			err = ceremony.ErrTransactionGone
 		}
 		if err != nil {
 			return fmt.Errorf("save transaction: %w", err)
@@ -114,7 +114,7 @@ func (db *DB) SaveTransaction(ctx context.Context, c challenge.Transaction, now 
 	})
 }
 
-// RedeemTransaction implements challenge.Store.
+// RedeemTransaction implements ceremony.Store.
 func (db *DB) RedeemTransaction(ctx context.Context, id string, now time.Time) error {
 	return db.write(ctx, func(t *tx) error {
 		if _, err := t.redeem(ctx, id, now); err != nil {
@@ -126,15 +126,15 @@ func (db *DB) RedeemTransaction(ctx context.Context, id string, now time.Time) e
 
 // redeem returns whose credential the transaction was about.
 func (t *tx) redeem(ctx context.Context, id string, now time.Time) (account.ID, error) {
-	return one(ctx, t.q, challenge.ErrTransactionGone, value[account.ID],
+	return one(ctx, t.q, ceremony.ErrTransactionGone, value[account.ID],
 		`DELETE FROM challenge_transaction WHERE id = $1 AND expires_at > $2 RETURNING subject`, id, instant(now))
 }
 
 // errOtherSubject is a mistake of the caller.
 var errOtherSubject = errors.New("sqldb: the transaction is about another account than the credential")
 
-// Enrol implements challenge.Store.
-func (db *DB) Enrol(ctx context.Context, e challenge.Enrolled, now time.Time) error {
+// Enrol implements ceremony.Store.
+func (db *DB) Enrol(ctx context.Context, e ceremony.Enrolled, now time.Time) error {
 	err := db.update(ctx, func(t *tx) error {
 		subject, err := t.redeem(ctx, e.Transaction, now)
 		if err != nil {

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stepgate/stepgate/challenge"
 	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/ceremony"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/store"
 	"github.com/stepgate/stepgate/internal/throttle"
@@ -25,7 +25,7 @@ func testPurge(t *testing.T, f *fixture) {
 		}
 		over, open := newTransaction(long, "over"), newTransaction(long, "open")
 		open.ExpiresAt = Noon.Add(2 * time.Hour)
-		for _, c := range []challenge.Transaction{over, open} {
+		for _, c := range []ceremony.Transaction{over, open} {
 			_, err := b.OpenTransaction(t.Context(), c, Noon)
 			b.must(err)
 		}
@@ -34,7 +34,7 @@ func testPurge(t *testing.T, f *fixture) {
 		_, err := b.Transaction(t.Context(), open.ID, Noon)
 		b.must(err)
 		_, err = b.Transaction(t.Context(), over.ID, Noon)
-		b.is(err, challenge.ErrTransactionGone)
+		b.is(err, ceremony.ErrTransactionGone)
 		// Whose a session was is known for a while longer.
 		b.must(b.Purge(t.Context(), now.Add(session.Remembered-1)))
 		b.remains(raised, a.ID)

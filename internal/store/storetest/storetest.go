@@ -11,9 +11,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/stepgate/stepgate/challenge"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/ceremony"
 	"github.com/stepgate/stepgate/internal/keys"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/store"
@@ -164,11 +164,11 @@ func (b *bench) session(owner account.ID) session.Session {
 	return s
 }
 
-func newTransaction(s session.Session, key string) challenge.Transaction {
-	return challenge.Transaction{
+func newTransaction(s session.Session, key string) ceremony.Transaction {
+	return ceremony.Transaction{
 		ID: string(account.NewID()), Session: s.ID, Key: key, Actor: s.Account, Subject: s.Account, Site: s.Site,
 		Purpose: "enrol", Factor: policy.TOTP, State: []byte("state of " + key),
-		CreatedAt: Noon, ExpiresAt: Noon.Add(challenge.TransactionTTL),
+		CreatedAt: Noon, ExpiresAt: Noon.Add(ceremony.TransactionTTL),
 	}
 }
 

@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stepgate/stepgate/challenge"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/ceremony"
 	"github.com/stepgate/stepgate/internal/store"
 	"github.com/stepgate/stepgate/policy"
 )
@@ -55,10 +55,10 @@ func testTransactions(t *testing.T, f *fixture) {
 			b.RedeemTransaction(t.Context(), first.ID, first.ExpiresAt),
 			b.RedeemTransaction(t.Context(), "none", Noon),
 		} {
-			b.is(err, challenge.ErrTransactionGone)
+			b.is(err, ceremony.ErrTransactionGone)
 		}
 		_, err = b.Transaction(t.Context(), first.ID, first.ExpiresAt)
-		b.is(err, challenge.ErrTransactionGone)
+		b.is(err, ceremony.ErrTransactionGone)
 		later := newTransaction(s, "k")
 		later.ExpiresAt = later.ExpiresAt.Add(time.Hour)
 		got, err := b.OpenTransaction(t.Context(), later, first.ExpiresAt)
@@ -73,7 +73,7 @@ func testTransactions(t *testing.T, f *fixture) {
 			mine := open
 			mine.State, mine.ExpiresAt, mine.Subject = []byte(numbered("state", i)), Noon.Add(time.Hour), "not kept"
 			return b.SaveTransaction(t.Context(), mine, Noon)
-		}), challenge.ErrTransactionGone)
+		}), ceremony.ErrTransactionGone)
 		got, err := b.Transaction(t.Context(), open.ID, Noon)
 		b.must(err)
 		if got.Version != 1 || got.Subject != open.Subject || !got.ExpiresAt.Equal(Noon.Add(time.Hour)) || len(got.State) != len("state-000") {
@@ -86,8 +86,8 @@ func testTransactions(t *testing.T, f *fixture) {
 		b.must(err)
 		b.oneWinner(race(callers, func(int) error {
 			return b.RedeemTransaction(t.Context(), open.ID, Noon)
-		}), challenge.ErrTransactionGone)
-		b.is(b.SaveTransaction(t.Context(), open, Noon), challenge.ErrTransactionGone)
+		}), ceremony.ErrTransactionGone)
+		b.is(b.SaveTransaction(t.Context(), open, Noon), ceremony.ErrTransactionGone)
 		again, err := b.OpenTransaction(t.Context(), newTransaction(s, "k"), Noon)
 		b.must(err)
 		if again.ID == open.ID {
@@ -101,7 +101,7 @@ func testTransactions(t *testing.T, f *fixture) {
 		by := newTransaction(s, "by")
 		by.Subject = other.ID
 		unrelated := newTransaction(b.session(other.ID), "unrelated")
-		for _, c := range []challenge.Transaction{about, by, unrelated} {
+		for _, c := range []ceremony.Transaction{about, by, unrelated} {
 			_, err := b.OpenTransaction(t.Context(), c, Noon)
 			b.must(err)
 		}
@@ -117,7 +117,7 @@ func testTransactions(t *testing.T, f *fixture) {
 		a := b.person("jo")
 		open, err := b.OpenTransaction(t.Context(), newTransaction(b.session(a.ID), "k"), Noon)
 		b.must(err)
-		for name, e := range map[string]challenge.Enrolled{
+		for name, e := range map[string]ceremony.Enrolled{
 			"event that is none":   {Credential: newCredential(a.ID, policy.TOTP), Event: audit.Event{At: Noon, Name: "no such"}},
 			"somebody else's":      {Credential: newCredential(b.person("other").ID, policy.TOTP), Event: audit.Event{At: Noon, Name: audit.FactorEnrolled}},
 			"unknown account":      {Credential: newCredential("nobody", policy.TOTP), Event: audit.Event{At: Noon, Name: audit.FactorEnrolled}},
@@ -126,7 +126,7 @@ func testTransactions(t *testing.T, f *fixture) {
 			before, err := b.Store.Credentials(t.Context(), a.ID)
 			b.must(err)
 			e.Transaction = open.ID
-			if err := b.Enrol(t.Context(), e, Noon); err == nil || errors.Is(err, challenge.ErrTransactionGone) {
+			if err := b.Enrol(t.Context(), e, Noon); err == nil || errors.Is(err, ceremony.ErrTransactionGone) {
 				t.Errorf("%s: error is %v", name, err)
 			}
 			after, err := b.Store.Credentials(t.Context(), a.ID)
@@ -147,7 +147,7 @@ func testTransactions(t *testing.T, f *fixture) {
 			open, err := b.OpenTransaction(t.Context(), newTransaction(s, "k"), Noon)
 			b.must(err)
 			c := newCredential(a.ID, factor)
-			b.must(b.Enrol(t.Context(), challenge.Enrolled{Transaction: open.ID, Credential: c, Event: audit.Event{At: Noon, Name: audit.FactorEnrolled}}, Noon))
+			b.must(b.Enrol(t.Context(), ceremony.Enrolled{Transaction: open.ID, Credential: c, Event: audit.Event{At: Noon, Name: audit.FactorEnrolled}}, Noon))
 			got, err := b.Credential(t.Context(), c.ID)
 			b.must(err)
 			return got
@@ -169,7 +169,7 @@ func testTransactions(t *testing.T, f *fixture) {
 		b.must(err)
 		c := newCredential(a.ID, policy.BackupCode)
 		c.CreatedAt = Noon.Add(time.Minute)
-		b.must(b.Enrol(t.Context(), challenge.Enrolled{Transaction: open.ID, Credential: c, Sole: true, Event: audit.Event{At: Noon, Name: audit.FactorEnrolled}}, Noon))
+		b.must(b.Enrol(t.Context(), ceremony.Enrolled{Transaction: open.ID, Credential: c, Sole: true, Event: audit.Event{At: Noon, Name: audit.FactorEnrolled}}, Noon))
 		b.order(a.ID, c.ID, kept.ID)
 		b.order(other.ID, foreign.ID)
 	})
@@ -180,11 +180,11 @@ func testEnrolOnce(t *testing.T, b *bench) {
 	open, err := b.OpenTransaction(t.Context(), newTransaction(b.session(a.ID), "k"), Noon)
 	b.must(err)
 	b.oneWinner(race(callers, func(int) error {
-		return b.Enrol(t.Context(), challenge.Enrolled{
+		return b.Enrol(t.Context(), ceremony.Enrolled{
 			Transaction: open.ID, Credential: newCredential(a.ID, policy.TOTP),
 			Event: audit.Event{At: Noon, Name: audit.FactorEnrolled, Account: string(a.ID)},
 		}, Noon)
-	}), challenge.ErrTransactionGone)
+	}), ceremony.ErrTransactionGone)
 	all, err := b.Store.Credentials(t.Context(), a.ID)
 	b.must(err)
 	events, err := b.Events(t.Context(), audit.Query{Account: string(a.ID)})

@@ -1,7 +1,9 @@
-package challenge
+package ceremony
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"time"
 
@@ -14,7 +16,7 @@ import (
 
 // ErrTransactionGone says that a transaction is unknown, over, or another
 // session's. The page sends the person back to the dispatcher.
-var ErrTransactionGone = errors.New("challenge: transaction gone")
+var ErrTransactionGone = errors.New("ceremony: transaction gone")
 
 // TransactionTTL is how long a begun step waits for its answer.
 const TransactionTTL = 15 * time.Minute
@@ -53,7 +55,7 @@ type Enrolled struct {
 	Event audit.Event
 }
 
-// Store is what the ceremonies ask of whoever keeps them.
+// Store keeps the transactions of ceremonies.
 type Store interface {
 	// OpenTransaction returns the open transaction with t's Session and Key,
 	// or keeps t and returns it. Atomic: two tabs get the same one.
@@ -71,9 +73,11 @@ type Store interface {
 	// the event, all or nothing. account.ErrTaken says that another
 	// credential has its handle.
 	Enrol(ctx context.Context, e Enrolled, now time.Time) error
-	// Account reads one; account.ErrNotFound for none.
-	Account(ctx context.Context, id account.ID) (account.Account, error)
-	// Credentials lists an account's credentials, the default first, then
-	// the last used.
-	Credentials(ctx context.Context, owner account.ID) ([]account.Credential, error)
+}
+
+// OnceTransaction names the transaction by whose redemption a proof for one
+// request is spent, once on all nodes.
+func OnceTransaction(id session.ID, proof policy.Proof) string {
+	sum := sha256.Sum256([]byte(string(id) + "\x00" + proof.Once + "\x00" + proof.Credential + "\x00" + proof.At.UTC().Format(time.RFC3339Nano)))
+	return hex.EncodeToString(sum[:16])
 }

@@ -1,4 +1,4 @@
-package challenge
+package ceremony
 
 import (
 	"crypto/rand"
@@ -13,7 +13,7 @@ import (
 
 // ErrContinuation says that a continuation cannot be read: altered, another
 // site's, or older than a day.
-var ErrContinuation = errors.New("challenge: continuation does not hold")
+var ErrContinuation = errors.New("ceremony: continuation does not hold")
 
 const (
 	// ContinuationTTL is how long a page may stay open before it forgets
@@ -23,8 +23,6 @@ const (
 	// request heads of 16 KiB, and cookies want room beside it.
 	maxSealed           = 10 << 10
 	continuationPurpose = "continuation"
-	// continuationField carries it, in addresses and in forms.
-	continuationField = "c"
 )
 
 // Kind says how an interrupted request goes on.
@@ -76,8 +74,8 @@ type Continuation struct {
 	Back string `json:"back,omitempty"`
 }
 
-// NewContinuationID names a continuation.
-func NewContinuationID() string { return rand.Text() }
+// NewID names a continuation or a transaction.
+func NewID() string { return rand.Text() }
 
 // Sealer seals with the key ring (keys.Ring).
 type Sealer interface {
@@ -85,16 +83,16 @@ type Sealer interface {
 	Open(purpose string, sealed, associated []byte) ([]byte, error)
 }
 
-// seal makes the text for an address. A target too long to travel is
+// Seal makes the text for an address. A target too long to travel is
 // forgotten: afterwards the person stands at the front page.
-func (c Continuation) seal(s Sealer, site string) (string, error) {
+func (c Continuation) Seal(s Sealer, site string) (string, error) {
 	plain, err := json.Marshal(c)
 	if err != nil {
 		return "", fmt.Errorf("seal a continuation: %w", err)
 	}
 	if base64.RawURLEncoding.EncodedLen(len(plain)+64) > maxSealed && c.Target != "/" {
 		c.Target, c.Kind = "/", Return
-		return c.seal(s, site)
+		return c.Seal(s, site)
 	}
 	sealed, err := s.Seal(continuationPurpose, plain, []byte(site))
 	if err != nil {
@@ -103,9 +101,9 @@ func (c Continuation) seal(s Sealer, site string) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(sealed), nil
 }
 
-// openContinuation reads what seal made for the same site. All errors are
+// OpenContinuation reads what Seal made for the same site. All errors are
 // ErrContinuation.
-func openContinuation(s Sealer, site, text string, now time.Time) (Continuation, error) {
+func OpenContinuation(s Sealer, site, text string, now time.Time) (Continuation, error) {
 	var c Continuation
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil {
