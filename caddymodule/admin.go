@@ -9,34 +9,11 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/stepgate/stepgate/internal/people"
+	"github.com/stepgate/stepgate/internal/operation"
 )
 
 func init() {
 	caddy.RegisterModule(adminAPI{})
-}
-
-// commandPath is where a running gateway takes commands, at Caddy's admin
-// endpoint. Whoever reaches that endpoint can replace the whole
-// configuration, so it asks for no more than Caddy does there.
-const commandPath = "/stepgate/command"
-
-// maxCommandBytes bounds a command: the largest table, in base64.
-const maxCommandBytes = people.MaxImportBytes/3*4 + 64<<10
-
-// commandRequest asks for an operation on a named store. Without an operation
-// it asks only whether this gateway uses that store.
-type commandRequest struct {
-	Operation string          `json:"operation,omitempty"`
-	Store     string          `json:"store"`
-	Input     json.RawMessage `json:"input,omitempty"`
-}
-
-// commandResponse has a result or an error, and always the store's name.
-type commandResponse struct {
-	Store  string          `json:"store"`
-	Output json.RawMessage `json:"output,omitempty"`
-	Error  *answer         `json:"error,omitempty"`
 }
 
 // adminAPI is the module "admin.api.stepgate". It keeps nothing of the
@@ -51,7 +28,7 @@ func (adminAPI) CaddyModule() caddy.ModuleInfo {
 
 // Routes implements caddy.AdminRouter.
 func (adminAPI) Routes() []caddy.AdminRoute {
-	return []caddy.AdminRoute{{Pattern: commandPath, Handler: caddy.AdminHandlerFunc(serveCommand)}}
+	return []caddy.AdminRoute{{Pattern: operation.Path, Handler: caddy.AdminHandlerFunc(serveCommand)}}
 }
 
 // serveCommand answers 200 with a commandResponse to everything that is a
@@ -65,8 +42,8 @@ func serveCommand(w http.ResponseWriter, r *http.Request) error {
 	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/json" {
 		return apiError(http.StatusUnsupportedMediaType, "only application/json")
 	}
-	var request commandRequest
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxCommandBytes)).Decode(&request); err != nil {
+	var request operation.Request
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, operation.MaxBytes)).Decode(&request); err != nil {
 		var large *http.MaxBytesError
 		if errors.As(err, &large) {
 			return apiError(http.StatusRequestEntityTooLarge, fmt.Sprintf("at most %d bytes", large.Limit))
@@ -83,15 +60,15 @@ func serveCommand(w http.ResponseWriter, r *http.Request) error {
 	return json.NewEncoder(w).Encode(response)
 }
 
-func execute(r *http.Request, current *runtime, request commandRequest) commandResponse {
-	response := commandResponse{Store: current.storeName}
+func execute(r *http.Request, current *runtime, request operation.Request) operation.Response {
+	response := operation.Response{Store: current.storeName}
 	switch {
 	case request.Store != current.storeName:
-		response.Error = &answer{Kind: answerOtherStore, Text: "this gateway uses another store"}
+		response.Error = &operation.Answer{Kind: operation.OtherStore, Text: "this gateway uses another store"}
 	case request.Operation != "":
-		output, err := perform(r.Context(), current, request.Operation, request.Input)
+		output, err := operation.Perform(r.Context(), current.place(), request.Operation, request.Input)
 		if err != nil {
-			response.Error = asAnswer(err)
+			response.Error = operation.AsAnswer(err)
 		}
 		response.Output = output
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stepgate/stepgate/caddymodule/block"
 	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/operation"
 	"github.com/stepgate/stepgate/policy"
 	"github.com/stepgate/stepgate/policy/author"
 )
@@ -57,8 +58,8 @@ func listEvents(c *cobra.Command, _ []string) error {
 		p := newPrinter(c)
 		rows := [][]string{{"TIME", "EVENT", "OUTCOME", "WHO", "ADDRESS", "WHY", "REFERENCE"}}
 		for left := in.Limit; left > 0; {
-			in.Limit = min(left, auditPage)
-			page, err := ask(c.Context(), d, auditList, in)
+			in.Limit = min(left, operation.EventPage)
+			page, err := ask(c.Context(), d, operation.AuditList, in)
 			if err != nil {
 				return err
 			}
@@ -85,8 +86,8 @@ func listEvents(c *cobra.Command, _ []string) error {
 	})
 }
 
-func auditQueryOf(c *cobra.Command) (auditQuery, error) {
-	q := auditQuery{Who: who(c, flagText(c, "account")), Organisation: flagText(c, "organisation")}
+func auditQueryOf(c *cobra.Command) (operation.AuditQuery, error) {
+	q := operation.AuditQuery{Who: who(c, flagText(c, "account")), Organisation: flagText(c, "organisation")}
 	names, _ := c.Flags().GetStringSlice("event")
 	for _, text := range names {
 		name := audit.Name(text)
@@ -157,7 +158,7 @@ func named(id string, names map[string]string) string {
 
 func showEvent(c *cobra.Command, args []string) error {
 	return atDesk(c, func(d *desk) error {
-		found, err := ask(c.Context(), d, auditShow, args[0])
+		found, err := ask(c.Context(), d, operation.AuditShow, args[0])
 		if err != nil {
 			return err
 		}
@@ -226,9 +227,9 @@ func exportEvents(c *cobra.Command, _ []string) error {
 			return err
 		}
 		defer func() { err = errors.Join(err, finish()) }()
-		in := auditExportInput{First: true}
+		in := operation.AuditExportInput{First: true}
 		for {
-			page, err := ask(c.Context(), d, auditExport, in)
+			page, err := ask(c.Context(), d, operation.AuditExport, in)
 			if err != nil {
 				return err
 			}
@@ -240,13 +241,13 @@ func exportEvents(c *cobra.Command, _ []string) error {
 			if len(page.Lines) == 0 {
 				break
 			}
-			in = auditExportInput{After: page.After}
+			in = operation.AuditExportInput{After: page.After}
 		}
-		made, err := ask(c.Context(), d, auditCheckpoint, auditVerifyInput{Until: in.After, Checkpoints: known})
+		made, err := ask(c.Context(), d, operation.AuditCheckpoint, operation.AuditVerifyInput{Until: in.After, Checkpoints: known})
 		if err != nil {
 			return err
 		}
-		if err := made.err(); err != nil {
+		if err := made.Err(); err != nil {
 			return fmt.Errorf("no checkpoint was made: %w", err)
 		}
 		last := checkpointLine{"stepgate", made.Checkpoint}
@@ -310,7 +311,7 @@ func verifyEvents(c *cobra.Command, _ []string) error {
 		return err
 	}
 	return atDesk(c, func(d *desk) error {
-		result, err := ask(c.Context(), d, auditVerify, auditVerifyInput{Checkpoints: known})
+		result, err := ask(c.Context(), d, operation.AuditVerify, operation.AuditVerifyInput{Checkpoints: known})
 		if err != nil {
 			return err
 		}
@@ -328,6 +329,6 @@ func verifyEvents(c *cobra.Command, _ []string) error {
 				fmt.Fprintln(p.out, "without --checkpoint, records cut off at the end do not show")
 			}
 		}
-		return result.err()
+		return result.Err()
 	})
 }

@@ -14,6 +14,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/spf13/cobra"
+
+	"github.com/stepgate/stepgate/internal/operation"
 )
 
 // How long a command waits: for a gateway to say that it is there, and for it
@@ -73,26 +75,26 @@ func atDesk(cmd *cobra.Command, do func(*desk) error) error {
 }
 
 // ask has an operation done, with typed input and output.
-func ask[In, Out any](ctx context.Context, d *desk, op operation[In, Out], in In) (Out, error) {
+func ask[In, Out any](ctx context.Context, d *desk, op operation.Of[In, Out], in In) (Out, error) {
 	var out Out
 	input, err := json.Marshal(in)
 	if err != nil {
-		return out, fmt.Errorf("write %s: %w", op.name, err)
+		return out, fmt.Errorf("write %s: %w", op.Name, err)
 	}
-	output, err := d.perform(ctx, op.name, op.mayCreate, input)
+	output, err := d.perform(ctx, op.Name, op.MayCreate, input)
 	if err != nil {
 		return out, err
 	}
 	if err := json.Unmarshal(output, &out); err != nil {
-		return out, fmt.Errorf("read the answer to %s: %w", op.name, err)
+		return out, fmt.Errorf("read the answer to %s: %w", op.Name, err)
 	}
 	return out, nil
 }
 
 func (d *desk) perform(ctx context.Context, name string, mayCreate bool, input json.RawMessage) (json.RawMessage, error) {
 	output, err := d.route(ctx, name, mayCreate, input)
-	var a *answer
-	if errors.As(err, &a) && a.Kind == answerInvalid {
+	var a *operation.Answer
+	if errors.As(err, &a) && a.Kind == operation.Invalid {
 		return nil, usagef("%s", a.Text)
 	}
 	return output, err
@@ -107,7 +109,7 @@ func (d *desk) route(ctx context.Context, name string, mayCreate bool, input jso
 			return nil, err
 		}
 	}
-	return perform(ctx, d.direct, name, input)
+	return operation.Perform(ctx, d.direct.place(), name, input)
 }
 
 // openDirect opens the store without a gateway, and says so.
@@ -141,13 +143,13 @@ func newGateway(address, store string) (*gateway, error) {
 	if err != nil || parsed.PortRangeSize() > 1 {
 		return nil, fmt.Errorf("admin %s: not an address that commands can use", address)
 	}
-	g := &gateway{store: store, url: "http://127.0.0.1" + commandPath}
+	g := &gateway{store: store, url: "http://127.0.0.1" + operation.Path}
 	dial := parsed.JoinHostPort(0)
 	if parsed.IsUnixNetwork() {
 		dial, _, _ = strings.Cut(parsed.Host, "|") // the socket's permissions
 	} else {
 		g.origin = "http://" + dial
-		g.url = g.origin + commandPath
+		g.url = g.origin + operation.Path
 	}
 	g.client = &http.Client{Transport: &http.Transport{
 		DisableKeepAlives: true,
@@ -166,7 +168,7 @@ func (g *gateway) answers(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, knockTimeout)
 	defer cancel()
 	for {
-		response, err := g.send(ctx, commandRequest{Store: g.store})
+		response, err := g.send(ctx, operation.Request{Store: g.store})
 		if !errors.Is(err, errNotRunning) {
 			return err == nil && response.Error == nil && response.Store == g.store
 		}
@@ -181,7 +183,7 @@ func (g *gateway) answers(ctx context.Context) bool {
 func (g *gateway) perform(ctx context.Context, name string, input json.RawMessage) (json.RawMessage, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
-	response, err := g.send(ctx, commandRequest{Operation: name, Store: g.store, Input: input})
+	response, err := g.send(ctx, operation.Request{Operation: name, Store: g.store, Input: input})
 	if err != nil {
 		return nil, fmt.Errorf("ask the running gateway: %w", err)
 	}
@@ -191,8 +193,8 @@ func (g *gateway) perform(ctx context.Context, name string, input json.RawMessag
 	return response.Output, nil
 }
 
-func (g *gateway) send(ctx context.Context, request commandRequest) (commandResponse, error) {
-	var response commandResponse
+func (g *gateway) send(ctx context.Context, request operation.Request) (operation.Response, error) {
+	var response operation.Response
 	body, err := json.Marshal(request)
 	if err != nil {
 		return response, err
@@ -216,5 +218,5 @@ func (g *gateway) send(ctx context.Context, request commandRequest) (commandResp
 	if got.StatusCode != http.StatusOK {
 		return response, fmt.Errorf("the admin endpoint answered %s", got.Status)
 	}
-	return response, json.NewDecoder(io.LimitReader(got.Body, maxCommandBytes)).Decode(&response)
+	return response, json.NewDecoder(io.LimitReader(got.Body, operation.MaxBytes)).Decode(&response)
 }

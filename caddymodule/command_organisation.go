@@ -1,55 +1,9 @@
 package caddymodule
 
 import (
-	"context"
-	"time"
-
 	"github.com/spf13/cobra"
 
-	"github.com/stepgate/stepgate/internal/account"
-	"github.com/stepgate/stepgate/internal/people"
-)
-
-// organisationInput is what the organisation commands ask with.
-type organisationInput struct {
-	Name    string `json:"name"`
-	Require string `json:"require,omitempty"`
-	Reason  string `json:"reason,omitempty"`
-}
-
-// organisationView is an organisation as commands print it.
-type organisationView struct {
-	Name      string    `json:"name"`
-	Require   string    `json:"require"`
-	CreatedAt time.Time `json:"created_at,omitzero"`
-	Deleted   bool      `json:"deleted,omitempty"`
-}
-
-func viewOrganisation(o account.Organisation) organisationView {
-	return organisationView{Name: o.Name, Require: o.Require, CreatedAt: o.CreatedAt}
-}
-
-var (
-	organisationAdd = define("organisation/add", func(ctx context.Context, r *runtime, in organisationInput) (organisationView, error) {
-		o, err := r.people.AddOrganisation(ctx, people.Operator(), in.Name, in.Require, in.Reason)
-		return viewOrganisation(o), err
-	}).creating()
-	organisationEdit = define("organisation/edit", func(ctx context.Context, r *runtime, in organisationInput) (organisationView, error) {
-		o, err := r.people.EditOrganisation(ctx, people.Operator(), in.Name, in.Require, in.Reason)
-		return viewOrganisation(o), err
-	})
-	organisationDelete = define("organisation/delete", func(ctx context.Context, r *runtime, in organisationInput) (organisationView, error) {
-		err := r.people.DeleteOrganisation(ctx, people.Operator(), in.Name, in.Reason)
-		return organisationView{Name: in.Name, Deleted: true}, err
-	})
-	organisationList = define("organisation/list", func(ctx context.Context, r *runtime, _ struct{}) ([]organisationView, error) {
-		all, err := r.people.Organisations(ctx, people.Operator())
-		views := make([]organisationView, 0, len(all))
-		for _, o := range all {
-			views = append(views, viewOrganisation(o))
-		}
-		return views, err
-	})
+	"github.com/stepgate/stepgate/internal/operation"
 )
 
 // buildOrganisation draws
@@ -66,19 +20,19 @@ func buildOrganisation(cmd *cobra.Command) {
 	configFlags(cmd)
 	group(cmd)
 	add := leaf("add NAME", "Makes an organisation", cobra.ExactArgs(1), func(c *cobra.Command, args []string) error {
-		return changeOrganisation(c, organisationAdd, args[0], "added organisation %s")
+		return changeOrganisation(c, operation.OrganisationAdd, args[0], "added organisation %s")
 	})
 	edit := leaf("edit NAME", "Changes what an organisation requires", cobra.ExactArgs(1), func(c *cobra.Command, args []string) error {
 		if !c.Flags().Changed("require") {
 			return usagef("nothing to change: say what is required with --require LEVEL, or --require \"\" for nothing")
 		}
-		return changeOrganisation(c, organisationEdit, args[0], "changed organisation %s")
+		return changeOrganisation(c, operation.OrganisationEdit, args[0], "changed organisation %s")
 	})
 	for _, c := range []*cobra.Command{add, edit} {
 		c.Flags().String("require", "", "a built-in `level` that its accounts need everywhere")
 	}
 	remove := leaf("delete NAME", "Deletes an organisation without accounts", cobra.ExactArgs(1), func(c *cobra.Command, args []string) error {
-		return changeOrganisation(c, organisationDelete, args[0], "deleted organisation %s")
+		return changeOrganisation(c, operation.OrganisationDelete, args[0], "deleted organisation %s")
 	})
 	for _, c := range []*cobra.Command{add, edit, remove} {
 		reasonFlag(c)
@@ -86,8 +40,8 @@ func buildOrganisation(cmd *cobra.Command) {
 	cmd.AddCommand(add, leaf("list", "Lists organisations", cobra.NoArgs, listOrganisations), edit, remove)
 }
 
-func changeOrganisation(c *cobra.Command, op operation[organisationInput, organisationView], name, done string) error {
-	in := organisationInput{Name: name, Reason: flagText(c, "reason")}
+func changeOrganisation(c *cobra.Command, op operation.Of[operation.OrganisationInput, operation.OrganisationView], name, done string) error {
+	in := operation.OrganisationInput{Name: name, Reason: flagText(c, "reason")}
 	if c.Flags().Lookup("require") != nil {
 		in.Require = flagText(c, "require")
 	}
@@ -102,7 +56,7 @@ func changeOrganisation(c *cobra.Command, op operation[organisationInput, organi
 
 func listOrganisations(c *cobra.Command, _ []string) error {
 	return atDesk(c, func(d *desk) error {
-		all, err := ask(c.Context(), d, organisationList, struct{}{})
+		all, err := ask(c.Context(), d, operation.OrganisationList, struct{}{})
 		if err != nil {
 			return err
 		}

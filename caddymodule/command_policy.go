@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/operation"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/policy/author"
 )
@@ -119,11 +120,11 @@ func explainPolicy(c *cobra.Command, args []string) error {
 // lookUp takes the facts of an account from the store.
 func lookUp(c *cobra.Command, name string, facts *author.Facts) error {
 	return atDesk(c, func(d *desk) error {
-		u, err := ask(c.Context(), d, userShow, who(c, name))
+		u, err := ask(c.Context(), d, operation.UserShow, who(c, name))
 		if err != nil {
 			return err
 		}
-		all, err := ask(c.Context(), d, organisationList, struct{}{})
+		all, err := ask(c.Context(), d, operation.OrganisationList, struct{}{})
 		if err != nil {
 			return err
 		}

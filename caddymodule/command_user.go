@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/operation"
 	"github.com/stepgate/stepgate/internal/people"
 )
 
@@ -34,17 +35,17 @@ func buildUser(cmd *cobra.Command) {
 	group(cmd)
 	cmd.AddCommand(
 		userAddCommand(), userListCommand(), userShowCommand(), userEditCommand(), userSetPasswordCommand(),
-		userVerb("reset-factors", "Removes all second factors, so that the person enrols anew", userResetFactors, func(v userView) string {
+		userVerb("reset-factors", "Removes all second factors, so that the person enrols anew", operation.UserResetFactors, func(v operation.UserView) string {
 			return fmt.Sprintf("removed %d credentials of %s and ended all sessions", *v.Removed, v.Username)
 		}),
 		userTemporaryCodeCommand(),
-		userVerb("suspend", "Takes an account out of use and ends its sessions", userSuspend, func(v userView) string {
+		userVerb("suspend", "Takes an account out of use and ends its sessions", operation.UserSuspend, func(v operation.UserView) string {
 			return fmt.Sprintf("suspended %s and ended all sessions", v.Username)
 		}),
-		userVerb("resume", "Takes a suspended account into use again", userResume, func(v userView) string {
+		userVerb("resume", "Takes a suspended account into use again", operation.UserResume, func(v operation.UserView) string {
 			return "resumed " + v.Username
 		}),
-		userVerb("delete", "Deletes an account", userDelete, func(v userView) string {
+		userVerb("delete", "Deletes an account", operation.UserDelete, func(v operation.UserView) string {
 			return "deleted " + v.Username
 		}),
 		userImportCommand(),
@@ -66,7 +67,7 @@ func recordFlags(c *cobra.Command) {
 func userAddCommand() *cobra.Command {
 	c := leaf("add USERNAME", "Adds an account", cobra.ExactArgs(1), func(c *cobra.Command, args []string) error {
 		groups, _ := c.Flags().GetStringArray("group")
-		in := userAddInput{NewAccount: people.NewAccount{
+		in := operation.UserAddInput{NewAccount: people.NewAccount{
 			Username: args[0], Email: flagText(c, "email"), Mobile: flagText(c, "mobile"), Name: flagText(c, "name"), Groups: groups,
 			Organisation: flagText(c, "organisation"), Role: account.Role(flagText(c, "role")),
 			Source: flagText(c, "source"), Subject: flagText(c, "subject"), Reason: flagText(c, "reason"),
@@ -87,8 +88,8 @@ func userAddCommand() *cobra.Command {
 	return c
 }
 
-func addUser(c *cobra.Command, d *desk, in userAddInput) error {
-	added, err := ask(c.Context(), d, userAdd, in)
+func addUser(c *cobra.Command, d *desk, in operation.UserAddInput) error {
+	added, err := ask(c.Context(), d, operation.UserAdd, in)
 	if err != nil {
 		return err
 	}
@@ -101,7 +102,7 @@ func addUser(c *cobra.Command, d *desk, in userAddInput) error {
 
 func userListCommand() *cobra.Command {
 	c := leaf("list", "Lists accounts", cobra.NoArgs, func(c *cobra.Command, _ []string) error {
-		in := userListInput{Organisation: flagText(c, "organisation"), Source: flagText(c, "source"), Search: flagText(c, "search")}
+		in := operation.UserListInput{Organisation: flagText(c, "organisation"), Source: flagText(c, "source"), Search: flagText(c, "search")}
 		return atDesk(c, func(d *desk) error { return listUsers(c, d, in) })
 	})
 	c.Flags().String("organisation", "", "only accounts of this `organisation`")
@@ -111,11 +112,11 @@ func userListCommand() *cobra.Command {
 }
 
 // listUsers prints a page at a time: the whole list is never in memory.
-func listUsers(c *cobra.Command, d *desk, in userListInput) error {
+func listUsers(c *cobra.Command, d *desk, in operation.UserListInput) error {
 	p := newPrinter(c)
 	rows := [][]string{{"USERNAME", "NAME", "ORGANISATION", "ROLE", "STATE", "E-MAIL", "MOBILE"}}
 	for {
-		page, err := ask(c.Context(), d, userList, in)
+		page, err := ask(c.Context(), d, operation.UserList, in)
 		if err != nil {
 			return err
 		}
@@ -134,14 +135,14 @@ func listUsers(c *cobra.Command, d *desk, in userListInput) error {
 			}
 			rows = rows[:0]
 		}
-		if len(page) < listPage {
+		if len(page) < operation.UserPage {
 			return nil
 		}
 		in.After = page[len(page)-1].ID
 	}
 }
 
-func state(u userView) string {
+func state(u operation.UserView) string {
 	if u.Suspended {
 		return "suspended"
 	}
@@ -151,7 +152,7 @@ func state(u userView) string {
 func userShowCommand() *cobra.Command {
 	c := leaf("show USERNAME", "Shows an account and its factors", cobra.ExactArgs(1), func(c *cobra.Command, args []string) error {
 		return atDesk(c, func(d *desk) error {
-			u, err := ask(c.Context(), d, userShow, who(c, args[0]))
+			u, err := ask(c.Context(), d, operation.UserShow, who(c, args[0]))
 			if err != nil {
 				return err
 			}
@@ -166,7 +167,7 @@ func userShowCommand() *cobra.Command {
 }
 
 // userSheet is an account as rows of a name and a value.
-func userSheet(u userView) [][]string {
+func userSheet(u operation.UserView) [][]string {
 	rows := [][]string{
 		{"Username", u.Username}, {"Name", orDash(u.Name)}, {"E-mail", orDash(u.Email)}, {"Mobile", orDash(u.Mobile)},
 		{"Groups", orDash(strings.Join(u.Groups, ", "))}, {"Organisation", u.Organisation}, {"Role", string(u.Role)},
@@ -193,9 +194,9 @@ func userSheet(u userView) [][]string {
 
 func userEditCommand() *cobra.Command {
 	c := leaf("edit USERNAME", "Changes an account", cobra.ExactArgs(1), func(c *cobra.Command, args []string) error {
-		in := userEditInput{Who: who(c, args[0]), Changes: changes(c)}
+		in := operation.UserEditInput{Who: who(c, args[0]), Changes: changes(c)}
 		return atDesk(c, func(d *desk) error {
-			u, err := ask(c.Context(), d, userEdit, in)
+			u, err := ask(c.Context(), d, operation.UserEdit, in)
 			if err != nil {
 				return err
 			}
@@ -231,13 +232,13 @@ func changes(c *cobra.Command) people.Changes {
 
 func userSetPasswordCommand() *cobra.Command {
 	c := leaf("set-password USERNAME", "Sets the password of a local account and ends its sessions", cobra.ExactArgs(1), func(c *cobra.Command, args []string) error {
-		in := userPasswordInput{userInput: userInput{Who: who(c, args[0]), Reason: flagText(c, "reason")}}
+		in := operation.UserPasswordInput{UserInput: operation.UserInput{Who: who(c, args[0]), Reason: flagText(c, "reason")}}
 		var err error
 		if in.Password, err = newPassword(c, args[0]); err != nil {
 			return err
 		}
 		return atDesk(c, func(d *desk) error {
-			u, err := ask(c.Context(), d, userSetPassword, in)
+			u, err := ask(c.Context(), d, operation.UserSetPassword, in)
 			if err != nil {
 				return err
 			}
@@ -251,10 +252,10 @@ func userSetPasswordCommand() *cobra.Command {
 }
 
 // userVerb makes a command that does one thing to one account.
-func userVerb(name, short string, op operation[userInput, userView], done func(userView) string) *cobra.Command {
+func userVerb(name, short string, op operation.Of[operation.UserInput, operation.UserView], done func(operation.UserView) string) *cobra.Command {
 	c := leaf(name+" USERNAME", short, cobra.ExactArgs(1), func(c *cobra.Command, args []string) error {
 		return atDesk(c, func(d *desk) error {
-			u, err := ask(c.Context(), d, op, userInput{Who: who(c, args[0]), Reason: flagText(c, "reason")})
+			u, err := ask(c.Context(), d, op, operation.UserInput{Who: who(c, args[0]), Reason: flagText(c, "reason")})
 			if err != nil {
 				return err
 			}
@@ -269,9 +270,9 @@ func userVerb(name, short string, op operation[userInput, userView], done func(u
 func userTemporaryCodeCommand() *cobra.Command {
 	c := leaf("temporary-code USERNAME", "Issues a code of one use to somebody who has no other second factor at hand", cobra.ExactArgs(1), func(c *cobra.Command, args []string) error {
 		lifetime, _ := c.Flags().GetDuration("lifetime")
-		in := userTemporaryInput{userInput: userInput{Who: who(c, args[0]), Reason: flagText(c, "reason")}, Lifetime: lifetime}
+		in := operation.UserTemporaryInput{UserInput: operation.UserInput{Who: who(c, args[0]), Reason: flagText(c, "reason")}, Lifetime: lifetime}
 		return atDesk(c, func(d *desk) error {
-			t, err := ask(c.Context(), d, userTemporaryCode, in)
+			t, err := ask(c.Context(), d, operation.UserTemporaryCode, in)
 			if err != nil {
 				return err
 			}
@@ -298,9 +299,9 @@ func userImportCommand() *cobra.Command {
 			return err
 		}
 		dryRun, _ := c.Flags().GetBool("dry-run")
-		in := userImportInput{CSV: table, DryRun: dryRun, Reason: flagText(c, "reason")}
+		in := operation.UserImportInput{CSV: table, DryRun: dryRun, Reason: flagText(c, "reason")}
 		return atDesk(c, func(d *desk) error {
-			result, err := ask(c.Context(), d, userImport, in)
+			result, err := ask(c.Context(), d, operation.UserImport, in)
 			if err != nil {
 				return err
 			}

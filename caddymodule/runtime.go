@@ -18,6 +18,7 @@ import (
 	"github.com/stepgate/stepgate/factors/delivery"
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/keys"
+	"github.com/stepgate/stepgate/internal/operation"
 	"github.com/stepgate/stepgate/internal/people"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/signin"
@@ -62,6 +63,11 @@ func (r *runtime) Destruct() error {
 	r.end()
 	r.sessions.Close()
 	return r.close()
+}
+
+// place is where the commands of whoever runs this server are done.
+func (r *runtime) place() operation.Place {
+	return operation.Place{Actor: people.Operator(), People: r.people, Store: r.store, Recorder: r.recorder, Ring: r.ring}
 }
 
 // errCreate says that there is no store yet and that this caller makes none.

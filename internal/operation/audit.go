@@ -1,4 +1,4 @@
-package caddymodule
+package operation
 
 import (
 	"context"
@@ -13,12 +13,12 @@ import (
 	"github.com/stepgate/stepgate/internal/people"
 )
 
-// auditPage is how many events one operation returns at most.
-const auditPage = 200
+// EventPage is how many events one operation returns at most.
+const EventPage = 200
 
 // What the audit commands ask with, and get.
 type (
-	auditQuery struct {
+	AuditQuery struct {
 		Who          people.Who   `json:"who"`
 		Organisation string       `json:"organisation,omitempty"`
 		Events       []audit.Name `json:"events,omitempty"`
@@ -27,26 +27,26 @@ type (
 		Before       int64        `json:"before,omitempty"`
 		Limit        int          `json:"limit"`
 	}
-	// auditLines are records as audit.Record.Line has them, byte for byte.
-	auditLines struct {
+	// AuditLines are records as audit.Record.Line has them, byte for byte.
+	AuditLines struct {
 		Lines [][]byte `json:"lines"`
 		// Names are the usernames of the accounts in them.
 		Names map[string]string `json:"names,omitempty"`
 		// After is the number of the last.
 		After int64 `json:"after,omitempty"`
 	}
-	auditExportInput struct {
+	AuditExportInput struct {
 		After int64 `json:"after"`
 		// First is set for the first page: the export itself is recorded.
 		First bool `json:"first,omitempty"`
 	}
-	auditVerifyInput struct {
+	AuditVerifyInput struct {
 		// Until is the last record to look at; 0 for all.
 		Until       int64    `json:"until,omitempty"`
 		Checkpoints []string `json:"checkpoints,omitempty"`
 	}
-	// auditResult is what a verification found, as it is printed.
-	auditResult struct {
+	// AuditResult is what a verification found, as it is printed.
+	AuditResult struct {
 		Holds   bool  `json:"holds"`
 		Records int64 `json:"records"`
 		End     int64 `json:"end"`
@@ -61,69 +61,71 @@ type (
 	}
 )
 
-func (r auditResult) err() error {
+// Err is nil where the trail holds.
+func (r AuditResult) Err() error {
 	if r.Holds {
 		return nil
 	}
 	return fmt.Errorf("the audit trail does not hold (%s): %s", r.Fault, r.Text)
 }
 
+// The verbs of the audit trail. Lists and exports come in pages of EventPage.
 var (
-	auditList = define("audit/list", func(ctx context.Context, r *runtime, in auditQuery) (auditLines, error) {
+	AuditList = define("audit/list", func(ctx context.Context, p Place, in AuditQuery) (AuditLines, error) {
 		q := audit.Query{
-			Organisation: in.Organisation, Names: in.Events, Since: in.Since, Until: in.Until, Before: in.Before, Limit: min(in.Limit, auditPage),
+			Organisation: in.Organisation, Names: in.Events, Since: in.Since, Until: in.Until, Before: in.Before, Limit: min(in.Limit, EventPage),
 		}
 		var err error
-		if q.Account, err = r.auditedAccount(ctx, in.Who); err != nil {
-			return auditLines{}, err
+		if q.Account, err = p.auditedAccount(ctx, in.Who); err != nil {
+			return AuditLines{}, err
 		}
-		records, err := r.store.Events(ctx, q)
+		records, err := p.Store.Events(ctx, q)
 		if err != nil {
-			return auditLines{}, fmt.Errorf("list events: %w", err)
+			return AuditLines{}, fmt.Errorf("list events: %w", err)
 		}
-		return r.auditLines(ctx, records)
+		return p.auditLines(ctx, records)
 	})
-	auditShow = define("audit/show", func(ctx context.Context, r *runtime, reference string) (auditLines, error) {
-		record, err := r.store.EventByReference(ctx, audit.FoldReference(reference))
+	AuditShow = define("audit/show", func(ctx context.Context, p Place, reference string) (AuditLines, error) {
+		record, err := p.Store.EventByReference(ctx, audit.FoldReference(reference))
 		if errors.Is(err, audit.ErrNotFound) {
-			return auditLines{}, &answer{Kind: answerNo, Text: fmt.Sprintf("no event has the reference %q", reference)}
+			return AuditLines{}, &Answer{Kind: No, Text: fmt.Sprintf("no event has the reference %q", reference)}
 		}
 		if err != nil {
-			return auditLines{}, fmt.Errorf("read event: %w", err)
+			return AuditLines{}, fmt.Errorf("read event: %w", err)
 		}
-		return r.auditLines(ctx, []audit.Record{record})
+		return p.auditLines(ctx, []audit.Record{record})
 	})
-	auditExport = define("audit/export", func(ctx context.Context, r *runtime, in auditExportInput) (auditLines, error) {
+	AuditExport = define("audit/export", func(ctx context.Context, p Place, in AuditExportInput) (AuditLines, error) {
 		if in.First {
 			exported := audit.Event{Name: audit.AuditExported, Actor: commandActor, Outcome: "success"}
-			if err := r.recorder.Record(ctx, exported); err != nil {
-				return auditLines{}, err
+			if err := p.Recorder.Record(ctx, exported); err != nil {
+				return AuditLines{}, err
 			}
 		}
-		rows, err := r.store.EventRows(ctx, in.After, auditPage)
+		rows, err := p.Store.EventRows(ctx, in.After, EventPage)
 		if err != nil {
-			return auditLines{}, fmt.Errorf("read audit trail: %w", err)
+			return AuditLines{}, fmt.Errorf("read audit trail: %w", err)
 		}
-		page := auditLines{After: in.After}
+		page := AuditLines{After: in.After}
 		for _, row := range rows {
 			record, err := row.Record()
 			if err != nil {
-				return auditLines{}, &answer{Kind: answerNo, Text: err.Error() + ": `audit verify` says more"}
+				return AuditLines{}, &Answer{Kind: No, Text: err.Error() + ": `audit verify` says more"}
 			}
 			page.Lines, page.After = append(page.Lines, record.Line()), row.Seq
 		}
 		return page, nil
 	})
-	auditVerify = define("audit/verify", func(ctx context.Context, r *runtime, in auditVerifyInput) (auditResult, error) {
-		result, _, err := r.verifyTrail(ctx, in)
+	AuditVerify = define("audit/verify", func(ctx context.Context, p Place, in AuditVerifyInput) (AuditResult, error) {
+		result, _, err := p.verifyTrail(ctx, in)
 		return result, err
 	})
-	auditCheckpoint = define("audit/checkpoint", func(ctx context.Context, r *runtime, in auditVerifyInput) (auditResult, error) {
-		result, end, err := r.verifyTrail(ctx, in)
+	AuditCheckpoint = define("audit/checkpoint", func(ctx context.Context, p Place, in AuditVerifyInput) (AuditResult, error) {
+		result, end, err := p.verifyTrail(ctx, in)
 		if err != nil || !result.Holds {
 			return result, err
 		}
-		point, err := audit.NewChain(r.ring).Checkpoint(end, time.Now())
+		point, err := audit.NewChain(p.Ring).Checkpoint(end, time.Now())
 		if err != nil {
 			return result, fmt.Errorf("make a checkpoint: %w", err)
 		}
@@ -137,15 +139,15 @@ const commandActor = "command"
 
 // auditedAccount finds the ID of an account. One that is gone can still be
 // asked for by its ID.
-func (r *runtime) auditedAccount(ctx context.Context, who people.Who) (string, error) {
+func (p Place) auditedAccount(ctx context.Context, who people.Who) (string, error) {
 	if who.Username == "" {
 		return "", nil
 	}
-	record, err := r.people.Show(ctx, people.Operator(), who)
+	record, err := p.People.Show(ctx, p.Actor, who)
 	if err == nil {
 		return string(record.Account.ID), nil
 	}
-	seen, listErr := r.store.Events(ctx, audit.Query{Account: who.Username, Limit: 1})
+	seen, listErr := p.Store.Events(ctx, audit.Query{Account: who.Username, Limit: 1})
 	if listErr == nil && len(seen) > 0 {
 		return who.Username, nil
 	}
@@ -153,17 +155,17 @@ func (r *runtime) auditedAccount(ctx context.Context, who people.Who) (string, e
 }
 
 // auditLines writes records for the way to a command.
-func (r *runtime) auditLines(ctx context.Context, records []audit.Record) (auditLines, error) {
-	lines := auditLines{Names: map[string]string{}}
+func (p Place) auditLines(ctx context.Context, records []audit.Record) (AuditLines, error) {
+	lines := AuditLines{Names: map[string]string{}}
 	for _, record := range records {
 		lines.Lines = append(lines.Lines, record.Line())
 		for _, id := range []string{record.Account, record.Actor} {
 			if _, known := lines.Names[id]; known || id == "" {
 				continue
 			}
-			a, err := r.store.Account(ctx, account.ID(id))
+			a, err := p.Store.Account(ctx, account.ID(id))
 			if err != nil && !errors.Is(err, account.ErrNotFound) {
-				return auditLines{}, fmt.Errorf("read account: %w", err)
+				return AuditLines{}, fmt.Errorf("read account: %w", err)
 			}
 			lines.Names[id] = a.Username
 		}
@@ -173,28 +175,28 @@ func (r *runtime) auditLines(ctx context.Context, records []audit.Record) (audit
 
 // verifyTrail verifies the trail as far as in says. Of the checkpoints one
 // may be of the record before the first that is still kept.
-func (r *runtime) verifyTrail(ctx context.Context, in auditVerifyInput) (auditResult, audit.Link, error) {
-	chain := audit.NewChain(r.ring)
+func (p Place) verifyTrail(ctx context.Context, in AuditVerifyInput) (AuditResult, audit.Link, error) {
+	chain := audit.NewChain(p.Ring)
 	var want audit.Expectation
 	for _, text := range in.Checkpoints {
 		point, err := chain.ParseCheckpoint(text)
 		if err != nil {
-			return auditResult{}, audit.Link{}, &answer{Kind: answerNo, Text: err.Error()}
+			return AuditResult{}, audit.Link{}, &Answer{Kind: No, Text: err.Error()}
 		}
 		want.Checkpoints = append(want.Checkpoints, point)
 	}
-	first, err := r.store.EventRows(ctx, 0, 1)
+	first, err := p.Store.EventRows(ctx, 0, 1)
 	if err != nil {
-		return auditResult{}, audit.Link{}, fmt.Errorf("read audit trail: %w", err)
+		return AuditResult{}, audit.Link{}, fmt.Errorf("read audit trail: %w", err)
 	}
 	if at := slices.IndexFunc(want.Checkpoints, func(p audit.Checkpoint) bool { return len(first) > 0 && p.Seq == first[0].Seq-1 }); at >= 0 {
 		want.From = want.Checkpoints[at]
 	}
-	result, err := chain.Verify(trail(ctx, r.store, in.Until), want)
+	result, err := chain.Verify(trail(ctx, p.Store, in.Until), want)
 	if err != nil {
-		return auditResult{}, audit.Link{}, err
+		return AuditResult{}, audit.Link{}, err
 	}
-	out := auditResult{Holds: result.Break == nil, Records: result.Records, End: result.End.Seq, Covered: result.Covered}
+	out := AuditResult{Holds: result.Break == nil, Records: result.Records, End: result.End.Seq, Covered: result.Covered}
 	if b := result.Break; b != nil {
 		out.Fault, out.Seq, out.Text = b.Fault, b.Seq, b.Text
 	}
