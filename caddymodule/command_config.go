@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,15 +13,50 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/spf13/cobra"
+	"github.com/stepgate/stepgate/internal/operation"
+	"github.com/stepgate/stepgate/policy/author"
 )
 
-// configuration is what a command takes from the configuration file: the app
-// and where a running gateway listens for commands.
-type configuration struct {
-	app *App
+// Module is what the commands ask of the module that they belong to: how it
+// reads configurations. Both take a file's name, for messages, and what is in
+// it as JSON.
+type Module struct {
+	// Load reads the app of a configuration, or its defaults where there is
+	// none. It opens nothing.
+	Load func(file string, app json.RawMessage) (*Configuration, error)
+	// Draw provisions a configuration as `validate` does, but for the
+	// assertions of its policies: whoever asks why one does not hold must get
+	// an answer. The process is expected to end soon: nothing is cleaned up.
+	Draw func(file string, raw []byte) (Drawing, error)
+}
+
+// Configuration is the app as the configuration has it.
+type Configuration struct {
+	// Store is the store's name without its secrets.
+	Store string
+	// Open opens the store, outside of a running gateway, until close.
+	Open func(ctx context.Context, mayCreate bool) (place operation.Place, close func() error, err error)
+
 	// admin is the address of the admin endpoint, empty where it is off.
 	admin string
 }
+
+// Drawing is a configuration with its gates provisioned, by the code that a
+// running gateway has them from. No store, key or listener was opened.
+type Drawing interface {
+	// Sites are its gates, in written order; at least one.
+	Sites() []*author.Site
+	// Lint looks at the policies of all gates and at what is around them.
+	Lint() ([]author.Finding, error)
+	// Limits are those of its sessions.
+	Limits() author.Limits
+}
+
+// module is set once, before main.
+var module Module
+
+// Use lets the commands work with a module.
+func Use(m Module) { module = m }
 
 // configFlags adds the flags that every command takes.
 func configFlags(cmd *cobra.Command) {
@@ -31,7 +67,7 @@ func configFlags(cmd *cobra.Command) {
 }
 
 // loadConfiguration reads the file that the flags name. It opens no store.
-func loadConfiguration(cmd *cobra.Command) (*configuration, error) {
+func loadConfiguration(cmd *cobra.Command) (*Configuration, error) {
 	file, _ := cmd.Flags().GetString("config")
 	adapter, _ := cmd.Flags().GetString("adapter")
 	raw, err := adaptFile(file, adapter)
@@ -42,11 +78,26 @@ func loadConfiguration(cmd *cobra.Command) (*configuration, error) {
 	if err := json.Unmarshal(raw, &config); err != nil {
 		return nil, fmt.Errorf("%s: not a Caddy configuration: %w", file, err)
 	}
-	app, err := readApp(config.AppsRaw["stepgate"])
+	loaded, err := module.Load(file, config.AppsRaw["stepgate"])
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+		return nil, err
 	}
-	return &configuration{app: app, admin: adminAddress(config.Admin)}, nil
+	loaded.admin = adminAddress(config.Admin)
+	return loaded, nil
+}
+
+// draw draws a configuration file.
+func draw(file, adapter string) (Drawing, error) {
+	raw, err := adaptFile(file, adapter)
+	if err != nil {
+		return nil, err
+	}
+	return module.Draw(file, raw)
+}
+
+// drawConfigured draws the file that the flags name.
+func drawConfigured(cmd *cobra.Command) (Drawing, error) {
+	return draw(flagText(cmd, "config"), flagText(cmd, "adapter"))
 }
 
 // adaptFile gives the configuration as JSON. Errors of the Caddyfile name
@@ -77,22 +128,6 @@ func adaptFile(file, adapter string) ([]byte, error) {
 func isCaddyfile(file string) bool {
 	base := strings.ToLower(filepath.Base(file))
 	return filepath.Ext(base) != ".json" && (strings.HasPrefix(base, "caddyfile") || strings.HasSuffix(base, ".caddyfile"))
-}
-
-// readApp makes the app as Caddy would provision it; a configuration that
-// only has the site directive has the app with its defaults.
-func readApp(raw json.RawMessage) (*App, error) {
-	app := new(App)
-	if raw != nil {
-		if err := caddy.StrictUnmarshalJSON(raw, app); err != nil {
-			return nil, fmt.Errorf("the app stepgate: %w", err)
-		}
-	}
-	app.setDefaults()
-	if err := app.expandSecrets(); err != nil {
-		return nil, err
-	}
-	return app, app.Validate()
 }
 
 func adminAddress(admin *caddy.AdminConfig) string {

@@ -32,11 +32,11 @@ var errNotRunning = errors.New("the gateway is not running")
 // desk is where a command is served: the running gateway, or the store that
 // the configuration names. It stays open for as long as the command runs.
 type desk struct {
-	config *configuration
+	config *Configuration
 	// gateway is nil where none answers for this store.
 	gateway *gateway
 	// direct is opened at the first operation without a gateway.
-	direct *runtime
+	direct *operation.Place
 	close  func() error
 	notes  io.Writer
 }
@@ -51,7 +51,7 @@ func openDesk(cmd *cobra.Command) (*desk, error) {
 	if config.admin == "" {
 		return d, nil
 	}
-	g, err := newGateway(config.admin, config.app.Store.name())
+	g, err := newGateway(config.admin, config.Store)
 	if err != nil {
 		return nil, err
 	}
@@ -109,21 +109,21 @@ func (d *desk) route(ctx context.Context, name string, mayCreate bool, input jso
 			return nil, err
 		}
 	}
-	return operation.Perform(ctx, d.direct.place(), name, input)
+	return operation.Perform(ctx, *d.direct, name, input)
 }
 
 // openDirect opens the store without a gateway, and says so.
 func (d *desk) openDirect(ctx context.Context, mayCreate bool) error {
-	r, closeStore, err := d.config.app.openRuntime(ctx, mayCreate)
+	place, closeStore, err := d.config.Open(ctx, mayCreate)
 	if err != nil {
 		return err
 	}
-	d.direct, d.close = r, closeStore
+	d.direct, d.close = &place, closeStore
 	why := "no gateway with this store answers at " + d.config.admin
 	if d.config.admin == "" {
 		why = "the configuration has no admin endpoint"
 	}
-	fmt.Fprintf(d.notes, "Note: %s; using the store itself: %s\n", why, r.storeName)
+	fmt.Fprintf(d.notes, "Note: %s; using the store itself: %s\n", why, d.config.Store)
 	return nil
 }
 

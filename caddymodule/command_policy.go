@@ -106,7 +106,7 @@ func explainPolicy(c *cobra.Command, args []string) error {
 			return err
 		}
 	}
-	site, err := author.Choose(d.sites(), host)
+	site, err := author.Choose(d.Sites(), host)
 	if err != nil {
 		return err
 	}
@@ -135,7 +135,7 @@ func lookUp(c *cobra.Command, name string, facts *author.Facts) error {
 			}
 		}
 		facts.SignedIn, facts.Username, facts.Groups, facts.Organisation = true, u.Username, u.Groups, u.Organisation
-		facts.Requires = requirements(owner)
+		facts.Requires = owner.Requires()
 		if u.Suspended {
 			c.PrintErrf("Note: %s is suspended and cannot sign in\n", visible(u.Username))
 		}
@@ -156,7 +156,7 @@ func testPolicy(c *cobra.Command, files []string) error {
 	if err != nil {
 		return err
 	}
-	sites, p, all, failed := d.sites(), newPrinter(c), 0, 0
+	sites, p, all, failed := d.Sites(), newPrinter(c), 0, 0
 	var errs []error
 	for _, file := range files {
 		list, err := readAssertions(c, file)
@@ -230,7 +230,7 @@ func lintPolicy(c *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
-	found, err := d.lint()
+	found, err := d.Lint()
 	if err != nil {
 		return err
 	}

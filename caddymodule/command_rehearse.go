@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"sync/atomic"
 	"time"
@@ -44,7 +45,7 @@ func diffPolicies(c *cobra.Command, args []string) error {
 		return err
 	}
 	p := newPrinter(c)
-	pairs := pairSites(c, was.sites(), is.sites())
+	pairs := pairSites(c, was.Sites(), is.Sites())
 	for _, pair := range pairs {
 		changes, err := author.Diff(pair.was, pair.is)
 		if err != nil {
@@ -108,7 +109,7 @@ func printChanges(p printer, pair pairOf, changes []author.Change, several bool)
 	return nil
 }
 
-func diffLogs(c *cobra.Command, p printer, was *drawing, pairs []pairOf, logs []string) error {
+func diffLogs(c *cobra.Command, p printer, was Drawing, pairs []pairOf, logs []string) error {
 	r := &author.Rehearsal{}
 	for _, pair := range pairs {
 		r.Sites, r.Compare = append(r.Sites, pair.was), append(r.Compare, pair.is)
@@ -136,7 +137,7 @@ func policyRehearseCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			report, err := rehearse(c, &author.Rehearsal{Sites: d.sites()}, d, logs)
+			report, err := rehearse(c, &author.Rehearsal{Sites: d.Sites()}, d, logs)
 			if err != nil {
 				return err
 			}
@@ -155,14 +156,14 @@ func policyRehearseCommand() *cobra.Command {
 }
 
 // rehearse runs a rehearsal over log files, with what the flags assume.
-func rehearse(c *cobra.Command, r *author.Rehearsal, d *drawing, files []string) (*author.Report, error) {
+func rehearse(c *cobra.Command, r *author.Rehearsal, d Drawing, files []string) (*author.Report, error) {
 	facts, err := factsOf(c)
 	if err != nil {
 		return nil, err
 	}
 	facts.Complete(facts.Now)
 	r.Facts = facts
-	r.Limits = author.Limits{Idle: time.Duration(d.app.Session.Idle), Absolute: time.Duration(d.app.Session.Absolute)}
+	r.Limits = d.Limits()
 	if top, err := c.Flags().GetInt("top"); err == nil {
 		if top < 1 {
 			return nil, usagef("--top %d: expected a number above zero", top)
@@ -258,4 +259,12 @@ func (m *meter) clear() {
 	if m.out != nil {
 		fmt.Fprint(m.out, "\r\x1b[K")
 	}
+}
+
+func originHost(origin string) string {
+	u, err := url.Parse(origin)
+	if err != nil {
+		return ""
+	}
+	return u.Host
 }

@@ -216,15 +216,15 @@ func (d *demonstration) configure(ctx context.Context) ([]byte, error) {
 	if err := json.Unmarshal(raw, &config); err != nil {
 		return nil, err
 	}
-	app, err := readApp(config.AppsRaw["stepgate"])
+	loaded, err := module.Load(file, config.AppsRaw["stepgate"])
 	if err != nil {
 		return nil, err
 	}
-	r, closeStore, err := app.openRuntime(ctx, true)
+	place, closeStore, err := loaded.Open(ctx, true)
 	if err != nil {
 		return nil, err
 	}
-	return raw, errors.Join(d.addAccounts(ctx, r.people), closeStore())
+	return raw, errors.Join(d.addAccounts(ctx, place.People), closeStore())
 }
 
 // demoAccounts are the people of the demonstration. Their numbers are of

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -36,8 +35,8 @@ const (
 	absoluteCeiling = 24 * time.Hour
 )
 
-// lint looks at the policies of all gates and at what is around them.
-func (d *drawing) lint() ([]author.Finding, error) {
+// Lint looks at the policies of all gates and at what is around them.
+func (d *drawing) Lint() ([]author.Finding, error) {
 	found, err := d.lintServers()
 	if err != nil {
 		return nil, err
@@ -160,14 +159,6 @@ func holdsAll(line []caddyfile.Token, words []string) bool {
 			return t.Text == word || strings.HasSuffix(t.Text, "//"+word)
 		})
 	})
-}
-
-func originHost(origin string) string {
-	u, err := url.Parse(origin)
-	if err != nil {
-		return ""
-	}
-	return u.Host
 }
 
 // servers is what lint reads of Caddy's HTTP app.

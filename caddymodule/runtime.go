@@ -109,13 +109,13 @@ func (a *App) open(ctx context.Context) (*runtime, error) {
 	return a.runtime, nil
 }
 
-// openRuntime opens the store for a command, outside of a running gateway.
-func (a *App) openRuntime(ctx context.Context, mayCreate bool) (*runtime, func() error, error) {
+// openPlace opens the store for a command, outside of a running gateway.
+func (a *App) openPlace(ctx context.Context, mayCreate bool) (operation.Place, func() error, error) {
 	r, err := a.newRuntime(ctx, mayCreate)
 	if err != nil {
-		return nil, nil, err
+		return operation.Place{}, nil, err
 	}
-	return r, r.Destruct, nil
+	return r.place(), r.Destruct, nil
 }
 
 func (a *App) limits() session.Limits {

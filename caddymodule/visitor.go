@@ -83,7 +83,7 @@ func (h *Handler) memo(e *session.Entry, now time.Time) *memo {
 	m := &memo{handler: h, device: policy.Device(e.Session.Device)}
 	m.met, m.until = h.policy.MetUntil(e.Session.Proofs, true, now)
 	m.risk, _ = policy.ParseRisk(e.Session.Risk)
-	m.requires = requirements(e.Owner)
+	m.requires = e.Owner.Requires()
 	if required, err := h.policy.Required(m.requires); err == nil {
 		m.required = required
 	} else {
@@ -94,19 +94,6 @@ func (h *Handler) memo(e *session.Entry, now time.Time) *memo {
 	}
 	e.Memo.Store(m)
 	return m
-}
-
-// requirements are the built-in levels that an account's organisation and the
-// person ask for on every path that is not public.
-func requirements(o session.Owner) []string {
-	var names []string
-	if o.Require != "" {
-		names = append(names, o.Require)
-	}
-	if o.Account.TwoFactor && o.Require != policy.LevelMFA {
-		names = append(names, policy.LevelMFA)
-	}
-	return names
 }
 
 // describe gives the policy the facts about a visitor.

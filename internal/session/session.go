@@ -80,6 +80,19 @@ type Owner struct {
 	Require string
 }
 
+// Requires lists the built-in levels that the account's organisation and the
+// person ask for on every path that is not public.
+func (o Owner) Requires() []string {
+	var names []string
+	if o.Require != "" {
+		names = append(names, o.Require)
+	}
+	if o.Account.TwoFactor && o.Require != policy.LevelMFA {
+		names = append(names, policy.LevelMFA)
+	}
+	return names
+}
+
 // ChangeKind says what a Change is about.
 type ChangeKind string
 

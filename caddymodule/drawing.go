@@ -5,12 +5,41 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/spf13/cobra"
 
 	"github.com/stepgate/stepgate/policy/author"
 )
+
+func init() {
+	Use(Module{Load: loadApp, Draw: drawGates})
+}
+
+// loadApp is how commands find the store.
+func loadApp(file string, raw json.RawMessage) (*Configuration, error) {
+	app, err := readApp(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return &Configuration{Store: app.Store.name(), Open: app.openPlace}, nil
+}
+
+// readApp makes the app as Caddy would provision it; a configuration that
+// only has the site directive has the app with its defaults.
+func readApp(raw json.RawMessage) (*App, error) {
+	app := new(App)
+	if raw != nil {
+		if err := caddy.StrictUnmarshalJSON(raw, app); err != nil {
+			return nil, fmt.Errorf("the app stepgate: %w", err)
+		}
+	}
+	app.setDefaults()
+	if err := app.expandSecrets(); err != nil {
+		return nil, err
+	}
+	return app, app.Validate()
+}
 
 // drawing is a configuration with its gates provisioned, by the code that a
 // running gateway has them from. No store, key or listener was opened.
@@ -21,21 +50,17 @@ type drawing struct {
 	gates []*Handler // in written order
 }
 
-// draw reads and provisions a configuration file as `validate` does, but for
-// the assertions of its policies: whoever asks why one does not hold must get
-// an answer. The process is expected to end soon: nothing is cleaned up.
-func draw(file, adapter string) (*drawing, error) {
-	raw, err := adaptFile(file, adapter)
-	if err != nil {
-		return nil, err
-	}
+// drawGates is how commands see a configuration.
+func drawGates(file string, raw []byte) (Drawing, error) {
 	var config caddy.Config
 	if err := json.Unmarshal(raw, &config); err != nil {
 		return nil, fmt.Errorf("%s: not a Caddy configuration: %w", file, err)
 	}
-	if config.AppsRaw["http"], err = withoutAsserts(config.AppsRaw["http"]); err != nil {
+	gates, err := withoutAsserts(config.AppsRaw["http"])
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
+	config.AppsRaw["http"] = gates
 	if config.AppsRaw["http"] == nil {
 		return nil, fmt.Errorf("%s: %w", file, author.ErrNoSite)
 	}
@@ -61,17 +86,18 @@ func draw(file, adapter string) (*drawing, error) {
 	return d, nil
 }
 
-// drawConfigured draws the file that the flags name.
-func drawConfigured(cmd *cobra.Command) (*drawing, error) {
-	return draw(flagText(cmd, "config"), flagText(cmd, "adapter"))
-}
-
-func (d *drawing) sites() []*author.Site {
+// Sites implements Drawing.
+func (d *drawing) Sites() []*author.Site {
 	var sites []*author.Site
 	for _, h := range d.gates {
 		sites = append(sites, h.authored())
 	}
 	return sites
+}
+
+// Limits implements Drawing.
+func (d *drawing) Limits() author.Limits {
+	return author.Limits{Idle: time.Duration(d.app.Session.Idle), Absolute: time.Duration(d.app.Session.Absolute)}
 }
 
 // withoutAsserts drops the assertions of all gates.
