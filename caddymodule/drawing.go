@@ -9,20 +9,21 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/stepgate/stepgate/caddymodule/command"
 	"github.com/stepgate/stepgate/policy/author"
 )
 
 func init() {
-	Use(Module{Load: loadApp, Draw: drawGates})
+	command.Use(command.Module{Load: loadApp, Draw: drawGates})
 }
 
 // loadApp is how commands find the store.
-func loadApp(file string, raw json.RawMessage) (*Configuration, error) {
+func loadApp(file string, raw json.RawMessage) (*command.Configuration, error) {
 	app, err := readApp(raw)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	return &Configuration{Store: app.Store.name(), Open: app.openPlace}, nil
+	return &command.Configuration{Store: app.Store.name(), Open: app.openPlace}, nil
 }
 
 // readApp makes the app as Caddy would provision it; a configuration that
@@ -51,7 +52,7 @@ type drawing struct {
 }
 
 // drawGates is how commands see a configuration.
-func drawGates(file string, raw []byte) (Drawing, error) {
+func drawGates(file string, raw []byte) (command.Drawing, error) {
 	var config caddy.Config
 	if err := json.Unmarshal(raw, &config); err != nil {
 		return nil, fmt.Errorf("%s: not a Caddy configuration: %w", file, err)

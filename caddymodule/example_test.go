@@ -14,6 +14,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/stepgate/stepgate/caddymodule/command"
 )
 
 // examples are the Caddyfiles that people are shown, by FILE:LINE.
@@ -121,7 +123,7 @@ func TestExamplesAreValid(t *testing.T) {
 // TestShippedCaddyfilesAreFormatted keeps Caddy from warning people who copy
 // them.
 func TestShippedCaddyfilesAreFormatted(t *testing.T) {
-	for name, text := range map[string]string{"Caddyfile.example": readDocument(t, "Caddyfile.example"), "the demo's": demoCaddyfile} {
+	for name, text := range map[string]string{"Caddyfile.example": readDocument(t, "Caddyfile.example"), "the demo's": command.DemoCaddyfile} {
 		text = strings.NewReplacer("{{", "", "}}", "").Replace(text)
 		if diff := cmp.Diff(string(caddyfile.Format([]byte(text))), text); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", name, diff)
@@ -168,7 +170,7 @@ func TestConfigurationPageNamesEveryOption(t *testing.T) {
 // TestReadmeNamesEveryCommandAndHeader keeps the tables of the README whole.
 func TestReadmeNamesEveryCommandAndHeader(t *testing.T) {
 	readme := readDocument(t, "README.md")
-	for _, c := range Commands() {
+	for _, c := range command.Commands() {
 		if !strings.Contains(readme, "| `stepgate "+c.Name) {
 			t.Errorf("the README's table has no `stepgate %s`", c.Name)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stepgate/stepgate/caddymodule/command"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/legacytest"
 	"github.com/stepgate/stepgate/internal/signin/legacyform"
@@ -131,7 +132,7 @@ func TestLearnCommandReadsThePasswordFromStandardInput(t *testing.T) {
 	defer app.Close()
 	run := func(stdin string, args ...string) (string, error) {
 		root := &cobra.Command{Use: "legacy"}
-		buildLegacy(root)
+		command.Legacy(root)
 		var out bytes.Buffer
 		root.SetArgs(args)
 		root.SetIn(strings.NewReader(stdin))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/stepgate/stepgate/caddymodule/command"
 	"github.com/stepgate/stepgate/challenge"
 	"github.com/stepgate/stepgate/policy"
 	"github.com/stepgate/stepgate/policy/author"
@@ -128,7 +129,7 @@ func (d *drawing) at(f author.Finding, lines []int) author.Finding {
 // linesOf lists the lines of the Caddyfile that begin with a word and have
 // all the others; none for other kinds of files.
 func (d *drawing) linesOf(word string, others ...string) []int {
-	if !isCaddyfile(d.file) {
+	if !command.IsCaddyfile(d.file) {
 		return nil
 	}
 	text, err := os.ReadFile(d.file)

@@ -12,7 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 
-	"github.com/stepgate/stepgate/caddymodule"
+	"github.com/stepgate/stepgate/caddymodule/command"
 )
 
 const description = `Stepgate adds step-up authentication in front of a web application that
@@ -45,7 +45,7 @@ func help(out io.Writer) {
 	fmt.Fprintf(out, "%s\n\nUsage: stepgate COMMAND [flags]\n\nThe gateway:\n", description)
 	others := maps.Clone(caddycmd.Commands())
 	delete(others, "stepgate")
-	for _, c := range caddymodule.Commands() {
+	for _, c := range command.Commands() {
 		fmt.Fprintf(out, "  %-15s %s\n", c.Name, c.Short)
 		delete(others, c.Name)
 	}

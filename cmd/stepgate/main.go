@@ -7,13 +7,14 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
-	"github.com/stepgate/stepgate/caddymodule"
+	_ "github.com/stepgate/stepgate/caddymodule"
+	"github.com/stepgate/stepgate/caddymodule/command"
 )
 
 func main() {
 	caddy.CustomBinaryName = "stepgate"
 	caddy.CustomLongDescription = description
-	caddymodule.RegisterShortForms()
+	command.RegisterShortForms()
 	if introduce(os.Stdout, os.Args[1:]) {
 		return
 	}

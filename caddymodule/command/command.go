@@ -1,4 +1,4 @@
-package caddymodule
+package command
 
 import (
 	"errors"
@@ -26,7 +26,7 @@ func Commands() []Command {
 		{"organisation", "Adds, lists and changes organisations", buildOrganisation},
 		{"user", "Adds, lists and changes accounts", buildUser},
 		{"policy", "Explains, checks, compares and rehearses policies", buildPolicy},
-		{"legacy", "Learns how a legacy application's login form answers", buildLegacy},
+		{"legacy", "Learns how a legacy application's login form answers", Legacy},
 		{"audit", "Shows, exports and verifies the audit trail", buildAudit},
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/stepgate/stepgate/caddymodule/command"
 )
 
 // runningDemo is a demonstration that has said what to try.
@@ -34,7 +36,7 @@ func startDemo(t *testing.T, data string) *runningDemo {
 	out := &told{until: "Ctrl-C", done: make(chan struct{})}
 	ended := make(chan error, 1)
 	go func() {
-		ended <- runDemo(ctx, demoOptions{listen: "127.0.0.1:0", data: data, command: "stepgate", out: out})
+		ended <- command.RunDemo(ctx, command.DemoOptions{Listen: "127.0.0.1:0", Data: data, Command: "stepgate", Out: out})
 	}()
 	d := &runningDemo{stop: func() error {
 		cancel()
@@ -198,28 +200,9 @@ func TestDemoRefusesAddressesItCannotUse(t *testing.T) {
 	}
 	defer taken.Close()
 	for _, listen := range []string{"8080", "portal.example:8080", "localhost", taken.Addr().String()} {
-		err := runDemo(t.Context(), demoOptions{listen: listen})
+		err := command.RunDemo(t.Context(), command.DemoOptions{Listen: listen})
 		if err == nil || !strings.Contains(err.Error(), "--listen "+listen) {
 			t.Errorf("--listen %s: %v", listen, err)
 		}
-	}
-}
-
-func TestDemoTakesTheNextPortThatIsFree(t *testing.T) {
-	first, err := firstFreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	taken, err := net.Listen("tcp", "127.0.0.1:"+first)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer taken.Close()
-	second, err := firstFreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if second <= first {
-		t.Errorf("%s after %s", second, first)
 	}
 }

@@ -1,4 +1,4 @@
-package caddymodule
+package command
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/spf13/cobra"
+
 	"github.com/stepgate/stepgate/internal/operation"
 	"github.com/stepgate/stepgate/policy/author"
 )
@@ -110,7 +111,7 @@ func adaptFile(file, adapter string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}
-	if adapter == "" && isCaddyfile(file) {
+	if adapter == "" && IsCaddyfile(file) {
 		adapter = "caddyfile"
 	}
 	if adapter == "" {
@@ -124,8 +125,8 @@ func adaptFile(file, adapter string) ([]byte, error) {
 	return raw, err
 }
 
-// isCaddyfile goes by the name, as Caddy does.
-func isCaddyfile(file string) bool {
+// IsCaddyfile goes by the name, as Caddy does.
+func IsCaddyfile(file string) bool {
 	base := strings.ToLower(filepath.Base(file))
 	return filepath.Ext(base) != ".json" && (strings.HasPrefix(base, "caddyfile") || strings.HasSuffix(base, ".caddyfile"))
 }

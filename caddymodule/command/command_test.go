@@ -1,8 +1,9 @@
-package caddymodule
+package command
 
 import (
 	"bytes"
 	"errors"
+	"net"
 	"strings"
 	"testing"
 
@@ -57,5 +58,24 @@ func TestTablesShowWhatCouldMoveTheCursor(t *testing.T) {
 	}
 	if got, want := out.String(), "a\ufffd[2Jb  c\ufffdd\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestDemoTakesTheNextPortThatIsFree(t *testing.T) {
+	first, err := firstFreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken, err := net.Listen("tcp", "127.0.0.1:"+first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	second, err := firstFreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second <= first {
+		t.Errorf("%s after %s", second, first)
 	}
 }

@@ -1,4 +1,4 @@
-package caddymodule
+package command
 
 import (
 	"errors"
@@ -14,8 +14,8 @@ import (
 	"github.com/stepgate/stepgate/internal/signin/legacyform"
 )
 
-// buildLegacy makes the commands about the legacy app itself.
-func buildLegacy(cmd *cobra.Command) {
+// Legacy makes the commands about the legacy app itself.
+func Legacy(cmd *cobra.Command) {
 	learn := leaf("learn URL", "Tries the app's login form and prints the legacy_form block", cobra.ExactArgs(1), learnForm)
 	learn.Long = "Opens the login page at URL, tries a bad login and a good one, compares the\n" +
 		"answers, looks for a page that says who is signed in, and prints the\n" +

@@ -1,4 +1,4 @@
-package caddymodule
+package command
 
 import (
 	"os"
@@ -18,8 +18,8 @@ func buildDemo(cmd *cobra.Command) {
 			<-ctx.Done()
 			stop()
 		}()
-		return runDemo(ctx, demoOptions{
-			listen: flagText(c, "listen"), data: flagText(c, "data"), out: c.OutOrStdout(), command: c.Parent().CommandPath(),
+		return RunDemo(ctx, DemoOptions{
+			Listen: flagText(c, "listen"), Data: flagText(c, "data"), Out: c.OutOrStdout(), Command: c.Parent().CommandPath(),
 		})
 	})
 	cmd.Args, cmd.RunE, cmd.DisableFlagsInUseLine = made.Args, made.RunE, true

@@ -1,4 +1,4 @@
-package caddymodule
+package command
 
 import (
 	"context"
@@ -33,12 +33,12 @@ const (
 	maxSocketPath = 100
 )
 
-// demoOptions is what the command line says.
-type demoOptions struct {
-	listen  string // HOST:PORT; empty for the first free port
-	data    string // folder that is kept; empty for one that is removed
-	command string // how the gateway's commands are called here
-	out     io.Writer
+// DemoOptions is what the command line says.
+type DemoOptions struct {
+	Listen  string // HOST:PORT; empty for the first free port
+	Data    string // folder that is kept; empty for one that is removed
+	Command string // how the gateway's commands are called here
+	Out     io.Writer
 }
 
 // demonstration is one run of the demo: what its Caddyfile and its
@@ -64,17 +64,19 @@ type demoAccount struct {
 	About string
 }
 
+// DemoCaddyfile is the template of the demonstration's configuration.
+//
 //go:embed demo.caddyfile
-var demoCaddyfile string
+var DemoCaddyfile string
 
-// runDemo runs the demonstration until ctx ends, and then takes away what it
+// RunDemo runs the demonstration until ctx ends, and then takes away what it
 // made.
-func runDemo(ctx context.Context, o demoOptions) (err error) {
-	d := &demonstration{Command: o.command, Kept: o.data != "", Accounts: demoAccounts()}
-	if err := d.settle(o.listen); err != nil {
+func RunDemo(ctx context.Context, o DemoOptions) (err error) {
+	d := &demonstration{Command: o.Command, Kept: o.Data != "", Accounts: demoAccounts()}
+	if err := d.settle(o.Listen); err != nil {
 		return err
 	}
-	remove, err := d.makeFolder(o.data)
+	remove, err := d.makeFolder(o.Data)
 	if err != nil {
 		return err
 	}
@@ -93,7 +95,7 @@ func runDemo(ctx context.Context, o demoOptions) (err error) {
 	if err := caddy.Load(config, true); err != nil {
 		return fmt.Errorf("start the gateway: %w", err)
 	}
-	if err = d.instruct(o.out); err == nil {
+	if err = d.instruct(o.Out); err == nil {
 		select {
 		case <-ctx.Done():
 		case err = <-ended:
@@ -201,7 +203,7 @@ func (d *demonstration) startPortal(ctx context.Context) (<-chan error, error) {
 // configuration as Caddy loads it.
 func (d *demonstration) configure(ctx context.Context) ([]byte, error) {
 	var text strings.Builder
-	if err := template.Must(template.New("Caddyfile").Parse(demoCaddyfile)).Execute(&text, d); err != nil {
+	if err := template.Must(template.New("Caddyfile").Parse(DemoCaddyfile)).Execute(&text, d); err != nil {
 		return nil, err
 	}
 	file := filepath.Join(d.Folder, "Caddyfile")
