@@ -1,19 +1,23 @@
 package legacytest
 
 import (
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"testing"
 )
 
-// Directory is a running slapd over plain LDAP, without TLS.
+// Directory is a running slapd over LDAP, with StartTLS and ldaps beside it.
 //
 // Below BaseDN stand ou=people with joe, ann and bob (inetOrgPerson: uid, cn,
 // sn, givenName, mail, mobile; each with an entryUUID) and ou=groups with
-// clerks (joe, ann) and admins (ann). People carry memberOf. bob is in no
-// group and has no mobile. Anonymous and people may read everything but
-// userPassword.
+// clerks (joe, ann), admins (ann) and staff, whose one member is the group
+// clerks. People and groups carry memberOf. bob is in no group and has no
+// mobile. Anonymous and people may read everything but userPassword.
 type Directory struct {
 	URL          string // ldap://127.0.0.1:PORT
+	SecureURL    string // ldaps://127.0.0.1:PORT
+	CAFile       string // of the certificate for 127.0.0.1
 	Addr         string
 	BaseDN       string
 	BindDN       string // the directory's manager
@@ -40,8 +44,19 @@ func StartDirectory(tb testing.TB) *Directory {
 		Accounts: []Account{{"joe", "joe-Pass1"}, {"ann", "ann-Pass1"}, {"bob", "bob-Pass1"}},
 	}
 	makeDirs(tb, dir, "db")
+	certificate, pemRoots, err := selfSigned("localhost")
+	if err != nil {
+		tb.Fatalf("legacytest: slapd: %v", err)
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(certificate.PrivateKey)
+	if err != nil {
+		tb.Fatalf("legacytest: slapd: %v", err)
+	}
+	secure := FreeAddr(tb)
+	d.SecureURL, d.CAFile = "ldaps://"+secure, dir+"/certificate.pem"
 	put(tb, dir, map[string]string{
-		"entries.ldif": d.entries(),
+		"entries.ldif": d.entries(), "certificate.pem": string(pemRoots),
+		"key.pem": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})),
 		"slapd.conf": fmt.Sprintf(`include %score.schema
 include %scosine.schema
 include %sinetorgperson.schema
@@ -49,6 +64,9 @@ modulepath /usr/lib/ldap
 moduleload back_mdb
 moduleload memberof
 pidfile %s/pid
+TLSCACertificateFile %s/certificate.pem
+TLSCertificateFile %s/certificate.pem
+TLSCertificateKeyFile %s/key.pem
 database mdb
 suffix "%s"
 rootdn "%s"
@@ -60,11 +78,11 @@ index objectClass,uid,mail eq
 overlay memberof
 access to attrs=userPassword by self write by anonymous auth by * none
 access to * by * read
-`, schemas, schemas, schemas, dir, d.BaseDN, d.BindDN, d.BindPassword, dir),
+`, schemas, schemas, schemas, dir, dir, dir, dir, d.BaseDN, d.BindDN, d.BindPassword, dir),
 	})
 	d.Addr = serve(tb, func(addr string) command {
 		return command{name: "slapd", dir: dir, user: webUser, argv: []string{
-			"/usr/sbin/slapd", "-d", "0", "-f", dir + "/slapd.conf", "-h", "ldap://" + addr,
+			"/usr/sbin/slapd", "-d", "0", "-f", dir + "/slapd.conf", "-h", "ldap://" + addr + " " + d.SecureURL,
 		}}
 	})
 	d.URL = "ldap://" + d.Addr
@@ -109,5 +127,10 @@ dn: cn=admins,ou=groups,%[1]s
 objectClass: groupOfNames
 cn: admins
 member: %[3]s
+
+dn: cn=staff,ou=groups,%[1]s
+objectClass: groupOfNames
+cn: staff
+member: cn=clerks,ou=groups,%[1]s
 `, d.BaseDN, d.PersonDN("joe"), d.PersonDN("ann"))
 }

@@ -1,0 +1,243 @@
+package ldap_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	ldapclient "github.com/go-ldap/ldap/v3"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/legacytest"
+	"github.com/stepgate/stepgate/internal/signin"
+	"github.com/stepgate/stepgate/internal/signin/ldap"
+)
+
+func directory(t testing.TB) *legacytest.Directory {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts slapd")
+	}
+	return legacytest.StartDirectory(t)
+}
+
+// secure is how an operator would configure the test's directory.
+func secure(d *legacytest.Directory) ldap.Config {
+	return ldap.Config{
+		Servers: []string{d.URL}, StartTLS: true, CAFile: d.CAFile, BaseDN: "ou=people," + d.BaseDN,
+		BindDN: d.BindDN, BindPassword: d.BindPassword,
+	}
+}
+
+func open(t testing.TB, c ldap.Config) *ldap.Source {
+	t.Helper()
+	s, err := ldap.New("ldap", c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func check(t testing.TB, s *ldap.Source, name, password string) (signin.Identity, error) {
+	t.Helper()
+	return s.CheckPassword(t.Context(), name, account.Secret(password))
+}
+
+func TestSignInReadsThePersonOverStartTLSAndLDAPS(t *testing.T) {
+	d := directory(t)
+	ldaps := secure(d)
+	ldaps.Servers, ldaps.StartTLS = []string{d.SecureURL}, false
+	for name, config := range map[string]ldap.Config{"StartTLS": secure(d), "ldaps": ldaps} {
+		who, err := check(t, open(t, config), "joe", "joe-Pass1")
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		want := signin.Identity{
+			Source: "ldap", Username: "joe", Name: "Joe Bloggs", Email: "joe@county.test", Mobile: "+447700900101",
+			Groups: []string{"clerks"}, MayCreate: true,
+		}
+		if diff := cmp.Diff(want, who, cmpopts.IgnoreFields(signin.Identity{}, "Subject")); diff != "" {
+			t.Errorf("%s: (-want +got)\n%s", name, diff)
+		}
+		if len(who.Subject) != 36 {
+			t.Errorf("%s: subject %q is no entryUUID", name, who.Subject)
+		}
+	}
+}
+
+func TestRefusesWhoeverDoesNotKnowThePassword(t *testing.T) {
+	d := directory(t)
+	c := secure(d)
+	c.Domains = []string{"COUNTY"}
+	s := open(t, c)
+	for _, try := range [][2]string{
+		{"joe", "wrong"}, {"joe", ""}, {"joe", "joe-Pass1\x00"}, {"joe", "ann-Pass1"}, {"nobody", "joe-Pass1"}, {"", "joe-Pass1"},
+		{"*", "joe-Pass1"}, {"j*", "joe-Pass1"}, {"joe)(uid=*", "joe-Pass1"}, {"joe)(|(uid=*", "joe-Pass1"}, {"*)(userPassword=*", "joe-Pass1"},
+		{"jo\\65", "joe-Pass1"}, {`OTHER\joe`, "joe-Pass1"}, {`COUNTY\`, "joe-Pass1"}, {"joe\x00", "joe-Pass1"},
+		{"uid=joe,ou=people," + d.BaseDN, "joe-Pass1"},
+	} {
+		if who, err := check(t, s, try[0], try[1]); !errors.Is(err, signin.ErrRefused) {
+			t.Errorf("%q with %q: %v, %v; want ErrRefused", try[0], try[1], who, err)
+		}
+	}
+	if _, err := check(t, s, `county\joe`, "joe-Pass1"); err != nil {
+		t.Errorf("with the directory's own domain: %v", err)
+	}
+}
+
+func TestAFilterThatMatchesTwoSignsNobodyIn(t *testing.T) {
+	d := directory(t)
+	c := secure(d)
+	c.Filter = "(|(uid={username})(uid=ann))"
+	if who, err := check(t, open(t, c), "joe", "joe-Pass1"); !errors.Is(err, signin.ErrRefused) {
+		t.Errorf("%v, %v", who, err)
+	}
+}
+
+func TestNestedGroupsAreFoundThroughTheirGroups(t *testing.T) {
+	d := directory(t)
+	c := secure(d)
+	c.NestedGroups = true
+	who, err := check(t, open(t, c), "joe", "joe-Pass1")
+	if err != nil || !slices.Equal(who.Groups, []string{"clerks", "staff"}) {
+		t.Errorf("%v, %v", who.Groups, err)
+	}
+}
+
+func TestANameThatChangedHandsIsAnotherSubject(t *testing.T) {
+	d := directory(t)
+	s := open(t, secure(d))
+	before, err := check(t, s, "bob", "bob-Pass1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Recheck(t.Context(), before.Subject); err != nil {
+		t.Errorf("recheck: %v", err)
+	}
+	manager := asManager(t, d)
+	if err := manager.Del(ldapclient.NewDelRequest(d.PersonDN("bob"), nil)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Recheck(t.Context(), before.Subject); !errors.Is(err, signin.ErrRefused) {
+		t.Errorf("recheck of somebody who is gone: %v", err)
+	}
+	again := ldapclient.NewAddRequest(d.PersonDN("bob"), nil)
+	again.Attribute("objectClass", []string{"inetOrgPerson"})
+	for name, value := range map[string]string{"uid": "bob", "cn": "Bob Other", "sn": "Other", "userPassword": "bob-Pass2"} {
+		again.Attribute(name, []string{value})
+	}
+	if err := manager.Add(again); err != nil {
+		t.Fatal(err)
+	}
+	after, err := check(t, s, "bob", "bob-Pass2")
+	if err != nil || after.Subject == before.Subject {
+		t.Errorf("subject %s before and %s after, %v", before.Subject, after.Subject, err)
+	}
+	if _, err := s.Recheck(t.Context(), before.Subject); !errors.Is(err, signin.ErrRefused) {
+		t.Errorf("recheck of the name's former owner: %v", err)
+	}
+	if _, err := s.Recheck(t.Context(), "*"); !errors.Is(err, signin.ErrRefused) {
+		t.Errorf("recheck of a wildcard: %v", err)
+	}
+}
+
+func asManager(t testing.TB, d *legacytest.Directory) *ldapclient.Conn {
+	t.Helper()
+	conn, err := ldapclient.DialURL(d.URL)
+	if err == nil {
+		err = conn.Bind(d.BindDN, d.BindPassword)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+func TestACertificateOfAnotherAuthorityIsNotSpokenTo(t *testing.T) {
+	d := directory(t)
+	c := secure(d)
+	c.CAFile = ""
+	c.Timeout = 2 * time.Second
+	if _, err := check(t, open(t, c), "joe", "joe-Pass1"); err == nil || errors.Is(err, signin.ErrRefused) {
+		t.Errorf("%v; want a technical error", err)
+	}
+}
+
+func TestTheNextServerIsAskedAndADeadOneIsNoRefusal(t *testing.T) {
+	d := directory(t)
+	c := secure(d)
+	dead := "ldap://" + legacytest.FreeAddr(t)
+	c.Servers = []string{dead, d.URL}
+	c.Timeout = 2 * time.Second
+	s := open(t, c)
+	for range 3 {
+		if _, err := check(t, s, "joe", "joe-Pass1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.Servers = []string{dead}
+	_, err := check(t, open(t, c), "joe", "joe-Pass1")
+	if err == nil || errors.Is(err, signin.ErrRefused) {
+		t.Errorf("no server: %v; want a technical error", err)
+	}
+	if err != nil && strings.Contains(err.Error(), "joe-Pass1") {
+		t.Errorf("the error has the password: %v", err)
+	}
+	c = secure(d)
+	c.BindPassword = "not-the-reader"
+	if _, err := check(t, open(t, c), "joe", "joe-Pass1"); err == nil || errors.Is(err, signin.ErrRefused) {
+		t.Errorf("a reader who is not let in: %v; want a technical error", err)
+	}
+}
+
+func TestManyAtOnceShareFewConnections(t *testing.T) {
+	d := directory(t)
+	c := secure(d)
+	c.Connections = 2
+	s := open(t, c)
+	var group sync.WaitGroup
+	errs := make(chan error, 40)
+	for i := range 40 {
+		group.Go(func() {
+			a := d.Accounts[i%len(d.Accounts)]
+			who, err := s.CheckPassword(t.Context(), a.Username, account.Secret(a.Password))
+			if err == nil && who.Username != a.Username {
+				err = errors.New("signed in as " + who.Username + " with the password of " + a.Username)
+			}
+			errs <- err
+		})
+	}
+	group.Wait()
+	for range 40 {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func BenchmarkSignIn(b *testing.B) {
+	d := directory(b)
+	s := open(b, secure(d))
+	b.Run("source", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := s.CheckPassword(b.Context(), "joe", account.Secret("joe-Pass1")); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("bare bind", func(b *testing.B) {
+		conn := asManager(b, d)
+		for b.Loop() {
+			if err := conn.Bind(d.PersonDN("joe"), "joe-Pass1"); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
