@@ -1,0 +1,131 @@
+package oidc
+
+import (
+	"cmp"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"time"
+)
+
+// Config is an issuer as it is configured.
+type Config struct {
+	// Issuer is its identifier, exactly as its tokens write it.
+	Issuer string `json:"issuer"`
+	// ClientID and ClientSecret are what the issuer knows this portal by. The
+	// secret may be a placeholder, {env.X} or {file.X}; empty for a public
+	// client.
+	ClientID     string `json:"client_id"`
+	ClientSecret string `json:"client_secret,omitempty"`
+	// Scopes to ask for beside openid. Default: profile, email.
+	Scopes []string `json:"scopes,omitempty"`
+	// Claims say where in the ID token things are.
+	Claims Claims `json:"claims,omitzero"`
+	// UserInfo asks the issuer's UserInfo endpoint too, for claims that are
+	// not in the ID token.
+	UserInfo bool `json:"userinfo,omitempty"`
+	// TrustAMR lets the issuer's `amr` count as proofs of what it says was
+	// proved there.
+	TrustAMR bool `json:"trust_amr,omitempty"`
+	// ACRValues are asked for at each sign-in, in order of preference.
+	ACRValues []string `json:"acr_values,omitempty"`
+	// CAFile has the certificates, in PEM, that the issuer's must lead to.
+	// Default: the system's.
+	CAFile string `json:"ca_file,omitempty"`
+	// Timeout is the longest wait for each answer of the issuer. Default: 10s.
+	Timeout time.Duration `json:"timeout,omitempty"`
+	// Insecure allows an issuer without TLS on a network that is trusted. On
+	// a loopback address it is allowed anyway.
+	Insecure bool `json:"insecure,omitempty"`
+}
+
+// Claims are paths into the ID token, with dots between steps
+// (realm_access.roles). Empty ones have a default.
+type Claims struct {
+	// Username. Default: preferred_username, where that is missing email.
+	Username string `json:"username,omitempty"`
+	// Name, Email, Mobile and Groups. Defaults: name, email, phone_number,
+	// groups.
+	Name   string `json:"name,omitempty"`
+	Email  string `json:"email,omitempty"`
+	Mobile string `json:"mobile,omitempty"`
+	Groups string `json:"groups,omitempty"`
+}
+
+const (
+	defaultTimeout = 10 * time.Second
+	// maxAnswer bounds what is read of any answer of the issuer, in bytes.
+	maxAnswer = 1 << 20
+)
+
+// Check tells all that is wrong with a configuration. It reads no file and
+// asks nobody.
+func (c *Config) Check() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	u, err := url.Parse(c.Issuer)
+	switch {
+	case err != nil || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https":
+		bad("%q: expected the issuer's address, as in `sign_in oidc https://login.example.gov`", c.Issuer)
+	case u.Scheme == "http" && !c.Insecure && !loopback(u.Hostname()):
+		bad("%s: whoever is on the way could sign in as anybody; use https (or `insecure`, where the network is trusted)", c.Issuer)
+	}
+	if c.ClientID == "" {
+		bad("client_id is missing: the name that the issuer knows this portal by")
+	}
+	if c.Timeout < 0 {
+		bad("timeout must be more than nothing")
+	}
+	return errors.Join(errs...)
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// client speaks to the issuer and to nobody else: it follows no redirects, and
+// reads no answer without end.
+func (c *Config) client() (*http.Client, error) {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	transport.ResponseHeaderTimeout = c.timeout()
+	if c.CAFile != "" {
+		pem, err := os.ReadFile(c.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("ca_file: %w", err)
+		}
+		transport.TLSClientConfig.RootCAs = x509.NewCertPool()
+		if !transport.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("ca_file %s: no certificate in it", c.CAFile)
+		}
+	}
+	return &http.Client{
+		Transport: bounded{transport}, Timeout: c.timeout(),
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}, nil
+}
+
+func (c *Config) timeout() time.Duration { return cmp.Or(c.Timeout, defaultTimeout) }
+
+// bounded ends every answer after maxAnswer bytes.
+type bounded struct{ *http.Transport }
+
+// RoundTrip implements http.RoundTripper.
+func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := b.Transport.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	response.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(response.Body, maxAnswer), response.Body}
+	return response, nil
+}
