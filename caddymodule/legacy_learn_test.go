@@ -24,7 +24,7 @@ func learn(t *testing.T, page string, who legacytest.Account) (*legacyform.Learn
 	if err != nil {
 		t.Fatal(err)
 	}
-	learned, err := (&legacyform.Learner{Page: at, Username: who.Username, Password: account.Secret(who.Password), Transport: new(http.Transport)}).Learn(t.Context())
+	learned, err := (&legacyform.Learner{Page: at, Person: person(who), Transport: new(http.Transport)}).Learn(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,6 +37,10 @@ func learn(t *testing.T, page string, who legacytest.Account) (*legacyform.Learn
 	}
 	t.Log(b.String())
 	return learned, b.String()
+}
+
+func person(who legacytest.Account) legacyform.Person {
+	return legacyform.Person{Username: who.Username, Password: account.Secret(who.Password)}
 }
 
 // learnedSite is a site with a learned block.
@@ -111,7 +115,7 @@ func TestLearnSaysWhatIsMissing(t *testing.T) {
 			app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("<html>" + page)) }))
 			defer app.Close()
 			at, _ := url.Parse(app.URL)
-			if _, err := (&legacyform.Learner{Page: at, Username: "joe", Transport: new(http.Transport)}).Learn(t.Context()); err == nil {
+			if _, err := (&legacyform.Learner{Page: at, Person: legacyform.Person{Username: "joe"}, Transport: new(http.Transport)}).Learn(t.Context()); err == nil {
 				t.Error("something was learned")
 			}
 		})

@@ -1,27 +1,36 @@
 package command
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/signin/legacyform"
 )
 
 // Legacy makes the commands about the legacy app itself.
 func Legacy(cmd *cobra.Command) {
 	learn := leaf("learn URL", "Tries the app's login form and prints the legacy_form block", cobra.ExactArgs(1), learnForm)
-	learn.Long = "Opens the login page at URL, tries a bad login and a good one, compares the\n" +
-		"answers, looks for a page that says who is signed in, and prints the\n" +
-		"legacy_form block with the reason for each line. The password is sent to\n" +
-		"the app and kept nowhere. Exits with 1 where the block would not do."
+	learn.Long = "Opens the login page at URL, tries a bad login and two good ones, compares\n" +
+		"the answers, looks for a page that says who is signed in by a name that\n" +
+		"people cannot change, and prints the legacy_form block with the reason for\n" +
+		"each line. A second account, best one whose display name is not its name\n" +
+		"to sign in, shows whether that holds of others, too. Passwords are sent to\n" +
+		"the app and kept nowhere; with --password-stdin the second account's is the\n" +
+		"second line. Exits with 1 where the block would not do."
 	learn.Flags().String("username", "", "the `name` to sign in with")
+	learn.Flags().String("also-username", "", "the `name` of a second account to try")
+	learn.Flags().StringArray("field", nil, "a further field of the form, `NAME=VALUE`, such as a tenant; may be repeated")
+	learn.Flags().String("host", "", "the `host` by which the app knows itself, where URL has another")
 	passwordFlag(learn)
 	cmd.AddCommand(learn)
 	group(cmd)
@@ -37,16 +46,16 @@ func learnForm(c *cobra.Command, args []string) error {
 	if page.Path == "" {
 		page.Path = "/"
 	}
-	username := flagText(c, "username")
-	if username == "" {
-		return usagef("say whose login to try with --username; the password is asked for")
+	fields, err := fieldFlags(c)
+	if err != nil {
+		return err
 	}
-	password, err := existingPassword(c, username)
+	people, err := learners(c)
 	if err != nil {
 		return err
 	}
 	learner := &legacyform.Learner{
-		Page: page, Username: username, Password: account.Secret(password),
+		Page: page, Host: flagText(c, "host"), Person: people[0], Also: people[1], Fields: fields,
 		Transport: &http.Transport{ResponseHeaderTimeout: 30 * time.Second, DisableKeepAlives: true},
 	}
 	learned, err := learner.Learn(c.Context())
@@ -62,11 +71,62 @@ func learnForm(c *cobra.Command, args []string) error {
 	return nil
 }
 
-// existingPassword reads from standard input where that is asked for, and
-// asks once, without echo, where there is a terminal.
-func existingPassword(c *cobra.Command, username string) ([]byte, error) {
+// fieldFlags are the values of --field.
+func fieldFlags(c *cobra.Command) (fields []legacyform.Field, err error) {
+	given, err := c.Flags().GetStringArray("field")
+	if err != nil {
+		return nil, err
+	}
+	for _, text := range given {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok || name == "" {
+			return nil, usagef("--field %s: expected NAME=VALUE", visible(text))
+		}
+		fields = append(fields, legacyform.Field{Name: name, Value: value})
+	}
+	return fields, nil
+}
+
+// learners are the account to try and a second one, which may be nobody. Their
+// passwords come from standard input, a line each, where that is asked for,
+// and else from the terminal, without echo.
+func learners(c *cobra.Command) (people [2]legacyform.Person, err error) {
+	people[0].Username, people[1].Username = flagText(c, "username"), flagText(c, "also-username")
+	if people[0].Username == "" {
+		return people, usagef("say whose login to try with --username; the password is asked for")
+	}
+	if strings.EqualFold(people[0].Username, people[1].Username) {
+		return people, usagef("--also-username: give another account than --username")
+	}
+	var lines [2][]byte
 	if fromStdin(c) {
-		return readPassword(c.InOrStdin())
+		text, err := io.ReadAll(io.LimitReader(c.InOrStdin(), 2*(maxPasswordBytes+2)))
+		if err != nil {
+			return people, fmt.Errorf("read passwords: %w", err)
+		}
+		lines[0] = text
+		if people[1].Username != "" {
+			lines[0], lines[1], _ = bytes.Cut(text, []byte("\n"))
+		}
+	}
+	for i := range people {
+		if people[i].Username == "" {
+			continue
+		}
+		password, err := existingPassword(c, people[i].Username, lines[i])
+		if err != nil {
+			return people, err
+		}
+		people[i].Password = password
+	}
+	return people, nil
+}
+
+// existingPassword takes the line of standard input where that is asked for,
+// and asks once, without echo, where there is a terminal.
+func existingPassword(c *cobra.Command, username string, line []byte) ([]byte, error) {
+	if fromStdin(c) {
+		return onePassword(line)
 	}
 	terminal := int(os.Stdin.Fd())
 	if !term.IsTerminal(terminal) {

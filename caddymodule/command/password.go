@@ -26,11 +26,15 @@ func fromStdin(c *cobra.Command) bool {
 // readPassword reads one password. A line's end that an editor or echo left
 // behind it is not part of it; everything else is.
 func readPassword(in io.Reader) ([]byte, error) {
-	password, err := io.ReadAll(io.LimitReader(in, maxPasswordBytes+2))
+	text, err := io.ReadAll(io.LimitReader(in, maxPasswordBytes+2))
 	if err != nil {
 		return nil, fmt.Errorf("read password: %w", err)
 	}
-	password, _ = bytes.CutSuffix(password, []byte("\n"))
+	return onePassword(text)
+}
+
+func onePassword(text []byte) ([]byte, error) {
+	password, _ := bytes.CutSuffix(text, []byte("\n"))
 	password, _ = bytes.CutSuffix(password, []byte("\r"))
 	switch {
 	case len(password) == 0:

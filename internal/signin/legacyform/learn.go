@@ -13,17 +13,29 @@ import (
 	"github.com/stepgate/stepgate/internal/account"
 )
 
-// Learner tries an app's login form, once with a good password and once with
-// a bad one, and writes the configuration that tells them apart.
+// Learner tries an app's login form, with a good password and with a bad one,
+// and writes the configuration that tells them apart.
 type Learner struct {
 	// Page is the address of the login page.
 	Page *url.URL
-	// Username and Password are somebody's own. The password is sent to the
-	// app once and kept nowhere.
-	Username string
-	Password account.Secret
+	// Host is how the app knows itself, where that is not the host of Page:
+	// HOST, HOST:PORT or https://HOST. Requests go to Page's host all the same.
+	Host string
+	Person
+	// Also is somebody else, whom what was found has to hold of as well. The
+	// zero value is nobody.
+	Also Person
+	// Fields are values for further fields of the form.
+	Fields []Field
 	// Transport makes the requests. It follows no redirects.
 	Transport http.RoundTripper
+}
+
+// Person is somebody's own login. The password is sent to the app and kept
+// nowhere.
+type Person struct {
+	Username string
+	Password account.Secret
 }
 
 // Learned is a configuration with the reason for each line.
@@ -43,7 +55,7 @@ const (
 )
 
 // ErrNoForm says that the page has no form with a password.
-var ErrNoForm = errors.New("the page has no form with a password field")
+var ErrNoForm = errors.New("the page has no form with a name and a password field; one that a script makes has to be written by hand")
 
 // visit is one browser's way through the app.
 type visit struct {
@@ -109,8 +121,8 @@ func (v *visit) open(ctx context.Context, at *url.URL) (*document, error) {
 		if next == nil {
 			return d, nil
 		}
-		if next.Host != v.l.Page.Host {
-			return nil, fmt.Errorf("%s leads away, to %s: give the address that its pages have", at, next.Host)
+		if next.Host != v.l.Page.Host || next.Scheme != v.l.Page.Scheme {
+			return nil, fmt.Errorf("%s leads away, to %s: %s", at, next.Host, tryHost(next))
 		}
 		at = next
 	}
@@ -133,14 +145,19 @@ func (d *document) leadsTo() *url.URL {
 // attempt is one login.
 type attempt struct {
 	*visit
+	who    string
 	page   *document
 	form   *loginForm
 	before string // the Cookie line that went with it
 	answer *document
+	// landing is where a good login leads; nil, with the reason, where that
+	// could not be opened.
+	landing    *document
+	landingErr error
 }
 
 // login opens the page, fills in its form and sends it.
-func (l *Learner) login(ctx context.Context, password string) (*attempt, error) {
+func (l *Learner) login(ctx context.Context, who Person) (*attempt, error) {
 	v, err := l.visit()
 	if err != nil {
 		return nil, err
@@ -149,24 +166,44 @@ func (l *Learner) login(ctx context.Context, password string) (*attempt, error) 
 	if err != nil {
 		return nil, fmt.Errorf("open the login page: %w", err)
 	}
-	form := findForm(page)
+	form := findForm(page, l.Fields)
 	if form == nil {
 		return nil, fmt.Errorf("%s: %w", page.URL, ErrNoForm)
 	}
-	if form.action.Host != page.URL.Host || form.method != http.MethodPost {
+	if form.action.Host != page.URL.Host || form.action.Scheme != page.URL.Scheme {
+		return nil, fmt.Errorf("%s: its form goes to another host, %s: %s", page.URL, form.action, tryHost(form.action))
+	}
+	if form.method != http.MethodPost {
 		return nil, fmt.Errorf("%s: its form goes by %s to %s, which cannot be watched", page.URL, form.method, form.action)
 	}
-	a := &attempt{visit: v, page: page, form: form, before: v.cookies(form.action)}
+	a := &attempt{visit: v, who: who.Username, page: page, form: form, before: v.cookies(form.action)}
 	fields := url.Values{}
 	for name, value := range form.fields {
 		fields.Set(name, value)
 	}
-	fields.Set(form.username, l.Username)
-	fields.Set(form.password, password)
+	for _, f := range l.Fields {
+		fields.Set(f.Name, f.Value)
+	}
+	fields.Set(form.username, who.Username)
+	fields.Set(form.password, string(who.Password.Reveal()))
 	a.answer, err = v.send(ctx, http.MethodPost, form.action, fields)
 	if err != nil {
 		return nil, fmt.Errorf("send the form: %w", err)
 	}
+	return a, nil
+}
+
+// enter is a login that is followed to where it leads.
+func (l *Learner) enter(ctx context.Context, who Person) (*attempt, error) {
+	a, err := l.login(ctx, who)
+	if err != nil {
+		return nil, err
+	}
+	start := a.answer.leadsTo()
+	if start == nil {
+		start = a.answer.URL
+	}
+	a.landing, a.landingErr = a.open(ctx, start)
 	return a, nil
 }
 
@@ -181,15 +218,27 @@ func (v *visit) cookies(at *url.URL) string {
 
 // Learn tries the form. An error says why nothing could be learned at all.
 func (l *Learner) Learn(ctx context.Context) (*Learned, error) {
-	bad, err := l.login(ctx, badPassword)
+	l, err := l.behind()
 	if err != nil {
 		return nil, err
 	}
-	good, err := l.login(ctx, string(l.Password.Reveal()))
-	if err != nil {
+	c := &comparison{l: l, Learned: Learned{Reasons: map[string]string{}}}
+	if c.bad, err = l.login(ctx, Person{l.Username, account.Secret(badPassword)}); err != nil {
 		return nil, err
 	}
-	c := &comparison{l: l, good: good, bad: bad, Learned: Learned{Reasons: map[string]string{}}}
+	// An app may end a person's first session at their second login: it is
+	// the last that is asked for pages.
+	if c.first, err = l.enter(ctx, l.Person); err != nil {
+		return nil, err
+	}
+	if c.good, err = l.enter(ctx, l.Person); err != nil {
+		return nil, err
+	}
+	if l.Also.Username != "" {
+		if c.also, err = l.enter(ctx, l.Also); err != nil {
+			return nil, err
+		}
+	}
 	c.compareForms()
 	c.compareAnswers()
 	c.compareCookies()

@@ -3,7 +3,6 @@ package legacyform
 import (
 	"context"
 	"fmt"
-	"html"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -11,17 +10,16 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/stepgate/stepgate/internal/weld"
 )
 
-// comparison is what two logins tell.
+// comparison is what several logins tell.
 type comparison struct {
 	Learned
-	l         *Learner
-	good, bad *attempt
-	landing   *document // where the good login leads
+	l                *Learner
+	bad, first, good *attempt // first and good are the same person's
+	also             *attempt // somebody else's; nil for nobody
 }
 
 func (c *comparison) open(format string, args ...any) {
@@ -60,18 +58,36 @@ var random = regexp.MustCompile(`^[0-9A-Za-z+/=_%.-]{16,}$`)
 // pattern writes an address as a target, with "*" for values that differ from
 // one visit to the next, that are empty or look random.
 func pattern(at, other *url.URL) string {
+	at = tidy(at)
 	if at.RawQuery == "" {
 		return at.EscapedPath()
 	}
 	var fields []string
 	for part := range strings.SplitSeq(at.RawQuery, "&") {
 		name, value, _ := strings.Cut(part, "=")
-		if value == "" || random.MatchString(value) || other != nil && !slices.Contains(strings.Split(other.RawQuery, "&"), part) {
+		if value == "" || random.MatchString(value) || other != nil && !slices.Contains(strings.Split(tidy(other).RawQuery, "&"), part) {
 			value = "*"
 		}
 		fields = append(fields, name+"="+value)
 	}
 	return at.EscapedPath() + "?" + strings.Join(fields, "&")
+}
+
+// tidy leaves out what a query says twice, in whatever spelling.
+func tidy(at *url.URL) *url.URL {
+	var parts, known []string
+	for part := range strings.SplitSeq(at.RawQuery, "&") {
+		meaning, err := url.QueryUnescape(part)
+		if err != nil {
+			meaning = part
+		}
+		if !slices.Contains(known, meaning) {
+			parts, known = append(parts, part), append(known, meaning)
+		}
+	}
+	tidied := *at
+	tidied.RawQuery = strings.Join(parts, "&")
+	return &tidied
 }
 
 func (c *comparison) compareAnswers() {
@@ -133,29 +149,35 @@ func complaint(bad, page, good *document) string {
 	return ""
 }
 
-func (c *comparison) compareCookies() {
+// issues lists the cookies that an answer gives.
+func (d *document) issues() (issued []weld.Cookie) {
 	now := time.Now()
-	var also []string
-	for _, line := range c.bad.answer.Header["Set-Cookie"] {
+	for _, line := range d.Header["Set-Cookie"] {
 		if set, ok := weld.ParseSetCookie(line, now); ok && !set.Gone {
-			also = append(also, set.Name)
+			issued = append(issued, set.Cookie)
 		}
 	}
-	for _, line := range c.good.answer.Header["Set-Cookie"] {
-		set, ok := weld.ParseSetCookie(line, now)
-		if ok && !set.Gone && len(set.Value) >= leastSecret && set.Value != c.l.Username && !slices.Contains(c.Config.SessionCookies, globOf(set.Name)) {
+	return issued
+}
+
+func (c *comparison) compareCookies() {
+	// What is the same for two logins belongs to no session.
+	constant := c.first.answer.issues()
+	for _, set := range c.good.answer.issues() {
+		if len(set.Value) >= leastSecret && set.Value != c.l.Username && !slices.Contains(constant, set) && !slices.Contains(c.Config.SessionCookies, globOf(set.Name)) {
 			c.Config.SessionCookies = append(c.Config.SessionCookies, globOf(set.Name))
 		}
 	}
-	c.Reasons["session_cookie"] = "a good login gives a new value"
-	if slices.ContainsFunc(also, func(n string) bool { return slices.Contains(c.Config.SessionCookies, globOf(n)) }) {
-		c.Reasons["session_cookie"] = "a good login gives a new value; so does a bad one, so that it proves nothing by itself"
+	c.Reasons["session_cookie"] = "each good login gives another value"
+	if slices.ContainsFunc(c.bad.answer.issues(), func(set weld.Cookie) bool { return slices.Contains(c.Config.SessionCookies, globOf(set.Name)) }) {
+		c.Reasons["session_cookie"] = "each good login gives another value; so does a bad one, so that it proves nothing by itself"
 	}
 	if len(c.Config.SessionCookies) > 0 {
 		return
 	}
 	for part := range strings.SplitSeq(c.good.before, "; ") {
-		if name, _, _ := strings.Cut(part, "="); name != "" {
+		name, _, _ := strings.Cut(part, "=")
+		if name != "" && !slices.Contains(strings.Split(c.first.before, "; "), part) {
 			c.Config.SessionCookies = append(c.Config.SessionCookies, name)
 		}
 	}
@@ -179,174 +201,51 @@ func globOf(name string) string {
 // leastSecret is the length of a value that can be somebody's session.
 const leastSecret = 8
 
-// probable are words in the addresses of pages that say who somebody is.
-var probable = regexp.MustCompile(`(?i)profile|account|preference|setting|user|me\b|home|index|start`)
-
-const (
-	// maxProbes bounds the pages that are looked at, maxPatterns what is
-	// tried on one.
-	maxProbes   = 12
-	maxPatterns = 60
-)
-
-// findIdentity looks for a page that names the person, and does not name
-// anybody to a stranger.
-func (c *comparison) findIdentity(ctx context.Context) error {
-	stranger, err := c.l.visit()
-	if err != nil {
-		return err
-	}
-	start := c.good.answer.leadsTo()
-	if start == nil {
-		start = c.good.answer.URL
-	}
-	if c.landing, err = c.good.open(ctx, start); err != nil {
-		c.open("The page after the login could not be opened: %v.", err)
-		return nil
-	}
-	pages := []*url.URL{c.landing.URL}
-	for _, to := range links(c.landing) {
-		if probable.MatchString(to.RequestURI()) && !leaving.MatchString(to.RequestURI()) && len(pages) < maxProbes {
-			pages = append(pages, to)
-		}
-	}
-	// The more a page is about the person, the less others write on it.
-	slices.SortStableFunc(pages, func(a, b *url.URL) int { return rank(a) - rank(b) })
-	for _, at := range pages {
-		if found := c.identityAt(ctx, stranger, at); found != nil {
-			c.Config.Identity = found
-			c.Reasons["identity"] = "this page names the person who is signed in, and nobody to a stranger; see that nothing before the group is this person's own"
-			return nil
-		}
-	}
-	c.open("No page was found that says who is signed in. Without `identity` the submitted name counts, for accounts that exist already.")
-	return nil
-}
-
-func rank(at *url.URL) int {
-	if regexp.MustCompile(`(?i)profile|account|preference|setting`).MatchString(at.RequestURI()) {
-		return 0
-	}
-	return 1
-}
-
-// identityAt finds a pattern for the name on one page. It has to hold twice,
-// so that nothing of it is made anew each time.
-func (c *comparison) identityAt(ctx context.Context, stranger *visit, at *url.URL) *Identity {
-	page, err := c.good.send(ctx, http.MethodGet, at, nil)
-	if err != nil || page.Status != http.StatusOK {
-		return nil
-	}
-	again, err := c.good.send(ctx, http.MethodGet, at, nil)
-	if err != nil {
-		return nil
-	}
-	other, err := stranger.send(ctx, http.MethodGet, at, nil)
-	if err != nil {
-		return nil
-	}
-	for _, pattern := range patternsFor(page.text, c.l.Username) {
-		made, err := compileIdentity(&Identity{Kind: "probe", Name: at.RequestURI(), Pattern: pattern})
-		if err != nil {
-			continue
-		}
-		first, err := made.says(page.Answer, time.Now())
-		second, err2 := made.says(again.Answer, time.Now())
-		_, err3 := made.says(other.Answer, time.Now())
-		if err == nil && err2 == nil && err3 != nil && strings.EqualFold(first, c.l.Username) && first == second {
-			return &Identity{Kind: "probe", Name: at.RequestURI(), Pattern: pattern}
-		}
-	}
-	return nil
-}
-
-// contextLeast is how much has to stand before a name, in bytes.
-const contextLeast = 8
-
-// contexts are how much of it is taken, the least that will do.
-var contexts = []int{32, 64, 128}
-
-// patternsFor lists expressions that match where a page has the name, those
-// that say what the name is first.
-func patternsFor(text, name string) (patterns []string) {
-	var plain []string
-	for _, written := range []string{html.EscapeString(name), url.QueryEscape(name)} {
-		for at := 0; ; {
-			i := strings.Index(text[at:], written)
-			if i < 0 {
-				break
-			}
-			start, end := at+i, at+i+len(written)
-			at = end
-			if end >= len(text) {
-				break
-			}
-			stop := text[end : end+1]
-			if !strings.ContainsAny(stop, `<"')`) {
-				continue
-			}
-			group := "([^" + regexp.QuoteMeta(stop) + "]+)"
-			if written != html.EscapeString(name) {
-				group = "(?P<url>" + group[1:]
-			}
-			for _, length := range contexts {
-				before := text[max(0, start-length):start]
-				if j := strings.LastIndexByte(before, '\n'); j >= 0 {
-					before = before[j+1:]
-				}
-				p := expression(before) + group + regexp.QuoteMeta(stop)
-				switch {
-				case len(before) < contextLeast || !utf8.ValidString(p) || len(patterns)+len(plain) >= maxPatterns:
-				case says.MatchString(before):
-					patterns = append(patterns, p)
-				default:
-					plain = append(plain, p)
-				}
-			}
-		}
-	}
-	return append(patterns, plain...)
-}
-
-var betweenTags = regexp.MustCompile(`>[^<>]+<`)
-
-// expression matches what stands before a name: word for word, but for texts
-// that do not look like a label and may be the person's own.
-func expression(before string) string {
-	var b strings.Builder
-	for at := 0; ; {
-		m := betweenTags.FindStringIndex(before[at:])
-		if m == nil {
-			b.WriteString(regexp.QuoteMeta(before[at:]))
-			return b.String()
-		}
-		text := before[at+m[0] : at+m[1]]
-		b.WriteString(regexp.QuoteMeta(before[at : at+m[0]]))
-		if strings.TrimSpace(text[1:len(text)-1]) == "" || says.MatchString(text) {
-			b.WriteString(regexp.QuoteMeta(text[:len(text)-1]))
-		} else {
-			b.WriteString(">[^<]*")
-		}
-		at += m[1] - 1
-	}
-}
-
-var (
-	says    = regexp.MustCompile(`(?i)logged in|signed in|username|user.?name|account`)
-	leaving = regexp.MustCompile(`(?i)log[-_]?out|log[-_]?off|sign[-_]?out|sign[-_]?off`)
-)
+// leaving are words in the addresses of sign-outs.
+var leaving = regexp.MustCompile(`(?i)log[-_]?out|log[-_]?off|sign[-_]?out|sign[-_]?off`)
 
 func (c *comparison) findSignOut() {
-	if c.landing != nil {
-		for _, to := range links(c.landing) {
-			if leaving.MatchString(to.RequestURI()) {
-				c.Config.SignOut = []Target{{Path: pattern(to, nil)}}
-				c.Reasons["sign_out"] = "a link on the page after the login"
-				return
-			}
-		}
+	for _, way := range waysOut(c.good.landing) {
+		c.Config.SignOut = []Target{{Method: way.method, Path: pattern(way.at, twin(way, waysOut(c.first.landing)))}}
+		c.Reasons["sign_out"] = "on the page after the login; what differs between two logins is *"
+		return
 	}
 	c.open("No link to sign out was found on the page after the login: name it with `sign_out`.")
+}
+
+// way is a link or a form.
+type way struct {
+	method string // "" for a link
+	at     *url.URL
+}
+
+// waysOut are those of a page that sign out, links first.
+func waysOut(d *document) (found []way) {
+	if d == nil {
+		return nil
+	}
+	for _, to := range links(d) {
+		if leaving.MatchString(to.RequestURI()) {
+			found = append(found, way{"", to})
+		}
+	}
+	for _, form := range elements(d.text, "form") {
+		to, err := d.URL.Parse(attribute(form, "action"))
+		if err == nil && to.Host == d.URL.Host && strings.EqualFold(attribute(form, "method"), http.MethodPost) && leaving.MatchString(to.RequestURI()) {
+			found = append(found, way{http.MethodPost, to})
+		}
+	}
+	return found
+}
+
+// twin is the same way out of another login, nil for none.
+func twin(w way, others []way) *url.URL {
+	for _, o := range others {
+		if o.method == w.method && o.at.Path == w.at.Path {
+			return o.at
+		}
+	}
+	return nil
 }
 
 // try judges both answers by what was found.
@@ -359,7 +258,7 @@ func (c *comparison) try(ctx context.Context) {
 		return
 	}
 	accepts := func(a *attempt) bool {
-		l := &Login{Submission: Submission{c.l.Username}, Cookies: a.before, BeforeKnown: true, Answer: a.answer.Answer}
+		l := &Login{Submission: Submission{a.who}, Cookies: a.before, BeforeKnown: true, Answer: a.answer.Answer}
 		_, err := f.Judge(ctx, func(ctx context.Context, target, _ string) (*Answer, error) {
 			at, err := a.answer.URL.Parse(target)
 			if err != nil {
@@ -373,7 +272,7 @@ func (c *comparison) try(ctx context.Context) {
 		}, l)
 		return err == nil
 	}
-	good, bad := accepts(c.good), accepts(c.bad)
+	good, bad := accepts(c.good) && (c.also == nil || accepts(c.also)), accepts(c.bad)
 	c.Works = good && !bad
 	switch {
 	case bad:
