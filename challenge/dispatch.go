@@ -97,7 +97,7 @@ func (s *Site) dispatch(w http.ResponseWriter, r *http.Request, v *session.Entry
 // satisfied tells whether v's session has what c asks for.
 func (s *Site) satisfied(v *session.Entry, c ceremony.Continuation) bool {
 	if c.Kind == ceremony.Operate {
-		return authorised(v, c.Once)
+		return authorised(proofsFor(v, c), c.Once)
 	}
 	return s.missing(v, c) == 0
 }

@@ -88,6 +88,9 @@ func (s *Site) stuck(w http.ResponseWriter, r *http.Request, v *session.Entry, c
 	}
 	view := &stuckView{View: s.view(w, r, v), Reference: e.Reference}
 	view.Text, view.From = s.whyStuck(v, c, held)
+	if view.Text == "stuck.self" {
+		view.Enrol = s.Web.Path("/enrol")
+	}
 	return s.Pages.Render(w, r, s.Web, http.StatusForbidden, "stuck", view)
 }
 
@@ -176,7 +179,7 @@ func (k *enrolling) begin(w http.ResponseWriter, r *http.Request) (on bool, err 
 	if err != nil {
 		return false, err
 	}
-	return false, k.s.ask(w, r, k.v, operation{once: k.once, text: "operation.enrol." + string(k.factor.Kind()), page: page})
+	return false, k.s.ask(w, r, k.v, ceremony.Operation{Once: k.once, Text: "operation.enrol." + string(k.factor.Kind()), Page: page})
 }
 
 // show begins the enrolment, or shows again what was begun.

@@ -32,7 +32,7 @@ type grant struct {
 // code where it says `invited`. A further one needs a second factor or a
 // temporary code, proved for this operation.
 func (s *Site) grant(v *session.Entry, c ceremony.Continuation, held holdings, once string) grant {
-	proven := authorised(v, once)
+	proven := authorised(v.Session.Proofs, once)
 	if s.inFirstSitting(v, c, held) {
 		return grant{allowed: true, first: true}
 	}

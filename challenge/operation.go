@@ -1,6 +1,7 @@
 package challenge
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 
@@ -10,22 +11,59 @@ import (
 	"github.com/stepgate/stepgate/policy"
 )
 
-// operation is something that a person does to their own account and that
-// wants a second-factor proof made for it alone (contract, section 7).
-type operation struct {
-	// once names it: the proof is bound to it and opens nothing else. It ends
-	// with the transaction that it is made of.
-	once string
-	// text is the id of the text that names it on the pages of its proof.
-	text string
-	// page is ours, with its continuation: where it goes on.
-	page string
+// Authorised implements ceremony.Authority.
+func (s *Site) Authorised(w http.ResponseWriter, r *http.Request, v *session.Entry, o ceremony.Operation) (bool, error) {
+	return s.operate(w, r, v, o, func(id string) error {
+		_, err := s.Store.Transaction(r.Context(), id, s.Now().UTC())
+		return err
+	})
 }
 
-// ask sends the person to prove that they may do an operation.
-func (s *Site) ask(w http.ResponseWriter, r *http.Request, v *session.Entry, o operation) error {
+// Spend implements ceremony.Authority.
+func (s *Site) Spend(w http.ResponseWriter, r *http.Request, v *session.Entry, o ceremony.Operation) (bool, error) {
+	return s.operate(w, r, v, o, func(id string) error {
+		return s.Store.RedeemTransaction(r.Context(), id, s.Now().UTC())
+	})
+}
+
+// operate tells whether use finds any of the proofs that v made for o still
+// to be spent, and otherwise sends the browser to make one.
+func (s *Site) operate(w http.ResponseWriter, r *http.Request, v *session.Entry, o ceremony.Operation, use func(id string) error) (bool, error) {
+	if v == nil {
+		return false, s.ask(w, r, v, o)
+	}
+	on := false
+	for _, proof := range v.Session.Proofs {
+		if !proves(proof, o.Once) {
+			continue
+		}
+		switch err := use(ceremony.OnceTransaction(v.Session.ID, proof)); {
+		case err == nil:
+			on = true
+		case !errors.Is(err, ceremony.ErrTransactionGone):
+			return false, s.unavailable(err)
+		}
+	}
+	if on {
+		return true, nil
+	}
+	return false, s.ask(w, r, v, o)
+}
+
+// ask sends the person to prove that they may do an operation. Proofs that
+// were made for it before are spent, so that only a later one will do, by
+// whichever node's clock.
+func (s *Site) ask(w http.ResponseWriter, r *http.Request, v *session.Entry, o ceremony.Operation) error {
+	at := s.Now().UTC()
+	if v != nil {
+		for _, p := range v.Session.Proofs {
+			if p.Once == o.Once && !p.At.Before(at) {
+				at = p.At.Add(1)
+			}
+		}
+	}
 	return s.dispatch(w, r, v, ceremony.Continuation{
-		ID: ceremony.NewID(), Kind: ceremony.Operate, Target: o.page, Once: o.once, Operation: o.text, At: s.Now().UTC(),
+		ID: ceremony.NewID(), Kind: ceremony.Operate, Target: o.Page, Once: o.Once, Operation: o.Text, At: at,
 	})
 }
 
@@ -34,11 +72,14 @@ func (s *Site) ask(w http.ResponseWriter, r *http.Request, v *session.Entry, o o
 // has looked at who asks.
 func authorises(f policy.Factor) bool { return f.Possession() || f == policy.TemporaryCode }
 
-// authorised tells whether the session has a proof made for this operation.
-func authorised(v *session.Entry, once string) bool {
-	return slices.ContainsFunc(v.Session.Proofs, func(p policy.Proof) bool {
-		return once != "" && p.Once == once && authorises(p.Factor)
-	})
+// proves tells whether a proof was made for this operation.
+func proves(p policy.Proof, once string) bool {
+	return once != "" && p.Once == once && authorises(p.Factor)
+}
+
+// authorised tells whether one of the proofs was made for this operation.
+func authorised(proofs []policy.Proof, once string) bool {
+	return slices.ContainsFunc(proofs, func(p policy.Proof) bool { return proves(p, once) })
 }
 
 // offerOperation lists what may prove an operation: the second factors that
@@ -93,3 +134,6 @@ func (s *Site) provable(kind policy.Factor, v *session.Entry, c ceremony.Continu
 	}
 	return nil
 }
+
+// Interface guard.
+var _ ceremony.Authority = (*Site)(nil)

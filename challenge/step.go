@@ -348,10 +348,7 @@ func (k *walk) passed(w http.ResponseWriter, r *http.Request, t ceremony.Transac
 // was made for, or for whatever it counts for. The visitor is nobody when the
 // session ended meanwhile.
 func (k *walk) rise(w http.ResponseWriter, r *http.Request, proof policy.Proof) (*session.Entry, error) {
-	switch {
-	case k.c.Kind == ceremony.Operate:
-		proof.Once = k.c.Once // spent with the transaction that it is for
-	case k.s.asksOnce(k.v, k.c):
+	if k.c.Kind == ceremony.Operate || k.s.asksOnce(k.v, k.c) {
 		proof.Once = k.c.Once
 		if err := k.earmark(r.Context(), proof); err != nil {
 			return nil, err
@@ -367,7 +364,8 @@ func (k *walk) rise(w http.ResponseWriter, r *http.Request, proof policy.Proof) 
 	return entry, nil
 }
 
-// earmark keeps the transaction that a proof for one request is spent from.
+// earmark keeps the transaction that a proof for one request, or one
+// operation, is spent from.
 func (k *walk) earmark(ctx context.Context, proof policy.Proof) error {
 	now := k.s.Now().UTC()
 	id := ceremony.OnceTransaction(k.v.Session.ID, proof)

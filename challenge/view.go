@@ -160,6 +160,8 @@ type stuckView struct {
 	Reference string
 	// Text is the id of the text that says why.
 	Text string
+	// Enrol is the page of enrolments, where that is the way on.
+	Enrol string
 	// From is when a credential that is held will count, if it waits.
 	From time.Time
 }
