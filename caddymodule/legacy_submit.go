@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
@@ -29,6 +30,8 @@ type watchedLogin struct {
 	ask     legacyform.Ask
 	login   legacyform.Login
 	receipt throttle.Receipt
+	// sent are the browser's cookies, before those of ours were taken out.
+	sent    []string
 	answer  *held
 	decided bool
 }
@@ -40,7 +43,7 @@ func (h *Handler) submit(w http.ResponseWriter, r *http.Request, p *passage, v v
 	if live == nil || v.err != nil {
 		return h.unavailable(w, r, errors.Join(errNotStarted, v.err))
 	}
-	l := &watchedLogin{Handler: h, live: live, w: w, r: r, p: p, visitor: v, ask: h.asker(r, next), answer: newHeld()}
+	l := &watchedLogin{Handler: h, live: live, w: w, r: r, p: p, visitor: v, ask: h.asker(r, next), sent: slices.Clone(r.Header["Cookie"]), answer: newHeld()}
 	if err := l.admit(); err != nil {
 		return h.fail(w, r, err)
 	}
@@ -118,7 +121,7 @@ func (l *watchedLogin) decide() (rest http.ResponseWriter) {
 	if err != nil {
 		return l.inVain(err)
 	}
-	entered, err := l.live.ceremonies.Enter(l.w, l.r, l.visitor.entry, accepted.Identity)
+	entered, err := l.enter(accepted.Identity)
 	if errors.Is(err, signin.ErrRefused) {
 		// The app let somebody in whom the gateway does not know. Its cookies
 		// do not leave.
@@ -140,6 +143,14 @@ var errNoAccount = errors.New("the app let in somebody who has no account here")
 func (l *watchedLogin) stop(err error) http.ResponseWriter {
 	l.fail(l.w, l.r, err)
 	return nil
+}
+
+// enter begins the session of whom the app let in.
+func (l *watchedLogin) enter(who signin.Identity) (*session.Entry, error) {
+	who.Typed = l.login.Username
+	asSent := l.r.Clone(l.r.Context())
+	asSent.Header["Cookie"] = l.sent
+	return l.live.ceremonies.Enter(l.w, asSent, l.visitor.entry, who)
 }
 
 // inVain passes on the answer to a login that let nobody in.

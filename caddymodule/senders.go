@@ -68,7 +68,7 @@ type sendBudget struct {
 const heldShare = 5
 
 func (a *App) newSendBudget(r *runtime) *sendBudget {
-	texts, mails := throttle.DefaultSendPlan(r.ring.MAC), throttle.DefaultSendPlan(r.ring.MAC)
+	texts, mails := throttle.DefaultSendPlan(r.ring.LastingMAC), throttle.DefaultSendPlan(r.ring.LastingMAC)
 	// The half minute between two codes is oob's, within one ceremony: who
 	// has just enrolled a number need not wait to sign in in another browser.
 	hours := throttle.Rates{{Limit: 5, Per: time.Hour}, {Limit: 10, Per: 24 * time.Hour}}

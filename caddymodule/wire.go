@@ -35,7 +35,7 @@ func (r *runtime) wire(a *App) error {
 	}
 	temporary := &temporarycode.Factor{Store: r.store, Keys: r.ring}
 	r.ledger = &throttle.Ledger{Store: r.store, Now: time.Now}
-	r.plan = throttle.DefaultPlan(r.ring.MAC)
+	r.plan = throttle.DefaultPlan(r.ring.LastingMAC)
 	r.recorder = audit.NewRecorder(audit.Options{
 		Store: r.store, Now: time.Now, Lost: func(err error) { log.Error("audit events are lost", zap.Error(err)) },
 	})

@@ -98,9 +98,7 @@ func (s *Site) signInAtApp(w http.ResponseWriter, r *http.Request) error {
 // the app sees them, as if they were typed into ours. The error is for a page:
 // 429 where nothing is left.
 func (s *Site) SpendTyped(r *http.Request, username string) (throttle.Receipt, error) {
-	receipt, err := s.Ledger.Spend(r.Context(), s.Plan.Charges(throttle.Try{
-		Account: throttle.TypedName(account.FoldUsername(username)), Factor: string(policy.Password), Address: s.Address(r),
-	})...)
+	receipt, err := s.Ledger.Spend(r.Context(), s.Plan.Charges(s.typing(r, username))...)
 	if err != nil {
 		return receipt, s.tooMany(err)
 	}
@@ -132,8 +130,10 @@ func (s *Site) Enter(w http.ResponseWriter, r *http.Request, v *session.Entry, w
 	if err != nil {
 		return nil, err
 	}
-	v = entry
-	return v, s.Recorder.Record(ctx, s.event(r, audit.LoginSuccess, v))
+	if who.Typed != "" {
+		s.meet(w, r, owner.ID, who.Typed)
+	}
+	return entry, s.Recorder.Record(ctx, s.event(r, audit.LoginSuccess, entry))
 }
 
 // Leave ends a session because the person signed out in the app.

@@ -157,11 +157,11 @@ func (s *Site) begin(w http.ResponseWriter, r *http.Request, v *session.Entry, c
 	if err != nil {
 		return s.unavailable(err)
 	}
-	v = entry
-	e := s.event(r, audit.LoginSuccess, v)
+	s.acquaint(w, r, entry)
+	e := s.event(r, audit.LoginSuccess, entry)
 	e.Factor, e.Credential = string(proof.Factor), proof.Credential
 	if err := s.Recorder.Record(ctx, e); err != nil {
 		return s.unavailable(err)
 	}
-	return s.dispatch(w, r, v, c)
+	return s.dispatch(w, r, entry, c)
 }

@@ -102,9 +102,7 @@ func signInMissing(username string, password account.Secret) []web.FieldError {
 // that no source knows costs and looks the same as a wrong password.
 func (s *Site) checkPassword(r *http.Request, username string, password account.Secret) (signin.Identity, error) {
 	ctx := r.Context()
-	receipt, err := s.Ledger.Spend(ctx, s.Plan.Charges(throttle.Try{
-		Account: throttle.TypedName(account.FoldUsername(username)), Factor: string(policy.Password), Address: s.Address(r),
-	})...)
+	receipt, err := s.Ledger.Spend(ctx, s.Plan.Charges(s.typing(r, username))...)
 	if err != nil {
 		return signin.Identity{}, err
 	}
@@ -112,6 +110,7 @@ func (s *Site) checkPassword(r *http.Request, username string, password account.
 		who, err := source.CheckPassword(ctx, username, password)
 		switch {
 		case err == nil:
+			who.Typed = username
 			return who, s.Ledger.Success(ctx, receipt)
 		case !errors.Is(err, signin.ErrRefused):
 			return signin.Identity{}, errors.Join(err, s.Ledger.Refund(ctx, receipt))

@@ -251,19 +251,8 @@ func (k *walk) render(w http.ResponseWriter, r *http.Request, prompt factors.Pro
 // spend charges a try before it is compared.
 func (k *walk) spend(r *http.Request) (throttle.Receipt, error) {
 	return k.s.Ledger.Spend(r.Context(), k.s.Plan.Charges(throttle.Try{
-		Account: string(k.v.Owner.Account.ID), Factor: string(k.factor.Kind()), Address: k.s.Address(r), Known: k.s.known(k.v),
+		Account: string(k.v.Owner.Account.ID), Factor: string(k.factor.Kind()), Address: k.s.Address(r), Known: k.s.known(r, k.v),
 	})...)
-}
-
-// known names the session for the throttle once it has a proof that the
-// sign-in alone does not give.
-func (s *Site) known(v *session.Entry) string {
-	for _, p := range v.Session.Proofs {
-		if p.Factor.Possession() {
-			return "session " + string(v.Session.ID)
-		}
-	}
-	return ""
 }
 
 // verify compares an answer and, when it is right, raises the session.
@@ -360,6 +349,9 @@ func (k *walk) rise(w http.ResponseWriter, r *http.Request, proof policy.Proof) 
 	}
 	if err != nil {
 		return nil, k.s.unavailable(err)
+	}
+	if proof.Factor.Possession() {
+		k.s.acquaint(w, r, entry)
 	}
 	return entry, nil
 }

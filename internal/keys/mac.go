@@ -17,6 +17,13 @@ func (r *Ring) MAC(purpose string, parts ...[]byte) []byte {
 	return r.held.Load().first().mac(purpose).sum(parts)
 }
 
+// LastingMAC is the MAC under the oldest key of the ring, so that a rotation
+// changes none: the name of what is counted over rotations and shown to
+// nobody. It proves nothing about who made it: whoever had an old key could.
+func (r *Ring) LastingMAC(purpose string, parts ...[]byte) []byte {
+	return r.held.Load().keys[0].mac(purpose).sum(parts)
+}
+
 // MACs is the MAC under every key, the primary first: what to look for where
 // a MAC is the name under which something was kept before a rotation.
 func (r *Ring) MACs(purpose string, parts ...[]byte) [][]byte {

@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"os"
@@ -219,5 +220,20 @@ func TestKnowsTellsTheStoresFileFromAnother(t *testing.T) {
 		if !errors.Is(err, ErrWrongKey) || len(err.Error()) > 1000 {
 			t.Errorf("%.20q: %v", bad, err)
 		}
+	}
+}
+
+func TestALastingMACStaysOverRotations(t *testing.T) {
+	r, path := create(t)
+	before := r.LastingMAC("p", []byte("x"))
+	rotate(t, r, path)
+	rotate(t, r, path)
+	for name, ring := range map[string]*Ring{"here": r, "another node": load(t, path)} {
+		if got := ring.LastingMAC("p", []byte("x")); !bytes.Equal(got, before) {
+			t.Errorf("%s: it changed", name)
+		}
+	}
+	if bytes.Equal(r.LastingMAC("q", []byte("x")), before) {
+		t.Error("two purposes have one MAC")
 	}
 }

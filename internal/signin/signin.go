@@ -29,8 +29,11 @@ type Identity struct {
 	// and never finds one, unless Subject is empty (legacy_form without an
 	// identity), and then only one that exists.
 	Username string
-	Name     string
-	Email    string
+	// Typed is the name as the person typed it; empty where none was. The
+	// caller of the source fills it in.
+	Typed string
+	Name  string
+	Email string
 	// Mobile is as the source has it, not yet E.164. Like Email it only
 	// prefills: a credential comes from a code.
 	Mobile string

@@ -25,7 +25,7 @@
 //	                                                           device_pin 10 in all
 //	address: address, factor    one place at many accounts     40                          1 h of quiet      gives one back
 //	known: account, factor,     a browser that has proved      as near                     24 h of quiet     clears it
-//	  device or session         more than the sign-in
+//	  browser or session         more than the sign-in
 //	known cap: the same         failures in a row              as cap                      never             clears it
 //
 // The waits that follow are 30 s, 1, 2, 5, 15 and then 60 minutes; they begin

@@ -5,8 +5,9 @@ import (
 	"net/netip"
 )
 
-// MAC is a keyed hash whose key differs by purpose (keys.Ring.MAC). It gives
-// at least 16 bytes.
+// MAC is a keyed hash whose key differs by purpose and stays over rotations
+// (keys.Ring.LastingMAC): counters that got new names would begin anew. It
+// gives at least 16 bytes.
 type MAC func(purpose string, parts ...[]byte) []byte
 
 const macPurpose = "throttle"

@@ -35,9 +35,9 @@ type Try struct {
 	Factor string
 	// Address is the client's, after trusted proxies.
 	Address netip.Addr
-	// Known names the private device, or the session, that the try comes
-	// from, if it is this very account's and was made under a proof that the
-	// sign-in alone does not give. A session that has only signed in is not
+	// Known names the browser, or the session, that the try comes from, if it
+	// is this very account's and has proved there what the sign-in alone does
+	// not give. A session that has only signed in is not
 	// known: whoever has the password could begin as many as they like and
 	// guess the second factor afresh in each. Empty for everybody else.
 	Known string
