@@ -63,7 +63,7 @@ func TestForgedIdentityNeverArrives(t *testing.T) {
 func TestWhatNamesAnotherPathOrMethodIsWithheldOrJudged(t *testing.T) {
 	site := strings.Replace(walkSite, "deny              /debug/*", "deny              /debug/*\n\t\t\tdeny DELETE       /assets/*", 1)
 	g := startGateway(t, site, nil)
-	for _, name := range []string{"X-Original-URL", "X-Rewrite-URL", "x!original!url", "X-Forwarded-Uri"} {
+	for _, name := range []string{"X-Original-URL", "X-Rewrite-URL", "x!original!url", "X-Forwarded-Uri", "X-Script-Name", "Script_Name", "X-Replaced-Path"} {
 		g.raw("GET /assets/x HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n" + name + ": /admin\r\n\r\n")
 		for got, values := range g.last().Header {
 			if values[0] == "/admin" {

@@ -8,13 +8,6 @@ import (
 	"github.com/stepgate/stepgate/internal/session"
 )
 
-// urlOverrides are headers by which an upstream may be told another path than
-// the one the policy judged. They are withheld unless `pass_url_overrides`.
-var urlOverrides = []string{
-	"X-Original-Url", "X-Original-Uri", "X-Rewrite-Url", "X-Rewrite-Uri", "X-Forwarded-Uri", "X-Forwarded-Path",
-	"X-Forwarded-Prefix", "X-Override-Url", "X-Http-Destinationurl", "X-Http-Path-Override", "X-Proxy-Url", "X-Envoy-Original-Path",
-}
-
 // methodOverrides are the headers in which a request may claim another method
 // than its own. They reach the upstream; the policy looks up both.
 var methodOverrides = newHeaderSet("X-Http-Method-Override", "X-Method-Override", "X-Http-Method")
@@ -25,6 +18,9 @@ var methodOverrides = newHeaderSet("X-Http-Method-Override", "X-Method-Override"
 type headerSet struct {
 	folded  map[string]struct{}
 	lengths [64]bool
+	// paths has the set take in every name by which an application may be
+	// told another path than the one that was judged.
+	paths bool
 }
 
 func newHeaderSet(names ...string) *headerSet {
@@ -80,7 +76,7 @@ func (s *headerSet) has(name string) bool {
 // strip removes every spelling of the set's names from a header.
 func (s *headerSet) strip(h http.Header) {
 	for name := range h {
-		if s.has(name) {
+		if s.has(name) || s.paths && namesPath(name) {
 			delete(h, name)
 		}
 	}

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"net/http"
 	"net/url"
 	"strings"
 	"sync"
@@ -66,5 +67,31 @@ func TestAProofForARequestIsBoundToItsBodyAndSpentOnceInARace(t *testing.T) {
 	}
 	if reached != 1 {
 		t.Errorf("the upstream got it %d times", reached)
+	}
+}
+
+func TestAProofForARequestIsBoundToAllThatWasJudged(t *testing.T) {
+	g := startGateway(t, strings.Replace(onceSite, "policy {", "keep_requests off\n\t\tpolicy {", 1), nil)
+	g.addUser("joe")
+	b := g.browser()
+	b.signIn(b.get("/"), "joe").want(200, "/")
+	pay := url.Values{"amount": {"12"}}
+	b.enrol(b.do("POST", "/payments", pay).atEnrolment())
+	for name, change := range map[string]func(*http.Request){
+		"a claimed method":      func(r *http.Request) { r.Header.Set("X-HTTP-Method-Override", "DELETE") },
+		"another claimed one":   func(r *http.Request) { r.Header.Set("X-Method-Override", "PUT") },
+		"a second content type": func(r *http.Request) { r.Header.Add("Content-Type", "text/plain") },
+		"a content encoding":    func(r *http.Request) { r.Header.Set("Content-Encoding", "identity") },
+	} {
+		g.last()
+		b.do("POST", "/payments", pay, change)
+		if got := g.last(); got != nil && strings.HasPrefix(got.Line, "POST /payments") {
+			t.Errorf("%s: a proof for another request opened this one", name)
+		}
+	}
+	g.last()
+	b.do("POST", "/payments", pay)
+	if got := g.last(); got == nil || got.Line != "POST /payments" {
+		t.Error("the request that the proof was made for does not pass")
 	}
 }

@@ -3,8 +3,10 @@ package caddymodule
 import (
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -112,8 +114,10 @@ func (v visitor) describe(h *Handler, q *policy.Request) {
 	q.Device, q.Risk = v.memo.device, v.memo.risk
 }
 
-// once names this very request for levels with `once`: its method, full
-// target and body. A body that cannot be read whole names nothing.
+// once names this very request for levels with `once`: all that the decision
+// read of it, which is its method and those it claims, its full targets, what
+// its body says it is, and that body. A body that cannot be read whole names
+// nothing.
 func (p *passage) once(r *http.Request) string {
 	if p.kept != nil {
 		return p.kept.ID.Once()
@@ -123,11 +127,21 @@ func (p *passage) once(r *http.Request) string {
 		return ""
 	}
 	sum := sha256.New()
-	for _, part := range [...]string{r.Method, p.sent.RawPath(), p.sent.RawQuery(), r.Header.Get("Content-Type")} {
-		inner := sha256.Sum256([]byte(part))
-		sum.Write(inner[:])
+	add := func(parts ...string) {
+		fmt.Fprintf(sum, "%d ", len(parts))
+		for _, part := range parts {
+			fmt.Fprintf(sum, "%d %s", len(part), part)
+		}
 	}
-	sum.Write(body.bytes)
+	add(r.Method, p.sent.RawPath(), p.sent.RawQuery())
+	for _, other := range p.request.Also {
+		add(other.RawPath(), other.RawQuery())
+	}
+	// Headers of one meaning arrive in any order.
+	add(slices.Sorted(slices.Values(p.claimed))...)
+	add(r.Header["Content-Type"]...)
+	add(r.Header["Content-Encoding"]...)
+	add(string(body.bytes))
 	return base64.RawURLEncoding.EncodeToString(sum.Sum(nil))
 }
 
