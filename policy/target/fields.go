@@ -3,6 +3,7 @@ package target
 import (
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // What one question can gather: a stranger can make the readings of a value
@@ -96,8 +97,7 @@ func (fs *Fields) Values(name string) (values []string, unreadable bool) {
 			mentions.count(f.part)
 		case exact:
 			parts.count(f.part)
-			g.addExact(f.value)
-			g.addExact(strings.TrimSpace(f.value))
+			g.addText(f.value)
 			g.unreadable = g.unreadable || f.garbled
 		}
 	}
@@ -228,7 +228,13 @@ func (fs *Fields) name(raw string, f field) {
 // too many.
 func (fs *Fields) nameSpellings(raw string) []string {
 	if fs.odd++; fs.odd <= maxOddNames {
-		return spellings(raw)
+		all := spellings(raw)
+		for _, name := range slices.Clone(all) {
+			if strings.IndexFunc(name, unicode.IsControl) >= 0 {
+				all = append(all, withoutControls(name))
+			}
+		}
+		return all
 	}
 	fs.unreadable = true
 	return []string{decode(strings.ReplaceAll(raw, "+", " "), false)}
@@ -264,8 +270,7 @@ func (g *gathering) addKeys(raw string) {
 				break
 			}
 			key, behind, _ := strings.Cut(rest, "]")
-			g.addExact(key)
-			g.addExact(strings.TrimFunc(key, blankOrControl))
+			g.addText(key)
 			_, rest, indexed = strings.Cut(behind, "[")
 		}
 	}
@@ -290,11 +295,25 @@ func (g *gathering) add(raw string) {
 	}
 	g.unreadable = g.unreadable || brokenEscape(raw)
 	for _, v := range spellings(raw) {
-		g.addExact(v)
-		// C programs end it at a NUL, and many trim it.
-		v, _, _ = strings.Cut(v, "\x00")
-		g.addExact(strings.TrimFunc(v, blankOrControl))
+		g.addText(v)
 	}
+}
+
+// addText gathers a text and what may be made of it: many trim it, of what
+// does not show too, C programs end it at a NUL, and some drop all that does
+// not show.
+func (g *gathering) addText(v string) {
+	g.addExact(v)
+	trimmed := strings.TrimFunc(v, blankOrControl)
+	g.addExact(trimmed)
+	if strings.IndexFunc(v, unicode.IsControl) < 0 {
+		return
+	}
+	for _, text := range [...]string{v, trimmed} {
+		text, _, _ = strings.Cut(text, "\x00")
+		g.addExact(strings.TrimFunc(text, blankOrControl))
+	}
+	g.addExact(withoutControls(v))
 }
 
 func (g *gathering) addExact(v string) {

@@ -36,6 +36,9 @@ func TestFormValuesFindsTheField(t *testing.T) {
 		{multiparts, parts("Content-Disposition: form-data; name=\"x\"\n\n1", "content-disposition: form-data; name=ACTION\n\ndelete")},
 		{multiparts, parts("Content-Disposition: form-data; name=\"action[]\"\n\ndelete ")},
 		{urlencoded, "action%5Bdelete%5D=Delete+this"},
+		{urlencoded, "action=%00delete"},
+		{multiparts, parts("Content-Disposition: form-data; name=\"action\"\n\n\x00delete")},
+		{multiparts, parts("Content-Disposition: form-data; name=\"action\"\n\ndelete\x00.txt")},
 		{multiparts, parts("Content-Disposition: form-data; name=\"action[delete]\"\n\nDelete this")},
 	} {
 		if values, _ := FormValues(tt.contentType, []byte(tt.body), "action"); !slices.Contains(values, "delete") {

@@ -64,20 +64,30 @@ func spellings(raw string) []string {
 	return all
 }
 
+// withoutControls is a text to who drops what does not show.
+func withoutControls(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, s)
+}
+
 // plainText tells whether a raw name or value has one reading only.
 func plainText(raw string) bool {
 	return isASCII(raw) && strings.IndexByte(raw, '%') < 0 && strings.IndexByte(raw, '+') < 0
 }
 
 // fieldKey is what two names have in common that some server takes for one:
-// folded, cut at a NUL, blanks around it gone, other blanks and dots "_" as
-// PHP has them. A "[" stays.
+// folded, cut at a NUL, blanks and controls around it gone, other blanks and
+// dots "_" as PHP has them. A "[" stays.
 func fieldKey(name string) string { return nameKey(FoldText(name)) }
 
 // nameKey is fieldKey of a name that is folded.
 func nameKey(name string) string {
-	name, _, _ = strings.Cut(name, "\x00")
-	name = strings.TrimFunc(name, blankOrControl)
+	name, _, _ = strings.Cut(strings.TrimFunc(name, blankOrControl), "\x00")
+	name = strings.TrimRightFunc(name, blankOrControl)
 	if strings.ContainsAny(name, ". ") {
 		name = strings.NewReplacer(".", "_", " ", "_").Replace(name)
 	}
