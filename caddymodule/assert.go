@@ -145,11 +145,25 @@ type imagination struct {
 	made    *http.Request
 }
 
-func (i *imagination) request() *http.Request {
+// HTTP implements judged.
+func (i *imagination) HTTP() *http.Request {
 	if i.made == nil {
 		i.made = i.handler.imagine(&i.facts)
 	}
 	return i.made
+}
+
+// Identity implements judged: what the facts say of who it is. Of the rest
+// nobody has said anything.
+func (i *imagination) Identity(placeholder string) (any, bool) {
+	if !i.facts.SignedIn {
+		return nil, false
+	}
+	value := map[string]string{
+		"http.auth.user.id": i.facts.Username, "http.stepgate.groups": strings.Join(i.facts.Groups, ","),
+		"http.stepgate.organisation": i.facts.Organisation, "http.stepgate.device": string(i.facts.Device),
+	}[placeholder]
+	return value, value != ""
 }
 
 // imagine makes the request that facts describe, as Caddy's server would hand

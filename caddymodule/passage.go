@@ -23,6 +23,9 @@ const maxFormBytes = 64 << 10
 // used again: a plain request allocates none.
 type passage struct {
 	request policy.Request
+	handler *Handler
+	http    *http.Request
+	visitor visitor
 	sent    target.Readings // what the client sent
 	others  [2]target.Readings
 	also    [2]*target.Readings
@@ -160,15 +163,31 @@ var errHalfOwn = errors.New("half below the gateway's own pages")
 // facts gathers what the policy asks about the request.
 func (p *passage) facts(h *Handler, r *http.Request, v visitor) *policy.Request {
 	q := &p.request
+	p.handler, p.http, p.visitor = h, r, v
 	q.Method = r.Method
 	q.Target = &p.sent
-	q.Context = r
+	q.Context = p
 	q.Claimed = p.claims(r.Header)
 	if r.Body != nil && r.Body != http.NoBody {
 		q.Form = func() (string, []byte, bool) { return p.form(r) }
 	}
 	v.describe(h, q)
 	return q
+}
+
+// HTTP implements judged.
+func (p *passage) HTTP() *http.Request { return p.http }
+
+// Identity implements judged.
+func (p *passage) Identity(placeholder string) (any, bool) {
+	if p.visitor.entry == nil {
+		return nil, false
+	}
+	who, err := p.handler.identify(p.visitor, p.request.Now)
+	if err != nil {
+		return nil, false
+	}
+	return who.provide(placeholder)
 }
 
 // judge decides, and where the answer turns on this very request it names the
