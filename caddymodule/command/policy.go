@@ -235,14 +235,15 @@ func lintPolicy(c *cobra.Command, _ []string) error {
 		return err
 	}
 	ignored, _ := c.Flags().GetStringSlice("ignore")
-	strict, _ := c.Flags().GetBool("strict")
-	p, counted := newPrinter(c), 0
+	p, findings, notes := newPrinter(c), 0, 0
 	for _, f := range found {
 		if slices.Contains(ignored, f.Code) {
 			continue
 		}
-		if strict || !f.Note {
-			counted++
+		if f.Note {
+			notes++
+		} else {
+			findings++
 		}
 		if p.json {
 			err = p.object(f)
@@ -253,15 +254,37 @@ func lintPolicy(c *cobra.Command, _ []string) error {
 			return err
 		}
 	}
-	switch {
-	case counted == 1:
-		return errors.New("1 finding")
-	case counted > 1:
-		return fmt.Errorf("%d findings", counted)
-	case p.json:
+	strict, _ := c.Flags().GetBool("strict")
+	sum := lintSum(findings, notes, strict)
+	if findings > 0 || strict && notes > 0 {
+		return errors.New(sum)
+	}
+	if p.json {
 		return nil
+	}
+	_, err = fmt.Fprintln(p.out, sum)
+	return err
+}
+
+// lintSum says what lint found, and which of it counts.
+func lintSum(findings, notes int, strict bool) string {
+	sum := "nothing is wrong with the policy"
+	switch {
+	case findings == 1:
+		sum = "1 finding"
+	case findings > 1:
+		sum = fmt.Sprintf("%d findings", findings)
+	}
+	says := "1 note says what a choice leaves open"
+	if notes > 1 {
+		says = fmt.Sprintf("%d notes say what choices leave open", notes)
+	}
+	switch {
+	case notes == 0:
+		return sum
+	case strict:
+		return sum + ", and --strict counts notes too: " + says
 	default:
-		_, err := fmt.Fprintln(p.out, "no findings")
-		return err
+		return sum + "; " + says
 	}
 }
