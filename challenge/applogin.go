@@ -116,7 +116,8 @@ func (s *Site) TypedInVain(r *http.Request, reason string) error {
 // Enter makes a session of a successful sign-in and gives its cookie to the
 // browser. A session of the same person rises; one of somebody else ends, and
 // its proofs with it. signin.ErrRefused says that there is no account for it,
-// or that it is suspended.
+// or that it is suspended; session.ErrChanged that the
+// password was changed since it was compared.
 func (s *Site) Enter(w http.ResponseWriter, r *http.Request, v *session.Entry, who signin.Identity) (*session.Entry, error) {
 	ctx := r.Context()
 	owner, err := s.Admit(ctx, who)
@@ -126,8 +127,13 @@ func (s *Site) Enter(w http.ResponseWriter, r *http.Request, v *session.Entry, w
 	if err != nil {
 		return nil, err
 	}
-	entry, err := s.admitSession(ctx, w, r, v, owner, policy.Proof{Factor: policy.Password, At: s.Now().UTC()})
-	if err != nil {
+	b := s.beginning(r, owner, policy.Proof{Factor: policy.Password, At: s.Now().UTC()})
+	b.Password = who.Password
+	entry, err := s.admitSession(w, r, v, b)
+	switch {
+	case errors.Is(err, account.ErrNotFound): // suspended or deleted a moment ago
+		return nil, signin.ErrRefused
+	case err != nil:
 		return nil, err
 	}
 	if who.Typed != "" {

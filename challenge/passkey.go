@@ -153,7 +153,7 @@ func (s *Site) burn(ctx context.Context, state factors.State) error {
 // begin makes a session of a successful sign-in.
 func (s *Site) begin(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, owner account.Account, proof policy.Proof) error {
 	ctx := r.Context()
-	entry, err := s.admitSession(ctx, w, r, v, owner, proof)
+	entry, err := s.admitSession(w, r, v, s.beginning(r, owner, proof))
 	if err != nil {
 		return s.unavailable(err)
 	}

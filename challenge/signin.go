@@ -1,7 +1,6 @@
 package challenge
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -63,15 +62,29 @@ func (s *Site) signInPost(w http.ResponseWriter, r *http.Request, v *session.Ent
 	if errs := signInMissing(username, password); errs != nil {
 		return s.signInPage(w, r, v, c, http.StatusBadRequest, username, errs)
 	}
-	who, err := s.checkPassword(r, username, password)
+	entered, err := s.enter(w, r, v, username, password)
+	if errors.Is(err, session.ErrChanged) {
+		// The password was changed while it was compared. Compared again it
+		// is refused, unless it was only hashed anew by another sign-in.
+		entered, err = s.enter(w, r, v, username, password)
+	}
 	switch {
-	case errors.Is(err, signin.ErrRefused):
+	case errors.Is(err, signin.ErrRefused), errors.Is(err, session.ErrChanged):
 		s.Recorder.Record(r.Context(), s.signInFailed(r, username))
 		return s.signInPage(w, r, v, c, http.StatusForbidden, username, []web.FieldError{{Field: "username", Text: "error.sign-in"}})
 	case err != nil:
 		return s.tooMany(err)
 	}
-	return s.enter(w, r, v, c, who)
+	return s.dispatch(w, r, entered, c)
+}
+
+// enter compares a password and makes a session of it.
+func (s *Site) enter(w http.ResponseWriter, r *http.Request, v *session.Entry, username string, password account.Secret) (*session.Entry, error) {
+	who, err := s.checkPassword(r, username, password)
+	if err != nil {
+		return nil, err
+	}
+	return s.Enter(w, r, v, who)
 }
 
 // signInForm reads the form. It may be of a tab that was open before another
@@ -119,32 +132,28 @@ func (s *Site) checkPassword(r *http.Request, username string, password account.
 	return signin.Identity{}, signin.ErrRefused
 }
 
-// enter makes a session of a successful sign-in and goes on.
-func (s *Site) enter(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, who signin.Identity) error {
-	entered, err := s.Enter(w, r, v, who)
-	if errors.Is(err, signin.ErrRefused) {
-		s.Recorder.Record(r.Context(), s.signInFailed(r, who.Username))
-		return s.signInPage(w, r, v, c, http.StatusForbidden, who.Username, []web.FieldError{{Field: "username", Text: "error.sign-in"}})
-	}
-	if err != nil {
-		return s.unavailable(err)
-	}
-	return s.dispatch(w, r, entered, c)
-}
-
-func (s *Site) admitSession(ctx context.Context, w http.ResponseWriter, r *http.Request, v *session.Entry, owner account.Account, proof policy.Proof) (*session.Entry, error) {
-	if v != nil && v.Owner.Account.ID == owner.ID && v.Session.SupersededAt.IsZero() {
-		return s.Sessions.Raise(ctx, w, s.Place, v, addProof(proof))
-	}
-	if v != nil {
+// admitSession raises the session of the same person, or begins one.
+func (s *Site) admitSession(w http.ResponseWriter, r *http.Request, v *session.Entry, b session.Beginning) (*session.Entry, error) {
+	ctx := r.Context()
+	if v != nil && v.Owner.Account.ID == b.Owner && v.Session.SupersededAt.IsZero() {
+		raised, err := s.Sessions.Raise(ctx, w, s.Place, v, addProof(b.Proofs[0]))
+		if !errors.Is(err, session.ErrNotFound) {
+			return raised, err
+		}
+	} else if v != nil {
 		if err := s.Sessions.End(ctx, w, s.Place, v); err != nil {
 			return nil, err
 		}
 	}
-	return s.Sessions.Begin(ctx, w, session.Beginning{
+	return s.Sessions.Begin(ctx, w, b)
+}
+
+// beginning is a session of an account that one proof has signed in.
+func (s *Site) beginning(r *http.Request, owner account.Account, proof policy.Proof) session.Beginning {
+	return session.Beginning{
 		Place: s.Place, Owner: owner.ID, Source: owner.Source, Proofs: []policy.Proof{proof},
 		Address: s.Address(r).String(), UserAgent: r.UserAgent(),
-	})
+	}
 }
 
 // maxProofs bounds what a session remembers. Only proofs for one request each

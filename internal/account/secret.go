@@ -1,6 +1,8 @@
 package account
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -29,3 +31,15 @@ func (s Secret) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
 
 // MarshalText implements encoding.TextMarshaler with a mark.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// PasswordMark recognises a kept password without being it.
+type PasswordMark string
+
+// MarkPassword is the mark of a PHC string; of none it is empty.
+func MarkPassword(phc string) PasswordMark {
+	if phc == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(phc))
+	return PasswordMark(base64.RawStdEncoding.EncodeToString(sum[:]))
+}

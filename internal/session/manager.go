@@ -262,6 +262,7 @@ type Beginning struct {
 	Risk      string
 	Address   string
 	UserAgent string
+	Password  account.PasswordMark
 }
 
 // Begin makes a session and gives its cookie to the browser. A session that
@@ -273,6 +274,7 @@ func (m *Manager) Begin(ctx context.Context, w http.ResponseWriter, b Beginning)
 		ID: ID(rand.Text()), Hash: id.Hash(), Account: b.Owner, Site: b.Place.Origin, Source: b.Source, Proofs: b.Proofs,
 		Device: b.Device, DeviceID: b.DeviceID, Risk: b.Risk, CreatedAt: now, SeenAt: now,
 		EndsAt: now.Add(m.limits.Load().Absolute), Address: b.Address, UserAgent: b.UserAgent,
+		Password: b.Password,
 	}
 	if err := m.Store.InsertSession(ctx, s); err != nil {
 		return nil, fmt.Errorf("keep the session: %w", err)

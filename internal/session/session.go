@@ -15,6 +15,9 @@ var (
 	// ErrNotFound says that no session has this identifier, or that it has
 	// ended. The visitor is nobody.
 	ErrNotFound = errors.New("session: not found")
+	// ErrChanged says that the password was changed between being compared
+	// and the session's beginning. It may be compared again.
+	ErrChanged = errors.New("session: password changed meanwhile")
 	// ErrStore says that the store could not be asked and the session is not
 	// one that this node may still trust. Nothing but public paths goes on.
 	ErrStore = errors.New("session: store unreachable")
@@ -70,6 +73,10 @@ type Session struct {
 	// Address and UserAgent are those of the sign-in, for the person's list.
 	Address   string
 	UserAgent string
+	// Password is the mark of the password that a sign-in has compared; empty
+	// where it compared none of ours. InsertSession looks at it, nobody keeps
+	// it.
+	Password account.PasswordMark
 }
 
 // Owner is the account of a session with what its organisation requires, as
@@ -114,8 +121,9 @@ type Change struct {
 // Store is what this package asks of whoever keeps sessions. Each method is
 // atomic; errors other than ErrNotFound are technical.
 type Store interface {
-	// InsertSession keeps a new session. It returns account.ErrNotFound when
-	// the account is gone or suspended, checked in the same transaction.
+	// InsertSession keeps a new session. In the same transaction it looks at
+	// the account: account.ErrNotFound when it is gone or suspended,
+	// ErrChanged when its password is not s.Password's any more.
 	InsertSession(ctx context.Context, s Session) error
 	// SessionByHash returns the row of an identifier, superseded or not, and
 	// its owner; ErrNotFound where there is none or it has ended at now.

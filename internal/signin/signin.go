@@ -38,6 +38,9 @@ type Identity struct {
 	// prefills: a credential comes from a code.
 	Mobile string
 	Groups []string
+	// Password is the mark of the password that was compared, where the
+	// gateway keeps it: a session begins only if it still holds.
+	Password account.PasswordMark
 	// MayCreate allows an account to be made for a Subject that has none.
 	MayCreate bool
 	// AMR are the RFC 8176 values that the source vouches for, where the

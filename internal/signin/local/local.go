@@ -59,9 +59,11 @@ func (s *Source) CheckPassword(ctx context.Context, username string, typed accou
 		return signin.Identity{}, signin.ErrRefused
 	}
 	if s.Hasher.NeedsRehash(phc) {
-		s.rehash(ctx, found.ID, phc, typed)
+		phc = s.rehash(ctx, found.ID, phc, typed)
 	}
-	return identity(found), nil
+	who := identity(found)
+	who.Password = account.MarkPassword(phc)
+	return who, nil
 }
 
 // find returns the account of a name and its hash, or zero values and no
@@ -84,15 +86,20 @@ func (s *Source) find(ctx context.Context, username string) (account.Account, st
 	return found, phc, nil
 }
 
-// rehash keeps a password that was just verified at the present cost.
-func (s *Source) rehash(ctx context.Context, id account.ID, was string, typed account.Secret) {
+// rehash keeps a password that was just verified at the present cost, and
+// returns what is kept of it now.
+func (s *Source) rehash(ctx context.Context, id account.ID, was string, typed account.Secret) string {
 	next, err := s.Hasher.Hash(ctx, typed)
 	if err == nil {
 		err = s.Store.ReplacePasswordHash(ctx, id, was, next)
 	}
-	if err != nil && s.Report != nil {
+	if err == nil {
+		return next
+	}
+	if s.Report != nil {
 		s.Report(ctx, fmt.Errorf("hash password anew: %w", err))
 	}
+	return was
 }
 
 func identity(a account.Account) signin.Identity {

@@ -91,8 +91,9 @@ func newSource(t testing.TB, cost password.Cost) (*local.Source, *store) {
 }
 
 func TestTheRightPasswordGivesTheIdentity(t *testing.T) {
-	source, _ := newSource(t, cheap)
+	source, s := newSource(t, cheap)
 	want := signin.Identity{Source: "local", Subject: "id-joe", Username: "Joe", Name: "Joe Bloggs", Email: "joe@example.com", Mobile: "+447700900123", Groups: []string{"clerks"}}
+	want.Password = account.MarkPassword(s.hashes["id-joe"])
 	for _, name := range []string{"joe", " JOE ", "\uff2aoe"} {
 		got, err := source.CheckPassword(t.Context(), name, account.Secret(right))
 		if err != nil {
@@ -192,10 +193,14 @@ func TestSignInHashesAnewWhenTheCostRose(t *testing.T) {
 	if _, err := source.CheckPassword(t.Context(), "joe", account.Secret("wrong")); err != signin.ErrRefused || s.hashes["id-joe"] != old {
 		t.Fatalf("a wrong password: %v, %s", err, s.hashes["id-joe"])
 	}
-	if _, err := source.CheckPassword(t.Context(), "joe", account.Secret(right)); err != nil {
+	who, err := source.CheckPassword(t.Context(), "joe", account.Secret(right))
+	if err != nil {
 		t.Fatal(err)
 	}
 	fresh := s.hashes["id-joe"]
+	if who.Password != account.MarkPassword(fresh) {
+		t.Error("the mark is not that of the new hash")
+	}
 	if fresh == old || source.Hasher.NeedsRehash(fresh) {
 		t.Errorf("still %s", fresh)
 	}
@@ -208,10 +213,14 @@ func TestHashingAnewNeverUndoesAReset(t *testing.T) {
 	source, s := newSource(t, cheap)
 	source.Hasher = hasher(t, password.Cost{MemoryKiB: 32, Passes: 1, Lanes: 1})
 	s.meanwhile = func() { s.hashes["id-joe"] = "the reset's" }
-	if _, err := source.CheckPassword(t.Context(), "joe", account.Secret(right)); err != nil {
+	who, err := source.CheckPassword(t.Context(), "joe", account.Secret(right))
+	if err != nil {
 		t.Fatal(err)
 	}
 	if got := s.hashes["id-joe"]; got != "the reset's" {
 		t.Errorf("overwritten with %s", got)
+	}
+	if who.Password == account.MarkPassword("the reset's") {
+		t.Error("a session could begin with the password from before the reset")
 	}
 }

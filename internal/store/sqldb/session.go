@@ -91,10 +91,13 @@ func (t *tx) beginSession(ctx context.Context, s session.Session) error {
 	if err := t.lock(ctx, lockAccount(s.Account)); err != nil {
 		return err
 	}
-	_, err := one(ctx, t.q, account.ErrNotFound, value[string],
-		`SELECT id FROM account WHERE id = $1 AND suspended_at = 0`, string(s.Account))
+	phc, err := one(ctx, t.q, account.ErrNotFound, value[string],
+		`SELECT password_hash FROM account WHERE id = $1 AND suspended_at = 0`, string(s.Account))
 	if err != nil {
 		return err
+	}
+	if s.Password != "" && s.Password != account.MarkPassword(phc) {
+		return session.ErrChanged
 	}
 	return t.insertSession(ctx, s)
 }

@@ -27,6 +27,22 @@ func testSessions(t *testing.T, f *fixture) {
 		s, _ := newSession("nobody")
 		b.is(b.InsertSession(t.Context(), s), account.ErrNotFound)
 	})
+	f.run(t, "PasswordChangedMeanwhileGetsNone", func(t *testing.T, b *bench) {
+		a := b.person("jo")
+		set := func(phc string) {
+			b.must(b.Update(t.Context(), func(tx store.Tx) error { return tx.SetPasswordHash(t.Context(), a.ID, phc) }))
+		}
+		set("$argon2id$old")
+		s, _ := newSession(a.ID)
+		s.Password = account.MarkPassword("$argon2id$old")
+		b.must(b.InsertSession(t.Context(), s))
+		set("$argon2id$new")
+		late, _ := newSession(a.ID)
+		late.Password = s.Password
+		b.is(b.InsertSession(t.Context(), late), session.ErrChanged)
+		set("")
+		b.is(b.InsertSession(t.Context(), late), session.ErrChanged)
+	})
 	f.run(t, "StrangeBytesOfVisitorAreKept", func(t *testing.T, b *bench) {
 		s, _ := newSession(b.person("jo").ID)
 		s.UserAgent = "a\x00b\xffc"
