@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"net/netip"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -86,5 +87,35 @@ func TestARotationOfKeysForgivesNoGuess(t *testing.T) {
 	}
 	if p := b.signIn(b.get("/.stepgate/sign-in"), "joe"); p.status != 429 {
 		t.Errorf("after a rotation the eleventh try got %d", p.status)
+	}
+}
+
+func TestOfTwoSessionsAtOnceOneEnrolsAFirstFactor(t *testing.T) {
+	g := startGateway(t, walkSite, nil)
+	owner := g.addUser("joe")
+	const racers = 8
+	start := make(chan struct{})
+	var posting sync.WaitGroup
+	for range racers {
+		b := g.browser()
+		p := b.choose(b.signIn(b.get("/cases/1"), "joe").atEnrolment(), "/enrol/totp")
+		b.secret = p.marked("totp-secret")
+		action, form := p.form("code")
+		form.Set("code", b.code())
+		posting.Go(func() {
+			<-start
+			b.do("POST", action, form)
+		})
+	}
+	close(start)
+	posting.Wait()
+	apps := 0
+	for _, c := range g.credentials(owner.ID) {
+		if c.Factor == "totp" {
+			apps++
+		}
+	}
+	if apps != 1 {
+		t.Errorf("%d first factors were enrolled", apps)
 	}
 }

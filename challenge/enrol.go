@@ -240,9 +240,9 @@ func (k *enrolling) keep(w http.ResponseWriter, r *http.Request, t ceremony.Tran
 	now := k.s.Now().UTC()
 	credential.Factor = string(k.factor.Kind())
 	k.s.bind(&credential, k.v, k.grant, k.once, now)
-	credential, err := k.s.enrol(r, k.v, t, credential, false)
+	credential, err := k.s.enrol(r, k.v, ceremony.Enrolled{Transaction: t.ID, Credential: credential, First: k.grant.stillFirst()})
 	switch {
-	case errors.Is(err, ceremony.ErrTransactionGone):
+	case errors.Is(err, ceremony.ErrTransactionGone), errors.Is(err, ceremony.ErrNotFirst):
 		return k.s.dispatch(w, r, k.v, k.c)
 	case errors.Is(err, account.ErrTaken):
 		return k.show(w, r, factors.Answer{}, answerError(k.factor.Kind(), factors.ErrTaken))
@@ -278,15 +278,17 @@ func (k *enrolling) goOn(w http.ResponseWriter, r *http.Request, proof policy.Pr
 }
 
 // enrol keeps a credential for v's account, with its event, and tells the
-// person. sole takes the account's others of the factor away.
-func (s *Site) enrol(r *http.Request, v *session.Entry, t ceremony.Transaction, credential account.Credential, sole bool) (account.Credential, error) {
+// person. Whose and since when it is is filled in here.
+func (s *Site) enrol(r *http.Request, v *session.Entry, enrolled ceremony.Enrolled) (account.Credential, error) {
 	now := s.Now().UTC()
+	credential := enrolled.Credential
 	credential.ID = account.NewCredentialID()
 	credential.Account = v.Owner.Account.ID
 	credential.CreatedAt, credential.LastUsedAt = now, now
 	e := s.event(r, audit.FactorEnrolled, v)
 	e.Factor, e.Credential = credential.Factor, string(credential.ID)
-	err := s.Store.Enrol(r.Context(), ceremony.Enrolled{Transaction: t.ID, Credential: credential, Sole: sole, Event: e}, now)
+	enrolled.Credential, enrolled.Event = credential, e
+	err := s.Store.Enrol(r.Context(), enrolled, now)
 	if err == nil {
 		s.tell(r.Context(), v, NoticeEnrolled, credential)
 	}

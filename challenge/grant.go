@@ -22,6 +22,23 @@ type grant struct {
 	// lifted says that a temporary code stands behind it: whoever issued
 	// that has looked, and the credential counts at once.
 	lifted bool
+	// seen are the second factors that it was judged by.
+	seen []account.CredentialID
+}
+
+// stillFirst is what the store has to find unchanged when it keeps a first
+// second factor.
+func (g grant) stillFirst() *ceremony.First {
+	if !g.first {
+		return nil
+	}
+	first := &ceremony.First{Beside: g.seen}
+	for _, f := range policy.Factors() {
+		if f.Possession() {
+			first.Among = append(first.Among, string(f))
+		}
+	}
+	return first
 }
 
 // grant judges an enrolment by what the account holds, what the session has
@@ -34,7 +51,11 @@ type grant struct {
 func (s *Site) grant(v *session.Entry, c ceremony.Continuation, held holdings, once string) grant {
 	proven := authorised(v.Session.Proofs, once)
 	if s.inFirstSitting(v, c, held) {
-		return grant{allowed: true, first: true}
+		g := grant{allowed: true, first: true}
+		for _, second := range held.seconds() {
+			g.seen = append(g.seen, second.ID)
+		}
+		return g
 	}
 	if !held.second() {
 		g := grant{first: true, lifted: temporary(v, time.Time{})}

@@ -61,7 +61,7 @@ func (k *walk) makeList(r *http.Request, lister factors.Lister, g grant, once st
 		return nil, err
 	}
 	k.s.bind(&credential, k.v, g, once, k.s.Now().UTC())
-	_, err = k.s.enrol(r, k.v, t, credential, true)
+	_, err = k.s.enrol(r, k.v, ceremony.Enrolled{Transaction: t.ID, Credential: credential, Sole: true})
 	return codes, err
 }
 

@@ -44,6 +44,20 @@ type Transaction struct {
 	Version int64
 }
 
+// ErrNotFirst says that the account got a second factor since it was decided
+// that none stood in the way of a first. The page sends the person back to the
+// dispatcher.
+var ErrNotFirst = errors.New("ceremony: another second factor is there already")
+
+// First is what has to hold still for a credential that only a first second
+// factor may be added on so little authority.
+type First struct {
+	// Among are the factors that count as second ones.
+	Among []string
+	// Beside are the credentials of those that the decision has seen.
+	Beside []account.CredentialID
+}
+
 // Enrolled is what a finished enrolment writes in one transaction.
 type Enrolled struct {
 	// Transaction is redeemed: ErrTransactionGone when it was before.
@@ -51,7 +65,10 @@ type Enrolled struct {
 	Credential  account.Credential
 	// Sole takes away the account's other credentials of the same factor:
 	// new codes of a list void the old.
-	Sole  bool
+	Sole bool
+	// First, where there is one, is looked at in the same transaction:
+	// ErrNotFirst when the account holds more by now.
+	First *First
 	Event audit.Event
 }
 

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/stepgate/stepgate/internal/account"
@@ -147,6 +148,9 @@ func (db *DB) Enrol(ctx context.Context, e ceremony.Enrolled, now time.Time) err
 		if err := t.lock(ctx, lockAccount(c.Account)); err != nil {
 			return err
 		}
+		if err := t.stillFirst(ctx, c.Account, e.First); err != nil {
+			return err
+		}
 		if e.Sole {
 			_, err := t.q.exec(ctx, `DELETE FROM credential WHERE account = $1 AND factor = $2`, string(c.Account), c.Factor)
 			if err != nil {
@@ -166,6 +170,24 @@ func (db *DB) Enrol(ctx context.Context, e ceremony.Enrolled, now time.Time) err
 	})
 	if err != nil {
 		return fmt.Errorf("enrol: %w", err)
+	}
+	return nil
+}
+
+// stillFirst looks whether the account holds no second factor but those that
+// were seen. The account is locked.
+func (t *tx) stillFirst(ctx context.Context, owner account.ID, first *ceremony.First) error {
+	if first == nil {
+		return nil
+	}
+	held, err := t.Credentials(ctx, owner)
+	if err != nil {
+		return err
+	}
+	for _, c := range held {
+		if slices.Contains(first.Among, c.Factor) && !slices.Contains(first.Beside, c.ID) {
+			return ceremony.ErrNotFirst
+		}
 	}
 	return nil
 }

@@ -113,6 +113,7 @@ func testTransactions(t *testing.T, f *fixture) {
 		}
 	})
 	f.run(t, "EnrolOnce", testEnrolOnce)
+	f.run(t, "FirstIsFirstOfAnyNumberAtOnce", testEnrolFirst)
 	f.run(t, "EnrolIsAllOrNothing", func(t *testing.T, b *bench) {
 		a := b.person("jo")
 		open, err := b.OpenTransaction(t.Context(), newTransaction(b.session(a.ID), "k"), Noon)
@@ -173,6 +174,28 @@ func testTransactions(t *testing.T, f *fixture) {
 		b.order(a.ID, c.ID, kept.ID)
 		b.order(other.ID, foreign.ID)
 	})
+}
+
+func testEnrolFirst(t *testing.T, b *bench) {
+	a := b.person("jo")
+	b.credential(a.ID, policy.BackupCode) // no second factor
+	enrol := func(first *ceremony.First) error {
+		open, err := b.OpenTransaction(t.Context(), newTransaction(b.session(a.ID), "k"), Noon)
+		if err != nil {
+			return err
+		}
+		return b.Enrol(t.Context(), ceremony.Enrolled{
+			Transaction: open.ID, Credential: newCredential(a.ID, policy.TOTP), First: first,
+			Event: audit.Event{At: Noon, Name: audit.FactorEnrolled, Account: string(a.ID)},
+		}, Noon)
+	}
+	among := []string{string(policy.TOTP), string(policy.SMS)}
+	b.oneWinner(race(callers, func(int) error { return enrol(&ceremony.First{Among: among}) }), ceremony.ErrNotFirst)
+	held, err := b.Store.Credentials(t.Context(), a.ID)
+	b.must(err)
+	seen := []account.CredentialID{held[0].ID, held[1].ID}
+	b.must(enrol(&ceremony.First{Among: among, Beside: seen}))
+	b.is(enrol(&ceremony.First{Among: among, Beside: seen}), ceremony.ErrNotFirst)
 }
 
 func testEnrolOnce(t *testing.T, b *bench) {
