@@ -210,6 +210,17 @@ func TestUpstreamReceivesTheClientsBytes(t *testing.T) {
 	}
 }
 
+func TestPathsInTheSitesCharsetArriveAsTheyAre(t *testing.T) {
+	site := strings.Replace(walkSite, "policy {", "path_charset windows-1252\n\t\tpolicy {", 1)
+	g := startGateway(t, strings.Replace(site, "/assets/*", "/assets/büro.pdf", 1), nil)
+	for target, status := range map[string]int{"/assets/b%FCro.pdf": 200, "/assets/B%C3%9CRO.pdf": 401, "/assets/b%C0%AFro.pdf": 400, "/assets/other%FC": 401} {
+		got, body := g.raw("GET " + target + " HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n")
+		if got != status || got == 200 && body != "upstream GET "+target {
+			t.Errorf("%s: %d %q, want %d", target, got, body, status)
+		}
+	}
+}
+
 func TestMalformedTargetsAreRefused(t *testing.T) {
 	g := startGateway(t, strings.Replace(walkSite, "public            /assets/*", "public /*", 1), nil)
 	for _, target := range []string{

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stepgate/stepgate/caddymodule/block"
 	"github.com/stepgate/stepgate/policy"
+	"github.com/stepgate/stepgate/policy/target"
 )
 
 // parseSite reads the directive:
@@ -60,6 +61,7 @@ func parseSite(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 		"relying_party":      handler.parseRelyingParty,
 		"pages":              handler.parsePages,
 		"scripts":            block.WordList(&scripts),
+		"path_charset":       block.Checked(&handler.PathCharset, target.CheckCharset),
 		"pass_url_overrides": block.Flag(&handler.PassURLOverrides),
 		"keep_stream":        block.Flag(&handler.KeepStream),
 	}}

@@ -37,6 +37,7 @@ const treeSites = `{{site}} {
 }
 OPEN {
 	stepgate {
+		path_charset windows-1252
 		scripts *.php *.asp *.aspx *.jsp *.cgi *.pl front
 		policy {
 			require mfa /secret/*
@@ -180,6 +181,7 @@ var (
 		"%2f", "%252f", "%25252F", "%2e", "%252e", ".", ";", ";x", ";x=1;y=2", "%3b", "%253bx", ":", "%3a", "::$DATA", "%3a%3a$DATA", "~", "~1", "+", "%20", "%2520",
 		" ", "\t", "%09", "%0a", "%0d%0a", "%00", "%2500", "%00.html", "%01", "%7f", "%", "%zz", "%u002f", "?", "%3f", "%253f", "#", "%23", "%2523", "&", "|", "%7c", "^",
 		"%ad", "%c2%ad", "%e2%80%8b", "%ef%bb%bf", "%c0%ae", "%c0%af", "%e0%80%af", "%ff", "\xff", "é", "%cc%81", "*", "$", "%24", "\x01",
+		"(S(x))", "/(S(x))", "/(A(b)F(c))/", "...", "/.../", "/x.../", "/%e2%80%a6/", "%e2%80%a6", "%e2%80%a5", "%85",
 	}
 	slashes = []string{
 		"%2f", "%2F", "%252f", "%25252f", "%2525252f", "//", "///", "/./", "/.//./", "/;/", "/;x=1/", "/.;/", "/;", ";/", "/%2e/", "%2f%2f", "%2f.%2f", "/+/",
@@ -188,7 +190,7 @@ var (
 	prefixes = []string{
 		"http://HOST", "HTTP://HOST", "https://HOST", "http://other.test", "http:", "/http://HOST", "//", "//HOST", "/", "/.", "/./", "/..", "/%2e%2e", "/%2e", "/%2f", "/;", "/;x", "/%20",
 		"/public/..", "/public/../", "/public/%2e%2e", "/public/.%2e", "/public%2f..", "/public/..%2f", "/public/..;", "/public/..;x=1", "/public;/..", "/public/;/..", "/public/x/../..",
-		`/public/..\`, "/public/..%5c", "/public/..%255c", "/public/..%252f", "/public/..%c0%af", "/public/..%00", "/public/..%20", "/public/...", "/public/.../..", "/public//..",
+		`/public/..\`, "/public/..%5c", "/public/..%255c", "/public/..%252f", "/public/..%c0%af", "/public/..%00", "/public/..%20", "/public/...", "/public/.../..", "/public/x...", "/public/x.../..", "/public/%e2%80%a6", "/public/%e2%80%a6/..", "/(S(x))", "/public/(S(x))/..", "/public//..",
 		"/public/hello.txt/..", "/public/hello.txt/../..", "/secret/..", "/x/..", "/front", "/front/", "/front.php", "/front.cgi", "/cgi-bin/..", "/WEB-INF/..", "*", "?", "%2f",
 	}
 	suffixes = []string{
@@ -370,6 +372,7 @@ var (
 	honestFiles = []string{
 		"café.txt", "日本.txt", "😀.txt", "a b.txt", "a+b.txt", "100%.txt", "a:b.txt", "what?.txt", "no#1.txt", `"quoted".txt`, "a&b=c,d@e!$'()*.txt",
 		"a[1].txt", "wait….txt", "~joe.txt", "v1..2.txt", "a;b.txt", "a/b.txt", "secret/marker.txt", "{x}|y^`<z>.txt", "ends.", "ǅ.txt",
+		"etc...", "what-is-missing.../x.txt", "…/x.txt", "(draft)/x.txt",
 	}
 	honestTargets = []string{
 		"/public/hello.txt", "/public", "/public/", "/public//hello.txt", "/public/hello.txt/", "/PUBLIC/Hello.TXT", "/public/nothing",
@@ -380,7 +383,8 @@ var (
 		"/public/a[1].txt", "/public/a%5B1%5D.txt", "/public/wait%E2%80%A6.txt", "/public/~joe.txt", "/public/%7Ejoe.txt", "/public/v1..2.txt",
 		"/public/a;b.txt", "/public/a%3Bb.txt", "/public/a%2Fb.txt", "/public/a%2fb.txt", "/public/a/b.txt", "/public/secret/marker.txt",
 		"/public/hello.txt;jsessionid=0A1B2C.node1", "/public/secret;v=1/marker.txt;x=2", "/public/%7Bx%7D%7Cy%5E%60%3Cz%3E.txt", "/public/%68ello.txt",
-		"/public/hello%2Etxt", "/public/ends.", "/public/https%3A%2F%2Fexample.test%2Fa", "/public/%D0%BF%D1%80%D0%B8%D0%B2%D0%B5%D1%82-%D0%BC%D0%B8%D1%80",
+		"/public/hello%2Etxt", "/public/ends.", "/public/etc...", "/public/what-is-missing.../x.txt", "/public/%E2%80%A6",
+		"/public/%E2%80%A6/x.txt", "/public/(draft)/x.txt", "/public/https%3A%2F%2Fexample.test%2Fa", "/public/%D0%BF%D1%80%D0%B8%D0%B2%D0%B5%D1%82-%D0%BC%D0%B8%D1%80",
 	}
 )
 

@@ -64,6 +64,10 @@ type SiteConfig struct {
 	RelyingParty *RelyingPartyConfig `json:"relying_party,omitempty"`
 	// Pages is how the gateway's pages call the portal, and in what language.
 	Pages *PagesConfig `json:"pages,omitempty"`
+	// PathCharset is the charset of paths that are no UTF-8, as old
+	// applications write them: one of a byte a character, by its name on the
+	// web. Default: none, and such paths are refused.
+	PathCharset string `json:"path_charset,omitempty"`
 	// PassURLOverrides lets X-Original-URL and its kin reach the upstream.
 	PassURLOverrides bool `json:"pass_url_overrides,omitempty"`
 	// KeepStream leaves WebSockets and event streams open when a level of
@@ -157,7 +161,7 @@ func (h *Handler) provisionPolicies(ctx caddy.Context) error {
 			return err
 		}
 	}
-	if h.reader, err = target.NewReader(target.Options{Scripts: config.Scripts}); err != nil {
+	if h.reader, err = target.NewReader(target.Options{Scripts: config.Scripts, Charset: h.PathCharset}); err != nil {
 		return err
 	}
 	return h.checkAsserts()

@@ -80,8 +80,9 @@ func overlong(s string) bool {
 }
 
 // checkReading refuses a folded path in which a server could find a segment
-// that leads upwards.
-func checkReading(path string) error {
+// that leads upwards. Where dotted is set, two dots at a segment's end are the
+// rest of more.
+func checkReading(path string, dotted bool) error {
 	if percentU(path) {
 		return malformed(ReasonPercentU)
 	}
@@ -93,7 +94,7 @@ func checkReading(path string) error {
 		if dotSegment(seg) {
 			return malformed(ReasonDotSegment)
 		}
-		if strings.HasSuffix(seg, "..") {
+		if !dotted && strings.HasSuffix(seg, "..") && !strings.HasSuffix(seg, "...") {
 			return malformed(ReasonTwoDots)
 		}
 		if !more {
@@ -105,7 +106,8 @@ func checkReading(path string) error {
 
 // dotSegment tells whether nothing but dots and what trimming takes away is
 // in the segment. What parameters or a stream hide shows in the reading that
-// cuts them.
+// cuts them. A single ellipsis is a title: to no server it is more than three
+// dots or one, and none of these leads upwards.
 func dotSegment(seg string) bool {
-	return strings.ContainsFunc(seg, dotlike) && strings.TrimRightFunc(seg, trimmable) == ""
+	return seg != "…" && strings.ContainsFunc(seg, dotlike) && strings.TrimRightFunc(seg, trimmable) == ""
 }

@@ -22,6 +22,8 @@ const (
 	cutFragment
 	scriptPathInfo
 	narrowed
+	withoutSession
+	inCharset
 )
 
 var stepWords = [...]string{
@@ -37,6 +39,8 @@ var stepWords = [...]string{
 	cutFragment:           "cut-at-hash",
 	scriptPathInfo:        "script-path-info",
 	narrowed:              "compatibility-folded",
+	withoutSession:        "without-session",
+	inCharset:             "in-the-charset",
 }
 
 // reading is a folded path, and how it came about.
@@ -44,6 +48,9 @@ type reading struct {
 	path string
 	from uint8 // index of the reading that the step was taken on
 	by   step
+	// dotted says that a segment may end in two dots, since it had more as
+	// sent: a server has taken one of an honest "etc...".
+	dotted bool
 }
 
 // closure collects readings until no step on any of them gives a new one.
@@ -56,19 +63,26 @@ type closure struct {
 
 // add takes a folded path as a reading, once.
 func (c *closure) add(path string, from int, by step) error {
-	if slices.ContainsFunc(c.readings, func(r reading) bool { return r.path == path }) {
+	return c.addReading(reading{path: path, from: uint8(from), by: by, dotted: len(c.readings) > 0 && c.readings[from].dotted})
+}
+
+func (c *closure) addReading(added reading) error {
+	if i := slices.IndexFunc(c.readings, func(r reading) bool { return r.path == added.path }); i >= 0 {
+		if c.readings[i].dotted && !added.dotted {
+			return checkReading(added.path, false)
+		}
 		return nil
 	}
-	if err := checkReading(path); err != nil {
+	if err := checkReading(added.path, added.dotted); err != nil {
 		return err
 	}
-	if len(path) > maxOddBytes {
+	if len(added.path) > maxOddBytes {
 		return malformed(ReasonTooLong)
 	}
 	if len(c.readings) == MaxReadings {
 		return malformed(ReasonTooManyReadings)
 	}
-	c.readings = append(c.readings, reading{path: path, from: uint8(from), by: by})
+	c.readings = append(c.readings, added)
 	return nil
 }
 
@@ -184,9 +198,15 @@ func (c *closure) segment(path string, start, end, from int) error {
 			return err
 		}
 	}
+	if err := c.withoutSession(path, start, end, from); err != nil {
+		return err
+	}
 	// One character at a time: a server may trim blanks and keep dots.
 	if last, size := utf8.DecodeLastRuneInString(seg); seg != "" && trimmable(last) {
-		return shorten(len(seg)-size, trimmed)
+		return c.addReading(reading{
+			path: path[:end-size] + path[end:], from: uint8(from), by: trimmed,
+			dotted: c.readings[from].dotted || strings.HasSuffix(seg, "..."),
+		})
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package target
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -91,6 +92,12 @@ var decoders = []decoder{
 	// Express: routes match the raw path without regard to letter case;
 	// parameters are decoded one by one.
 	{"express", func(p string) []string { return []string{p, strings.ToLower(p), decode(p, true)} }},
+	// ASP.NET: a session in parentheses goes, with the slash before it or
+	// behind it, wherever a segment begins (CVE-2023-36899).
+	{"aspnet", func(p string) []string {
+		p = decode(p, false)
+		return []string{aspSession.ReplaceAllString(p, "/"), clean(merge("/" + aspSession.ReplaceAllString(p, "")))}
+	}},
 	// A rewriting proxy that decodes, then parses the result as a URL again.
 	{"reparse", func(p string) []string {
 		p = decode(p, false)
@@ -99,6 +106,8 @@ var decoders = []decoder{
 		return []string{file, path}
 	}},
 }
+
+var aspSession = regexp.MustCompile(`/\(([A-Za-z]\([^()/]*\))+\)`)
 
 func merge(p string) string {
 	for strings.Contains(p, "//") {
@@ -142,7 +151,7 @@ func drawTarget(t *rapid.T) string {
 	piece := rapid.SampledFrom([]string{
 		"/", "/", "/", "/", "a", "B", "admin", "x.php", "X.ASP", "cgi-bin", "v1.2",
 		"%2f", "%2F", "%252F", "%25252f", ";", "%3b", "%253B", ";p=1", ":", "%3a", "::$DATA",
-		".", "%2e", "%252e", "%20", "%2520", "+", "%2B", "%00", "%25", "%61", "%2541", "%u0061",
+		"(S(x))", "(X(1)F(y))", "%28A(b)%29", "...", ".", "%2e", "%252e", "%20", "%2520", "+", "%2B", "%00", "%25", "%61", "%2541", "%u0061",
 		"%C3%A9", "%25C3%25A9", "%EF%BC%A1", "%EF%BC%8F", "%EF%BC%8E", "%E2%80%8B", "%E2%80%A6", "%C0%AF", "%E9",
 		"%3f", "%253F", "%23", "%5c", "%40", "%22",
 	})

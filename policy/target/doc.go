@@ -13,6 +13,7 @@
 //   - percent-decoding, of everything or of everything but the slash;
 //   - a segment's ";parameters" or ":stream" cut;
 //   - a segment's trailing dots, blanks or pluses trimmed;
+//   - a session in parentheses taken out, as ASP.NET has it;
 //   - all runs of slashes merged, or the leading one only;
 //   - the path cut at a decoded "?" or "#";
 //   - what follows a script taken as the path;
@@ -34,6 +35,9 @@
 //
 // An encoded slash that is part of a segment is written "%2f" in a reading: a
 // "/" in a reading always separates segments.
+//
+// Escapes that are no UTF-8 are refused, unless the site names a charset: then
+// they are read in it, and those that are UTF-8 in both ways.
 //
 // A "%" that appears only after a decoding and starts no escape is an honest
 // percent sign ("/100%25") and ends that chain of decodings; in the raw path

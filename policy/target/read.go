@@ -23,16 +23,21 @@ type Options struct {
 	// *.php *.asp *.aspx *.jsp *.cgi *.pl. What is below /cgi-bin/*
 	// always counts.
 	Scripts []string
+	// Charset is what the application writes its paths in, beside UTF-8: the
+	// name of a charset in which one byte is one character, such as
+	// "windows-1252". Without it escapes that are no UTF-8 are refused.
+	Charset string
 }
 
 // Reader reads targets. It never changes and is safe for concurrent use; it is
 // made by NewReader.
 type Reader struct {
 	scripts scripts
+	charset charset
 }
 
 // NewReader compiles the options. Its error names the script pattern that is
-// no glob for one segment.
+// no glob for one segment, or the charset that cannot be had.
 func NewReader(o Options) (*Reader, error) {
 	if o.Scripts == nil {
 		o.Scripts = defaultScripts
@@ -41,7 +46,11 @@ func NewReader(o Options) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Reader{scripts: sc}, nil
+	cs, err := compileCharset(o.Charset)
+	if err != nil {
+		return nil, err
+	}
+	return &Reader{scripts: sc, charset: cs}, nil
 }
 
 // Read gives every reading of a request target in origin form, the bytes as
@@ -82,13 +91,16 @@ func (r *Reader) readOdd(rs *Readings) error {
 	if err := checkEscapes(path); err != nil {
 		return err
 	}
-	if err := checkDepth(path); err != nil {
-		return err
-	}
-	sent := decodeHonest(path)
 	c := closure{scripts: &r.scripts}
-	if err := c.addDecoded(sent, 0, asSent); err != nil {
-		return err
+	by := asSent
+	for _, path := range r.charset.readings(path) {
+		if err := checkDepth(path); err != nil {
+			return err
+		}
+		if err := c.addDecoded(decodeHonest(path), 0, by); err != nil {
+			return err
+		}
+		by = inCharset
 	}
 	if err := c.close(); err != nil {
 		return err

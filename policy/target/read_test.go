@@ -80,6 +80,17 @@ var readingsTable = []struct {
 	{"/%E2%80%8B/admin", []string{"/\u200b/admin", "//admin", "/admin"}},
 	{"/%E1%8F%BB", []string{"/ᏻ"}},
 	{"/wait%E2%80%A6", []string{"/wait…", "/wait"}},
+	{"/cases/%E2%80%A6", []string{"/cases/…", "/cases/"}},
+	{"/cases/etc...", []string{"/cases/etc...", "/cases/etc..", "/cases/etc.", "/cases/etc"}},
+	{"/was-fehlt.../x", []string{"/was-fehlt.../x", "/was-fehlt../x", "/was-fehlt./x", "/was-fehlt/x"}},
+	{"/(S(abc))/secret/x", []string{"/(s(abc))/secret/x", "/secret/x", "//secret/x"}},
+	{"/(A(x)F(y))/secret", []string{"/(a(x)f(y))/secret", "/secret", "//secret"}},
+	{"/prot/(X(1))ected", []string{"/prot/(x(1))ected", "/protected", "/prot/ected"}},
+	{"/%28S%28abc%29%29/x", []string{"/%28s%28abc%29%29/x", "/(s(abc))/x", "/x", "//x"}},
+	{"/(lit3py55t21z5v55vlm25s55)/x", []string{"/(lit3py55t21z5v55vlm25s55)/x", "/x", "//x"}},
+	{"/x/(S(abc))", []string{"/x/(s(abc))", "/x", "/x/"}},
+	{"/(2019)/(draft)/a(S(x))", []string{"/(2019)/(draft)/a(s(x))"}},
+	{"/x.php.en/secret", []string{"/x.php.en/secret", "/secret"}},
 }
 
 func TestReadGivesEveryReading(t *testing.T) {
@@ -158,6 +169,16 @@ func TestReadRefusesWhatNoHonestBrowserSends(t *testing.T) {
 		{"/a/x..%20/b", ReasonTwoDots},
 		{"/a/x..;p/b", ReasonTwoDots},
 		{"/a/x%252e%252e", ReasonTwoDots},
+		{"/a/x.../y..", ReasonTwoDots},
+		{"/a/x...;p/y..;p", ReasonTwoDots},
+		{"/a/x...%20/y../z", ReasonTwoDots},
+		{"/a/%E2%80%A6./b", ReasonDotSegment},
+		{"/a/%E2%80%A6%E2%80%A6/b", ReasonDotSegment},
+		{"/a/.%E2%80%A6/b", ReasonDotSegment},
+		{"/a/(S(x)).../b", ReasonDotSegment},
+		{"/a/(S(x))../b", ReasonTwoDots},
+		{"/a../(S(x))/b", ReasonTwoDots},
+		{"/a./(S(x))./b", ReasonTwoDots},
 		{"/%252525252525252541", ReasonTooManyDecodings},
 		{"/a;/b;/c;/d;/e;/f;/g;", ReasonTooManyReadings},
 	} {
@@ -169,6 +190,40 @@ func TestReadRefusesWhatNoHonestBrowserSends(t *testing.T) {
 		}
 		if m.Reason != tt.reason {
 			t.Errorf("Read(%q) refused for %s, want %s", tt.raw, m.Reason, tt.reason)
+		}
+	}
+}
+
+func TestACharsetOfTheSiteReadsWhatIsNoUTF8(t *testing.T) {
+	r, err := NewReader(Options{Charset: "latin1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for raw, want := range map[string][]string{
+		"/b%FCro.pdf":     {"/büro.pdf"},
+		"/b%C3%BCro":      {"/büro", "/bã1⁄4ro"},
+		"/%DCber/b%FCro":  {"/über/büro"},
+		"/a%2Fb%E9":       {"/a%2fbé", "/a/bé"},
+		"/plain":          {"/plain"},
+		"/wait%85":        {"/wait…", "/wait"},
+		"/b%FCro;x=1/b%3": nil,
+	} {
+		rs, err := r.Read(raw)
+		if got := paths(&rs); want == nil && err == nil || want != nil && !cmp.Equal(want, got) {
+			t.Errorf("Read(%q) = %q, %v; want %q", raw, got, err, want)
+		}
+	}
+	for _, raw := range []string{"/a%C0%AFb", "/a%E0%80%AF", "/a%81", "/%85%85/x", "/a%25FC", "/a%FC..", "/%2e%2e/%FC", "/%FC%5c"} {
+		if rs, err := r.Read(raw); err == nil {
+			t.Errorf("Read(%q) = %q, want it refused", raw, paths(&rs))
+		}
+	}
+	if rs, err := newReader(t).Read("/b%FCro"); err == nil {
+		t.Errorf("without a charset: %q, want it refused", paths(&rs))
+	}
+	for _, name := range []string{"shift_jis", "gbk", "utf-16le", "latin-99", "replacement"} {
+		if _, err := NewReader(Options{Charset: name}); err == nil {
+			t.Errorf("charset %s is taken", name)
 		}
 	}
 }

@@ -8,6 +8,7 @@ const (
 	classSpecial       // starts an escape, parameters or a stream
 	classRefused       // never raw in an honest path
 	classHonest        // it reaches an upstream as an escape only
+	classOpen          // may begin a segment that carries a session
 )
 
 var classes = func() (t [256]uint8) {
@@ -21,6 +22,7 @@ var classes = func() (t [256]uint8) {
 	}
 	t['/'] = classSlash
 	t['.'], t['+'] = classTrim, classTrim
+	t['('] = classOpen
 	t['%'], t[';'], t[':'] = classSpecial, classSpecial, classSpecial
 	for _, c := range []byte(" \"<>^`{|}") {
 		t[c] |= classHonest
@@ -58,6 +60,8 @@ func scan(raw string) (sc scanned) {
 			dot = false
 		case c == '.':
 			dot = true
+		case class == classOpen:
+			sc.odd = sc.odd || last == classSlash
 		case class&classRefused != 0 && !sc.bad:
 			sc.bad, sc.refused = true, c
 		}

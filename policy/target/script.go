@@ -68,10 +68,14 @@ func (sc *scripts) next(path string, from int) int {
 	}
 }
 
+// names tells whether a segment names a script. Apache runs "x.php.en" as one
+// too: each of its endings counts (mod_mime, "Files with Multiple Extensions").
 func (sc *scripts) names(segment string) bool {
-	for _, parts := range sc.globs {
-		if matchParts(parts, segment) {
-			return true
+	for end := len(segment); end > 0; end = strings.LastIndexByte(segment[:end], '.') {
+		for _, parts := range sc.globs {
+			if matchParts(parts, segment[:end]) {
+				return true
+			}
 		}
 	}
 	return false
