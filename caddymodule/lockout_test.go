@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"errors"
 	"net/netip"
 	"path/filepath"
 	"sync"
@@ -8,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/people"
+	"github.com/stepgate/stepgate/internal/store"
 	"github.com/stepgate/stepgate/internal/throttle"
 )
 
@@ -117,5 +120,38 @@ func TestOfTwoSessionsAtOnceOneEnrolsAFirstFactor(t *testing.T) {
 	}
 	if apps != 1 {
 		t.Errorf("%d first factors were enrolled", apps)
+	}
+}
+
+func TestOfTwoSourcesWithOneUsernameASiteLetsOneIn(t *testing.T) {
+	both := officeVariant("sign_in legacy_form {", "sign_in local\n\t\tsign_in legacy_form {")
+	g := startGateway(t, both, &office{})
+	g.addUser("mallory", ofSource("local"), func(n *people.NewAccount) { n.Password = account.Secret(password1) })
+	atApp := g.browser()
+	atApp.get("/login.php")
+	if p := atApp.atOffice("mallory", officePasswords["mallory"]); p.status != 403 || atApp.signedIn() {
+		t.Errorf("the app's mallory got %d beside a local account of that name", p.status)
+	}
+
+	// Names from before the two sources met at a site.
+	ann := g.browser()
+	ann.signInAtOffice("ann").want(200, "/home.php")
+	err := active.Load().store.Update(t.Context(), func(tx store.Tx) error {
+		id := account.NewID()
+		return tx.InsertAccount(t.Context(), account.Account{ID: id, Source: "local", Subject: string(id), Username: "Ann", Role: account.RoleUser})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ann = g.browser()
+	ann.get("/login.php")
+	if p := ann.atOffice("ann", officePasswords["ann"]); p.status != 403 || ann.signedIn() {
+		t.Errorf("the app's ann got %d beside a local account of that name", p.status)
+	}
+	joe := g.browser()
+	joe.signInAtOffice("joe").want(200, "/home.php").wantBody(`as "joe"`)
+	_, err = active.Load().people.AddAccount(t.Context(), people.Operator(), people.NewAccount{Username: "JOE", Source: "local", Password: account.Secret(password1)})
+	if !errors.Is(err, account.ErrTaken) {
+		t.Errorf("a local account got the name of the app's joe: %v", err)
 	}
 }

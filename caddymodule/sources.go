@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 
+	"go.uber.org/zap"
+
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/people"
 	"github.com/stepgate/stepgate/internal/signin"
@@ -16,15 +18,43 @@ func (a *App) peopleOf(r *runtime) *people.People {
 	p.Sources = nil
 	for _, site := range a.sites {
 		for _, source := range site.sources {
-			known := func(s people.Source) bool { return s.Name == source.Name() }
-			if slices.ContainsFunc(p.Sources, known) {
-				continue
+			at := slices.IndexFunc(p.Sources, func(s people.Source) bool { return s.Name == source.Name() })
+			if at < 0 {
+				named, ok := source.(interface{ subjectIsName() bool })
+				at, p.Sources = len(p.Sources), append(p.Sources, people.Source{Name: source.Name(), SubjectIsName: ok && named.subjectIsName()})
 			}
-			named, ok := source.(interface{ subjectIsName() bool })
-			p.Sources = append(p.Sources, people.Source{Name: source.Name(), SubjectIsName: ok && named.subjectIsName()})
+			for _, other := range site.sources {
+				if beside := &p.Sources[at].Beside; other.Name() != source.Name() && !slices.Contains(*beside, other.Name()) {
+					*beside = append(*beside, other.Name())
+				}
+			}
 		}
 	}
 	return &p
+}
+
+// shadowed tells whether the username of an account is, at this site, that of
+// another source's account. The site's first source has the name: two people
+// of one name cannot be told apart by the app. Names are unique where they are
+// made; sources that met by a change of the configuration may share some.
+func (h *Handler) shadowed(r *runtime) func(context.Context, account.Account) (bool, error) {
+	return func(ctx context.Context, a account.Account) (bool, error) {
+		for _, source := range h.sources {
+			if source.Name() == a.Source {
+				break
+			}
+			_, err := r.store.AccountByUsername(ctx, source.Name(), account.FoldUsername(a.Username))
+			switch {
+			case err == nil:
+				h.logger.Warn("a sign-in was refused: an account of another source has this username; rename one of them",
+					zap.String("account", string(a.ID)), zap.String("source", a.Source), zap.String("other_source", source.Name()))
+				return true, nil
+			case !errors.Is(err, account.ErrNotFound):
+				return false, err
+			}
+		}
+		return false, nil
+	}
 }
 
 // arrive makes the account of somebody for whom a source vouches at their

@@ -121,7 +121,10 @@ func (s *Site) TypedInVain(r *http.Request, reason string) error {
 func (s *Site) Enter(w http.ResponseWriter, r *http.Request, v *session.Entry, who signin.Identity) (*session.Entry, error) {
 	ctx := r.Context()
 	owner, err := s.Admit(ctx, who)
-	if errors.Is(err, account.ErrNotFound) || err == nil && owner.Suspended() {
+	if err == nil {
+		err = s.admissible(ctx, owner)
+	}
+	if errors.Is(err, account.ErrNotFound) {
 		return nil, signin.ErrRefused
 	}
 	if err != nil {
@@ -140,6 +143,21 @@ func (s *Site) Enter(w http.ResponseWriter, r *http.Request, v *session.Entry, w
 		s.meet(w, r, owner.ID, who.Typed)
 	}
 	return entry, s.Recorder.Record(ctx, s.event(r, audit.LoginSuccess, entry))
+}
+
+// admissible gives account.ErrNotFound for an account that gets no session.
+func (s *Site) admissible(ctx context.Context, a account.Account) error {
+	if a.Suspended() {
+		return account.ErrNotFound
+	}
+	if s.Shadowed == nil {
+		return nil
+	}
+	shadowed, err := s.Shadowed(ctx, a)
+	if shadowed {
+		return account.ErrNotFound
+	}
+	return err
 }
 
 // Leave ends a session because the person signed out in the app.

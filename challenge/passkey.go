@@ -132,10 +132,14 @@ func (s *Site) ownerOf(ctx context.Context, c account.Credential) (account.Accou
 		return account.Account{}, err
 	}
 	own := func(source signin.PasswordChecker) bool { return source.Name() == owner.Source }
-	if err != nil || owner.Suspended() || !slices.ContainsFunc(s.Passwords, own) {
+	if err != nil || !slices.ContainsFunc(s.Passwords, own) {
 		return account.Account{}, factors.ErrWrongAnswer
 	}
-	return owner, nil
+	err = s.admissible(ctx, owner)
+	if errors.Is(err, account.ErrNotFound) {
+		return account.Account{}, factors.ErrWrongAnswer
+	}
+	return owner, err
 }
 
 // burn spends an invitation: factors.ErrExpired when it was spent before.

@@ -133,6 +133,7 @@ func (s *Site) checkPassword(r *http.Request, username string, password account.
 }
 
 // admitSession raises the session of the same person, or begins one.
+// account.ErrNotFound says that the account gets none.
 func (s *Site) admitSession(w http.ResponseWriter, r *http.Request, v *session.Entry, b session.Beginning) (*session.Entry, error) {
 	ctx := r.Context()
 	if v != nil && v.Owner.Account.ID == b.Owner && v.Session.SupersededAt.IsZero() {

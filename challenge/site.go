@@ -87,7 +87,10 @@ type Site struct {
 	LoginPage string
 	// Admit finds the account of who a source says it is, or makes it where
 	// the source may. account.ErrNotFound refuses the sign-in.
-	Admit    func(ctx context.Context, who signin.Identity) (account.Account, error)
+	Admit func(ctx context.Context, who signin.Identity) (account.Account, error)
+	// Shadowed tells whether another account has the username here, so that
+	// this one is refused; nil for no such account.
+	Shadowed func(ctx context.Context, a account.Account) (bool, error)
 	Policy   *policy.Policy
 	Ledger   *throttle.Ledger
 	Plan     *throttle.Plan

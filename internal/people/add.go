@@ -149,6 +149,9 @@ func (p *People) insert(ctx context.Context, tx Tx, actor Actor, a account.Accou
 	if err := p.free(ctx, tx, a); err != nil {
 		return err
 	}
+	if err := p.unshared(ctx, tx, a); err != nil {
+		return err
+	}
 	if err := tx.InsertAccount(ctx, a); err != nil {
 		return fmt.Errorf("keep account: %w", err)
 	}
@@ -172,6 +175,27 @@ func (p *People) free(ctx context.Context, r Reader, a account.Account) error {
 		return fmt.Errorf("look for the name: %w", err)
 	case other.ID != a.ID:
 		return taken(fmt.Sprintf("subject %q of source %q is account %q already", a.Subject, a.Source, other.Username), "change that account with `user edit`")
+	}
+	return nil
+}
+
+// unshared tells whether no source that a site has beside the account's own
+// knows somebody by the same username: to the app behind it they would be one.
+func (p *People) unshared(ctx context.Context, r Reader, a account.Account) error {
+	for _, s := range p.sources() {
+		if s.Name != a.Source {
+			continue
+		}
+		for _, beside := range s.Beside {
+			other, err := r.AccountByUsername(ctx, beside, account.FoldUsername(a.Username))
+			switch {
+			case errors.Is(err, account.ErrNotFound):
+			case err != nil:
+				return fmt.Errorf("look for the name: %w", err)
+			default:
+				return taken(fmt.Sprintf("source %q has an account %q, and a site lets both sources in", beside, other.Username), "choose another username: the app would take the two for one person")
+			}
+		}
 	}
 	return nil
 }

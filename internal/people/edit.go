@@ -54,6 +54,11 @@ func (p *People) EditAccount(ctx context.Context, actor Actor, who Who, c Change
 		if err := p.free(ctx, tx, edited); err != nil {
 			return audit.Event{}, err
 		}
+		if account.FoldUsername(edited.Username) != account.FoldUsername(a.Username) {
+			if err := p.unshared(ctx, tx, edited); err != nil {
+				return audit.Event{}, err
+			}
+		}
 		if err := tx.UpdateAccount(ctx, edited); err != nil {
 			return audit.Event{}, fmt.Errorf("keep account: %w", err)
 		}

@@ -108,7 +108,10 @@ func (p *People) checkRow(ctx context.Context, actor Actor, r row, known map[str
 	if err := actor.mayGrant(a.Role); err != nil {
 		return account.Account{}, err
 	}
-	return a, p.free(ctx, p.Store, a)
+	if err := p.free(ctx, p.Store, a); err != nil {
+		return a, err
+	}
+	return a, p.unshared(ctx, p.Store, a)
 }
 
 // once refuses a name or an identifier that an earlier line has.

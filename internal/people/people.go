@@ -63,6 +63,9 @@ type Source struct {
 	// name (a form that is watched, a trusted header): the folded username
 	// is then the subject.
 	SubjectIsName bool
+	// Beside are the other sources of the sites that name this one. A
+	// username is one person there, so no two of them get an account of it.
+	Beside []string
 }
 
 // People carries the verbs. Its fields are set once, before first use; it is

@@ -2,6 +2,7 @@ package people_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -329,3 +330,31 @@ func TestOrganisations(t *testing.T) {
 }
 
 func second(_ account.Organisation, err error) error { return err }
+
+func TestTwoSourcesOfOneSiteShareNoUsername(t *testing.T) {
+	f := newFixture(t)
+	f.Sources = []people.Source{
+		{Name: account.LocalSource, Beside: []string{"app"}}, {Name: "app", SubjectIsName: true, Beside: []string{account.LocalSource}},
+		{Name: "elsewhere", SubjectIsName: true},
+	}
+	f.add(t, people.NewAccount{Username: "joe", Source: "app"})
+	jim := f.add(t, people.NewAccount{Username: "jim", Source: account.LocalSource})
+	add := func(source string) error {
+		_, err := f.AddAccount(t.Context(), people.Operator(), people.NewAccount{Username: "Ｊoe", Source: source})
+		return err
+	}
+	if err := add(account.LocalSource); !errors.Is(err, account.ErrTaken) || !strings.Contains(err.Error(), `"app"`) {
+		t.Errorf("added: %v", err)
+	}
+	if err := add("elsewhere"); err != nil {
+		t.Errorf("a source of another site: %v", err)
+	}
+	joe := "JOE"
+	if _, err := f.EditAccount(t.Context(), people.Operator(), people.Who{ID: jim.ID}, people.Changes{Username: &joe}); !errors.Is(err, account.ErrTaken) {
+		t.Errorf("renamed: %v", err)
+	}
+	name := "Jim Bloggs"
+	if _, err := f.EditAccount(t.Context(), people.Operator(), people.Who{ID: jim.ID}, people.Changes{Name: &name}); err != nil {
+		t.Errorf("another change: %v", err)
+	}
+}
