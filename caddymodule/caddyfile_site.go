@@ -2,7 +2,9 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -167,7 +169,15 @@ func (h *SiteConfig) parsePages(d *caddyfile.Dispenser) error {
 		"name":     block.OneWord(&h.Pages.Name),
 		"help":     block.OneWord(&h.Pages.Help),
 		"language": block.WordList(&h.Pages.Languages),
+		"timezone": block.Checked(&h.Pages.TimeZone, checkZone),
 	}}.Parse(d)
+}
+
+func checkZone(name string) error {
+	if _, err := time.LoadLocation(name); err != nil || name == "Local" {
+		return errors.New("expected the name of a time zone, such as Europe/London")
+	}
+	return nil
 }
 
 func (h *SiteConfig) parsePolicyBlock(d *caddyfile.Dispenser) error {

@@ -93,6 +93,9 @@ type PagesConfig struct {
 	Name      string   `json:"name,omitempty"`
 	Help      string   `json:"help,omitempty"`
 	Languages []string `json:"languages,omitempty"`
+	// TimeZone is that of the times on pages and in messages ("Europe/London").
+	// Default: UTC, which is then named beside them.
+	TimeZone string `json:"timezone,omitempty"`
 }
 
 // Provision compiles the policy and makes the pages. It opens no store.
@@ -204,6 +207,14 @@ func (h *Handler) provisionPages() error {
 	h.web = &web.Site{
 		Name: name, Help: h.Pages.Help, Origin: h.Origin, Prefix: h.Prefix, Languages: h.Pages.Languages,
 		SecureCookies: origin.Scheme == "https",
+	}
+	if zone := h.Pages.TimeZone; zone != "" {
+		if err := checkZone(zone); err != nil {
+			return fmt.Errorf("pages timezone %s: %w", zone, err)
+		}
+		if h.web.Zone, err = time.LoadLocation(zone); err != nil {
+			return err
+		}
 	}
 	h.kit, err = web.New(web.Options{Log: h.logPage})
 	if err != nil {

@@ -6,9 +6,10 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/dustin/go-humanize"
 
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
@@ -210,17 +211,16 @@ type continueView struct {
 // Field is the name of the form's only field.
 func (v *continueView) Field() string { return kept.Field }
 
-// Bytes is the size in a unit that people use.
-func (v *continueView) Bytes() string {
-	switch n := float64(v.Length); {
-	case v.Length >= 1<<20:
-		return strconv.FormatFloat(n/(1<<20), 'f', 1, 64) + " MB"
-	case v.Length >= 1<<10:
-		return strconv.FormatFloat(n/(1<<10), 'f', 1, 64) + " kB"
-	default:
-		return strconv.FormatInt(v.Length, 10) + " B"
+// Large is the size in a unit that people use, or empty where that is bytes.
+func (v *continueView) Large() string {
+	if v.Length < 1000 {
+		return ""
 	}
+	return humanize.Bytes(uint64(v.Length))
 }
+
+// Bytes is the size where it is not large.
+func (v *continueView) Bytes() int { return int(v.Length) }
 
 // overView is the view of over.html.
 type overView struct {

@@ -1,6 +1,7 @@
 package challenge
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -36,6 +37,12 @@ func rendered(t *testing.T, name string, view any) string {
 		t.Fatal(err)
 	}
 	return w.Body.String()
+}
+
+func TestPagesSpeakAllLanguagesAlike(t *testing.T) {
+	if err := errors.Join(web.CheckTexts(Templates()), web.CheckTemplates(Templates())); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestPagesOfCodesHaveAllTheirTexts(t *testing.T) {

@@ -7,9 +7,14 @@ import (
 	"io/fs"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"text/template/parse"
+	"unicode"
+
+	"golang.org/x/net/html"
+	"golang.org/x/text/language"
 )
 
 // usedTexts are the ids that a page and its parts ask for by name.
@@ -82,6 +87,7 @@ func CheckTexts(fsys fs.FS) error {
 				errs = append(errs, fmt.Errorf("texts_%s.json: %q has parameters %q, English %q", lang, id, params, english[id]))
 			}
 		}
+		errs = append(errs, checkForms(lang, files.texts[lang])...)
 		for _, id := range slices.Sorted(maps.Keys(theirs)) {
 			if _, ok := english[id]; !ok {
 				errs = append(errs, fmt.Errorf("texts_%s.json: %q is not in English", lang, id))
@@ -89,6 +95,76 @@ func CheckTexts(fsys fs.FS) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// checkForms finds texts with a number that lack a plural form which CLDR has
+// for their language, or have one that it has not.
+func checkForms(lang string, c Catalogue) []error {
+	w, wanted := words{tag: language.Make(lang)}, map[string]bool{}
+	for n := range 200 {
+		wanted[w.category([]any{"count", n})] = true
+	}
+	var errs []error
+	for _, id := range slices.Sorted(maps.Keys(c)) {
+		base, counted := strings.CutSuffix(id, ".other")
+		if !counted || !strings.Contains(c[id], "{count}") {
+			continue
+		}
+		for _, form := range slices.Sorted(maps.Values(categories)) {
+			if _, has := c[base+"."+form]; has != wanted[form] {
+				errs = append(errs, fmt.Errorf("texts_%s.json: %q: form %q is there: %t, CLDR has it: %t", lang, base, form, has, wanted[form]))
+			}
+		}
+	}
+	return errs
+}
+
+// spokenAttributes are those whose values people read or hear.
+var spokenAttributes = []string{"alt", "title", "placeholder", "aria-label", "aria-description"}
+
+// CheckTemplates is for the tests of packages with pages: whatever a visitor
+// reads comes from the texts, so that it can be in their language, and no
+// template has words of its own.
+func CheckTemplates(fsys fs.FS) error {
+	files, err := readBundle(fsys, nil, "pages")
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(files.templates)) {
+		for _, spoken := range spokenIn(files.templates[name]) {
+			errs = append(errs, fmt.Errorf("%s: %q stands in the template", name, spoken))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// actions are what stands in a template for something else.
+var actions = regexp.MustCompile(`(?s)\{\{.*?\}\}`)
+
+// spokenIn lists what people would read of a template itself.
+func spokenIn(template string) []string {
+	var found []string
+	note := func(text string) {
+		if strings.ContainsFunc(text, unicode.IsLetter) {
+			found = append(found, strings.TrimSpace(text))
+		}
+	}
+	tokens := html.NewTokenizer(strings.NewReader(actions.ReplaceAllString(template, "")))
+	for {
+		switch tokens.Next() {
+		case html.ErrorToken:
+			return found
+		case html.TextToken:
+			note(string(tokens.Text()))
+		case html.StartTagToken, html.SelfClosingTagToken:
+			for _, a := range tokens.Token().Attr {
+				if slices.Contains(spokenAttributes, a.Key) {
+					note(a.Val)
+				}
+			}
+		}
+	}
 }
 
 // parameters maps ids without their plural endings to the {names} in their texts.

@@ -3,6 +3,7 @@ package web
 import (
 	"net/url"
 	"strings"
+	"time"
 )
 
 // DefaultPrefix is where the gateway's pages live unless a site says otherwise.
@@ -24,6 +25,8 @@ type Site struct {
 	Prefix string
 	// Languages on offer, the default first. Empty is English alone.
 	Languages []string
+	// Zone is the time zone of the times on pages. Nil is UTC, and says so.
+	Zone *time.Location
 	// SecureCookies is set where the site is reached by https: cookies then
 	// carry the __Host- prefix.
 	SecureCookies bool

@@ -1,12 +1,14 @@
 package web
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
 
 	"golang.org/x/text/feature/plural"
 	"golang.org/x/text/language"
+	"golang.org/x/text/language/display"
 )
 
 // Catalogue is the texts of one package in one language: id to text. A text
@@ -56,7 +58,11 @@ func (w words) text(id string, args ...any) (string, error) {
 		if !ok {
 			return "", fmt.Errorf("text %q: parameter %d has no name", id, i/2)
 		}
-		pairs = append(pairs, "{"+name+"}", fmt.Sprint(args[i+1]))
+		value := fmt.Sprint(args[i+1])
+		if spoken, ok := args[i+1].(interface{ in(words) string }); ok {
+			value = spoken.in(w)
+		}
+		pairs = append(pairs, "{"+name+"}", value)
 	}
 	return strings.NewReplacer(pairs...).Replace(found), nil
 }
@@ -113,4 +119,25 @@ func (w words) or(idOrText string, args []any) string {
 		return idOrText
 	}
 	return text
+}
+
+// Countries is a parameter of a text: countries by ISO 3166 code, which a page
+// calls by their names.
+type Countries []string
+
+func (c Countries) in(w words) string {
+	names := make([]string, 0, len(c))
+	for _, code := range c {
+		id := "country." + strings.ToUpper(code)
+		if w.has(id) {
+			names = append(names, w.find(id, nil))
+			continue
+		}
+		name := code
+		if region, err := language.ParseRegion(code); err == nil {
+			name = cmp.Or(display.English.Regions().Name(region), code)
+		}
+		names = append(names, name)
+	}
+	return strings.Join(names, ", ")
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"errors"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
@@ -15,8 +16,15 @@ func TestOurTextsAreTheSameInAllLanguages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := CheckTexts(sub); err != nil {
+	if err := errors.Join(CheckTexts(sub), CheckTemplates(sub)); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestCheckTemplatesFindsWordsOfATemplate(t *testing.T) {
+	err := CheckTemplates(fstest.MapFS{"a.html": {Data: []byte(`{{define "main"}}<p class="x">{{t "a"}} – <b>Hello</b></p><img alt="A picture" src="x.png">{{end}}`)}})
+	if err == nil || !strings.Contains(err.Error(), `"Hello"`) || !strings.Contains(err.Error(), `"A picture"`) || strings.Contains(err.Error(), "x.png") {
+		t.Errorf("%v", err)
 	}
 }
 
@@ -33,8 +41,8 @@ func TestCheckTextsFindsWhatDiffers(t *testing.T) {
 			t.Errorf("not found: %s in %v", want, err)
 		}
 	}
-	if strings.Contains(err.Error(), `"c`) {
-		t.Errorf("plural forms count as different: %v", err)
+	if !strings.Contains(err.Error(), `"c": form "two" is there: false`) || strings.Contains(err.Error(), "en.json") {
+		t.Errorf("plural forms: %v", err)
 	}
 }
 
@@ -181,11 +189,15 @@ func FuzzSafePath(f *testing.F) {
 }
 
 func TestDateIsEmptyForNever(t *testing.T) {
-	v := &View{page: &page{words: testKit(t, Options{}).own.wordsFor("en")}}
+	v := &View{page: &page{words: testKit(t, Options{}).own.wordsFor("en"), Site: new(Site)}}
 	if got, err := v.Date(time.Time{}); got != "" || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}
 	if got, err := v.Date(noon.In(time.FixedZone("x", 3600))); got != "5 November 2026, 12:00 UTC" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	v.page.Site.Zone = time.FixedZone("the site's own", -3600)
+	if got, err := v.Date(noon); got != "5 November 2026, 11:00" || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}
 }

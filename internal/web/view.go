@@ -79,12 +79,16 @@ func (v *View) Date(t time.Time) (string, error) {
 	if t.IsZero() {
 		return "", nil
 	}
-	t = t.UTC()
+	zone, id := v.page.Site.Zone, "date.local"
+	if zone == nil {
+		zone, id = time.UTC, "date"
+	}
+	t = t.In(zone)
 	month, err := v.page.words.text(fmt.Sprintf("month.%d", int(t.Month())))
 	if err != nil {
 		return "", err
 	}
-	return v.page.words.text("date", "day", t.Day(), "month", month, "year", t.Year(), "time", t.Format("15:04"))
+	return v.page.words.text(id, "day", t.Day(), "month", month, "year", t.Year(), "time", t.Format("15:04"))
 }
 
 // link carries a chosen language along in an address of ours.
