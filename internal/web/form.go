@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -22,7 +23,8 @@ var ErrBadForm = errors.New("malformed form")
 
 // ReadForm reads the urlencoded body of a POST of at most 64 KiB. A field that
 // comes twice is refused, unless repeatable names it; so is what is not UTF-8.
-// Fields of the query are not part of it. All errors are *Fail and the
+// Every field but passwords is read plainly: see there. Fields of the query
+// are not part of it. All errors are *Fail and the
 // client's fault. r.PostForm holds the same afterwards.
 func ReadForm(w http.ResponseWriter, r *http.Request, repeatable ...string) (url.Values, error) {
 	if r.Method != http.MethodPost {
@@ -39,8 +41,49 @@ func ReadForm(w http.ResponseWriter, r *http.Request, repeatable ...string) (url
 	if err != nil {
 		return nil, err
 	}
+	for name, all := range values {
+		if !strings.Contains(name, "password") {
+			for i, s := range all {
+				all[i] = plainly(s)
+			}
+		}
+	}
 	r.PostForm = values
 	return values, nil
+}
+
+// plainly reads what somebody pasted: format characters, which nobody sees
+// (marks of direction, joiners, blanks without width), are dropped, and the
+// decimal digits of all scripts are those of ASCII.
+func plainly(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r < utf8.RuneSelf:
+			return r
+		case unicode.Is(unicode.Cf, r):
+			return -1
+		case unicode.Is(unicode.Nd, r):
+			return '0' + digit(r)
+		default:
+			return r
+		}
+	}, text)
+}
+
+// digit is the value of a decimal digit: Unicode keeps them in rows from zero
+// to nine, some of which follow one another.
+func digit(r rune) rune {
+	for _, row := range unicode.Nd.R16 {
+		if rune(row.Lo) <= r && r <= rune(row.Hi) {
+			return (r - rune(row.Lo)) % 10
+		}
+	}
+	for _, row := range unicode.Nd.R32 {
+		if rune(row.Lo) <= r && r <= rune(row.Hi) {
+			return (r - rune(row.Lo)) % 10
+		}
+	}
+	return 0
 }
 
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {

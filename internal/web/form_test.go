@@ -8,9 +8,11 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/text/unicode/norm"
 )
 
 const formType = "application/x-www-form-urlencoded"
@@ -135,4 +137,36 @@ func FuzzReadForm(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestPastedTextIsReadPlainly(t *testing.T) {
+	fields := url.Values{
+		"code": {"\u2068１２３\u200b456\u2069"}, "mobile": {"\u202a٠٧٧٠٠ ۹۰۰123\u202c"}, "label": {"Ann\u200b's phone"},
+		"password": {"pa\u200bss１"}, "new_password": {"\u202a１"}, "pin": {"𝟗𝟘𝟷"},
+	}
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(fields.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	got, err := ReadForm(httptest.NewRecorder(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{
+		"code": "123456", "mobile": "07700 900123", "label": "Ann's phone", "password": "pa\u200bss１", "new_password": "\u202a１", "pin": "901",
+	}
+	for name, text := range want {
+		if got.Get(name) != text || r.PostForm.Get(name) != text {
+			t.Errorf("%s: %q, want %q", name, got.Get(name), text)
+		}
+	}
+}
+
+func TestEveryDecimalDigitHasItsValue(t *testing.T) {
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		if !unicode.Is(unicode.Nd, r) {
+			continue
+		}
+		if compatible := norm.NFKD.String(string(r)); len(compatible) == 1 && compatible[0] != byte('0'+digit(r)) {
+			t.Errorf("%U is %c, not %d", r, compatible[0], digit(r))
+		}
+	}
 }
