@@ -46,7 +46,7 @@ func (r *runtime) wire(a *App) error {
 	}
 	r.people = &people.People{
 		Store: peopleStore{r.store}, Passwords: peoplePasswords{Hasher: hasher, Rules: password.Rules{}}, Temporary: temporary,
-		Region: a.Region, Now: time.Now,
+		Region: a.numbers().Region, TextCountries: a.numbers().Countries, Now: time.Now,
 	}
 	return nil
 }

@@ -181,7 +181,11 @@ func answerError(kind policy.Factor, err error) []web.FieldError {
 		return keyError(err)
 	}
 	text := ""
+	var args []any
+	var number *factors.NumberError
 	switch {
+	case errors.As(err, &number):
+		text, args = "error.address", []any{"countries", web.Countries(number.Countries)}
 	case errors.Is(err, factors.ErrWrongAnswer):
 		text = "error.wrong"
 	case errors.Is(err, factors.ErrReplayed):
@@ -195,7 +199,7 @@ func answerError(kind policy.Factor, err error) []web.FieldError {
 	default:
 		return nil
 	}
-	return []web.FieldError{{Field: "code", Text: text}}
+	return []web.FieldError{{Field: "code", Text: text, Args: args}}
 }
 
 // keyError gives the words for the answer of a key. They are about the whole

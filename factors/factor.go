@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/stepgate/stepgate/internal/account"
@@ -36,6 +37,19 @@ var (
 	// country that is not allowed). The person may type another.
 	ErrBadAddress = errors.New("factors: unusable address")
 )
+
+// NumberError is ErrBadAddress for a phone number: texts go to mobile numbers
+// of some countries alone.
+type NumberError struct {
+	// Countries are those, by ISO 3166 code.
+	Countries []string
+}
+
+func (e *NumberError) Error() string {
+	return "factors: no mobile number of " + strings.Join(e.Countries, ", ")
+}
+
+func (e *NumberError) Unwrap() error { return ErrBadAddress }
 
 // TooSoon is the error of a button that asks for another code before its time.
 // The page is 429 with Retry-After; the code that was sent before still holds.

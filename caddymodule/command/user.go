@@ -97,6 +97,7 @@ func addUser(c *cobra.Command, d *desk, in operation.UserAddInput) error {
 		c.PrintErrf("Note: %s has no password and cannot sign in with one until: %s set-password %s\n",
 			visible(added.Username), c.Parent().CommandPath(), visible(added.Username))
 	}
+	warn(c, added.Warnings)
 	return newPrinter(c).print(added, "added %s (organisation %s, role %s)", added.Username, added.Organisation, added.Role)
 }
 
@@ -200,6 +201,7 @@ func userEditCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			warn(c, u.Warnings)
 			return newPrinter(c).print(u, "changed %s", u.Username)
 		})
 	})
@@ -305,6 +307,7 @@ func userImportCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			warn(c, result.Warnings)
 			if dryRun {
 				return newPrinter(c).print(result, "%d accounts could be imported; nothing was changed", result.Accounts)
 			}
@@ -346,4 +349,11 @@ func sourceFlag(c *cobra.Command) {
 
 func who(c *cobra.Command, username string) people.Who {
 	return people.Who{Username: username, Source: flagText(c, "source")}
+}
+
+// warn tells of what was done and may surprise.
+func warn(c *cobra.Command, warnings []string) {
+	for _, text := range warnings {
+		c.PrintErrf("Warning: %s\n", visible(text))
+	}
 }

@@ -8,9 +8,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/nyaruka/phonenumbers"
-
 	"github.com/stepgate/stepgate/factors"
+	"github.com/stepgate/stepgate/internal/account"
 )
 
 // address is where a code goes.
@@ -25,71 +24,31 @@ type address struct {
 type Numbers struct {
 	// Region is the country of numbers written without one ("GB").
 	Region string
-	// Countries are those that texts may go to, by ISO 3166 code. A dialling
-	// code is not a country: +44 also reaches Jersey, +1 also Jamaica.
+	// Countries are those that texts may go to, by ISO 3166 code.
 	Countries []string
 }
 
 // Check tells a word that is no country's code, such as UK.
 func (n Numbers) Check() error {
-	known := phonenumbers.GetSupportedRegions()
-	if !known[n.Region] {
+	if !account.IsCountry(n.Region) {
 		return fmt.Errorf("region %s: expected the ISO 3166 code of a country, such as GB", n.Region)
 	}
 	for _, country := range n.Countries {
-		if !known[country] {
+		if !account.IsCountry(country) {
 			return fmt.Errorf("codes: sms_countries %s: expected ISO 3166 codes of countries, such as GB", country)
 		}
 	}
 	return nil
 }
 
-// maxNumber bounds what is parsed.
-const maxNumber = 60
-
-// parse gives the address of a typed number, or factors.ErrBadAddress.
+// parse gives the address of a typed number. Its error is a
+// *factors.NumberError, which names the countries that texts go to.
 func (n Numbers) parse(typed string) (address, error) {
-	typed = strings.TrimSpace(typed)
-	if typed == "" || len(typed) > maxNumber || !utf8.ValidString(typed) || strings.ContainsFunc(typed, unicode.IsLetter) {
-		return address{}, factors.ErrBadAddress
+	number, err := account.ReadNumber(typed, n.Region)
+	if err != nil || !number.Reached(n.Countries) {
+		return address{}, &factors.NumberError{Countries: n.Countries}
 	}
-	number, err := phonenumbers.Parse(typed, n.Region)
-	if err != nil || number.GetExtension() != "" {
-		return address{}, factors.ErrBadAddress
-	}
-	a := address{to: phonenumbers.Format(number, phonenumbers.E164), country: countryOf(number)}
-	if !slices.Contains(n.Countries, a.country) || !settled(a.to) {
-		return address{}, factors.ErrBadAddress
-	}
-	return a, nil
-}
-
-// settled tells whether E.164 text is read as itself: with zeros in front of
-// the national part it may not be, and one phone would have two numbers.
-func settled(to string) bool {
-	again, err := phonenumbers.Parse(to, "")
-	return err == nil && phonenumbers.Format(again, phonenumbers.E164) == to
-}
-
-// countryOf is the country of a number that can get texts, or "": landlines,
-// premium rate, personal (070), pagers, satellites and internet telephony
-// cannot, or cost whoever sends.
-func countryOf(number *phonenumbers.PhoneNumber) string {
-	if drama(number) {
-		return "GB"
-	}
-	switch phonenumbers.GetNumberType(number) {
-	case phonenumbers.MOBILE, phonenumbers.FIXED_LINE_OR_MOBILE:
-		return phonenumbers.GetRegionCodeForNumber(number)
-	default:
-		return ""
-	}
-}
-
-// drama tells the mobile numbers that Ofcom keeps for drama, 07700 900000 to
-// 900999: nobody has them, and training and tests are full of them.
-func drama(number *phonenumbers.PhoneNumber) bool {
-	return number.GetCountryCode() == 44 && number.GetNationalNumber()/1000 == 7700900
+	return address{to: number.E164, country: number.Country}, nil
 }
 
 // maskNumber is all that pages show of a number.

@@ -29,6 +29,8 @@ type UserView struct {
 	// Removed counts what reset-factors took away.
 	Removed *int `json:"removed_credentials,omitempty"`
 	Deleted bool `json:"deleted,omitempty"`
+	// Warnings are about what was done and may surprise.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // CredentialView has nothing of a credential that would prove anything.
@@ -64,6 +66,14 @@ func viewRecord(r people.Record) UserView {
 			ID: c.ID, Factor: c.Factor, Label: c.Label, Address: c.Address, Default: c.Default,
 			CreatedAt: c.CreatedAt, LastUsedAt: c.LastUsedAt, CountsFrom: c.CountsFrom,
 		})
+	}
+	return v
+}
+
+// warned adds what whoever gave somebody this number should know.
+func warned(v UserView, p Place) UserView {
+	if text := p.People.Unreached(v.Mobile); text != "" {
+		v.Warnings = append(v.Warnings, text)
 	}
 	return v
 }
@@ -109,8 +119,9 @@ type (
 		Reason string `json:"reason,omitempty"`
 	}
 	ImportView struct {
-		Accounts int  `json:"accounts"`
-		DryRun   bool `json:"dry_run"`
+		Accounts int      `json:"accounts"`
+		DryRun   bool     `json:"dry_run"`
+		Warnings []string `json:"warnings,omitempty"`
 	}
 )
 
@@ -122,7 +133,7 @@ var (
 	UserAdd = define("user/add", func(ctx context.Context, p Place, in UserAddInput) (UserView, error) {
 		in.NewAccount.Password = in.Password
 		added, err := p.People.AddAccount(ctx, p.Actor, in.NewAccount)
-		return viewRecord(added), err
+		return warned(viewRecord(added), p), err
 	}).creating()
 	UserList = define("user/list", func(ctx context.Context, p Place, in UserListInput) ([]UserView, error) {
 		page, err := p.People.List(ctx, p.Actor, account.Filter{
@@ -140,7 +151,10 @@ var (
 	})
 	UserEdit = define("user/edit", func(ctx context.Context, p Place, in UserEditInput) (UserView, error) {
 		a, err := p.People.EditAccount(ctx, p.Actor, in.Who, in.Changes)
-		return viewUser(a), err
+		if in.Changes.Mobile == nil {
+			return viewUser(a), err
+		}
+		return warned(viewUser(a), p), err
 	})
 	UserSetPassword = define("user/set-password", func(ctx context.Context, p Place, in UserPasswordInput) (UserView, error) {
 		a, err := p.People.SetPassword(ctx, p.Actor, in.Who, in.Password, in.Reason)
@@ -171,7 +185,7 @@ var (
 		return v, err
 	})
 	UserImport = define("user/import", func(ctx context.Context, p Place, in UserImportInput) (ImportView, error) {
-		n, err := p.People.Import(ctx, p.Actor, people.Table{CSV: in.CSV, DryRun: in.DryRun, Reason: in.Reason})
-		return ImportView{Accounts: n, DryRun: in.DryRun}, err
+		made, err := p.People.Import(ctx, p.Actor, people.Table{CSV: in.CSV, DryRun: in.DryRun, Reason: in.Reason})
+		return ImportView{Accounts: made.Accounts, DryRun: in.DryRun, Warnings: made.Warnings}, err
 	})
 )

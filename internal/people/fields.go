@@ -1,14 +1,13 @@
 package people
 
 import (
+	"errors"
 	"fmt"
 	"net/mail"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/nyaruka/phonenumbers"
 
 	"github.com/stepgate/stepgate/internal/account"
 )
@@ -50,22 +49,36 @@ func cleanEmail(typed string) (string, error) {
 	return address, nil
 }
 
-// cleanMobile turns what was typed into E.164, or nothing into nothing. A
-// number is accepted when its length is possible for its country: the lists
-// of ranges in use are never complete, and would refuse somebody's phone.
+// cleanMobile turns what was typed into E.164, or nothing into nothing.
 func cleanMobile(typed, region string) (string, error) {
-	number := strings.TrimSpace(typed)
-	if number == "" {
+	if strings.TrimSpace(typed) == "" {
 		return "", nil
 	}
-	if region == "" && !strings.HasPrefix(number, "+") {
-		return "", invalid(fmt.Sprintf("%q does not say which country's number it is", number), "begin it with + and the country's code, or set `region` in the stepgate block")
+	number, err := account.ReadNumber(typed, region)
+	switch {
+	case errors.Is(err, account.ErrNumberCountry):
+		return "", invalid(fmt.Sprintf("%q does not say which country's number it is", typed), "begin it with + and the country's code, or set `region` in the stepgate block")
+	case err != nil:
+		return "", invalid(fmt.Sprintf("%q cannot be a mobile phone number", typed), "write it as +447700900123")
 	}
-	parsed, err := phonenumbers.Parse(number, region)
-	if err != nil || !phonenumbers.IsPossibleNumber(parsed) || parsed.GetExtension() != "" || strings.ContainsFunc(number, unicode.IsLetter) {
-		return "", invalid(fmt.Sprintf("%q is not a phone number", number), "write it as +447700900123")
+	return number.E164, nil
+}
+
+// Unreached says in words why no text reaches a number that an account has, or
+// nothing where texts do, or where nobody said which countries they go to.
+func (p *People) Unreached(mobile string) string {
+	if mobile == "" || len(p.TextCountries) == 0 {
+		return ""
 	}
-	return phonenumbers.Format(parsed, phonenumbers.E164), nil
+	number, err := account.ReadNumber(mobile, p.Region)
+	if err == nil && number.Reached(p.TextCountries) {
+		return ""
+	}
+	why := "it is not listed as a mobile number"
+	if number.Country != "" {
+		why = "it is a number of " + number.Country
+	}
+	return fmt.Sprintf("no text message reaches %s: %s, and texts go to mobile numbers of %s (`sms_countries`)", mobile, why, strings.Join(p.TextCountries, ", "))
 }
 
 // cleanGroups trims, leaves out what is empty or repeated and keeps the

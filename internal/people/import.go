@@ -27,35 +27,60 @@ type Table struct {
 	Reason string
 }
 
-// Import makes the accounts of a table and returns how many they are. Every
+// Imported is what came of a table.
+type Imported struct {
+	Accounts int
+	// Warnings are about rows that are good and may surprise.
+	Warnings []string
+}
+
+// Import makes the accounts of a table. Every
 // row is checked first; if any is wrong, all problems are reported and none
 // is imported. The accounts are then made in batches. Only where something
 // else changes the store meanwhile can a later batch be refused; the error
 // then says which lines are in.
-func (p *People) Import(ctx context.Context, actor Actor, t Table) (int, error) {
+func (p *People) Import(ctx context.Context, actor Actor, t Table) (Imported, error) {
 	actor, err := actor.refresh(ctx, p.Store)
 	if err != nil {
-		return 0, err
+		return Imported{}, err
 	}
 	if err := actor.may(ActManage); err != nil {
-		return 0, err
+		return Imported{}, err
 	}
 	rows, err := readTable(t.CSV)
 	if err != nil {
-		return 0, err
+		return Imported{}, err
 	}
 	drafts, err := p.checkTable(ctx, actor, rows)
-	if err != nil || t.DryRun {
-		return len(drafts), err
+	if err != nil {
+		return Imported{}, err
+	}
+	made := Imported{Accounts: len(drafts), Warnings: p.warnings(drafts)}
+	if t.DryRun {
+		return made, nil
 	}
 	done := 0
 	for batch := range slices.Chunk(drafts, importBatch) {
 		if err := p.importBatch(ctx, actor, batch, t.Reason); err != nil {
-			return done, partly(err, drafts, done)
+			return Imported{Accounts: done}, partly(err, drafts, done)
 		}
 		done += len(batch)
 	}
-	return done, nil
+	return made, nil
+}
+
+// warnings are about numbers that no text reaches.
+func (p *People) warnings(drafts []drafted) []string {
+	var all []string
+	for _, d := range drafts {
+		if text := p.Unreached(d.Mobile); text != "" {
+			all = append(all, fmt.Sprintf("line %d: %s", d.line, text))
+		}
+	}
+	if left := len(all) - maxProblems; left > 0 {
+		all = append(all[:maxProblems], fmt.Sprintf("and %d more lines", left))
+	}
+	return all
 }
 
 // drafted is an account that is ready to be made, and where it comes from.

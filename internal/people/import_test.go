@@ -21,8 +21,8 @@ func TestImportMakesTheAccountsOfATable(t *testing.T) {
 		"",
 		"Ann,ann,,,,,",
 	))
-	if err != nil || n != 2 {
-		t.Fatalf("imported %d, %v", n, err)
+	if err != nil || n.Accounts != 2 {
+		t.Fatalf("imported %d, %v", n.Accounts, err)
 	}
 	joe, err := f.db.AccountByUsername(t.Context(), "local", "joe")
 	if err != nil {
@@ -34,6 +34,20 @@ func TestImportMakesTheAccountsOfATable(t *testing.T) {
 	}
 	if ann, err := f.db.AccountByUsername(t.Context(), "local", "ann"); err != nil || ann.Organisation != "default" || ann.Role != account.RoleUser {
 		t.Errorf("ann %+v, %v", ann, err)
+	}
+}
+
+func TestImportWarnsOfNumbersThatNoTextReaches(t *testing.T) {
+	f := newFixture(t)
+	f.Region, f.TextCountries = "GB", []string{"GB"}
+	given := table("username,mobile", "joe,07700 900123", "ann,07797 712345", "eve,020 7946 0018")
+	given.DryRun = true
+	made, err := f.Import(t.Context(), people.Operator(), given)
+	if err != nil || len(made.Warnings) != 2 || !strings.Contains(made.Warnings[0], "line 3: ") || !strings.Contains(made.Warnings[0], "a number of JE") {
+		t.Errorf("%+v, %v", made, err)
+	}
+	if _, err := f.Import(t.Context(), people.Operator(), table("username,mobile", "joe,86444", "ann,07700 90012")); err == nil || strings.Count(err.Error(), "cannot be a mobile phone number") != 2 {
+		t.Errorf("impossible numbers: %v", err)
 	}
 }
 
@@ -90,8 +104,8 @@ func TestImportDryRunKeepsNothing(t *testing.T) {
 	f := newFixture(t)
 	dry := table("username", "joe")
 	dry.DryRun = true
-	if n, err := f.Import(t.Context(), people.Operator(), dry); err != nil || n != 1 {
-		t.Fatalf("%d, %v", n, err)
+	if n, err := f.Import(t.Context(), people.Operator(), dry); err != nil || n.Accounts != 1 {
+		t.Fatalf("%d, %v", n.Accounts, err)
 	}
 	if _, err := f.db.AccountByUsername(t.Context(), "local", "joe"); err == nil {
 		t.Error("a dry run made an account")
@@ -104,8 +118,8 @@ func TestImportInBatchesRecordsEveryAccount(t *testing.T) {
 	for i := range 501 {
 		lines = append(lines, fmt.Sprintf("person%03d", i))
 	}
-	if n, err := f.Import(t.Context(), people.Operator(), table(lines...)); err != nil || n != 501 {
-		t.Fatalf("%d, %v", n, err)
+	if n, err := f.Import(t.Context(), people.Operator(), table(lines...)); err != nil || n.Accounts != 501 {
+		t.Fatalf("%d, %v", n.Accounts, err)
 	}
 	if e := f.lastEvent(t); e.Account == "" {
 		t.Errorf("event %+v", e)
@@ -132,8 +146,8 @@ func FuzzImportNeverBreaks(fz *testing.F) {
 	fz.Fuzz(func(t *testing.T, raw []byte) {
 		f := people.People{Store: emptyStore{}, Now: noonNow}
 		n, err := f.Import(t.Context(), people.Operator(), people.Table{CSV: raw, DryRun: true})
-		if err != nil && n != 0 {
-			t.Errorf("%d accounts and an error: %v", n, err)
+		if err != nil && n.Accounts != 0 {
+			t.Errorf("%d accounts and an error: %v", n.Accounts, err)
 		}
 	})
 }

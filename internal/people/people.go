@@ -79,7 +79,11 @@ type People struct {
 	// Region is the ISO 3166 code of the country whose national phone
 	// numbers are meant ("GB"); empty accepts only numbers with a "+".
 	Region string
-	Now    func() time.Time
+	// TextCountries are the countries whose mobile numbers get texts, by ISO
+	// 3166 code; none says nothing. Accounts may have other numbers, of which
+	// whoever adds them is warned.
+	TextCountries []string
+	Now           func() time.Time
 }
 
 func (p *People) now() time.Time { return p.Now().UTC() }

@@ -87,7 +87,7 @@ func TestAddAccountWithoutRegionWantsInternationalNumbers(t *testing.T) {
 	f.Region = ""
 	_, err := f.AddAccount(t.Context(), people.Operator(), people.NewAccount{Username: "a", Mobile: "07700900123"})
 	wantError(t, err, people.ErrInvalid, "region")
-	if a := f.add(t, people.NewAccount{Username: "a", Mobile: "+49 1511 234567"}); a.Mobile != "+491511234567" {
+	if a := f.add(t, people.NewAccount{Username: "a", Mobile: "+49 1511 2345678"}); a.Mobile != "+4915112345678" {
 		t.Errorf("mobile %q", a.Mobile)
 	}
 }
