@@ -23,6 +23,7 @@ import (
 //		success|failure header|cookie NAME [GLOB…]
 //		session_cookie NAME|GLOB…
 //		identity       probe PATH REGEX | cookie NAME | header NAME | body REGEX
+//		probe_cookie   NAME|GLOB…
 //		login_page     PATH…
 //		sign_out       [METHOD] PATH [form FIELD GLOB]…
 //		pass_authorization
@@ -39,7 +40,7 @@ func (s *SignInLegacyForm) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return err
 	}
 	return block.Block{
-		Name: "sign_in legacy_form", Repeated: []string{"submit", "success", "failure", "session_cookie", "login_page", "sign_out"},
+		Name: "sign_in legacy_form", Repeated: []string{"submit", "success", "failure", "session_cookie", "probe_cookie", "login_page", "sign_out"},
 		Options: map[string]func(*caddyfile.Dispenser) error{
 			"name":               block.OneWord(&s.SourceName),
 			"submit":             parseTargets(&s.Submit),
@@ -50,6 +51,7 @@ func (s *SignInLegacyForm) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			"failure":            parseConditions(&s.Failure),
 			"session_cookie":     moreWords(&s.SessionCookies),
 			"identity":           s.parseIdentity,
+			"probe_cookie":       moreWords(&s.ProbeCookies),
 			"login_page":         moreWords(&s.LoginPages),
 			"sign_out":           parseTargets(&s.SignOut),
 			"pass_authorization": block.Flag(&s.PassAuthorization),

@@ -81,13 +81,26 @@ func (a *held) pass(w http.ResponseWriter) {
 	w.Write(a.body.Bytes())
 }
 
+// passHeader is pass without the body.
+func (a *held) passHeader(w http.ResponseWriter) {
+	a.body.Reset()
+	for name := range a.sent {
+		if strings.HasPrefix(name, "Content-") || name == "Transfer-Encoding" || name == "Trailer" {
+			delete(a.sent, name)
+		}
+	}
+	a.pass(w)
+}
+
 // probeTimeout is how long the app may take to say who somebody is.
 const probeTimeout = 10 * time.Second
 
 // probeHeaders are those of the browser's own request that a question to the
-// app in its name has as well: apps tie sessions to them.
+// app in its name has as well: apps tie sessions to them. The languages that
+// the browser would like are not among them, because the pattern that finds
+// the name is written for one language.
 var probeHeaders = []string{
-	"User-Agent", "Accept-Language", "Forwarded", "Via", "X-Real-Ip", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port",
+	"User-Agent", "Forwarded", "Via", "X-Real-Ip", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Forwarded-Port",
 }
 
 // asker asks the app by the same way that the request goes.

@@ -23,9 +23,16 @@ type office struct {
 	// hands gives out a cookie with a bad password, too.
 	hands bool
 	// shows answers a good password with the home page at once.
-	shows bool
-	// compresses answers everything with gzip, asked or not.
+	shows   bool
 	rotates bool // a new cookie with the next page
+	// translates answers in French whom its headers or a cookie ask for it.
+	translates bool
+	// broken has a profile page that fails; line is the longest Cookie line
+	// that the application's server takes, 0 for any.
+	broken bool
+	line   int
+	// begun is told of every request before the application looks at it.
+	begun func(*http.Request)
 
 	mu       sync.Mutex
 	sessions map[string]string
@@ -36,6 +43,13 @@ const officeCookie = "OFFICESESS"
 var officePasswords = map[string]string{"joe": "old-Pass1", "ann": "old-Pass2", "mallory": "old-Pass3"}
 
 func (o *office) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if o.begun != nil {
+		o.begun(r)
+	}
+	if o.line > 0 && len("Cookie: ")+len(r.Header.Get("Cookie")) > o.line {
+		http.Error(w, "Request Header Or Cookie Too Large", http.StatusBadRequest)
+		return
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.sessions == nil {
@@ -66,16 +80,27 @@ func (o *office) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		default:
 			o.begin(w, name)
 		}
+	case "/public/link":
+		o.sessions[id] = r.URL.Query().Get("as")
+		http.Redirect(w, r, "/home.php", http.StatusFound)
 	case "/logout.php":
 		delete(o.sessions, id)
 		http.SetCookie(w, &http.Cookie{Name: officeCookie, Value: "deleted", Path: "/", MaxAge: -1})
 		http.Redirect(w, r, "/login.php", http.StatusFound)
 	case "/profile.php":
-		if who == "" {
+		switch {
+		case o.broken:
+			http.Error(w, "Out of order", http.StatusInternalServerError)
+			return
+		case who == "":
 			fmt.Fprint(w, "Please sign in")
 			return
 		}
-		fmt.Fprintf(w, "Signed in as <b>%s</b>", html.EscapeString(who))
+		text := "Signed in as <b>%s</b>"
+		if lang, _ := r.Cookie("lang"); o.translates && (lang != nil && lang.Value == "fr" || strings.HasPrefix(r.Header.Get("Accept-Language"), "fr")) {
+			text = "Bonjour <b>%s</b>"
+		}
+		fmt.Fprintf(w, text, html.EscapeString(who))
 	default:
 		if o.rotates && known {
 			delete(o.sessions, id)

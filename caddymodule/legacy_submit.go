@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -33,7 +34,9 @@ type watchedLogin struct {
 	// sent are the browser's cookies, before those of ours were taken out.
 	sent    []string
 	answer  *held
+	passed  bool // to the app
 	decided bool
+	turn    *weld.Turn // nil for somebody without a session
 }
 
 // submit lets a name and a password reach the app, and makes a session of it
@@ -47,17 +50,37 @@ func (h *Handler) submit(w http.ResponseWriter, r *http.Request, p *passage, v v
 	if err := l.admit(); err != nil {
 		return h.fail(w, r, err)
 	}
+	if v.entry != nil {
+		var err error
+		if l.turn, err = live.runtime.turns.Change(r.Context(), v.id()); err != nil {
+			return h.fail(w, r, errors.Join(waitedInVain(err), live.runtime.ledger.Refund(r.Context(), l.receipt)))
+		}
+		defer l.leave()
+	}
 	if err := l.ready(); err != nil {
 		return h.fail(w, r, errors.Join(err, live.runtime.ledger.Refund(r.Context(), l.receipt)))
 	}
+	l.passed = true
 	l.answer.full = func() http.ResponseWriter { return l.decide() }
 	if err := next.ServeHTTP(l.answer, r); err != nil && !l.decided {
+		l.decided = neverSent(err)
 		return errors.Join(err, live.runtime.ledger.Refund(r.Context(), l.receipt))
 	}
 	if !l.decided {
 		l.decide()
 	}
 	return nil
+}
+
+// leave ends the turn of a submit in a session. Where the app may have had it
+// and nothing was decided, as when it breaks off, the session ends.
+func (l *watchedLogin) leave() {
+	defer l.turn.Done()
+	if l.passed && !l.decided {
+		if err := l.part(); err != nil {
+			l.logger.Error("end the session of a login that broke off", zap.Error(err))
+		}
+	}
 }
 
 // admit refuses what is no honest submit, and charges for the rest before the
@@ -118,8 +141,11 @@ func (l *watchedLogin) decide() (rest http.ResponseWriter) {
 	}
 	correctHeader(l.answer.sent)
 	accepted, err := l.form.Judge(ctx, l.ask, &l.login)
+	if errors.Is(err, signin.ErrRefused) {
+		return l.inVain()
+	}
 	if err != nil {
-		return l.inVain(err)
+		return l.undecided(err)
 	}
 	entered, err := l.enter(accepted.Identity)
 	if errors.Is(err, signin.ErrRefused) {
@@ -129,6 +155,9 @@ func (l *watchedLogin) decide() (rest http.ResponseWriter) {
 	}
 	if err != nil {
 		return l.stop(errors.Join(&web.Fail{Status: http.StatusServiceUnavailable, Err: err}, l.part()))
+	}
+	if v := l.visitor.entry; v != nil && v.Session.ID != entered.Session.ID {
+		l.live.runtime.turns.End(v.Session.ID, v.Session.EndsAt, l.live.now())
 	}
 	if err := l.bind(entered, accepted); err != nil {
 		err = errors.Join(err, l.live.runtime.sessions.End(ctx, l.w, l.live.ceremonies.Place, entered))
@@ -154,17 +183,25 @@ func (l *watchedLogin) enter(who signin.Identity) (*session.Entry, error) {
 }
 
 // inVain passes on the answer to a login that let nobody in.
-func (l *watchedLogin) inVain(why error) http.ResponseWriter {
-	reason := "refused"
-	if !errors.Is(why, signin.ErrRefused) {
-		reason = "undecided"
-		l.logger.Error("judge the app's answer to a login", zap.Error(why))
-	}
-	if err := errors.Join(l.partIfChanged(), l.live.ceremonies.TypedInVain(l.r, reason)); err != nil {
+func (l *watchedLogin) inVain() http.ResponseWriter {
+	parted, err := l.partUnlessSame()
+	if err := errors.Join(err, l.live.ceremonies.TypedInVain(l.r, "refused")); err != nil {
 		return l.stop(&web.Fail{Status: http.StatusServiceUnavailable, Err: err})
+	}
+	if l.visitor.entry != nil && !parted {
+		return l.show(l.visitor)
 	}
 	l.answer.pass(l.w)
 	return l.w
+}
+
+// undecided answers in place of the app, which may have let somebody in and
+// does not say whom. Its cookies do not leave.
+func (l *watchedLogin) undecided(why error) http.ResponseWriter {
+	return l.stop(errors.Join(
+		&web.Fail{Status: http.StatusBadGateway, Title: "fail.unnamed.title", Advice: "fail.unnamed.advice", Err: why},
+		l.part(), l.live.ceremonies.TypedInVain(l.r, "undecided"),
+	))
 }
 
 // part ends the session that the browser had before: its cookies of the app
@@ -173,20 +210,23 @@ func (l *watchedLogin) part() error {
 	if l.visitor.entry == nil {
 		return nil
 	}
-	return l.live.runtime.sessions.End(l.r.Context(), l.w, l.live.ceremonies.Place, l.visitor.entry)
+	row := l.visitor.entry.Session
+	l.live.runtime.turns.End(row.ID, row.EndsAt, l.live.now())
+	return l.live.runtime.sessions.End(context.WithoutCancel(l.r.Context()), l.w, l.live.ceremonies.Place, l.visitor.entry)
 }
 
-// partIfChanged is part where the app, asked again, no longer names the
-// session's person, though by its answer nobody was let in.
-func (l *watchedLogin) partIfChanged() error {
-	if l.visitor.entry == nil || !l.form.ConfirmsLater() || len(l.form.Cookies().Cookies(l.login.Cookies)) == 0 {
-		return nil
+// partUnlessSame is part, unless the app says when it is asked again that its
+// cookies are the session's person's still: its answer did not let anybody in,
+// but the answer may mislead.
+func (l *watchedLogin) partUnlessSame() (parted bool, err error) {
+	if l.visitor.entry == nil || len(l.form.Cookies().Cookies(l.login.Cookies)) == 0 {
+		return false, nil
 	}
-	who, err := l.form.Who(l.r.Context(), l.ask, l.login.Cookies)
-	if errors.Is(err, legacyform.ErrNobody) || err == nil && l.isVisitor(l.visitor, who.Source, who.Subject) {
-		return nil
+	who, err := l.form.Who(l.r.Context(), l.ask, weld.After(l.login.Cookies, l.answer.sent, l.live.now()))
+	if err == nil && l.isVisitor(l.visitor, who.Source, who.Subject) {
+		return false, nil
 	}
-	return l.part()
+	return true, l.part()
 }
 
 // bind welds the app's cookies to the session that its login began.
@@ -202,10 +242,7 @@ func (l *watchedLogin) bind(entered *session.Entry, a legacyform.Accepted) error
 			kept = append(kept, c)
 		}
 	}
-	if err := l.live.weld.Bind(ctx, session.ID, session.EndsAt, a.Issued); err != nil {
-		return err
-	}
-	if err := l.live.weld.BindKept(ctx, session.ID, session.EndsAt, kept); err != nil {
+	if err := l.Handler.bind(ctx, l.live, session, slices.Concat(a.Issued, kept)); err != nil {
 		return err
 	}
 	if err := l.live.runtime.ledger.Success(ctx, l.receipt); err != nil {
@@ -224,13 +261,10 @@ func join(line string, c weld.Cookie) string {
 	return line + c.Name + "=" + c.Value
 }
 
-// show sends the answer to an accepted login: a redirect as it is, a page
-// only if its levels are met.
+// show sends the answer to a visitor with a session: as it is where the
+// levels of its path are met, else a redirect without its body, and in place
+// of a page the way to these levels.
 func (l *watchedLogin) show(v visitor) http.ResponseWriter {
-	if l.answer.status >= 300 && l.answer.status < 400 && l.answer.sent.Get("Location") != "" {
-		l.answer.pass(l.w)
-		return l.w
-	}
 	// The page is what a GET of the same target would show.
 	page := passage{sent: l.p.sent, others: l.p.others, body: l.p.body}
 	for i := range l.p.request.Also {
@@ -241,9 +275,14 @@ func (l *watchedLogin) show(v visitor) http.ResponseWriter {
 	q.Claimed = append(q.Claimed, http.MethodGet)
 	d := l.policy.Decide(q)
 	going := l.visitor.going != nil
-	if d.Outcome == policy.Allow && !going {
+	leads := l.answer.status >= 300 && l.answer.status < 400 && l.answer.sent.Get("Location") != ""
+	switch {
+	case d.Outcome == policy.Allow && (leads || !going):
 		l.answer.pass(l.w)
 		return l.w
+	case leads:
+		l.answer.passHeader(l.w)
+		return nil
 	}
 	l.w.Header()["Set-Cookie"] = append(l.w.Header()["Set-Cookie"], l.answer.sent["Set-Cookie"]...)
 	if d.Outcome == policy.Deny && !going {

@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/session"
-	"github.com/stepgate/stepgate/internal/signin/legacyform"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/internal/weld"
 	"github.com/stepgate/stepgate/policy"
@@ -90,8 +88,16 @@ func (h *Handler) welded(w http.ResponseWriter, r *http.Request, v visitor, d po
 		h.form.Cookies().Strip(r.Header)
 		return h.newWelder(w, r, live, visitor{}, nil)
 	}
-	h.passCookies(r, live, v, bonds, d.Public, next)
-	return h.newWelder(w, r, live, v, bonds)
+	own := h.passCookies(r, live, v, bonds, d.Public, next)
+	o := h.newWelder(w, r, live, v, bonds)
+	o.next = next
+	if own && h.form.ConfirmsLater() {
+		if err := o.queue(d); err != nil {
+			h.fail(w, r, err)
+			return nil
+		}
+	}
+	return o
 }
 
 func (h *Handler) knownBonds(r *http.Request, live *live, v visitor) (*weld.Bonds, error) {
@@ -102,17 +108,17 @@ func (h *Handler) knownBonds(r *http.Request, live *live, v visitor) (*weld.Bond
 	return bonds, errors.Join(err, v.err)
 }
 
-// passCookies withholds what is not the visitor's. The line of the session's
-// last request is remembered.
-func (h *Handler) passCookies(r *http.Request, live *live, v visitor, bonds *weld.Bonds, public bool, next caddyhttp.Handler) {
+// passCookies withholds what is not the visitor's, and tells whether anything
+// is. The line of the session's last request is remembered.
+func (h *Handler) passCookies(r *http.Request, live *live, v visitor, bonds *weld.Bonds, public bool, next caddyhttp.Handler) (own bool) {
 	line := weld.JoinLines(r.Header)
 	if line == "" {
-		return
+		return false
 	}
 	if v.memo != nil {
-		if last := v.memo.welded.Load(); last != nil && last[0] == line {
-			weld.SetLine(r.Header, last[1])
-			return
+		if last := v.memo.welded.Load(); last != nil && last.line == line {
+			weld.SetLine(r.Header, last.passed.Line)
+			return last.passed.Mine
 		}
 	}
 	passed := live.weld.Pass(r.Context(), line, v.id(), bonds, public)
@@ -123,9 +129,17 @@ func (h *Handler) passCookies(r *http.Request, live *live, v visitor, bonds *wel
 		h.weldRefused(r, v)
 	}
 	if passed.Own && v.memo != nil {
-		v.memo.welded.Store(&[2]string{line, passed.Line})
+		v.memo.welded.Store(&weldedLine{line, passed})
 	}
 	weld.SetLine(r.Header, passed.Line)
+	return passed.Mine
+}
+
+// weldedLine is a Cookie line of which all that counts is the session's own,
+// as it came and as it passes.
+type weldedLine struct {
+	line   string
+	passed weld.Passed
 }
 
 // passAnew looks again at cookies that are not known to be the session's:
@@ -170,7 +184,7 @@ func (h *Handler) confirm(r *http.Request, live *live, v visitor, line string, o
 	for _, c := range offered {
 		who, err := h.form.Who(ctx, h.asker(r, next), join(h.form.Cookies().Others(line), c))
 		if err == nil && h.isVisitor(v, who.Source, who.Subject) {
-			err = live.weld.Bind(ctx, row.ID, row.EndsAt, []weld.Cookie{c})
+			err = h.bind(ctx, live, row, []weld.Cookie{c})
 			bound = bound || err == nil
 			continue
 		}
@@ -184,73 +198,6 @@ func (h *Handler) isVisitor(v visitor, source, subject string) bool {
 	return owner.Source == source && owner.Subject == subject && subject != ""
 }
 
-// welder sees the app's answer: session cookies that it sets are remembered
-// for the session, and a person who comes back from the login page is sent on
-// to where they were going.
-type welder struct {
-	caddyhttp.ResponseWriterWrapper
-	handler *Handler
-	live    *live
-	request *http.Request
-	visitor visitor
-	bonds   *weld.Bonds
-	cookies string // the Cookie line that the app gets
-	done    bool
-	swapped bool // the app's page is not shown
-}
-
-func (h *Handler) newWelder(w http.ResponseWriter, r *http.Request, live *live, v visitor, bonds *weld.Bonds) *welder {
-	o := &welder{handler: h, live: live, request: r, visitor: v, bonds: bonds}
-	o.ResponseWriter = w
-	if len(r.Header["Cookie"]) == 1 {
-		o.cookies = r.Header["Cookie"][0]
-	}
-	return o
-}
-
-// finish looks, after a request that may have changed something, whether the
-// app still takes its cookie for this person's, where it is an app that keeps
-// a cookie while somebody signs in: they may have done so at an endpoint that
-// nobody named. If it does not, or cannot say, the session ends.
-func (o *welder) finish(next caddyhttp.Handler) {
-	if o.visitor.entry == nil || safeMethod(o.request.Method) || !o.handler.form.ConfirmsLater() || !o.live.weld.Kept(o.bonds) {
-		return
-	}
-	ctx := context.WithoutCancel(o.request.Context())
-	who, err := o.handler.form.Who(ctx, o.handler.asker(o.request, next), o.cookies)
-	if errors.Is(err, legacyform.ErrNobody) || err == nil && o.handler.isVisitor(o.visitor, who.Source, who.Subject) {
-		return
-	}
-	o.handler.weldRefused(o.request, o.visitor)
-	// The answer is under way: the session's cookie stays, and opens nothing.
-	if err := o.live.runtime.sessions.End(ctx, newHeld(), o.live.ceremonies.Place, o.visitor.entry); err != nil {
-		o.handler.logger.Error("end a session whose cookie is somebody else's", zapError(err))
-	}
-}
-
-func safeMethod(method string) bool {
-	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions || method == http.MethodTrace
-}
-
-func (o *welder) WriteHeader(status int) {
-	if o.done || o.visitor.entry == nil || status < 200 && status != http.StatusSwitchingProtocols {
-		if !o.swapped {
-			o.ResponseWriter.WriteHeader(status)
-		}
-		return
-	}
-	o.done = true
-	header := o.Header()
-	if header["Set-Cookie"] != nil {
-		o.issued(status, header)
-	}
-	if o.visitor.going != nil && status == http.StatusOK && landing(o.request) && strings.HasPrefix(strings.ToLower(header.Get("Content-Type")), "text/html") {
-		o.swap(header)
-		return
-	}
-	o.ResponseWriter.WriteHeader(status)
-}
-
 // issued remembers, or binds, what the app sets in the middle of a session.
 func (o *welder) issued(status int, header http.Header) {
 	ctx, row, h := o.request.Context(), o.visitor.entry.Session, o.handler
@@ -262,7 +209,7 @@ func (o *welder) issued(status int, header http.Header) {
 	}
 	var err error
 	if who, nobody := h.form.Named(status, header); nobody == nil && h.isVisitor(o.visitor, who.Source, who.Subject) {
-		err = o.live.weld.Bind(ctx, row.ID, row.EndsAt, fresh)
+		err = h.bind(ctx, o.live, row, fresh)
 	} else if h.form.ConfirmsLater() {
 		err = o.live.weld.Offer(ctx, row.ID, row.EndsAt, fresh)
 	}
@@ -275,29 +222,13 @@ func (o *welder) issued(status int, header http.Header) {
 	}
 }
 
-// swap sends the person on in place of the page on which the app's sign-in
-// ended.
-func (o *welder) swap(header http.Header) {
-	for name := range header {
-		if strings.HasPrefix(name, "Content-") || name == "Etag" || name == "Last-Modified" || name == "Cache-Control" || name == "Expires" {
-			delete(header, name)
-		}
+// bind ties values to a session, and ends the sessions that had one of them
+// before.
+func (h *Handler) bind(ctx context.Context, live *live, row session.Session, values []weld.Cookie) error {
+	others, err := live.weld.Bind(ctx, row.ID, row.EndsAt, values)
+	for _, id := range others {
+		live.runtime.turns.End(id, live.now().Add(weld.Kept), live.now())
+		err = errors.Join(err, live.runtime.sessions.EndID(ctx, id))
 	}
-	o.swapped = true
-	o.handler.resume(o.ResponseWriter, o.request, o.live, o.visitor)
-}
-
-func (o *welder) Write(p []byte) (int, error) {
-	if o.swapped {
-		return len(p), nil
-	}
-	return o.ResponseWriter.Write(p)
-}
-
-// ReadFrom goes round Write in the embedded wrapper, so it is here as well.
-func (o *welder) ReadFrom(r io.Reader) (int64, error) {
-	if o.swapped {
-		return io.Copy(io.Discard, r)
-	}
-	return o.ResponseWriterWrapper.ReadFrom(r)
+	return err
 }

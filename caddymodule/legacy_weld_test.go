@@ -167,7 +167,7 @@ func TestLoginAtAnEndpointThatIsNotNamedOpensNothing(t *testing.T) {
 	b := g.browser()
 	b.signInAtOffice("mallory").want(200, "/home.php")
 	b.do("POST", "/api/login", form).want(200, "")
-	b.get("/home.php").want(200, "/home.php").wantBody(`as "" at`)
+	b.get("/home.php").want(200, "/login.php")
 }
 
 func TestLoginAsSomebodyElseEndsTheOldSession(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 	"github.com/stepgate/stepgate/internal/signin"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/internal/weld"
+	"github.com/stepgate/stepgate/policy"
 )
 
 // live is a site with its store open.
@@ -28,7 +29,8 @@ type live struct {
 	pages      http.Handler
 	status     http.Handler
 	assets     http.Handler
-	weld       *weld.Weld // nil where no login form is watched
+	weld       *weld.Weld      // nil where no login form is watched
+	password   policy.LevelSet // what a password alone meets
 }
 
 func (l *live) now() time.Time { return time.Now() }
@@ -78,8 +80,14 @@ func (h *Handler) newLive(r *runtime) (*live, error) {
 	}
 	return &live{
 		runtime: r, ceremonies: site, pages: web.TopLevelOnly(h.web, site.Handler()), status: site.Status(), assets: h.kit.Assets(h.web),
-		weld: h.newWeld(r),
+		weld: h.newWeld(r), password: passwordMeets(h.policy, time.Now()),
 	}, nil
+}
+
+// passwordMeets are the levels that whoever knows a password meets.
+func passwordMeets(p *policy.Policy, now time.Time) policy.LevelSet {
+	met, _ := p.MetUntil([]policy.Proof{{Factor: policy.Password, At: now}}, true, now)
+	return met
 }
 
 // placeOf is where the site's session cookie lives.

@@ -25,6 +25,7 @@ import (
 	"github.com/stepgate/stepgate/internal/store"
 	"github.com/stepgate/stepgate/internal/store/sqldb"
 	"github.com/stepgate/stepgate/internal/throttle"
+	"github.com/stepgate/stepgate/internal/weld"
 )
 
 // active is the runtime of the configuration in force, for the admin
@@ -45,6 +46,7 @@ type runtime struct {
 	store     store.Store
 	ring      *keys.Ring
 	sessions  *session.Manager
+	turns     *weld.Turns
 	people    *people.People
 	recorder  *audit.Recorder
 	ledger    *throttle.Ledger
@@ -127,7 +129,7 @@ func (a *App) newRuntime(ctx context.Context, mayCreate bool) (*runtime, error) 
 	if err != nil {
 		return nil, err
 	}
-	r := &runtime{storeName: a.Store.name(), store: db, ring: ring}
+	r := &runtime{storeName: a.Store.name(), store: db, ring: ring, turns: new(weld.Turns)}
 	r.sessions = session.NewManager(db, ring.CookieKeys("session"), a.limits())
 	r.sessions.Log = func(message string, err error) { a.log().Error(message, zap.Error(err)) }
 	if err := r.sessions.Run(ctx); err != nil {

@@ -46,7 +46,7 @@ type memo struct {
 	// last Cookie line of which all that counts is the session's own, as it
 	// came and as it passes.
 	bonds    atomic.Pointer[weld.Bonds]
-	welded   atomic.Pointer[[2]string]
+	welded   atomic.Pointer[weldedLine]
 	withheld atomic.Pointer[withheldLine]
 	// confirmFrom is when the app may be asked again about cookies of this
 	// session, in unix nanoseconds.

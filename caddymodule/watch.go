@@ -14,12 +14,12 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, v visitor, d pol
 	if h.coversPages(r) {
 		return h.fail(w, r, errServiceWorker)
 	}
+	var welded *welder
 	if h.form != nil {
-		welded := h.welded(w, r, v, d, next)
-		if welded == nil {
+		if welded = h.welded(w, r, v, d, next); welded == nil {
 			return nil
 		}
-		defer welded.finish(next)
+		defer welded.finish()
 		w = welded
 	}
 	metrics.allowed.Inc()
@@ -27,5 +27,9 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, v visitor, d pol
 	o.ResponseWriterWrapper.ResponseWriter = w
 	r = o.supervise(r)
 	defer o.finish()
-	return next.ServeHTTP(o, r)
+	err := next.ServeHTTP(o, r)
+	if welded != nil {
+		return welded.settle(err, false)
+	}
+	return err
 }

@@ -316,11 +316,20 @@ func (m *Manager) give(ctx context.Context, w http.ResponseWriter, p Place, id I
 // End ends a session here at once and on every node within a second, and
 // takes the cookie away.
 func (m *Manager) End(ctx context.Context, w http.ResponseWriter, p Place, e *Entry) error {
-	if err := m.Store.EndSession(ctx, e.Session.ID); err != nil {
+	if err := m.EndID(ctx, e.Session.ID); err != nil {
+		return err
+	}
+	p.ClearCookie(w)
+	return nil
+}
+
+// EndID is End for a session whose browser is not the one that asks: its
+// cookie stays, and opens nothing.
+func (m *Manager) EndID(ctx context.Context, id ID) error {
+	if err := m.Store.EndSession(ctx, id); err != nil {
 		return fmt.Errorf("end the session: %w", err)
 	}
-	m.memory.apply(Change{Kind: SessionChanged, Key: string(e.Session.ID)})
-	p.ClearCookie(w)
+	m.memory.apply(Change{Kind: SessionChanged, Key: string(id)})
 	return nil
 }
 

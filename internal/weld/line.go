@@ -63,6 +63,12 @@ func (n Names) Others(line string) string {
 	return strings.Join(others, "; ")
 }
 
+// Only is a Cookie line with the session's cookies alone.
+func (n Names) Only(line string) string {
+	session, _ := n.split(line)
+	return join(nil, session)
+}
+
 // Cookies are the session's cookies of a line.
 func (n Names) Cookies(line string) []Cookie {
 	session, _ := n.split(line)

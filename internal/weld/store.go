@@ -33,6 +33,9 @@ type Store interface {
 	KeepBonds(ctx context.Context, bonds []Bond) error
 	// BondsOf lists those of a session that have not expired at now.
 	BondsOf(ctx context.Context, id session.ID, now time.Time) ([]Bond, error)
+	// SessionsBound lists the sessions but one that one of the hashes is bound
+	// to; being offered it does not count.
+	SessionsBound(ctx context.Context, hashes []Hash, but session.ID, now time.Time) ([]session.ID, error)
 	// BondElsewhere tells whether one of the hashes is bound or offered to
 	// another session than but ("" for any session).
 	BondElsewhere(ctx context.Context, hashes []Hash, but session.ID, now time.Time) (bool, error)

@@ -84,26 +84,25 @@ func (w *Weld) hashes(c Cookie) []Hash {
 }
 
 // Bind ties values that an accepted login issued, or that were confirmed, to
-// a session that ends at the latest at endsAt.
-func (w *Weld) Bind(ctx context.Context, id session.ID, endsAt time.Time, values []Cookie) error {
-	return w.keep(ctx, id, endsAt, values, false)
-}
-
-// keptMark is bound to a session whose app kept its cookie at sign-in. It can
-// be no cookie's name.
-var keptMark = Cookie{"(kept)", "1"}
-
-// BindKept is Bind for values that the app did not change at sign-in. Such an
-// app may as well give the same cookie to somebody else later: see Kept.
-func (w *Weld) BindKept(ctx context.Context, id session.ID, endsAt time.Time, values []Cookie) error {
-	if len(values) == 0 {
-		return nil
+// a session that ends at the latest at endsAt. It names the sessions that had
+// one of them before: an app that gives a value again has given it to another
+// login, and these must end. So a value opens one session at most.
+func (w *Weld) Bind(ctx context.Context, id session.ID, endsAt time.Time, values []Cookie) (others []session.ID, err error) {
+	if err := w.keep(ctx, id, endsAt, values, false); err != nil || len(values) == 0 {
+		return nil, err
 	}
-	return w.keep(ctx, id, endsAt, append([]Cookie{keptMark}, values...), false)
+	var all []Hash
+	for _, c := range values {
+		all = append(all, w.hashes(c)...)
+	}
+	// After the bond is kept: of two that bind the same value at once, one
+	// sees the other's at least.
+	others, err = w.Store.SessionsBound(ctx, all, id, w.Now())
+	if err != nil {
+		return nil, fmt.Errorf("look for sessions with the same cookie: %w", err)
+	}
+	return others, nil
 }
-
-// Kept tells whether the session's app kept its cookie at sign-in.
-func (w *Weld) Kept(b *Bonds) bool { return w.standing(b, keptMark) == mine }
 
 // Offer remembers values that the app set in the session.
 func (w *Weld) Offer(ctx context.Context, id session.ID, endsAt time.Time, values []Cookie) error {
@@ -181,6 +180,8 @@ type Passed struct {
 	// session's own, so that the same line has the same answer while the
 	// bonds last.
 	Own bool
+	// Mine says that one passed as the session's own.
+	Mine bool
 	// Offered are those that may be the session's own if somebody confirms.
 	Offered []Cookie
 	// Foreign says that one is bound to another session.
@@ -200,6 +201,7 @@ func (w *Weld) Pass(ctx context.Context, line string, id session.ID, b *Bonds, p
 		c, kept := w.unwrap(c, id)
 		at := w.standing(b, c)
 		if at == mine && kept == w.Sealed {
+			p.Mine = true
 			taken[fold(c.Name)] = true
 			pass = append(pass, c)
 			continue

@@ -40,6 +40,15 @@ func (m *memory) BondsOf(_ context.Context, id session.ID, _ time.Time) (found [
 	return found, nil
 }
 
+func (m *memory) SessionsBound(_ context.Context, hashes []Hash, but session.ID, _ time.Time) (found []session.ID, err error) {
+	for _, b := range m.bonds {
+		if b.Session != but && !b.Offered && slices.Contains(hashes, b.Hash) {
+			found = append(found, b.Session)
+		}
+	}
+	return found, nil
+}
+
 func (m *memory) BondElsewhere(_ context.Context, hashes []Hash, but session.ID, _ time.Time) (bool, error) {
 	m.asked++
 	if m.down {
@@ -64,7 +73,7 @@ func newWeld(t testing.TB) (*Weld, *memory) {
 
 func (w *Weld) bindFor(t testing.TB, id session.ID, values ...Cookie) *Bonds {
 	t.Helper()
-	if err := w.Bind(t.Context(), id, noon, values); err != nil {
+	if _, err := w.Bind(t.Context(), id, noon, values); err != nil {
 		t.Fatal(err)
 	}
 	b, err := w.Bonds(t.Context(), id)

@@ -220,20 +220,35 @@ func (i *identity) says(a *Answer, now time.Time) (string, error) {
 	return names[0], nil
 }
 
-// Who asks the app who a browser with these cookies is. ErrNobody says that
-// the app names nobody; other errors are technical.
+// Who asks the app who a browser with these cookies is: first by the session's
+// cookies alone and those that the operator named besides, because another
+// could name somebody else or ask for another language. Only if the app names
+// nobody by them, and the operator named none, all go. ErrNobody says that the
+// app names nobody; other errors are technical, and say nothing.
 func (f *Form) Who(ctx context.Context, ask Ask, cookies string) (signin.Identity, error) {
 	if !f.ConfirmsLater() {
 		return signin.Identity{}, ErrNobody
 	}
+	few := f.asked.Only(cookies)
+	who, err := f.whoBy(ctx, ask, few)
+	if errors.Is(err, ErrNobody) && len(f.config.ProbeCookies) == 0 && few != "" && f.asked.Others(cookies) != "" {
+		return f.whoBy(ctx, ask, cookies)
+	}
+	return who, err
+}
+
+func (f *Form) whoBy(ctx context.Context, ask Ask, cookies string) (signin.Identity, error) {
 	a, err := ask(ctx, f.identity.name, cookies)
-	if err != nil {
+	switch {
+	case err != nil:
 		return signin.Identity{}, fmt.Errorf("ask the app who this is: %w", err)
-	}
-	if a.Status != http.StatusOK {
+	case a.Status == http.StatusOK:
+		return f.named(a)
+	case a.Status < 400, a.Status == http.StatusUnauthorized, a.Status == http.StatusForbidden, a.Status == http.StatusNotFound:
 		return signin.Identity{}, ErrNobody
+	default:
+		return signin.Identity{}, fmt.Errorf("ask the app who this is: it answered %d", a.Status)
 	}
-	return f.named(a)
 }
 
 // Named is who an answer in the middle of a session says this is, for apps

@@ -36,6 +36,10 @@ type Config struct {
 	// Identity is the app's own word for who this is. Default: the submitted
 	// name, and then only accounts that exist already.
 	Identity *Identity `json:"identity,omitempty"`
+	// ProbeCookies are cookies, names or globs, that a probe carries besides
+	// the session's, such as a load balancer's. The app must take nobody's
+	// name from them.
+	ProbeCookies []string `json:"probe_cookies,omitempty"`
 	// LoginPages show the form: paths, with the fields that their queries may
 	// have. People without a session go to the first.
 	LoginPages []string `json:"login_pages,omitempty"`
@@ -107,6 +111,7 @@ type Form struct {
 	success  []condition
 	failure  []condition
 	cookies  weld.Names
+	asked    weld.Names // the cookies that a probe carries
 	identity *identity
 }
 
@@ -133,6 +138,11 @@ func New(name string, c Config) (*Form, error) {
 	}
 	f.identity, err = compileIdentity(c.Identity)
 	note(err)
+	if _, err := weld.CompileNames(c.ProbeCookies); err != nil {
+		note(fmt.Errorf("probe_cookie: %w", err))
+	} else if f.asked, err = weld.CompileNames(slices.Concat(c.SessionCookies, c.ProbeCookies)); err != nil {
+		f.asked = f.cookies // named above
+	}
 	note(f.check())
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)

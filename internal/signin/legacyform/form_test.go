@@ -269,6 +269,7 @@ func TestJudge(t *testing.T) {
 		login   *Login
 		names   map[string]string
 		refused bool
+		unnamed bool
 	}{
 		{name: "good", login: login(302, good(), ""), names: joe},
 		{name: "other status", login: login(200, good(), ""), names: joe, refused: true},
@@ -282,8 +283,12 @@ func TestJudge(t *testing.T) {
 		{name: "relative", login: login(302, header("Location", "home"), ""), names: joe},
 		{name: "says that it failed", login: login(302, good(), "Invalid password"), names: joe, refused: true},
 		{name: "cut off", login: func() *Login { l := login(302, good(), "x"); l.Answer.Whole = false; return l }(), names: joe, refused: true},
-		{name: "nobody by the probe", login: login(302, good(), ""), refused: true},
-		{name: "cookie taken away, nobody", login: login(302, header("Set-Cookie", "SESS=; Max-Age=0"), ""), names: joe, refused: true},
+		{name: "nobody by the probe", login: login(302, good(), ""), unnamed: true},
+		{
+			name: "nobody, whose word was to be the sign", login: login(302, good(), ""), refused: true,
+			change: func(c *Config) { c.Success = nil },
+		},
+		{name: "cookie taken away, nobody", login: login(302, header("Set-Cookie", "SESS=; Max-Age=0"), ""), names: joe, unnamed: true},
 		{
 			name: "same cookie, nobody before", names: joe,
 			login: func() *Login {
@@ -324,7 +329,7 @@ func TestJudge(t *testing.T) {
 			}(),
 		},
 		{
-			name: "two names in the body", refused: true, login: login(302, good(), "I am <b>Joe</b> I am <b>Ann</b>"),
+			name: "two names in the body", unnamed: true, login: login(302, good(), "I am <b>Joe</b> I am <b>Ann</b>"),
 			change: func(c *Config) { c.Identity = &Identity{Kind: "body", Pattern: "I am <b>(.+?)</b>"} },
 		},
 		{
@@ -349,7 +354,7 @@ func TestJudge(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			f := compile(t, row.change)
 			got, err := f.Judge(t.Context(), app(row.names), row.login)
-			if row.refused != errors.Is(err, signin.ErrRefused) || !row.refused && err != nil {
+			if row.refused != errors.Is(err, signin.ErrRefused) || row.unnamed != errors.Is(err, ErrUnnamed) || !row.refused && !row.unnamed && err != nil {
 				t.Fatalf("%v, %v", got, err)
 			}
 			if err == nil && got.Identity.Username != "joe" && got.Identity.Username != "Joe" {
@@ -363,7 +368,7 @@ func TestJudgeTellsIssuedFromCarried(t *testing.T) {
 	f := compile(t, func(c *Config) { c.SessionCookies = []string{"SESS", "ALSO"} })
 	l := login(302, http.Header{"Location": {"/home"}, "Set-Cookie": {"SESS=new"}}, "")
 	l.Cookies, l.BeforeKnown = "x=y; SESS=old; ALSO=1", true
-	got, err := f.Judge(t.Context(), app(map[string]string{"x=y; SESS=new; ALSO=1": "Joe"}), l)
+	got, err := f.Judge(t.Context(), app(map[string]string{"SESS=new; ALSO=1": "Joe"}), l)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,9 +45,13 @@ func (f *Form) Before(ctx context.Context, ask Ask, l *Login) error {
 	return nil
 }
 
-// Judge tells who the app let in. signin.ErrRefused says nobody, and that is
-// the answer too where nothing decides; any other error is technical and
-// counts as refused.
+// ErrUnnamed says that the app's answer looks like that to a good login, but
+// that the app then does not say who it let in.
+var ErrUnnamed = errors.New("legacyform: the app let somebody in and does not say who")
+
+// Judge tells who the app let in. signin.ErrRefused says nobody; with any
+// other error somebody may have been let in, and nothing of the answer may
+// reach the browser.
 func (f *Form) Judge(ctx context.Context, ask Ask, l *Login) (Accepted, error) {
 	now := time.Now()
 	if !f.signsOfSuccess(l.Answer, now) {
@@ -62,7 +66,12 @@ func (f *Form) Judge(ctx context.Context, ask Ask, l *Login) (Accepted, error) {
 		}
 	}
 	who, err := f.who(ctx, ask, l)
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrNobody) && len(f.success) > 0:
+		return Accepted{}, fmt.Errorf("%w: %w", ErrUnnamed, err)
+	case errors.Is(err, ErrNobody): // its word was to be the sign
+		return Accepted{}, fmt.Errorf("%w: %w", signin.ErrRefused, err)
+	case err != nil:
 		return Accepted{}, err
 	}
 	a.Identity = who
@@ -90,20 +99,14 @@ func (f *Form) signsOfSuccess(a *Answer, now time.Time) bool {
 
 // who is the person, by the app's own word or else by the submitted name.
 func (f *Form) who(ctx context.Context, ask Ask, l *Login) (signin.Identity, error) {
-	var who signin.Identity
-	var err error
 	switch {
 	case f.identity == nil:
 		return signin.Identity{Source: f.name, Username: l.Username}, nil
 	case f.identity.kind == "probe":
-		who, err = f.Who(ctx, ask, weld.After(l.Cookies, l.Answer.Header, time.Now()))
+		return f.Who(ctx, ask, weld.After(l.Cookies, l.Answer.Header, time.Now()))
 	default:
-		who, err = f.named(l.Answer)
+		return f.named(l.Answer)
 	}
-	if errors.Is(err, ErrNobody) {
-		return who, fmt.Errorf("%w: %w", signin.ErrRefused, err)
-	}
-	return who, err
 }
 
 // newcomer tells whether the identity is a sign by itself: the app did not

@@ -76,3 +76,24 @@ func (r reader) BondElsewhere(ctx context.Context, hashes []weld.Hash, but sessi
 	}
 	return false, nil
 }
+
+// SessionsBound implements weld.Store.
+func (r reader) SessionsBound(ctx context.Context, hashes []weld.Hash, but session.ID, now time.Time) ([]session.ID, error) {
+	var all []session.ID
+	for _, h := range hashes {
+		found, err := list(ctx, r.q, scanSessionID,
+			`SELECT session FROM weld_bond WHERE hash = $1 AND session <> $2 AND NOT offered AND expires_at > $3 ORDER BY session`,
+			h[:], string(but), instant(now))
+		if err != nil {
+			return nil, fmt.Errorf("list sessions of a bond: %w", err)
+		}
+		all = append(all, found...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all), nil
+}
+
+func scanSessionID(rows *sql.Rows) (id session.ID, err error) {
+	err = rows.Scan(&id)
+	return id, err
+}

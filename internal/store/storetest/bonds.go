@@ -48,6 +48,14 @@ func testBonds(t *testing.T, f *fixture) {
 		b.elsewhere("b", "one", true)
 		b.elsewhere("c", "one", false)
 	})
+	f.run(t, "SessionsBound", func(t *testing.T, b *bench) {
+		offered, ended := newBond("two", "a"), newBond("three", "a")
+		offered.Offered, ended.ExpiresAt = true, Noon
+		b.must(b.KeepBonds(t.Context(), []weld.Bond{newBond("one", "a"), offered, ended, newBond("four", "b"), newBond("five", "a")}))
+		got, err := b.SessionsBound(t.Context(), []weld.Hash{sha256.Sum256([]byte("a")), sha256.Sum256([]byte("b"))}, "one", Noon)
+		b.must(err)
+		b.same(got, []session.ID{"five", "four"})
+	})
 	f.run(t, "LaterEndHolds", func(t *testing.T, b *bench) {
 		long, short := newBond("one", "a"), newBond("one", "a")
 		long.ExpiresAt = Noon.Add(2 * time.Hour)

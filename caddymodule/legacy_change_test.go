@@ -1,0 +1,164 @@
+package caddymodule
+
+import (
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+// enrolled signs somebody in at the office and proves a second factor.
+func enrolled(t *testing.T, g *rig, name string) *browser {
+	t.Helper()
+	b := g.browser()
+	b.signInAtOffice(name).want(200, "/home.php")
+	b.enrol(b.get("/cases/1").atEnrolment()).want(200, "/cases/1").wantBody(`as "` + name + `"`)
+	return b
+}
+
+// quietly signs in as ann where nobody watches.
+func (b *browser) quietly(change ...func(*http.Request)) *page {
+	b.t.Helper()
+	return b.do("POST", "/api/login", url.Values{"name": {"ann"}, "secret": {officePasswords["ann"]}}, change...)
+}
+
+func french(r *http.Request) { r.Header.Set("Accept-Language", "fr") }
+
+func TestChangeOfPersonIsNoticedInEveryLanguage(t *testing.T) {
+	for name, change := range map[string]func(*browser) []func(*http.Request){
+		"header": func(*browser) []func(*http.Request) { return []func(*http.Request){french} },
+		"cookie": func(b *browser) []func(*http.Request) { b.put("lang", "fr"); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := startGateway(t, officeSite, &office{keeps: true, translates: true})
+			b := enrolled(t, g, "mallory")
+			secret, used := b.secret, b.used
+			with := change(b)
+			b.quietly(with...)
+			if p := b.get("/cases/1", with...); strings.Contains(p.body, "ann") || b.signedIn() {
+				t.Errorf("mallory's proofs open ann's %s", p.body)
+			}
+			// Nor at the login that is watched, though its conditions are wrong.
+			b = g.browser()
+			b.secret, b.used = secret, used
+			b.get("/cases/1")
+			b.submit(b.atOffice("mallory", officePasswords["mallory"]).at("/challenge/totp"), "code", map[string]string{"code": b.code()}).want(200, "/cases/1")
+			with = change(b)
+			g.load(officeVariant("success status 302 303", "success status 299"))
+			b.atOffice("ann", officePasswords["ann"], with...)
+			if p := b.get("/cases/1", with...); strings.Contains(p.body, "ann") || b.signedIn() {
+				t.Errorf("mallory's proofs open ann's %s", p.body)
+			}
+		})
+	}
+}
+
+func TestFrenchPeopleSignIn(t *testing.T) {
+	g := startGateway(t, officeSite, &office{translates: true})
+	b := g.browser()
+	b.put("lang", "fr")
+	b.get("/login.php", french)
+	b.atOffice("joe", officePasswords["joe"], french).want(200, "/home.php").wantBody(`as "joe"`)
+}
+
+func TestChangeOfPersonIsNoticedAfterALoginWithoutACookie(t *testing.T) {
+	g := startGateway(t, officeSite, &office{keeps: true})
+	b := g.browser()
+	b.atOffice("mallory", officePasswords["mallory"]).want(200, "/home.php") // it carried none
+	b.enrol(b.get("/cases/1").atEnrolment()).want(200, "/cases/1").wantBody(`as "mallory"`)
+	b.quietly()
+	if p := b.get("/cases/1"); strings.Contains(p.body, "ann") || b.signedIn() {
+		t.Errorf("mallory's proofs open ann's %s", p.body)
+	}
+}
+
+func TestAppThatNamesNobodyEndsTheSession(t *testing.T) {
+	app := &office{keeps: true}
+	g := startGateway(t, officeSite, app)
+	b := enrolled(t, g, "mallory")
+	app.mu.Lock()
+	clear(app.sessions)
+	app.mu.Unlock()
+	b.do("POST", "/home.php", url.Values{"a": {"b"}})
+	if b.signedIn() {
+		t.Error("a session goes on of which the app knows nothing")
+	}
+}
+
+func TestOthersOfTheSessionWaitForTheCheck(t *testing.T) {
+	app := &office{keeps: true}
+	g := startGateway(t, officeSite, app)
+	b := enrolled(t, g, "mallory")
+	asked, answer := make(chan struct{}), make(chan struct{})
+	app.begun = func(r *http.Request) {
+		if r.URL.Path == "/profile.php" {
+			close(asked)
+			<-answer
+		}
+	}
+	changed := make(chan *page, 1)
+	go func() { changed <- b.quietly() }()
+	<-asked
+	// The person has changed, and nobody has noticed yet.
+	other := make(chan string, 1)
+	go func() {
+		r, _ := http.NewRequest("GET", g.url+"/cases/1", nil)
+		r.Header.Set("Sec-Fetch-Mode", "navigate")
+		r.Header.Set("Cookie", g.sessionCookie()+"="+b.cookie(g.sessionCookie())+"; "+officeCookie+"="+b.cookie(officeCookie))
+		answer, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			other <- err.Error()
+			return
+		}
+		defer answer.Body.Close()
+		body, _ := io.ReadAll(answer.Body)
+		other <- answer.Status + string(body)
+	}()
+	select {
+	case got := <-other:
+		t.Errorf("it did not wait: %.300s", got)
+	case <-time.After(300 * time.Millisecond): // it waits, or has not come yet: both are well
+		close(answer)
+		if got := <-other; strings.Contains(got, "ann") || !strings.HasPrefix(got, "403") && !strings.HasPrefix(got, "303") {
+			t.Errorf("the one that waited got %.300s", got)
+		}
+	}
+	<-changed
+}
+
+func TestLoginThatTheAppDoesNotNameIsNotPassedOn(t *testing.T) {
+	g := startGateway(t, officeSite, &office{broken: true})
+	b := g.browser().still()
+	b.get("/login.php")
+	before := b.cookie(officeCookie)
+	p := b.atOffice("joe", officePasswords["joe"])
+	if p.status != 502 || b.cookie(officeCookie) != before || p.header.Get("Location") != "" {
+		t.Errorf("%d with %v", p.status, p.header)
+	}
+	if p.marked("reference") == "" {
+		t.Error("the page has no reference")
+	}
+}
+
+func TestPaddedCookieDoesNotHideALogin(t *testing.T) {
+	g := startGateway(t, officeSite, &office{line: 8192})
+	b := g.browser()
+	b.get("/login.php")
+	pad := strings.Repeat("x", 8150-len(officeCookie)-len(b.cookie(officeCookie)))
+	b.still().atOffice("joe", officePasswords["joe"], func(r *http.Request) { r.AddCookie(&http.Cookie{Name: "pad", Value: pad}) })
+	if !b.signedIn() {
+		t.Error("the login was taken for a refused one")
+	}
+}
+
+func TestLinkThatSignsSomebodyElseInEndsTheSession(t *testing.T) {
+	app := &office{keeps: true}
+	g := startGateway(t, officeSite, app)
+	b := enrolled(t, g, "mallory")
+	b.still().get("/public/link?as=ann")
+	if p := b.get("/cases/1"); strings.Contains(p.body, "ann") || b.signedIn() {
+		t.Errorf("mallory's proofs open ann's %s", p.body)
+	}
+}
