@@ -42,7 +42,7 @@ func TestCommandEndpointTakesOnlyBoundedJSON(t *testing.T) {
 
 func TestCommandsOfAnotherStoreAreNotExecuted(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, operation.Path, nil)
-	current := &runtime{storeName: "sqlite /a.db"} // with no people: executing anything would panic
+	current := &runtime{shared: &shared{storeName: "sqlite /a.db"}} // with no people: executing anything would panic
 	for _, store := range []string{"", "sqlite /b.db"} {
 		got := execute(r, current, operation.Request{Operation: "user/list", Store: store, Input: json.RawMessage("{}")})
 		if got.Error == nil || got.Error.Kind != operation.OtherStore || got.Output != nil {

@@ -68,7 +68,7 @@ type App struct {
 	logger  *zap.Logger
 	sites   []*Handler
 	senders map[string]delivery.Sender // by channel
-	unsend  func()                     // puts the senders before back
+	undo    func()                     // puts back what was in force before
 
 	mu      sync.Mutex
 	key     poolKey
@@ -264,7 +264,7 @@ func (a *App) Stop() error {
 	defer a.mu.Unlock()
 	if a.runtime != nil {
 		active.CompareAndSwap(a.runtime, nil)
-		a.unsend() // a configuration that was refused changes nothing
+		a.undo() // a configuration that was refused changes nothing
 	}
 	return nil
 }

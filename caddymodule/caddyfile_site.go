@@ -120,13 +120,6 @@ func (h *SiteConfig) parseBindingDelay(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// UnmarshalCaddyfile implements caddyfile.Unmarshaler: `sign_in local` has
-// nothing to say.
-func (*SignInLocal) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	d.Next()
-	return block.NoBlock(d)
-}
-
 func (h *SiteConfig) parseIdentityHeaders(d *caddyfile.Dispenser) error {
 	if err := block.NoMore(d); err != nil {
 		return err
@@ -207,6 +200,5 @@ var identityPlaceholders = []string{
 
 // Interface guards.
 var (
-	_ caddyfile.Unmarshaler = (*SignInLocal)(nil)
-	_ json.Unmarshaler      = (*policy.Duration)(nil)
+	_ json.Unmarshaler = (*policy.Duration)(nil)
 )

@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/stepgate/stepgate/caddymodule/source"
 	"github.com/stepgate/stepgate/internal/signin/legacyform"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
@@ -25,7 +26,7 @@ type Handler struct {
 
 	logger  *zap.Logger
 	app     *App
-	sources []signInModule
+	sources []source.Module
 	policy  *policy.Policy
 	report  *policy.Policy // judged and told, never enforced
 	reader  *target.Reader

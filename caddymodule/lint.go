@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/stepgate/stepgate/caddymodule/command"
+	"github.com/stepgate/stepgate/caddymodule/guest"
 	"github.com/stepgate/stepgate/challenge"
 	"github.com/stepgate/stepgate/policy"
 	"github.com/stepgate/stepgate/policy/author"
@@ -88,14 +89,14 @@ func (h *Handler) lintEnrolment() author.Finding {
 func (h *Handler) lintSources() []author.Finding {
 	var found []author.Finding
 	pos := parsePosition(h.Source)
-	for _, source := range h.sources {
-		form, ok := source.(*SignInLegacyForm)
+	for _, module := range h.sources {
+		form, ok := module.(*guest.SignInLegacyForm)
 		if !ok || form.Identity != nil {
 			continue
 		}
 		found = append(found, author.Finding{
 			Code: codeFormWithoutIdentity, Note: true, Site: h.Origin, File: pos.File, Line: pos.Line,
-			Text: fmt.Sprintf("sign_in %s without `identity`: a person is whoever the login form named, as the gateway reads that name; where the app reads it otherwise (an alias, another spelling, an e-mail address) somebody gets another one's account, and cookies that the app sets later are bound to nobody", source.Name()),
+			Text: fmt.Sprintf("sign_in %s without `identity`: a person is whoever the login form named, as the gateway reads that name; where the app reads it otherwise (an alias, another spelling, an e-mail address) somebody gets another one's account, and cookies that the app sets later are bound to nobody", module.Name()),
 			Mend: "name the app's own word for who signed in, such as `identity probe /profile.php \"Signed in as <b>(.+?)</b>\"`",
 		})
 	}

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"github.com/stepgate/stepgate/caddymodule/source"
 	"github.com/stepgate/stepgate/challenge"
 	"github.com/stepgate/stepgate/internal/kept"
 	"github.com/stepgate/stepgate/internal/session"
@@ -41,11 +42,12 @@ func (h *Handler) alive(ctx context.Context) (*live, error) {
 	if l := h.live.Load(); l != nil {
 		return l, nil
 	}
-	r, err := h.app.open(context.WithoutCancel(ctx))
+	ctx = context.WithoutCancel(ctx)
+	r, err := h.app.open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	l, err := h.newLive(r)
+	l, err := h.newLive(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +55,7 @@ func (h *Handler) alive(ctx context.Context) (*live, error) {
 	return h.live.Load(), nil
 }
 
-func (h *Handler) newLive(r *runtime) (*live, error) {
+func (h *Handler) newLive(ctx context.Context, r *runtime) (*live, error) {
 	place, err := placeOf(h.Origin)
 	if err != nil {
 		return nil, err
@@ -67,14 +69,14 @@ func (h *Handler) newLive(r *runtime) (*live, error) {
 		BindingDelay: h.bindingDelay(), RelyingParty: h.relyingParty(), Tell: h.tell(r), Now: time.Now,
 	}
 	for _, module := range h.sources {
-		source, err := module.open(r)
+		opened, err := module.Open(ctx, source.Opening{Origin: h.Origin, Local: r.local, Log: r.log})
 		if err != nil {
 			return nil, fmt.Errorf("sign_in %s: %w", module.Name(), err)
 		}
-		if checker, ok := source.(signin.PasswordChecker); ok {
+		if checker, ok := opened.(signin.PasswordChecker); ok {
 			site.Passwords = append(site.Passwords, checker)
 		}
-		if watched, ok := source.(signin.Observer); ok {
+		if watched, ok := opened.(signin.Observer); ok {
 			site.LoginPage = watched.LoginTarget()
 		}
 	}

@@ -111,21 +111,21 @@ func blocked(channel, reason string) audit.Event {
 
 // newOutbox makes the outbox of a store. Every message that goes out, or does
 // not, is in the audit trail; why a provider refused is in the log.
-func (r *runtime) newOutbox(log *zap.Logger) *delivery.Outbox {
+func (s *shared) newOutbox() *delivery.Outbox {
 	report := func(m delivery.Message, err error) {
 		if err != nil {
-			log.Error("message not sent", zap.String("channel", m.Channel), zap.String("id", m.ID), zap.Error(err))
+			s.log.Load().Error("message not sent", zap.String("channel", m.Channel), zap.String("id", m.ID), zap.Error(err))
 		}
 		if m.Channel == "" {
 			return
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		if err := r.recorder.Record(ctx, outcomeOf(m, err)); err != nil {
-			log.Error("keep the event of a message", zap.Error(err))
+		if err := s.recorder.Record(ctx, outcomeOf(m, err)); err != nil {
+			s.log.Load().Error("keep the event of a message", zap.Error(err))
 		}
 	}
-	return delivery.NewOutbox(delivery.Options{Store: r.store, Report: report})
+	return delivery.NewOutbox(delivery.Options{Store: s.store, Report: report})
 }
 
 func outcomeOf(m delivery.Message, err error) audit.Event {

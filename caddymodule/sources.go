@@ -2,35 +2,79 @@ package caddymodule
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 
+	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/stepgate/stepgate/caddymodule/guest"
+	"github.com/stepgate/stepgate/caddymodule/source"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/people"
 	"github.com/stepgate/stepgate/internal/signin"
 )
 
-// peopleOf gives package people the sign-in sources of a configuration.
-func (a *App) peopleOf(r *runtime) *people.People {
-	p := *r.people
-	p.Sources = nil
+// provisionSources loads the site's sign-in sources; none is `local`.
+func (h *Handler) provisionSources(ctx caddy.Context) error {
+	if len(h.SignIn) == 0 {
+		h.SignIn = []json.RawMessage{json.RawMessage(`{"source":"local"}`)}
+	}
+	loaded, err := ctx.LoadModule(&h.SiteConfig, "SignIn")
+	if err != nil {
+		return fmt.Errorf("sign_in: %w", err)
+	}
+	seen := map[string]bool{}
+	for _, one := range loaded.([]any) {
+		module, ok := one.(source.Module)
+		if !ok {
+			return fmt.Errorf("sign_in: %T is no sign-in source", one)
+		}
+		if seen[module.Name()] {
+			return fmt.Errorf("sign_in: two sources are called %s; name one of them", module.Name())
+		}
+		seen[module.Name()] = true
+		h.sources = append(h.sources, module)
+		if err := h.watchForm(module); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// watchForm makes the handler watch the form of a source. One site has one.
+func (h *Handler) watchForm(module source.Module) error {
+	watched, ok := module.(*guest.SignInLegacyForm)
+	if !ok {
+		return nil
+	}
+	if h.form != nil {
+		return fmt.Errorf("sign_in legacy_form: a site has one application with one login form; give %s a site of its own", watched.Name())
+	}
+	h.form = watched.Form()
+	return nil
+}
+
+// peopleSources are the sign-in sources of a configuration, for package
+// people.
+func (a *App) peopleSources() (all []people.Source) {
 	for _, site := range a.sites {
-		for _, source := range site.sources {
-			at := slices.IndexFunc(p.Sources, func(s people.Source) bool { return s.Name == source.Name() })
+		for _, module := range site.sources {
+			at := slices.IndexFunc(all, func(s people.Source) bool { return s.Name == module.Name() })
 			if at < 0 {
-				named, ok := source.(interface{ subjectIsName() bool })
-				at, p.Sources = len(p.Sources), append(p.Sources, people.Source{Name: source.Name(), SubjectIsName: ok && named.subjectIsName()})
+				named, ok := module.(source.NameKeyed)
+				at, all = len(all), append(all, people.Source{Name: module.Name(), SubjectIsName: ok && named.SubjectIsName()})
 			}
 			for _, other := range site.sources {
-				if beside := &p.Sources[at].Beside; other.Name() != source.Name() && !slices.Contains(*beside, other.Name()) {
+				if beside := &all[at].Beside; other.Name() != module.Name() && !slices.Contains(*beside, other.Name()) {
 					*beside = append(*beside, other.Name())
 				}
 			}
 		}
 	}
-	return &p
+	return all
 }
 
 // shadowed tells whether the username of an account is, at this site, that of

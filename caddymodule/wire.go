@@ -22,33 +22,24 @@ import (
 	"github.com/stepgate/stepgate/internal/signin"
 	"github.com/stepgate/stepgate/internal/signin/local"
 	"github.com/stepgate/stepgate/internal/store"
-	"github.com/stepgate/stepgate/internal/throttle"
 )
 
-// wire builds what stands over the store. It is the one place where rooms
-// that may not know each other meet.
-func (r *runtime) wire(a *App) error {
-	log := a.log()
-	hasher, err := password.NewHasher(password.Options{})
-	if err != nil {
-		return err
-	}
-	temporary := &temporarycode.Factor{Store: r.store, Keys: r.ring}
-	r.ledger = &throttle.Ledger{Store: r.store, Now: time.Now}
-	r.plan = throttle.DefaultPlan(r.ring.LastingMAC)
-	r.recorder = audit.NewRecorder(audit.Options{
-		Store: r.store, Now: time.Now, Lost: func(err error) { log.Error("audit events are lost", zap.Error(err)) },
-	})
-	r.outbox = r.newOutbox(log)
+// wire builds what one configuration makes of what is shared. It is the one
+// place where rooms that may not know each other meet.
+func (a *App) wire(s *shared) (*runtime, error) {
+	r := &runtime{shared: s, log: a.log()}
 	r.local = &local.Source{
-		Store: passwordStore{r.store}, Hasher: hasher,
-		Report: func(_ context.Context, err error) { log.Error("hash a password anew", zap.Error(err)) },
+		Store: passwordStore{s.store}, Hasher: s.hasher,
+		Report: func(_ context.Context, err error) { r.log.Error("hash a password anew", zap.Error(err)) },
 	}
 	r.people = &people.People{
-		Store: peopleStore{r.store}, Passwords: peoplePasswords{Hasher: hasher, Rules: password.Rules{}}, Temporary: temporary,
+		Store: peopleStore{s.store}, Passwords: peoplePasswords{Hasher: s.hasher, Rules: password.Rules{}},
+		Temporary: &temporarycode.Factor{Store: s.store, Keys: s.ring}, Sources: a.peopleSources(),
 		Region: a.numbers().Region, TextCountries: a.numbers().Countries, Now: time.Now,
 	}
-	return nil
+	var err error
+	r.factors, err = r.offer(a)
+	return r, err
 }
 
 // offer lists the factors of a configuration. One whose provider is not
@@ -67,10 +58,10 @@ func (r *runtime) offer(a *App) (*factors.Registry, error) {
 	codes := oob.Options{
 		Codes: r.store, Outbox: r.outbox, Budget: a.newSendBudget(r), Keys: r.ring, Lifetime: time.Duration(a.Codes.Lifetime),
 	}
-	if r.outbox.Offers(delivery.SMS) {
+	if a.senders[delivery.SMS] != nil {
 		offered = append(offered, oob.NewSMS(codes, a.numbers()))
 	}
-	if r.outbox.Offers(delivery.Email) {
+	if a.senders[delivery.Email] != nil {
 		offered = append(offered, oob.NewEmail(codes))
 	}
 	return factors.NewRegistry(offered...)
@@ -115,11 +106,4 @@ func (s passwordStore) ReplacePasswordHash(ctx context.Context, id account.ID, w
 		}
 		return tx.SetPasswordHash(ctx, id, next)
 	})
-}
-
-// close ends what wire began.
-func (r *runtime) close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	return errors.Join(r.outbox.Close(ctx), r.recorder.Close(ctx), r.store.Close())
 }

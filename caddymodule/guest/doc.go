@@ -1,4 +1,5 @@
-// Package guest wraps providers of the tree as Caddy modules: their options
-// in the Caddyfile and as JSON, and nothing of what they do. A provider of
-// somebody else's stands in their own repository and looks the same.
+// Package guest wraps providers and sign-in sources of the tree as Caddy
+// modules: their options in the Caddyfile and as JSON, and nothing of what
+// they do. A module of somebody else's stands in their own repository and
+// looks the same.
 package guest

@@ -59,13 +59,17 @@ type Manager struct {
 // NewManager makes a manager that trusts nothing until Run.
 func NewManager(store Store, cookieKeys [][]byte, limits Limits) *Manager {
 	m := &Manager{Store: store, Now: time.Now, Log: func(string, error) {}, memory: newMemory(), touches: make(chan *Entry, 1024)}
-	m.SetLimits(limits)
+	m.UseLimits(limits)
 	m.SetKeys(cookieKeys)
 	return m
 }
 
-// SetLimits changes the limits, for a reload.
-func (m *Manager) SetLimits(l Limits) { m.limits.Store(&l) }
+// UseLimits changes the limits, for a reload. undo puts those before back,
+// unless others have been put into place since.
+func (m *Manager) UseLimits(l Limits) (undo func()) {
+	before := m.limits.Swap(&l)
+	return func() { m.limits.CompareAndSwap(&l, before) }
+}
 
 // SetKeys changes the cookie keys, for a rotation; the newest pair first.
 func (m *Manager) SetKeys(pairs [][]byte) {

@@ -1,4 +1,4 @@
-package caddymodule
+package guest
 
 import (
 	"net/http"

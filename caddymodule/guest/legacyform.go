@@ -1,13 +1,14 @@
-package caddymodule
+package guest
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
-	"github.com/stepgate/stepgate/internal/signin"
+	"github.com/stepgate/stepgate/caddymodule/source"
 	"github.com/stepgate/stepgate/internal/signin/legacyform"
 )
 
@@ -31,7 +32,7 @@ func (*SignInLegacyForm) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{ID: "stepgate.sign_in.legacy_form", New: func() caddy.Module { return new(SignInLegacyForm) }}
 }
 
-// Name implements signInModule.
+// Name implements source.Module.
 func (s *SignInLegacyForm) Name() string { return cmp.Or(s.SourceName, "legacy_form") }
 
 // Provision compiles the form.
@@ -44,27 +45,21 @@ func (s *SignInLegacyForm) Provision(caddy.Context) error {
 	return nil
 }
 
-// subjectIsName says that the app knows people by nothing but a name.
-func (*SignInLegacyForm) subjectIsName() bool { return true }
+// SubjectIsName implements source.NameKeyed: the app knows people by nothing
+// but a name.
+func (*SignInLegacyForm) SubjectIsName() bool { return true }
 
-func (s *SignInLegacyForm) open(*runtime) (signin.Source, error) { return s.form, nil }
+// Form is the form, once the module is provisioned: the gateway watches it.
+func (s *SignInLegacyForm) Form() *legacyform.Form { return s.form }
 
-// watchForm makes the handler watch the form of a source. One site has one.
-func (h *Handler) watchForm(source signInModule) error {
-	watched, ok := source.(*SignInLegacyForm)
-	if !ok {
-		return nil
-	}
-	if h.form != nil {
-		return fmt.Errorf("sign_in legacy_form: a site has one application with one login form; give %s a site of its own", watched.Name())
-	}
-	h.form = watched.form
-	return nil
+// Open implements source.Module.
+func (s *SignInLegacyForm) Open(context.Context, source.Opening) (source.Source, error) {
+	return s.form, nil
 }
 
 // Interface guards.
 var (
-	_ signInModule          = (*SignInLegacyForm)(nil)
+	_ source.NameKeyed      = (*SignInLegacyForm)(nil)
 	_ caddy.Provisioner     = (*SignInLegacyForm)(nil)
 	_ caddyfile.Unmarshaler = (*SignInLegacyForm)(nil)
 )

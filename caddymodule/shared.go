@@ -1,0 +1,121 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/stepgate/stepgate/factors/delivery"
+	"github.com/stepgate/stepgate/factors/password"
+	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/keys"
+	"github.com/stepgate/stepgate/internal/session"
+	"github.com/stepgate/stepgate/internal/store"
+	"github.com/stepgate/stepgate/internal/throttle"
+	"github.com/stepgate/stepgate/internal/weld"
+)
+
+// pool keeps what outlives a reload.
+var pool = caddy.NewUsagePool()
+
+// poolKey is everything that calls for a new store when it changes.
+type poolKey struct{ driver, path, dsn, keyFile string }
+
+// shared is what outlives a reload, one for each store: the store, the keys,
+// the sessions in memory, and what counts and bounds over all of them. What
+// of it follows the configuration in force, take sets.
+type shared struct {
+	storeName string
+	store     store.Store
+	ring      *keys.Ring
+	sessions  *session.Manager
+	turns     *weld.Turns
+	recorder  *audit.Recorder
+	ledger    *throttle.Ledger
+	plan      *throttle.Plan
+	outbox    *delivery.Outbox
+	// hasher bounds how many passwords are hashed at once.
+	hasher *password.Hasher
+	// log is that of the configuration in force.
+	log atomic.Pointer[zap.Logger]
+
+	end     context.CancelFunc
+	life    context.Context // ends with end
+	running sync.WaitGroup  // what runs until then
+}
+
+// newShared opens the store and what stands over it.
+func newShared(ctx context.Context, a *App, mayCreate bool) (*shared, error) {
+	hasher, err := password.NewHasher(password.Options{})
+	if err != nil {
+		return nil, err
+	}
+	ring, db, err := a.openStore(ctx, mayCreate)
+	if err != nil {
+		return nil, err
+	}
+	s := &shared{storeName: a.Store.name(), store: db, ring: ring, turns: new(weld.Turns), hasher: hasher}
+	s.log.Store(a.log())
+	s.sessions = session.NewManager(db, ring.CookieKeys("session"), a.limits())
+	s.sessions.Log = func(message string, err error) { s.log.Load().Error(message, zap.Error(err)) }
+	if err := s.sessions.Run(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	s.ledger = &throttle.Ledger{Store: db, Now: time.Now}
+	s.plan = throttle.DefaultPlan(ring.LastingMAC)
+	s.recorder = audit.NewRecorder(audit.Options{
+		Store: db, Now: time.Now, Lost: func(err error) { s.log.Load().Error("audit events are lost", zap.Error(err)) },
+	})
+	s.outbox = s.newOutbox()
+	s.life, s.end = context.WithCancel(context.Background())
+	s.running.Go(func() { s.purgeEvery(10 * time.Minute) })
+	return s, nil
+}
+
+// send hands over messages that wait until the end. A command does not.
+func (s *shared) send() { s.running.Go(func() { s.outbox.Run(s.life) }) }
+
+// take makes a configuration the one in force. undo puts back what was before,
+// for a configuration that is refused after all; it does nothing when another
+// has taken over since.
+func (s *shared) take(a *App) (undo func()) {
+	mine := a.log()
+	before := s.log.Swap(mine)
+	undoLimits, unsend := s.sessions.UseLimits(a.limits()), s.outbox.Use(a.senders)
+	return func() {
+		s.log.CompareAndSwap(mine, before)
+		undoLimits()
+		unsend()
+	}
+}
+
+// Destruct implements caddy.Destructor: the last configuration is gone.
+func (s *shared) Destruct() error {
+	s.end()
+	s.sessions.Close()
+	s.running.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return errors.Join(s.outbox.Close(ctx), s.recorder.Close(ctx), s.store.Close())
+}
+
+// purgeEvery deletes what is over, now and then, until the end.
+func (s *shared) purgeEvery(every time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.life.Done():
+			return
+		case <-tick.C:
+			if err := s.store.Purge(s.life, time.Now()); err != nil && s.life.Err() == nil {
+				s.log.Load().Error("delete what is over", zap.Error(err))
+			}
+		}
+	}
+}
