@@ -5,6 +5,7 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync/atomic"
@@ -26,6 +27,9 @@ func startExample(t *testing.T, name string, start func(legacytest.Options) *leg
 	}
 	site := regexp.MustCompile(`(?m)^\S+\.example\.gov \{`).ReplaceAllString(string(text), "{{site}} {")
 	site = strings.ReplaceAll(site, "127.0.0.1:9000", "{{upstream}}")
+	if assertions, err := filepath.Abs("../docs/examples/" + name + "/policy.assert"); err == nil {
+		site = strings.ReplaceAll(site, "policy.assert", assertions)
+	}
 	var proxy atomic.Pointer[httputil.ReverseProxy]
 	g := startGateway(t, site, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { proxy.Load().ServeHTTP(w, r) }))
 	app := start(legacytest.Options{PublicURL: g.url})

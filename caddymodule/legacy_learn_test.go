@@ -82,12 +82,14 @@ func TestLearnedBlockSignsIn(t *testing.T) {
 
 func TestLearnedBlocksOfRealApplications(t *testing.T) {
 	if testing.Short() {
-		t.Skip("starts four applications")
+		t.Skip("starts six applications")
 	}
 	for name, start := range map[string]func() *legacytest.App{
-		"dokuwiki":  func() *legacytest.App { return legacytest.StartDokuWiki(t, legacytest.Options{}) },
-		"mediawiki": func() *legacytest.App { return legacytest.StartMediaWiki(t, legacytest.Options{}) },
-		"shaarli":   func() *legacytest.App { return legacytest.StartShaarli(t, legacytest.Options{}) },
+		"dokuwiki":   func() *legacytest.App { return legacytest.StartDokuWiki(t, legacytest.Options{}) },
+		"mediawiki":  func() *legacytest.App { return legacytest.StartMediaWiki(t, legacytest.Options{}) },
+		"shaarli":    func() *legacytest.App { return legacytest.StartShaarli(t, legacytest.Options{}) },
+		"wordpress":  func() *legacytest.App { return legacytest.StartWordPress(t, legacytest.Options{}) },
+		"phpmyadmin": func() *legacytest.App { return legacytest.StartPHPMyAdmin(t, legacytest.Options{}) },
 		"phpldapadmin": func() *legacytest.App {
 			app, _ := legacytest.StartPHPLDAPAdmin(t, legacytest.Options{})
 			return app

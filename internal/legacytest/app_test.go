@@ -188,3 +188,23 @@ func TestPHPLDAPAdminTellsLoginsApart(t *testing.T) {
 		outcome{status: http.StatusFound, location: "cmd.php?server_id=1"},
 		outcome{status: http.StatusFound, location: "cmd.php?cmd=login_form"})
 }
+
+func TestWordPressTellsLoginsApart(t *testing.T) {
+	if testing.Short() {
+		t.Skip("installs WordPress")
+	}
+	app := StartWordPress(t, Options{})
+	checkLogins(t, app,
+		outcome{status: http.StatusFound, location: app.URL + "/wp-admin/", cookie: true},
+		outcome{status: http.StatusOK, cookie: true, form: true})
+}
+
+func TestPHPMyAdminTellsLoginsApart(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts phpMyAdmin and MariaDB")
+	}
+	app := StartPHPMyAdmin(t, Options{})
+	checkLogins(t, app,
+		outcome{status: http.StatusFound, location: "route=/", cookie: true},
+		outcome{status: http.StatusOK, cookie: true, form: true})
+}

@@ -3,6 +3,7 @@ package weld
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -33,12 +34,24 @@ func (g Glob) Matches(text string) bool {
 
 // Names are the cookies by which an app knows who it is: names or globs. The
 // zero value has none.
-type Names struct{ globs []Glob }
+type Names struct {
+	globs []Glob
+	but   []string // as they are sent
+}
 
-// CompileNames refuses what can be no cookie's name, and a glob for all.
+// CompileNames refuses what can be no cookie's name, and a glob for all. A
+// pattern that begins with "!" is a name that is none of them though a glob
+// fits it: exactly that name, in no other spelling.
 func CompileNames(patterns []string) (Names, error) {
 	var n Names
 	for _, p := range patterns {
+		if name, but := strings.CutPrefix(p, "!"); but {
+			if !plainName(name) || strings.Contains(name, "*") {
+				return Names{}, fmt.Errorf("%q: expected the name of one cookie after the !", p)
+			}
+			n.but = append(n.but, name)
+			continue
+		}
 		if strings.Trim(p, "*") == "" || strings.ContainsAny(p, " \t\",;=\\") || strings.ContainsFunc(p, func(r rune) bool { return r < ' ' || r > '~' }) {
 			return Names{}, fmt.Errorf("%q is not the name of a cookie, nor a glob for some", p)
 		}
@@ -52,6 +65,9 @@ func (n Names) Empty() bool { return len(n.globs) == 0 }
 
 // Has tells whether some server would take a raw name for one of them.
 func (n Names) Has(raw string) bool {
+	if slices.Contains(n.but, raw) {
+		return false
+	}
 	if n.matches(fold(raw)) {
 		return true
 	}

@@ -97,6 +97,23 @@ func TestNamesAreFoundInEverySpelling(t *testing.T) {
 	}
 }
 
+func TestNamesLeaveOutWhatIsTheSameForAll(t *testing.T) {
+	names, err := CompileNames([]string{"app_*", "!app_test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{"app_test": false, "APP_test": true, "app%5ftest": true, "app.test": true, "app_tests": true, "app_x": true} {
+		if names.Has(name) != want {
+			t.Errorf("%s: %v", name, !want)
+		}
+	}
+	for _, pattern := range []string{"!", "!a*", "!a b"} {
+		if _, err := CompileNames([]string{"a*", pattern}); err == nil {
+			t.Errorf("%q is accepted", pattern)
+		}
+	}
+}
+
 func TestCompileNamesRefusesWhatNamesEverything(t *testing.T) {
 	for _, pattern := range []string{"", "*", "**", "a b", "a=b", "a;b", "ä"} {
 		if _, err := CompileNames([]string{pattern}); err == nil {

@@ -124,10 +124,10 @@ func anyGlob(globs []weld.Glob, text string) bool {
 	return slices.ContainsFunc(globs, func(g weld.Glob) bool { return g.Matches(text) })
 }
 
-// cookies lists the values that the answer gives a cookie.
+// cookies lists the values that the answer gives a cookie; name may be a glob.
 func (a *Answer) cookies(name string, now time.Time) (values []string) {
 	for _, line := range a.Header["Set-Cookie"] {
-		if c, ok := weld.ParseSetCookie(line, now); ok && !c.Gone && c.Name == name {
+		if c, ok := weld.ParseSetCookie(line, now); ok && !c.Gone && weld.Glob(name).Matches(c.Name) {
 			values = append(values, c.Value)
 		}
 	}

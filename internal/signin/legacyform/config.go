@@ -31,7 +31,7 @@ type Config struct {
 	Success []Condition `json:"success,omitempty"`
 	Failure []Condition `json:"failure,omitempty"`
 	// SessionCookies are the cookies, names or globs, by which the app knows
-	// who it is.
+	// who it is. A name after "!" is none of them though a glob fits it.
 	SessionCookies []string `json:"session_cookies,omitempty"`
 	// Identity is the app's own word for who this is. Default: the submitted
 	// name, and then only accounts that exist already.
@@ -74,7 +74,7 @@ type Field struct {
 type Condition struct {
 	// Kind is status, location, header, cookie or body.
 	Kind string `json:"kind"`
-	// Name of the header or cookie.
+	// Name of the header or cookie; that of a cookie may be a glob.
 	Name string `json:"name,omitempty"`
 	// Values are alternatives: statuses ("302", "3xx"), globs for where a
 	// redirect leads (those that begin with "!" must all not match), globs
@@ -162,7 +162,7 @@ func (f *Form) check() error {
 		{c.UsernameField == "", "username_field: say which field has the name"},
 		{c.PasswordField == "", "password_field: say which field has the password"},
 		{len(c.LoginPages) == 0, "login_page: say where the form is, as in `login_page /login.php`"},
-		{len(c.SessionCookies) == 0, "session_cookie: say by which cookies the app knows who it is"},
+		{f.cookies.Empty(), "session_cookie: say by which cookies the app knows who it is"},
 		{len(c.Success) == 0 && len(c.Failure) == 0 && c.Identity == nil,
 			"success, failure, identity: nothing tells a good login from a bad one; give at least one of them"},
 	} {

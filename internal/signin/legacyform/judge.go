@@ -32,9 +32,12 @@ type Accepted struct {
 }
 
 // Before asks who a browser is before its submit goes to the app, where that
-// is needed to tell a login from a session that was there already.
+// is needed to tell a login from a session that was there already. It is not
+// where a good login has to give a session cookie anyway: some apps begin
+// another session whenever a stranger asks for a page, and then no longer know
+// the form that they are about to get.
 func (f *Form) Before(ctx context.Context, ask Ask, l *Login) error {
-	if !f.ConfirmsLater() || len(f.cookies.Cookies(l.Cookies)) == 0 {
+	if !f.ConfirmsLater() || f.gives() || len(f.cookies.Cookies(l.Cookies)) == 0 {
 		return nil
 	}
 	who, err := f.Who(ctx, ask, l.Cookies)
@@ -43,6 +46,11 @@ func (f *Form) Before(ctx context.Context, ask Ask, l *Login) error {
 	}
 	l.Before, l.BeforeKnown = who, true
 	return nil
+}
+
+// gives tells whether a good answer has to set a session cookie.
+func (f *Form) gives() bool {
+	return slices.ContainsFunc(f.success, func(c condition) bool { return c.kind == "cookie" && f.cookies.Has(c.name) })
 }
 
 // ErrUnnamed says that the app's answer looks like that to a good login, but

@@ -173,6 +173,8 @@ func (c *comparison) compareCookies() {
 		c.Reasons["session_cookie"] = "each good login gives another value; so does a bad one, so that it proves nothing by itself"
 	}
 	if len(c.Config.SessionCookies) > 0 {
+		c.leaveOut(constant)
+		c.onlyGood()
 		return
 	}
 	for part := range strings.SplitSeq(c.good.before, "; ") {
@@ -184,6 +186,34 @@ func (c *comparison) compareCookies() {
 	c.Reasons["session_cookie"] = "what the browser had before: this app keeps its cookie at sign-in, so that only an identity proves a login"
 	if len(c.Config.SessionCookies) == 0 {
 		c.open("No cookie was found by which the app knows who it is.")
+	}
+}
+
+// onlyGood finds a session cookie that a bad login does not give.
+func (c *comparison) onlyGood() {
+	bad := c.bad.answer.issues()
+	for _, set := range c.good.answer.issues() {
+		name := globOf(set.Name)
+		if slices.Contains(c.Config.SessionCookies, name) && !slices.ContainsFunc(bad, func(b weld.Cookie) bool { return weld.Glob(name).Matches(b.Name) }) {
+			c.Config.Success = append(c.Config.Success, Condition{Kind: "cookie", Name: name})
+			c.Reasons["success cookie"] = "only a good login gives it"
+			return
+		}
+	}
+}
+
+// leaveOut names the cookies that a glob for the session's would fit, though
+// they are the same for two logins.
+func (c *comparison) leaveOut(constant []weld.Cookie) {
+	names, err := weld.CompileNames(c.Config.SessionCookies)
+	if err != nil {
+		return // New says so
+	}
+	for _, set := range constant {
+		if names.Has(set.Name) && slices.Contains(c.good.answer.issues(), set) && !slices.Contains(c.Config.SessionCookies, set.Name) {
+			c.Config.SessionCookies = append(c.Config.SessionCookies, "!"+set.Name)
+			c.Reasons["session_cookie"] += "; " + set.Name + " is the same for all"
+		}
 	}
 }
 

@@ -23,6 +23,8 @@ type townHall struct {
 	requests []*http.Request
 }
 
+const townCookie = "TOWN_3c59dc048e8850243be8079a5c74d079"
+
 var townPeople = map[string]string{"joe": "town-Pass1", "ann": "town-Pass2"}
 
 func (h *townHall) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -30,15 +32,15 @@ func (h *townHall) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.requests = append(h.requests, r)
 	h.nonces++
 	who := ""
-	if c, err := r.Cookie("TOWN"); err == nil {
+	if c, err := r.Cookie(townCookie); err == nil {
 		who, _, _ = strings.Cut(c.Value, "-")
 	}
 	w.Header().Set("Content-Type", "text/html")
 	switch r.URL.Path {
 	case "/login":
 		if r.Method == http.MethodPost && r.PostForm.Get("pass") == townPeople[r.PostForm.Get("user")] && r.PostForm.Get("tenant") != "wrong" {
-			http.SetCookie(w, &http.Cookie{Name: "test_cookie", Value: "Cookies are on"})
-			http.SetCookie(w, &http.Cookie{Name: "TOWN", Value: fmt.Sprintf("%s-%032d", r.PostForm.Get("user"), h.nonces)})
+			http.SetCookie(w, &http.Cookie{Name: "TOWN_test", Value: "Cookies are on"})
+			http.SetCookie(w, &http.Cookie{Name: townCookie, Value: fmt.Sprintf("%s-%032d", r.PostForm.Get("user"), h.nonces)})
 			http.Redirect(w, r, "/?part=/&part=%2F", http.StatusFound)
 			return
 		}
@@ -125,7 +127,7 @@ func TestLearnAsksASecondAccount(t *testing.T) {
 
 func TestLearnWritesWhatHoldsOfEveryLogin(t *testing.T) {
 	learned, block := (&townHall{profile: `Your account: <i>{name}</i>`}).learn(t)
-	for _, line := range []string{"\tsession_cookie TOWN\n", "\tsign_out /logout?nonce=*\n", "\tidentity probe /profile "} {
+	for _, line := range []string{"\tsession_cookie TOWN_* !TOWN_test\n", "\tsign_out /logout?nonce=*\n", "\tidentity probe /profile "} {
 		if !strings.Contains(block, line) {
 			t.Errorf("no %q in\n%s", line, block)
 		}

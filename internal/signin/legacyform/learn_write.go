@@ -64,6 +64,9 @@ func (b *blockWriter) line(option string, words ...string) {
 func (b *blockWriter) conditions(option string, all []Condition) {
 	for _, c := range all {
 		words := []string{option, c.Kind}
+		if c.Name != "" {
+			words = append(words, c.Name)
+		}
 		for _, v := range c.Values {
 			words = append(words, quote(v))
 		}
