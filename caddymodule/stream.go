@@ -117,5 +117,5 @@ func (h *Handler) spend(r *http.Request, v visitor, d policy.Decision, p *passag
 			fresh = append(fresh, proof)
 		}
 	}
-	return d.Once&^h.policy.MetOnce(fresh, true, live.now(), p.request.Once) == 0 && h.redeem(r, p, v)
+	return d.Once&^h.policy.MetOnce(d.Once, fresh, true, live.now(), p.request.Once) == 0 && h.redeem(r, p, v)
 }

@@ -85,15 +85,6 @@ func (s *Site) Resume(w http.ResponseWriter, r *http.Request, c ceremony.Continu
 	return s.goTo(w, r, "/challenge", c)
 }
 
-// signInAtApp is the step "password" of a challenge: the app asks for it.
-func (s *Site) signInAtApp(w http.ResponseWriter, r *http.Request) error {
-	_, c, _, on, err := s.ready(w, r)
-	if err != nil || !on {
-		return err
-	}
-	return s.toLoginPage(w, r, c)
-}
-
 // SpendTyped charges a name and password typed into the app's own form before
 // the app sees them, as if they were typed into ours. The error is for a page:
 // 429 where nothing is left.

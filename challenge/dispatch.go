@@ -55,7 +55,7 @@ func (s *Site) missing(v *session.Entry, c ceremony.Continuation) policy.LevelSe
 	if c.Policy != s.Policy.Fingerprint() {
 		return 0
 	}
-	return c.Needs &^ s.Policy.MetOnce(proofsFor(v, c), true, s.Now(), c.Once)
+	return c.Needs &^ s.Policy.MetOnce(c.Needs, proofsFor(v, c), true, s.Now(), c.Once)
 }
 
 // proofsFor are the session's proofs but for those that were made for one

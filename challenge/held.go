@@ -3,6 +3,7 @@ package challenge
 import (
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/stepgate/stepgate/factors"
 	"github.com/stepgate/stepgate/internal/account"
@@ -80,7 +81,7 @@ func (s *Site) offer(v *session.Entry, c ceremony.Continuation, held holdings) o
 	}
 	missing := s.missing(v, c)
 	ways := walkable(s.ways(missing, v, c), func(f policy.Factor) bool {
-		return f == policy.Password || s.helps(missing, v, held.usable[f])
+		return f == policy.Password && s.asksPassword(v) || len(s.helpful(v, c, held.usable[f])) > 0
 	})
 	o := offer{factors: held.sorted(factorsIn(ways))}
 	preferred := slices.DeleteFunc(slices.Clone(ways), func(way []policy.Factor) bool { return slices.ContainsFunc(way, fallback) })
@@ -97,12 +98,48 @@ func (s *Site) offer(v *session.Entry, c ceremony.Continuation, held holdings) o
 // offers them, and asks for none by itself.
 func fallback(f policy.Factor) bool { return f == policy.BackupCode || f == policy.TemporaryCode }
 
-// helps tells whether a proof with one of these credentials would count
-// towards what is missing: one that was added on a weaker proof may not yet.
-func (s *Site) helps(missing policy.LevelSet, v *session.Entry, some []account.Credential) bool {
-	return slices.ContainsFunc(some, func(c account.Credential) bool {
-		proof := proofOf(policy.Factor(c.Factor), factors.Verified{Credential: c, UserVerified: true}, s.Now())
-		return s.Policy.CountsFor(proof, v.Session.Proofs, s.Now())&missing != 0
+// helpful are those credentials of one factor with which one more proof would
+// bring the session nearer to what c asks for. One that was added on a weaker
+// proof may not count yet, and one that was proved already is no second one.
+func (s *Site) helpful(v *session.Entry, c ceremony.Continuation, some []account.Credential) []account.Credential {
+	return slices.DeleteFunc(slices.Clone(some), func(own account.Credential) bool { return !s.furthers(v, c, own, s.Now()) })
+}
+
+// awaited are those that would be helpful if they were not waiting to count.
+func (s *Site) awaited(v *session.Entry, c ceremony.Continuation, some []account.Credential) []account.Credential {
+	return slices.DeleteFunc(slices.Clone(some), func(own account.Credential) bool {
+		if !own.CountsFrom.After(s.Now()) {
+			return true
+		}
+		own.CountsFrom = time.Time{}
+		return !s.furthers(v, c, own, s.Now())
+	})
+}
+
+// furthers tells whether fewer proofs were needed after one with this
+// credential.
+func (s *Site) furthers(v *session.Entry, c ceremony.Continuation, own account.Credential, now time.Time) bool {
+	proof := proofOf(policy.Factor(own.Factor), factors.Verified{Credential: own, UserVerified: true}, now)
+	if s.asksOnce(v, c) {
+		proof.Once = c.Once
+	}
+	missing, proofs := s.missing(v, c), proofsFor(v, c)
+	after := session.Session{Proofs: slices.Clone(proofs)}
+	if addProof(proof)(&after) != nil {
+		return false
+	}
+	left := missing &^ s.Policy.MetOnce(c.Needs, after.Proofs, true, now, c.Once)
+	if left == 0 {
+		return missing != 0
+	}
+	shorter := s.Policy.WaysOnce(left, after.Proofs, now, c.Once)
+	return slices.ContainsFunc(s.Policy.WaysOnce(missing, proofs, now, c.Once), func(way []policy.Factor) bool {
+		at := slices.Index(way, proof.Factor)
+		if at < 0 {
+			return false
+		}
+		rest := slices.Delete(slices.Clone(way), at, at+1)
+		return slices.ContainsFunc(shorter, func(next []policy.Factor) bool { return slices.Equal(next, rest) })
 	})
 }
 
@@ -110,11 +147,11 @@ func (s *Site) helps(missing policy.LevelSet, v *session.Entry, some []account.C
 func (s *Site) enrollable(missing policy.LevelSet, v *session.Entry, c ceremony.Continuation, held holdings) []policy.Factor {
 	ways := walkable(s.ways(missing, v, c), func(f policy.Factor) bool {
 		_, ok := s.Factors.Enroller(f)
-		return ok || s.helps(missing, v, held.usable[f])
+		return ok || f == policy.Password && s.asksPassword(v) || len(s.helpful(v, c, held.usable[f])) > 0
 	})
 	return slices.DeleteFunc(held.sorted(factorsIn(ways)), func(f policy.Factor) bool {
 		_, ok := s.Factors.Enroller(f)
-		return !ok || len(held.usable[f]) > 0
+		return !ok || len(s.awaited(v, c, held.usable[f])) > 0 || len(s.helpful(v, c, held.usable[f])) > 0
 	})
 }
 

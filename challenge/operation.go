@@ -126,7 +126,14 @@ func (s *Site) contacts(v *session.Entry) map[policy.Factor]account.Credential {
 
 // provable are the credentials with which a factor is proved for c.
 func (s *Site) provable(kind policy.Factor, v *session.Entry, c ceremony.Continuation, held holdings) []account.Credential {
-	if own := held.all[kind]; len(own) > 0 || c.Kind != ceremony.Operate {
+	own := held.all[kind]
+	if c.Kind != ceremony.Operate {
+		if some := s.helpful(v, c, own); len(some) > 0 {
+			return some
+		}
+		return own
+	}
+	if len(own) > 0 {
 		return own
 	}
 	if contact, ok := s.contacts(v)[kind]; ok {

@@ -224,13 +224,39 @@ func (k *rig) door(b *browser, target string, levels ...string) string {
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	r := b.request(http.MethodGet, target, nil)
-	w := httptest.NewRecorder()
-	if err := k.Begin(w, r, Interrupted{Visitor: b.visitor(), Target: target, Needs: needs, Names: levels}); err != nil {
+	return k.interrupt(b, Interrupted{Target: target, Needs: needs, Names: levels})
+}
+
+// doorOnce is door for one of the policy's own levels, which may be one for a
+// single request.
+func (k *rig) doorOnce(b *browser, target, level string, once bool) string {
+	k.t.Helper()
+	l, ok := k.Policy.Level(level)
+	if !ok {
+		k.t.Fatalf("no level %s", level)
+	}
+	i := Interrupted{Target: target, Needs: l.Set(), Names: []string{level}}
+	if once {
+		i.Once = "GET " + target
+	}
+	return k.interrupt(b, i)
+}
+
+func (k *rig) interrupt(b *browser, i Interrupted) string {
+	k.t.Helper()
+	w, r := b.answering(i.Target)
+	i.Visitor = b.visitor()
+	if err := k.Begin(w, r, i); err != nil {
 		k.t.Fatal(err)
 	}
 	b.keep(w.Result())
 	return w.Result().Header.Get("Location")
+}
+
+// answering is a request of the browser for something of the app, and where
+// its answer goes.
+func (b *browser) answering(target string) (*httptest.ResponseRecorder, *http.Request) {
+	return httptest.NewRecorder(), b.request(http.MethodGet, target, nil)
 }
 
 // browser keeps cookies, follows links and fills in forms.

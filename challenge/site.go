@@ -36,7 +36,7 @@ func Templates() fs.FS {
 
 // PageNames are those that Templates must have.
 var PageNames = []string{
-	"sign-in", "choose", "code", "paper", "address", "secret", "ceremony", "list", "enrol", "sign-out", "signed-out", "lost", "continue", "over", "window", "stuck",
+	"sign-in", "choose", "code", "paper", "address", "password", "secret", "ceremony", "list", "enrol", "sign-out", "signed-out", "lost", "continue", "over", "window", "stuck",
 }
 
 // Store is what the ceremonies ask of whoever keeps them.
@@ -126,9 +126,7 @@ func (s *Site) Handler() http.Handler {
 		mux["/challenge/"+string(kind)] = s.step(kind)
 		s.enrolPages(mux, kind)
 	}
-	if s.LoginPage != "" {
-		mux["/challenge/"+string(policy.Password)] = s.signInAtApp
-	}
+	mux["/challenge/"+string(policy.Password)] = s.passwordStep
 	return s.Pages.Handle(s.Web, func(w http.ResponseWriter, r *http.Request) error {
 		page, ok := mux[r.URL.Path[len(s.Web.Path("")):]]
 		if !ok {

@@ -24,6 +24,17 @@ type signInView struct {
 	Options, Invitation string
 }
 
+// passwordView is the view of password.html.
+type passwordView struct {
+	web.View
+	Continuation string
+	Purpose      purpose
+	// Username is whose password is asked for, for password managers.
+	Username string
+	// Others leads to the other factors, empty where there are none.
+	Others string
+}
+
 // chooseView is the view of choose.html and enrol.html.
 type chooseView struct {
 	web.View

@@ -10,15 +10,16 @@ import (
 // OnceLevels returns the levels with `once`.
 func (p *Policy) OnceLevels() LevelSet { return p.once }
 
-// MetOnce is Met for a request by its identity (Request.Once): with the
-// levels with `once` that proofs made for it meet. An empty once is that of
-// no request.
-func (p *Policy) MetOnce(proofs []Proof, signedIn bool, now time.Time, once string) LevelSet {
+// MetOnce is Met for a request that needs these levels, by its identity
+// (Request.Once): with the levels with `once` that proofs made for it meet. A
+// proof opens one of them only, so that those which the request does not need
+// take none. An empty once is that of no request.
+func (p *Policy) MetOnce(needs LevelSet, proofs []Proof, signedIn bool, now time.Time, once string) LevelSet {
 	met := p.Met(proofs, signedIn, now)
 	if !signedIn || once == "" || p.once == 0 {
 		return met
 	}
-	return met | p.onceMet(p.once, proofs, once, now)
+	return met | p.onceMet(p.once&needs, proofs, once, now)
 }
 
 // Fingerprint names what the bits of this policy's LevelSets mean. A set that

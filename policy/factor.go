@@ -39,3 +39,14 @@ func (f Factor) Possession() bool {
 		return false
 	}
 }
+
+// several tells whether one person can hold more than one credential of f, so
+// that a level may ask for two of them.
+func (f Factor) several() bool {
+	switch f {
+	case TOTP, WebAuthn, SMS, Email:
+		return true
+	default:
+		return false
+	}
+}

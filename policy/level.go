@@ -229,6 +229,11 @@ func (m *mistakes) alternative(where place, factors []Factor) bool {
 			m.unknown(where, string(f), "factor", factorWords())
 		}
 	}
+	for i, f := range factors {
+		if f.Known() && !f.several() && slices.Contains(factors[:i], f) {
+			m.add(where, string(f), "nobody has two of it, so that `%s+%s` could never be met", f, f)
+		}
+	}
 	if len(factors) == 0 || len(factors) > maxTogether {
 		m.add(where, "accept", "an alternative is one to %d factors joined by `+`", maxTogether)
 	}

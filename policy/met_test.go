@@ -164,7 +164,7 @@ func TestOnceOpensOneRequestAndOneLevel(t *testing.T) {
 			if d.Once != d.Needed&p.OnceLevels()&^d.Missing {
 				t.Errorf("spends for %v", p.LevelNames(d.Once))
 			}
-			if met := p.MetOnce(r.Proofs, true, noon, tt.once); d.Needed&^met != d.Missing {
+			if met := p.MetOnce(d.Needed, r.Proofs, true, noon, tt.once); d.Needed&^met != d.Missing {
 				t.Errorf("MetOnce has %v", p.LevelNames(met))
 			}
 			r.Met, r.MetKnown = ^LevelSet(0), true

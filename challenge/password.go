@@ -1,0 +1,154 @@
+package challenge
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/ceremony"
+	"github.com/stepgate/stepgate/internal/session"
+	"github.com/stepgate/stepgate/internal/signin"
+	"github.com/stepgate/stepgate/internal/web"
+	"github.com/stepgate/stepgate/policy"
+)
+
+// This file asks for the password again inside a session, where a level names
+// it and it was typed too long ago, or not for this request.
+
+// checker is the source of v's session if it checks passwords, or nil.
+func (s *Site) checker(v *session.Entry) signin.PasswordChecker {
+	for _, source := range s.Passwords {
+		if source.Name() == v.Session.Source {
+			return source
+		}
+	}
+	return nil
+}
+
+// asksPassword tells whether there is somewhere to type it: our page, or the
+// app's own login page.
+func (s *Site) asksPassword(v *session.Entry) bool { return s.LoginPage != "" || s.checker(v) != nil }
+
+// passwordStep is the step "password" of a challenge.
+func (s *Site) passwordStep(w http.ResponseWriter, r *http.Request) error {
+	v, c, fields, on, err := s.ready(w, r)
+	if err != nil || !on {
+		return err
+	}
+	held, err := s.held(r, v)
+	if err != nil {
+		return err
+	}
+	offered := s.offer(v, c, held)
+	if s.satisfied(v, c) || !slices.Contains(offered.factors, policy.Password) {
+		return s.dispatch(w, r, v, c)
+	}
+	k := &walk{s: s, v: v, c: c, page: "/challenge/" + string(policy.Password), others: len(offered.factors) > 1}
+	source := s.checker(v)
+	switch {
+	case source == nil:
+		return k.passwordAtApp(w, r)
+	case r.Method != http.MethodPost:
+		return k.passwordPage(w, r, http.StatusOK, nil)
+	case fields["password"] == "":
+		return k.passwordPage(w, r, http.StatusBadRequest, []web.FieldError{{Field: "password", Text: "error.no-password"}})
+	}
+	err = k.comparePassword(r, source, account.Secret(fields["password"]))
+	switch {
+	case errors.Is(err, signin.ErrRefused):
+		return k.passwordPage(w, r, http.StatusForbidden, []web.FieldError{{Field: "password", Text: "error.password"}})
+	case err != nil:
+		return s.throttled(err, k.others)
+	}
+	return k.passwordProved(w, r, policy.Proof{Factor: policy.Password, At: s.Now().UTC()})
+}
+
+func (k *walk) passwordPage(w http.ResponseWriter, r *http.Request, status int, errs []web.FieldError) error {
+	sealed, err := k.c.Seal(k.s.Sealer, k.s.Place.Origin)
+	if err != nil {
+		return err
+	}
+	view := &passwordView{View: k.s.view(w, r, k.v), Continuation: sealed, Purpose: k.s.purposeOf(k.v, k.c), Username: k.v.Owner.Account.Username}
+	view.Errors = errs
+	if k.others {
+		if view.Others, err = k.s.address("/challenge", k.c); err != nil {
+			return err
+		}
+		view.Others += "&" + allField + "=1"
+	}
+	return k.s.Pages.Render(w, r, k.s.Web, status, "password", view)
+}
+
+// comparePassword is signin.ErrRefused for a wrong password, and for one of
+// somebody else.
+func (k *walk) comparePassword(r *http.Request, source signin.PasswordChecker, password account.Secret) error {
+	ctx, s := r.Context(), k.s
+	receipt, err := s.Ledger.Spend(ctx, s.Plan.Charges(s.typing(r, k.v.Owner.Account.Username))...)
+	if err != nil {
+		return err
+	}
+	who, err := source.CheckPassword(ctx, k.v.Owner.Account.Username, password)
+	if err == nil {
+		err = k.samePerson(ctx, who)
+	}
+	switch {
+	case errors.Is(err, signin.ErrRefused):
+		e := s.event(r, audit.ChallengeFailed, k.v)
+		e.Factor, e.Reason = string(policy.Password), "wrong-answer"
+		return errors.Join(err, s.Recorder.Record(ctx, e))
+	case err != nil:
+		return errors.Join(err, s.Ledger.Refund(ctx, receipt))
+	}
+	return s.Ledger.Success(ctx, receipt)
+}
+
+func (k *walk) samePerson(ctx context.Context, who signin.Identity) error {
+	owner, err := k.s.Admit(ctx, who)
+	if errors.Is(err, account.ErrNotFound) || err == nil && owner.ID != k.v.Owner.Account.ID {
+		return signin.ErrRefused
+	}
+	return err
+}
+
+// passwordAtApp sends the person to the app's own login page. Who comes back
+// from there for one request alone has typed it for that request, if they
+// were sent before they typed it and it was spent on no other.
+func (k *walk) passwordAtApp(w http.ResponseWriter, r *http.Request) error {
+	if k.s.asksOnce(k.v, k.c) {
+		if typed, ok := typedFor(k.v.Session.Proofs, k.c); ok {
+			return k.passwordProved(w, r, typed)
+		}
+	}
+	return k.s.toLoginPage(w, r, k.c)
+}
+
+// typedFor is the sign-in's own proof, if it came after c and has been spent
+// on nothing.
+func typedFor(proofs []policy.Proof, c ceremony.Continuation) (policy.Proof, bool) {
+	at := slices.IndexFunc(proofs, func(p policy.Proof) bool {
+		return p.Factor == policy.Password && p.Once == "" && p.At.After(c.At)
+	})
+	if at < 0 {
+		return policy.Proof{}, false
+	}
+	spent := slices.ContainsFunc(proofs, func(p policy.Proof) bool {
+		return p.Factor == policy.Password && p.Once != "" && p.At.Equal(proofs[at].At)
+	})
+	return proofs[at], !spent
+}
+
+func (k *walk) passwordProved(w http.ResponseWriter, r *http.Request, proof policy.Proof) error {
+	e := k.s.event(r, audit.ChallengePassed, k.v)
+	e.Factor = string(policy.Password)
+	if err := k.s.Recorder.Record(r.Context(), e); err != nil {
+		return k.s.unavailable(err)
+	}
+	v, err := k.rise(w, r, proof)
+	if err != nil {
+		return err
+	}
+	return k.s.dispatch(w, r, v, k.c)
+}
