@@ -2,28 +2,59 @@ package caddymodule
 
 import (
 	"context"
-	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/stepgate/stepgate/challenge"
+	"github.com/stepgate/stepgate/factors"
 	"github.com/stepgate/stepgate/factors/backupcode"
 	"github.com/stepgate/stepgate/factors/delivery"
+	"github.com/stepgate/stepgate/internal/web"
 )
 
 // noticeTexts are what a person is told by e-mail about their own credentials
 // (contract, section 8; SP 800-63B-4 §4.6): subject and first sentence.
-var noticeTexts = map[string][2]string{
+var noticeTexts = map[string][2]factors.Words{
 	challenge.NoticeEnrolled: {
-		"A way to confirm it is you was added",
-		"A way to confirm that it is you was added to your account: %s.",
+		{"en": "A way to confirm it is you was added", "cy": "Ychwanegwyd ffordd o gadarnhau mai chi sydd yno"},
+		{
+			"en": "A way to confirm that it is you was added to your account: {credential}.",
+			"cy": "Ychwanegwyd ffordd o gadarnhau mai chi sydd yno at eich cyfrif: {credential}.",
+		},
 	},
 	backupcode.NoticeUsed: {
-		"One of your backup codes was used",
-		"Someone signed in to your account with one of your backup codes (%s).",
+		{"en": "One of your backup codes was used", "cy": "Defnyddiwyd un o'ch codau wrth gefn"},
+		{
+			"en": "Someone signed in to your account with one of your backup codes ({credential}).",
+			"cy": "Mewngofnododd rhywun i'ch cyfrif gydag un o'ch codau wrth gefn ({credential}).",
+		},
 	},
+}
+
+// noticeRest follows the first sentence: plain text without links, so that
+// nobody learns to follow one.
+var noticeRest = factors.Words{
+	"en": `
+
+Account: {account}
+Service: {name} ({site})
+When: {when}
+
+If this was you, there is nothing to do.
+If it was not, somebody may know your password. Ask for help at once.
+`,
+	"cy": `
+
+Cyfrif: {account}
+Gwasanaeth: {name} ({site})
+Pryd: {when}
+
+Os mai chi wnaeth hyn, nid oes angen gwneud dim.
+Os na, efallai fod rhywun yn gwybod eich cyfrinair. Gofynnwch am help ar unwaith.
+`,
 }
 
 // tell queues an e-mail about a change to somebody's credentials. It goes out
@@ -38,7 +69,7 @@ func (h *Handler) tell(r *runtime) func(context.Context, challenge.Notice) {
 		ctx = context.WithoutCancel(ctx)
 		err := r.outbox.Post(ctx, delivery.Message{
 			Channel: delivery.Email, To: n.Account.Email, Account: string(n.Account.ID),
-			Subject: h.web.Name + ": " + text[0], Body: h.noticeBody(text[1], n, time.Now().UTC()),
+			Subject: h.web.Name + ": " + text[0].In(h.languages()[0]), Body: h.noticeBody(text[1], n, time.Now()),
 		})
 		if err != nil {
 			h.logger.Error("tell a person of a change to their credentials", zap.String("notice", n.Key), zap.Error(err))
@@ -46,14 +77,33 @@ func (h *Handler) tell(r *runtime) func(context.Context, challenge.Notice) {
 	}
 }
 
-// noticeBody is plain text without links, so that nobody learns to follow one.
-func (h *Handler) noticeBody(first string, n challenge.Notice, now time.Time) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, first+"\n\n", n.Credential.Label)
-	fmt.Fprintf(&b, "Account: %s\nService: %s (%s)\nWhen: %s UTC\n\n", n.Account.Username, h.web.Name, n.Site, now.Format("2 January 2006, 15:04"))
-	b.WriteString("If this was you, there is nothing to do.\nIf it was not, somebody may know your password. Ask for help at once.\n")
-	if h.web.Help != "" {
-		b.WriteString(h.web.Help + "\n")
+// languages are the site's, the default first.
+func (h *Handler) languages() []string {
+	if len(h.web.Languages) == 0 {
+		return []string{web.DefaultLanguage}
 	}
-	return b.String()
+	return h.web.Languages
+}
+
+// noticeBody has the notice in all languages of the site: nobody knows which
+// of them the person reads.
+func (h *Handler) noticeBody(first factors.Words, n challenge.Notice, now time.Time) string {
+	when := now.UTC().Format("2006-01-02 15:04 UTC")
+	if zone := h.web.Zone; zone != nil {
+		when = now.In(zone).Format("2006-01-02 15:04")
+	}
+	fill := strings.NewReplacer(
+		"{credential}", n.Credential.Label, "{account}", n.Account.Username, "{name}", h.web.Name, "{site}", n.Site, "{when}", when,
+	)
+	var parts []string
+	for _, language := range h.languages() {
+		part := fill.Replace(first.In(language) + noticeRest.In(language))
+		if h.web.Help != "" {
+			part += h.web.Help + "\n"
+		}
+		if !slices.Contains(parts, part) {
+			parts = append(parts, part)
+		}
+	}
+	return strings.Join(parts, "\n----\n\n")
 }

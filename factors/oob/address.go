@@ -52,7 +52,9 @@ func (n Numbers) parse(typed string) (address, error) {
 }
 
 // maskNumber is all that pages show of a number.
-func maskNumber(to string) string { return "ending " + to[max(0, len(to)-3):] }
+func maskNumber(to, language string) string { return say(language, "ending", "end", ending(to)) }
+
+func ending(to string) string { return to[max(0, len(to)-3):] }
 
 // maxEmail is RFC 5321 §4.5.3.1.3, less the angle brackets.
 const maxEmail = 254

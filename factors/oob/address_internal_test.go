@@ -80,7 +80,7 @@ func TestEMailAddresses(t *testing.T) {
 
 func TestMasksShowNoMoreThanTheyShould(t *testing.T) {
 	for to, want := range map[string]string{"+447700900609": "ending 609", "+44": "ending +44", "": "ending "} {
-		if got := maskNumber(to); got != want {
+		if got := maskNumber(to, "en"); got != want {
 			t.Errorf("%q: %q", to, got)
 		}
 	}

@@ -17,9 +17,9 @@ type channel interface {
 	known(a account.Account) string
 	// fold is the address as budgets count it.
 	fold(to string) string
-	mask(to string) string
+	mask(to, language string) string
 	// label is what a new credential is called.
-	label(to string) string
+	label(to, language string) string
 	// compose gives subject and body.
 	compose(l letter) (subject, body string)
 }
@@ -34,21 +34,25 @@ type letter struct {
 
 type textMessage struct{ Numbers }
 
-func (textMessage) kind() policy.Factor                     { return policy.SMS }
-func (textMessage) field() string                           { return "mobile" }
-func (textMessage) known(a account.Account) string          { return a.Mobile }
-func (textMessage) fold(to string) string                   { return to }
-func (textMessage) mask(to string) string                   { return maskNumber(to) }
-func (textMessage) label(to string) string                  { return "Phone " + maskNumber(to) }
+func (textMessage) kind() policy.Factor             { return policy.SMS }
+func (textMessage) field() string                   { return "mobile" }
+func (textMessage) known(a account.Account) string  { return a.Mobile }
+func (textMessage) fold(to string) string           { return to }
+func (textMessage) mask(to, language string) string { return maskNumber(to, language) }
+func (textMessage) label(to, language string) string {
+	return say(language, "label.phone", "end", ending(to))
+}
 func (textMessage) compose(l letter) (subject, body string) { return "", text(l) }
 
 type eMail struct{}
 
-func (eMail) kind() policy.Factor                     { return policy.Email }
-func (eMail) field() string                           { return "email" }
-func (eMail) parse(typed string) (address, error)     { return parseEmail(typed) }
-func (eMail) known(a account.Account) string          { return a.Email }
-func (eMail) fold(to string) string                   { return foldEmail(to) }
-func (eMail) mask(to string) string                   { return maskEmail(to) }
-func (eMail) label(to string) string                  { return "E-mail " + maskEmail(to) }
+func (eMail) kind() policy.Factor                 { return policy.Email }
+func (eMail) field() string                       { return "email" }
+func (eMail) parse(typed string) (address, error) { return parseEmail(typed) }
+func (eMail) known(a account.Account) string      { return a.Email }
+func (eMail) fold(to string) string               { return foldEmail(to) }
+func (eMail) mask(to, _ string) string            { return maskEmail(to) }
+func (eMail) label(to, language string) string {
+	return say(language, "label.email", "to", maskEmail(to))
+}
 func (eMail) compose(l letter) (subject, body string) { return mailFor(l) }

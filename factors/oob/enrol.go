@@ -74,13 +74,13 @@ func (f *Factor) ConfirmEnrolment(ctx context.Context, scope factors.Scope, held
 	if err := f.check(ctx, scope, to.to, answer); err != nil {
 		return account.Credential{}, err
 	}
-	return account.Credential{Factor: string(f.Kind()), Label: f.name(answer.Fields["label"], to), Address: to.to}, nil
+	return account.Credential{Factor: string(f.Kind()), Label: f.name(answer.Fields["label"], to, scope.Language), Address: to.to}, nil
 }
 
 // maxLabelRunes bounds what a person calls a credential.
 const maxLabelRunes = 60
 
-func (f *Factor) name(typed string, to address) string {
+func (f *Factor) name(typed string, to address, language string) string {
 	own := strings.TrimSpace(strings.Map(func(r rune) rune {
 		if r == unicode.ReplacementChar || !unicode.IsPrint(r) {
 			return -1
@@ -88,7 +88,7 @@ func (f *Factor) name(typed string, to address) string {
 		return r
 	}, typed))
 	if own == "" {
-		return f.channel.label(to.to)
+		return f.channel.label(to.to, language)
 	}
 	runes := []rune(own)
 	return string(runes[:min(len(runes), maxLabelRunes)])

@@ -90,7 +90,7 @@ func (f *Factor) recipient(c account.Credential) (recipient, error) {
 func (f *Factor) prompt(scope factors.Scope, code Code, to string) factors.Prompt {
 	wait, no := code.resendAfter(scope.Transaction, f.toMAC(to), scope.Now)
 	return factors.Prompt{
-		Shape: factors.ShapeCode, Factor: f.Kind(), Digits: digits, Destination: f.channel.mask(to),
+		Shape: factors.ShapeCode, Factor: f.Kind(), Digits: digits, Destination: f.channel.mask(to, scope.Language),
 		Sent: code.open(scope.Transaction, scope.Now), MayResend: !no, ResendAfterS: int((wait + time.Second - 1) / time.Second),
 		LifetimeMin: minutes(f.lifetime),
 	}

@@ -1,7 +1,6 @@
 package oob
 
 import (
-	"fmt"
 	"net/url"
 	"strings"
 	"unicode"
@@ -15,17 +14,21 @@ const maxText = 160
 
 // what says what a code is for, after "your code to …"; thing is what it is
 // sent to.
-func what(purpose, thing, name string) string {
-	switch purpose {
+func (l letter) what(thing, name string) string {
+	id := "purpose.change"
+	switch l.scope.Purpose {
 	case "enrol":
-		return "add this " + thing + " to " + name
+		id = "purpose.enrol." + thing
 	case "reset-password":
-		return "choose a new password for " + name
+		id = "purpose.reset-password"
 	case "sign-in", "step-up":
-		return "sign in to " + name
-	default:
-		return "confirm a change at " + name
+		id = "purpose.sign-in"
 	}
+	return l.say(id, "name", name)
+}
+
+func (l letter) say(id string, params ...string) string {
+	return say(l.scope.Language, id, append(params, "code", l.code, "minutes", sayMinutes(l.scope.Language, l.minutes))...)
 }
 
 // text is a message that ends with the origin-bound line (WICG
@@ -37,15 +40,10 @@ func text(l letter) string {
 	name := smsName(l.scope.SiteName)
 	var wordings []string
 	if name != "" {
-		purpose := what(l.scope.Purpose, "phone", name)
-		wordings = append(wordings,
-			fmt.Sprintf("%s is your code to %s. Do not share it. It works for %d minutes.", l.code, purpose, l.minutes),
-			fmt.Sprintf("%s is your code to %s. Do not share it.", l.code, purpose),
-			fmt.Sprintf("%s is your code for %s.", l.code, name))
+		purpose := l.what("phone", name)
+		wordings = append(wordings, l.say("sms.whole", "purpose", purpose), l.say("sms.short", "purpose", purpose), l.say("sms.name", "name", name))
 	}
-	wordings = append(wordings,
-		fmt.Sprintf("%s is your code to %s. Do not share it.", l.code, what(l.scope.Purpose, "phone", "this site")),
-		fmt.Sprintf("%s is your code.", l.code))
+	wordings = append(wordings, l.say("sms.short", "purpose", l.what("phone", say(l.scope.Language, "this-site"))), l.say("sms.bare"))
 	for _, words := range wordings {
 		if len(words)+len(last) <= maxText {
 			return words + last
@@ -109,16 +107,7 @@ func mailFor(l letter) (subject, body string) {
 	if name == "" {
 		name = hostOf(l.scope.Site)
 	}
-	return "Your code for " + name, fmt.Sprintf(`Your code to %s is
-
-%s
-
-Enter it on the page that asked for it. It works once, for %d minutes. Do not
-share it: we never ask for it by phone or e-mail.
-
-If you did not ask for it, somebody may know your password. Go to %s as you
-always do, and change it.
-`, what(l.scope.Purpose, "address", name), l.code, l.minutes, name)
+	return l.say("mail.subject", "name", name), l.say("mail.body", "purpose", l.what("address", name), "name", name)
 }
 
 // oneLine makes text fit for a header.

@@ -31,20 +31,39 @@ func originBound(message string) (host, code string, ok bool) {
 	return host, code, true
 }
 
-func say(site, name, purpose, code string) letter {
+func letterOf(site, name, purpose, code string) letter {
 	return letter{scope: factors.Scope{Site: site, SiteName: name, Purpose: purpose}, code: code, minutes: 10}
 }
 
 func TestTextNamesServicePurposeAndOrigin(t *testing.T) {
-	got := text(say("https://portal.example.gov:8443", "The Portal", "step-up", "012345"))
+	got := text(letterOf("https://portal.example.gov:8443", "The Portal", "step-up", "012345"))
 	want := "012345 is your code to sign in to The Portal. Do not share it. It works for 10 minutes.\n\n@portal.example.gov #012345"
 	if got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
-	got = text(say("http://localhost:8080", "Swyddfa Gŵyn’s \"A\" £ {Porth}", "enrol", "123456"))
+	got = text(letterOf("http://localhost:8080", "Swyddfa Gŵyn’s \"A\" £ {Porth}", "enrol", "123456"))
 	want = "123456 is your code to add this phone to Swyddfa Gwyn's \"A\" Porth. Do not share it. It works for 10 minutes.\n\n@localhost #123456"
 	if got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+func TestMessagesAreInTheLanguageOfThePage(t *testing.T) {
+	l := letterOf("https://portal.example.gov", "Y Porth", "sign-in", "012345")
+	l.scope.Language = "cy"
+	if got, want := text(l), "012345 yw eich cod i fewngofnodi i Y Porth. Cadwch ef i chi'ch hun. Mae'n gweithio am 10 munud.\n\n@portal.example.gov #012345"; got != want {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	l.minutes = 2
+	if subject, body := mailFor(l); subject != "Eich cod ar gyfer Y Porth" || !strings.Contains(body, "am 2 funud") || strings.Contains(body, "{") {
+		t.Errorf("%s\n%s", subject, body)
+	}
+	for id, words := range texts {
+		for _, language := range []string{"en", "cy"} {
+			if words[language] == "" {
+				t.Errorf("%s is not in %s", id, language)
+			}
+		}
 	}
 }
 
@@ -54,7 +73,9 @@ func TestEveryTextIsOneOriginBoundMessage(t *testing.T) {
 		name := rapid.OneOf(rapid.String(), rapid.StringMatching(`[A-Za-z.:/ ]{0,80}`), rapid.Just(host)).Draw(rt, "name")
 		purpose := rapid.SampledFrom([]string{"sign-in", "step-up", "enrol", "reset-password", "remove-credential"}).Draw(rt, "purpose")
 		code := rapid.StringMatching(`[0-9]{6}`).Draw(rt, "code")
-		got := text(say("https://"+host+":8443", name, purpose, code))
+		l := letterOf("https://"+host+":8443", name, purpose, code)
+		l.scope.Language = rapid.SampledFrom([]string{"", "en", "cy", "cy-GB", "fr"}).Draw(rt, "language")
+		got := text(l)
 		if h, c, ok := originBound(got); !ok || h != host || c != code {
 			rt.Fatalf("%q is bound to %q, %q", got, h, c)
 		}
@@ -71,11 +92,11 @@ func TestEveryTextIsOneOriginBoundMessage(t *testing.T) {
 }
 
 func TestMailSaysNoCodeInItsSubject(t *testing.T) {
-	subject, body := mailFor(say("https://portal.example.gov", "The\r\nPortal", "sign-in", "012345"))
+	subject, body := mailFor(letterOf("https://portal.example.gov", "The\r\nPortal", "sign-in", "012345"))
 	if subject != "Your code for The Portal" || !strings.Contains(body, "\n012345\n") || !strings.Contains(body, "10 minutes") || strings.Contains(body, "://") {
 		t.Errorf("%q\n%s", subject, body)
 	}
-	if subject, _ := mailFor(say("https://portal.example.gov", "", "sign-in", "012345")); subject != "Your code for portal.example.gov" {
+	if subject, _ := mailFor(letterOf("https://portal.example.gov", "", "sign-in", "012345")); subject != "Your code for portal.example.gov" {
 		t.Error(subject)
 	}
 }

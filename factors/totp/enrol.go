@@ -93,7 +93,7 @@ func (f *Factor) ConfirmEnrolment(_ context.Context, scope factors.Scope, held [
 	}
 	return account.Credential{
 		Factor:  string(policy.TOTP),
-		Label:   name(answer.Fields["label"], ours(held)),
+		Label:   name(answer.Fields["label"], ours(held), scope.Language),
 		Secret:  p.seed,
 		Counter: step,
 	}, nil
@@ -101,7 +101,7 @@ func (f *Factor) ConfirmEnrolment(_ context.Context, scope factors.Scope, held [
 
 // name is what the person calls the credential, or a name of ours that no
 // other has.
-func name(typed string, held []account.Credential) string {
+func name(typed string, held []account.Credential, language string) string {
 	if own := factors.CleanLabel(typed); own != "" {
 		return own
 	}
@@ -109,7 +109,7 @@ func name(typed string, held []account.Credential) string {
 	for _, c := range held {
 		taken[c.Label] = true
 	}
-	const usual = "Authenticator app"
+	usual := factors.Words{"en": "Authenticator app", "cy": "Ap dilysu"}.In(language)
 	free := usual
 	for n := 2; taken[free]; n++ {
 		free = fmt.Sprintf("%s %d", usual, n)

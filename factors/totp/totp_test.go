@@ -325,7 +325,7 @@ func TestCredentialsHaveNames(t *testing.T) {
 		{"Tablet", cs, "Tablet"},
 		{strings.Repeat("\u00e9", 61), nil, strings.Repeat("\u00e9", 60)},
 	} {
-		if got := name(c.typed, c.held); got != c.want {
+		if got := name(c.typed, c.held, "en"); got != c.want {
 			t.Errorf("%q: %q, want %q", c.typed, got, c.want)
 		}
 	}

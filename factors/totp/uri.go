@@ -10,7 +10,10 @@ import (
 
 // uri is what authenticator apps read from the picture:
 //
-//	otpauth://totp/ISSUER:ACCOUNT?secret=…&issuer=ISSUER&algorithm=SHA1&digits=6&period=30
+//	otpauth://totp/ISSUER:ACCOUNT?secret=…&issuer=ISSUER
+//
+// Apps take SHA-1, six digits and 30 seconds where nothing else is said, and
+// each character less makes the picture easier to scan.
 //
 // Everything but letters, digits and "-._~" is percent-encoded, in the query
 // too, for many apps show a "+" as it is.
@@ -19,7 +22,6 @@ func uri(issuer, owner string, seed account.Secret) string {
 	b.WriteString("otpauth://totp/" + escape(issuer) + ":" + escape(owner))
 	b.WriteString("?secret=" + base32Text.EncodeToString(seed.Reveal()))
 	b.WriteString("&issuer=" + escape(issuer))
-	b.WriteString("&algorithm=SHA1&digits=6&period=30")
 	return b.String()
 }
 

@@ -29,10 +29,7 @@ func read(t *testing.T, text string) (siteName, owner string) {
 	}
 	siteName = query.Get("issuer")
 	query.Del("issuer")
-	want := url.Values{
-		"secret":    {"GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"},
-		"algorithm": {"SHA1"}, "digits": {"6"}, "period": {"30"},
-	}
+	want := url.Values{"secret": {"GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"}}
 	if diff := cmp.Diff(want, query); diff != "" {
 		t.Errorf("%s: %s", text, diff)
 	}
@@ -48,7 +45,7 @@ func read(t *testing.T, text string) (siteName, owner string) {
 		t.Fatal(err)
 	}
 	key, err := otp.NewKeyFromURL(text)
-	if err != nil || key.Issuer() != siteName || key.AccountName() != owner || key.Type() != "totp" {
+	if err != nil || key.Issuer() != siteName || key.AccountName() != owner || key.Type() != "totp" || key.Period() != 30 || key.Digits() != otp.DigitsSix || key.Algorithm() != otp.AlgorithmSHA1 {
 		t.Errorf("the library reads %q, %q, %v", key.Issuer(), key.AccountName(), err)
 	}
 	return siteName, owner
@@ -56,7 +53,7 @@ func read(t *testing.T, text string) (siteName, owner string) {
 
 func TestURIOfPlainNames(t *testing.T) {
 	got := uri("The Portal", "joe@example.com", rfcSeed)
-	const want = "otpauth://totp/The%20Portal:joe%40example.com?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=The%20Portal&algorithm=SHA1&digits=6&period=30"
+	const want = "otpauth://totp/The%20Portal:joe%40example.com?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=The%20Portal"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -99,7 +99,7 @@ func (f *Factor) ConfirmEnrolment(ctx context.Context, scope factors.Scope, held
 		return account.Credential{}, fmt.Errorf("webauthn: write record: %w", err)
 	}
 	return account.Credential{
-		Factor: string(policy.WebAuthn), Label: name(answer.Fields["label"], r, held), Secret: secret, Handle: handle,
+		Factor: string(policy.WebAuthn), Label: name(answer.Fields["label"], r, held, scope.Language), Secret: secret, Handle: handle,
 		Counter: int64(made.Authenticator.SignCount),
 	}, nil
 }
@@ -143,16 +143,16 @@ func (f *Factor) allows(model []byte) bool {
 }
 
 // name is what the person calls the key, or a name of ours that no other has.
-func name(typed string, r record, held []account.Credential) string {
+func name(typed string, r record, held []account.Credential, language string) string {
 	if own := factors.CleanLabel(typed); own != "" {
 		return own
 	}
-	usual := "Security key"
+	usual := factors.Words{"en": "Security key", "cy": "Allwedd ddiogelwch"}
 	if r.BackupEligible || slices.Contains(r.Transports, string(protocol.Internal)) || slices.Contains(r.Transports, string(protocol.Hybrid)) {
-		usual = "Passkey"
+		usual = factors.Words{"en": "Passkey", "cy": "Allwedd fynediad"}
 	}
 	for n := 1; ; n++ {
-		free := fmt.Sprintf("%s %d", usual, n)
+		free := fmt.Sprintf("%s %d", usual.In(language), n)
 		if !slices.ContainsFunc(held, func(c account.Credential) bool { return c.Label == free }) {
 			return free
 		}
