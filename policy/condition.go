@@ -82,6 +82,7 @@ func conditionKinds() []conditionKind {
 		{"risk", costFact, compileRisk},
 		{"group", costFact, compileGroup},
 		{"organisation", costFact, compileOrganisation},
+		{"country", costFact, compileCountry},
 		{"time", costFact, compileTime},
 		{"method", costBody, compileMethod},
 		{"form", costBody, compileForm},
@@ -99,6 +100,16 @@ func ConditionKinds() []string {
 	}
 	slices.Sort(kinds)
 	return kinds
+}
+
+// OwnCondition compiles a condition that is none of Caddy's.
+func OwnCondition(c ConditionConfig) (Condition, error) {
+	for _, k := range conditionKinds() {
+		if k.word == c.Kind {
+			return k.compile(c)
+		}
+	}
+	return nil, fmt.Errorf("`%s`: no condition of the gateway's own", c.Kind)
 }
 
 func (p *Policy) compileRaises(configs []RaiseConfig, outer place, o CompileOptions, m *mistakes) []raise {

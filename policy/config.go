@@ -69,8 +69,18 @@ type RuleConfig struct {
 	Methods []string `json:"methods,omitempty"`
 	// Patterns are paths, each with an optional `?name=glob&…`.
 	Patterns []string `json:"patterns"`
-	// Groups, where there are any, admits only members of one of them.
+	// Groups and Users, where there are any, admit only members of one of
+	// the groups, and these people by their names.
 	Groups []string `json:"groups,omitempty"`
+	Users  []string `json:"users,omitempty"`
+	// Why is what the pages of the rule tell the person, and the audit trail.
+	Why string `json:"why,omitempty"`
+	// MaxAge ages the proofs for this rule alone; 0 leaves it to the levels.
+	MaxAge Duration `json:"max_age,omitzero"`
+	// Until is the first moment at which the rule weakens nothing any more:
+	// from then on it holds together with what would hold without it. Zero
+	// means never.
+	Until time.Time `json:"until,omitzero"`
 	// Raises add levels where this rule is one that decides.
 	Raises []RaiseConfig `json:"raises,omitempty"`
 	Pos    Position      `json:"pos,omitzero"`
@@ -87,7 +97,8 @@ type RaiseConfig struct {
 type ConditionConfig struct {
 	// Kind is the condition's word: client_ip, header, query and expression
 	// are Caddy's matchers and compiled by CompileOptions.Matcher; method,
-	// form, device, risk, group, organisation and time are known here.
+	// form, device, risk, group, organisation, country and time are known
+	// here.
 	Kind string `json:"kind"`
 	// Args are the words after the kind, as written. For Caddy's matchers
 	// they are only shown.

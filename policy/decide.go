@@ -265,7 +265,7 @@ func (g *ruling) asker(met LevelSet) *Rule {
 
 // ask applies what of a rule depends on more than path and method.
 func (e *evaluation) ask(r *Rule) {
-	if e.outside == nil && !r.admits(e.request.Groups) {
+	if e.outside == nil && !r.admits(e.request) {
 		e.outside = r
 	}
 	for i := range r.raises {

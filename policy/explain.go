@@ -2,6 +2,7 @@ package policy
 
 import (
 	"slices"
+	"time"
 
 	"github.com/stepgate/stepgate/policy/target"
 )
@@ -55,6 +56,11 @@ type RuleExplanation struct {
 	Levels  []string `json:"levels,omitempty"`
 	Methods []string `json:"methods,omitempty"`
 	Groups  []string `json:"groups,omitempty"`
+	Users   []string `json:"users,omitempty"`
+	// Why is what the rule tells people, Until the moment from which it
+	// weakens nothing.
+	Why   string    `json:"why,omitempty"`
+	Until time.Time `json:"until,omitzero"`
 }
 
 // RaiseExplanation is one raise that added its level.
@@ -96,7 +102,7 @@ func (p *Policy) Explain(r *Request) Explanation {
 func (p *Policy) explainRule(r *Rule) RuleExplanation {
 	x := RuleExplanation{
 		Verb: r.verb, Pattern: r.pattern.text, File: r.pos.File, Line: r.pos.Line,
-		Methods: slices.Clone(r.methods), Groups: slices.Clone(r.groups),
+		Methods: slices.Clone(r.methods), Groups: slices.Clone(r.groups), Users: slices.Clone(r.users), Why: r.why, Until: r.until,
 	}
 	if r.levels != 0 {
 		x.Levels = p.LevelNames(r.levels)
@@ -161,7 +167,7 @@ func (e *evaluation) traceRule(r *Rule) {
 	shown := e.policy.explainRule(r)
 	if !slices.ContainsFunc(reading.Rules, func(o RuleExplanation) bool {
 		return o.Verb == shown.Verb && o.Pattern == shown.Pattern && o.File == shown.File && o.Line == shown.Line &&
-			slices.Equal(o.Levels, shown.Levels) && slices.Equal(o.Methods, shown.Methods) && slices.Equal(o.Groups, shown.Groups)
+			slices.Equal(o.Levels, shown.Levels) && slices.Equal(o.Methods, shown.Methods) && slices.Equal(o.Groups, shown.Groups) && slices.Equal(o.Users, shown.Users)
 	}) {
 		reading.Rules = append(reading.Rules, shown)
 	}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/stepgate/stepgate/policy/target"
 )
 
 // Policy is a compiled Config. It is immutable and safe for concurrent use.
@@ -59,12 +61,15 @@ func Compile(c *Config, o CompileOptions) (*Policy, error) {
 }
 
 func (p *Policy) compileRule(c RuleConfig, where place, o CompileOptions, m *mistakes) {
-	base := Rule{verb: c.Verb, groups: slices.Clone(c.Groups), pos: c.Pos}
-	base.levels = p.ruleLevels(&base, c, where, m)
+	base := Rule{verb: c.Verb, groups: slices.Clone(c.Groups), pos: c.Pos, why: c.Why, until: c.Until}
+	for _, name := range c.Users {
+		base.users = append(base.users, target.FoldText(name))
+	}
+	base.levels = p.aged(p.ruleLevels(&base, c, where, m), c, where, m)
 	base.methods, base.mask = p.ruleMethods(c.Methods, where, m)
 	base.raises = p.compileRaises(c.Raises, where, o, m)
-	if base.verb != VerbRequire && len(c.Groups)+len(c.Raises) > 0 {
-		m.add(where, string(base.verb), "a block with `group` or `raise` belongs to `require`")
+	if base.verb != VerbRequire && len(c.Groups)+len(c.Users)+len(c.Raises) > 0 {
+		m.add(where, string(base.verb), "a block with `group`, `user` or `raise` belongs to `require`")
 	}
 	if len(c.Patterns) == 0 {
 		m.add(where, string(c.Verb), "without a pattern; expected a path like `/cases/*`")
@@ -112,6 +117,50 @@ func (p *Policy) ruleLevels(r *Rule, c RuleConfig, where place, m *mistakes) Lev
 		set |= p.levelNamed(where, name, m)
 	}
 	return set
+}
+
+// aged returns levels whose proofs a rule's max_age ages: levels of their own,
+// which have the names of those that they are made of.
+func (p *Policy) aged(set LevelSet, c RuleConfig, where place, m *mistakes) LevelSet {
+	if c.MaxAge == 0 {
+		return set
+	}
+	if c.MaxAge < 0 {
+		m.add(where, c.MaxAge.String(), "`max_age` is longer than nothing; write it like `10m`")
+		return set
+	}
+	var out LevelSet
+	ages := false
+	for _, l := range p.Levels() {
+		switch {
+		case l.set&set == 0:
+		case len(l.alternatives) == 0 || l.maxAge > 0 && l.maxAge <= time.Duration(c.MaxAge):
+			out |= l.set
+			ages = ages || len(l.alternatives) > 0
+		default:
+			out |= p.agedLevel(l, time.Duration(c.MaxAge), where, m)
+			ages = true
+		}
+	}
+	if !ages {
+		m.add(where, "max_age", "ages proofs, and the rule asks for none beyond the sign-in")
+	}
+	return out
+}
+
+func (p *Policy) agedLevel(l *Level, maxAge time.Duration, where place, m *mistakes) LevelSet {
+	aged := *l
+	aged.maxAge = maxAge
+	for _, known := range p.levels {
+		if known.name == l.name && known.once == l.once && known.means(&aged) {
+			return known.set
+		}
+	}
+	if len(p.levels) == maxLevels {
+		m.add(where, "max_age", "more than %d levels with their ages", maxLevels)
+		return l.set
+	}
+	return p.addLevel(&aged)
 }
 
 // levelNamed returns the level's set; `public` is the empty one.

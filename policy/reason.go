@@ -17,6 +17,7 @@ const (
 	ReasonRisk            = "risk"
 	ReasonGroup           = "group"
 	ReasonOrganisation    = "organisation"
+	ReasonCountry         = "country"
 	ReasonTime            = "time"
 	ReasonFormField       = "form-field"
 	ReasonMethod          = "method"

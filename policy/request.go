@@ -95,7 +95,10 @@ type Request struct {
 
 	Device Device
 	Risk   Risk
-	Now    time.Time
+	// Country is where the client's address is, by its ISO 3166 code of two
+	// capitals.
+	Country string
+	Now     time.Time
 	// Once is the identity of this very request, for levels with `once`;
 	// empty where the request was not named by a challenge.
 	Once string

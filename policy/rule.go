@@ -3,6 +3,9 @@ package policy
 import (
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/stepgate/stepgate/policy/target"
 )
 
 // Rule is one pattern of one rule, compiled. It is immutable.
@@ -12,8 +15,11 @@ type Rule struct {
 	levels  LevelSet
 	methods []string
 	groups  []string
+	users   []string // folded
 	raises  []raise
 	pos     Position
+	why     string
+	until   time.Time
 	// mask has the methods' bits (Policy.methods); 0 means all methods.
 	mask uint64
 }
@@ -33,6 +39,23 @@ func (r *Rule) Methods() []string { return slices.Clone(r.methods) }
 // Groups are the groups of which a person must be in one; empty for no limit.
 func (r *Rule) Groups() []string { return slices.Clone(r.groups) }
 
+// Users are the names of people who may pass beside the groups' members, as
+// they are compared.
+func (r *Rule) Users() []string { return slices.Clone(r.users) }
+
+// Why is what the rule's author tells people who meet it; empty for nothing.
+func (r *Rule) Why() string { return r.why }
+
+// Until is the moment from which the rule weakens nothing any more; zero for
+// never.
+func (r *Rule) Until() time.Time { return r.until }
+
+// expired tells whether the rule weakens nothing any more. Where the time is
+// not known it is taken as passed.
+func (r *Rule) expired(now time.Time) bool {
+	return !r.until.IsZero() && (now.IsZero() || !now.Before(r.until))
+}
+
 // Raised is the union of the levels that raises in the rule's block may add.
 func (r *Rule) Raised() LevelSet {
 	var set LevelSet
@@ -45,17 +68,21 @@ func (r *Rule) Raised() LevelSet {
 // Position is where the rule was written.
 func (r *Rule) Position() Position { return r.pos }
 
-// admits tells whether somebody in these groups may pass the rule's `group`.
-func (r *Rule) admits(groups []string) bool {
-	if len(r.groups) == 0 {
+// limited tells whether not everybody may pass the rule.
+func (r *Rule) limited() bool { return len(r.groups)+len(r.users) > 0 }
+
+// admits tells whether somebody may pass the rule's `group` and `user`: by
+// one of the groups, or by name.
+func (r *Rule) admits(who *Request) bool {
+	if !r.limited() {
 		return true
 	}
-	for _, g := range groups {
+	for _, g := range who.Groups {
 		if slices.Contains(r.groups, g) {
 			return true
 		}
 	}
-	return false
+	return len(r.users) > 0 && who.Username != "" && slices.Contains(r.users, target.FoldText(who.Username))
 }
 
 // endpoint holds the rules of one pattern.
@@ -113,6 +140,14 @@ type ruling struct {
 	// asking are the rules whose say depends on more than path and method.
 	asking []*Rule
 	rules  []*Rule
+	// ends is set where some rule has an `until`.
+	ends bool
+}
+
+// expired tells whether every rule weakens nothing any more, so that what
+// would hold without them holds as well.
+func (g *ruling) expired(now time.Time) bool {
+	return g.ends && !slices.ContainsFunc(g.rules, func(r *Rule) bool { return !r.expired(now) })
 }
 
 func together(rules []*Rule, holds func(*Rule) bool) ruling {
@@ -127,7 +162,8 @@ func together(rules []*Rule, holds func(*Rule) bool) ruling {
 		if r.verb == VerbDeny && g.deny == nil {
 			g.deny = r
 		}
-		if len(r.groups)+len(r.raises) > 0 {
+		g.ends = g.ends || !r.until.IsZero()
+		if r.limited() || len(r.raises) > 0 {
 			g.asking = append(g.asking, r)
 		}
 	}

@@ -233,10 +233,22 @@ func (e *evaluation) end(nodes []*node, method int, subtree bool) bool {
 		if at.named != nil {
 			e.branches = true
 		}
-		if ruling := at.ruling(method); ruling != nil {
-			e.apply(ruling)
-			found = true
+		ruling := at.ruling(method)
+		if ruling == nil {
+			continue
 		}
+		e.apply(ruling)
+		if ruling.expired(e.request.Now) {
+			// What would hold without it holds as well.
+			if at.named == nil || ruling == &at.unnamed || at.unnamed.first == nil {
+				continue
+			}
+			e.apply(&at.unnamed)
+			if at.unnamed.expired(e.request.Now) {
+				continue
+			}
+		}
+		found = true
 	}
 	return found
 }
