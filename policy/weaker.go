@@ -18,13 +18,7 @@ func (p *Policy) Weaker(a, b LevelSet) bool {
 	if b&^a == 0 {
 		return false
 	}
-	plans := []plan{{}}
-	for _, l := range p.levels {
-		if l.set&a != 0 && len(l.alternatives) > 0 {
-			plans = extend(plans, l)
-		}
-	}
-	return slices.ContainsFunc(plans, func(pl plan) bool { return p.misses(pl, b) })
+	return slices.ContainsFunc(p.plans(a), func(pl plan) bool { return p.misses(pl, b) })
 }
 
 // plan is a choice of one alternative for each level: the proofs of one way.

@@ -58,7 +58,8 @@ var rooms = []room{
 	{name: "policy", may: "policy/target", closed: true},
 	{name: "policy/target", closed: true},
 	{name: "policy/risk", may: "policy"},
-	{name: "policy/author", may: "policy policy/target", because: "explain and rehearse read targets as the handler does"},
+	{name: "policy/author", may: "policy policy/target policy/exact", because: "explain and rehearse read targets as the handler does; diff and lint go through all paths"},
+	{name: "policy/exact", closed: true},
 
 	// Where things are kept: the rooms whose data it keeps, never the other
 	// way round.
@@ -112,7 +113,7 @@ var only = []struct {
 
 // pure rooms decide from what they are given: no files, no network, no HTTP.
 var (
-	pure     = []string{"policy", "policy/target", "policy/risk"}
+	pure     = []string{"policy", "policy/target", "policy/risk", "policy/exact"}
 	impurity = []string{"os", "io/fs", "net", "net/http", "log", "log/slog"}
 )
 

@@ -2,31 +2,35 @@ package author
 
 import (
 	"cmp"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/stepgate/stepgate/policy"
-	"github.com/stepgate/stepgate/policy/target"
+	"github.com/stepgate/stepgate/policy/exact"
 )
 
 // Direction is how a change goes.
 type Direction string
 
 // The directions. Both says that some proofs that passed no longer do, and
-// others pass that did not.
+// others pass that did not. Undecided says that it depends on conditions of
+// which only the text is known.
 const (
-	Weaker   Direction = "weaker"
-	Stronger Direction = "stronger"
-	Both     Direction = "both"
+	Weaker    Direction = "weaker"
+	Both      Direction = "both"
+	Undecided Direction = "undecided"
+	Stronger  Direction = "stronger"
 )
 
-// Change is one difference between two policies.
+// MayWeaken tells whether somebody may pass who did not.
+func (d Direction) MayWeaken() bool { return d != Stronger }
+
+// Change is one difference between two policies, with a request that shows
+// it: the evaluator was asked about that by both.
 type Change struct {
 	Direction Direction `json:"change"`
 	// Pattern is that of a rule of either; "default" for what no rule
@@ -35,168 +39,458 @@ type Change struct {
 	// Methods are those for which it holds, "*" for those that no rule
 	// names; empty means all.
 	Methods []string `json:"methods"`
-	// When is set where it holds only while these conditions do, Group where
-	// it holds only for members of that group alone.
+	// When is set where it holds only in some circumstances, Group where it
+	// holds only for members of that group.
 	When  string `json:"when,omitempty"`
 	Group string `json:"group,omitempty"`
+	// Because are the conditions on which an undecided change depends.
+	Because []string `json:"because,omitempty"`
+	// Request shows it, in the words of an assertion.
+	Request string `json:"request"`
+	// Suffices are proofs that now do and did not; "nothing" where it is
+	// public. It is empty for what is stronger.
+	Suffices []string `json:"suffices,omitempty"`
 	// Old and New are what was and is needed, in the words of an assertion.
 	Old []string `json:"old"`
 	New []string `json:"new"`
 	// OldRule and NewRule decide; nil for the default.
 	OldRule *policy.RuleExplanation `json:"old_rule"`
 	NewRule *policy.RuleExplanation `json:"new_rule"`
+
+	facts Facts
 }
 
 // fallbackPattern stands for what no rule matches.
 const fallbackPattern = "default"
 
-// Diff tells what becomes weaker or stronger from one policy to the other, by
-// pattern: at paths that stand for each pattern of either, by each method
-// that either names, with no condition of a raise holding, each alone, and
-// all together.
-func Diff(was, is *Site) ([]Change, error) {
-	d := &differ{}
-	var err error
-	if d.was, err = newSide(was); err != nil {
-		return nil, fmt.Errorf("old policy: %w", err)
-	}
-	if d.is, err = newSide(is); err != nil {
-		return nil, fmt.Errorf("new policy: %w", err)
-	}
-	d.patterns = append(patternsOf(d.was.policy), patternsOf(d.is.policy)...)
-	d.methods = methodsOf(d.was.policy, d.is.policy)
-	d.conditions = slices.Sorted(maps.Keys(union(d.was.conditions, d.is.conditions)))
-	d.groups = slices.Sorted(maps.Keys(union(d.was.groups, d.is.groups)))
-	d.run()
-	return d.changes, nil
+// Difference is all that differs between two policies.
+type Difference struct {
+	Changes []Change
+	// Complete tells that nothing was left out: what is not among the
+	// changes needs what it needed. It is not where conditions, globs or
+	// paths are more than can be gone through.
+	Complete bool
 }
 
-// side is one of the two policies, its conditions open to be set.
-type side struct {
-	policy     *policy.Policy
-	reader     *target.Reader
-	conditions map[string]bool
-	groups     map[string]bool
-}
-
-// newSide compiles a policy anew, each raise with one condition in place of
-// its own: that Request.Context has their text.
-func newSide(s *Site) (*side, error) {
-	out := &side{reader: s.Reader, conditions: map[string]bool{}, groups: map[string]bool{}}
-	config := *s.Config
-	config.Raises = out.open(config.Raises)
-	config.Rules = slices.Clone(config.Rules)
-	for i := range config.Rules {
-		config.Rules[i].Raises = out.open(config.Rules[i].Raises)
-		for _, g := range config.Rules[i].Groups {
-			out.groups[g] = true
-		}
+// Diff compares two policies on every path, by every method, in every
+// circumstance that their conditions tell apart at now and when rules end.
+func Diff(was, is *Site, now time.Time) (Difference, error) {
+	m, err := newModels(was, is)
+	if err != nil {
+		return Difference{}, err
 	}
-	var err error
-	out.policy, err = policy.Compile(&config, policy.CompileOptions{Matcher: func(c policy.ConditionConfig) (policy.Condition, error) {
-		return openCondition(c.Args[0]), nil
-	}})
-	return out, err
-}
-
-func (s *side) open(raises []policy.RaiseConfig) []policy.RaiseConfig {
-	open := slices.Clone(raises)
-	for i, r := range open {
-		var texts []string
-		for _, c := range r.Conditions {
-			texts = append(texts, conditionText(c))
-		}
-		slices.Sort(texts)
-		text := strings.Join(texts, " and ")
-		s.conditions[text] = true
-		open[i].Conditions = []policy.ConditionConfig{{Kind: "expression", Args: []string{text}, Pos: r.Pos}}
+	d := &differ{models: m, was: m.sites[0], is: m.sites[1], now: now, kept: map[string]int{}, told: map[string]struct{}{}, shownBy: map[rulePair]bool{}, known: map[[2]need][2]bool{}}
+	d.aligned = d.was.globals == d.is.globals && sameScripts(d.was.side, d.is.side)
+	found, complete := exact.Walk(m.table, m.sides(), exact.Options{Same: d.aligned}, d.judge)
+	d.incomplete = d.incomplete || !complete
+	for _, f := range found {
+		d.tell(f.Path, f.Verdict)
 	}
-	return open
-}
-
-func conditionText(c policy.ConditionConfig) string {
-	if len(c.Args) == 0 && len(c.Raw) > 0 {
-		var compact any
-		if json.Unmarshal(c.Raw, &compact) == nil {
-			c.Raw, _ = json.Marshal(compact)
-		}
-	}
-	return c.String()
-}
-
-// openCondition holds where the request's Context, a map[string]bool, says.
-type openCondition string
-
-// Holds implements policy.Condition.
-func (o openCondition) Holds(r *policy.Request) (bool, error) {
-	holds, ok := r.Context.(map[string]bool)
-	if !ok {
-		return false, errors.New("author: no conditions are given")
-	}
-	return holds[string(o)], nil
-}
-
-// Reason implements policy.Condition.
-func (openCondition) Reason() string { return "open" }
-
-func union(a, b map[string]bool) map[string]bool {
-	all := maps.Clone(a)
-	maps.Copy(all, b)
-	return all
-}
-
-func patternsOf(p *policy.Policy) []policy.Pattern {
-	var patterns []policy.Pattern
-	for _, r := range p.Rules() {
-		patterns = append(patterns, r.Pattern())
-	}
-	return patterns
-}
-
-// methodsOf lists the methods that rules of either name, behind one that none
-// names.
-func methodsOf(policies ...*policy.Policy) []string {
-	methods := []string{otherMethod}
-	for _, p := range policies {
-		for _, r := range p.Rules() {
-			for _, m := range r.Methods() {
-				if !slices.Contains(methods, m) {
-					methods = append(methods, m)
-				}
-			}
-		}
-	}
-	slices.Sort(methods[1:])
-	return methods
-}
-
-// differ is one comparison.
-type differ struct {
-	was, is    *side
-	patterns   []policy.Pattern
-	methods    []string
-	conditions []string
-	groups     []string
-	changes    []Change
-}
-
-func (d *differ) run() {
-	seen := map[string]bool{}
-	for _, p := range d.patterns {
-		if key := strings.ToLower(p.String()); !seen[key] {
-			seen[key] = true
-			d.at(p, p.String())
-		}
-	}
-	if nowhere, err := policy.ParsePattern("/*"); err == nil && !seen["/*"] {
-		d.at(nowhere, fallbackPattern)
-	}
+	d.tellMasked()
 	for i := range d.changes {
 		d.changes[i].Methods = d.shown(d.changes[i].Methods)
 	}
 	slices.SortStableFunc(d.changes, func(a, b Change) int {
-		return cmp.Or(cmp.Compare(rank(a.Direction), rank(b.Direction)), cmp.Compare(a.Pattern, b.Pattern))
+		return cmp.Or(cmp.Compare(rank(a.Direction), rank(b.Direction)), cmp.Compare(a.Pattern, b.Pattern), cmp.Compare(a.When, b.When))
 	})
+	return Difference{d.changes, !d.incomplete}, nil
+}
+
+func sameScripts(a, b exact.Side) bool {
+	return slices.EqualFunc(a.Scripts, b.Scripts, func(x, y exact.Glob) bool { return slices.Equal(x, y) }) &&
+		slices.EqualFunc(a.ScriptDirs, b.ScriptDirs, func(x, y []string) bool { return slices.Equal(x, y) })
+}
+
+// differ is one comparison.
+type differ struct {
+	*models
+	was, is    *model
+	now        time.Time
+	aligned    bool
+	incomplete bool
+	changes    []Change
+	kept       map[string]int
+	told       map[string]struct{}
+	// shownBy are the pairs of rules that some change is about.
+	shownBy map[rulePair]bool
+	masked  []maskedChange
+	// known has, by what was and is needed, whether that is weaker and
+	// stronger.
+	known map[[2]need][2]bool
+}
+
+// verdict is a change at the paths of one cell.
+type verdict struct {
+	direction Direction
+	method    string
+	case_     *circumstance
+	when      []string
+	group     string
+	because   []string
+}
+
+// judge compares what both say of a cell, by every method.
+func (d *differ) judge(c exact.Cell) []verdict {
+	a := d.aspectsOf(c)
+	dims := a.dimensions(d.now)
+	if a.unknown {
+		d.incomplete = true
+	}
+	var verdicts []verdict
+	for _, claimed := range d.claims(a) {
+		for _, method := range d.methods {
+			if claimed <= method && claimed != "" {
+				continue
+			}
+			one := &comparison{differ: d, dims: dims, path: c.Path, method: method, claimed: claimed}
+			verdicts = append(verdicts, one.run()...)
+		}
+	}
+	return verdicts
+}
+
+// claims lists the methods that a request claims beside its own: none, but
+// where a raise asks about several at once.
+func (d *differ) claims(a *aspects) []string {
+	if !a.manyMethods {
+		return []string{""}
+	}
+	return append([]string{""}, d.methods...)
+}
+
+// comparison compares one path by one method in all circumstances.
+type comparison struct {
+	*differ
+	dims            []dimension
+	path            string
+	method, claimed string
+	cases           map[Direction][]pickedCase
+}
+
+type pickedCase struct {
+	cost   int
+	picked []int
+}
+
+func (c *comparison) run() []verdict {
+	c.cases = map[Direction][]pickedCase{}
+	all := enumerate(c.dims, c.now, func(picked []int, x *circumstance) {
+		weaker, stronger := c.compare(x)
+		for way, goes := range map[Direction]bool{Weaker: weaker, Stronger: stronger} {
+			if goes {
+				c.cases[way] = append(c.cases[way], pickedCase{cost(c.dims, picked), slices.Clone(picked)})
+			}
+		}
+	})
+	if !all {
+		c.incomplete = true
+		c.differ.incomplete = true
+	}
+	var verdicts []verdict
+	for _, way := range []Direction{Weaker, Stronger} {
+		if v, ok := c.best(way); ok {
+			verdicts = append(verdicts, v)
+		}
+	}
+	return verdicts
+}
+
+func (c *comparison) compare(x *circumstance) (weaker, stronger bool) {
+	x.claimed = c.claimed
+	was, is := needOf(c.was.decide(c.method, c.path, x)), needOf(c.is.decide(c.method, c.path, x))
+	key := [2]need{was, is}
+	known, ok := c.known[key]
+	if !ok {
+		known = [2]bool{passes(c.is.policy, is, c.was.policy, was), passes(c.was.policy, was, c.is.policy, is)}
+		c.known[key] = known
+	}
+	return known[0], known[1]
+}
+
+func (c *comparison) goes(way Direction, picked []int) bool {
+	weaker, stronger := c.compare(circumstanceOf(c.dims, picked, c.now))
+	if way == Weaker {
+		return weaker
+	}
+	return stronger
+}
+
+// maxLooks is how many cases are looked at for one that depends on nothing
+// unknown.
+const maxLooks = 256
+
+// best chooses the case that shows a direction best: one that does not depend
+// on several conditions of which only the text is known, and of those the
+// most ordinary one.
+func (c *comparison) best(way Direction) (verdict, bool) {
+	cases := c.cases[way]
+	if len(cases) == 0 {
+		return verdict{}, false
+	}
+	slices.SortStableFunc(cases, func(a, b pickedCase) int { return cmp.Compare(a.cost, b.cost) })
+	var first *verdict
+	for _, one := range cases[:min(len(cases), maxLooks)] {
+		v := c.verdict(way, one.picked)
+		if len(v.because) == 0 {
+			return v, true
+		}
+		if first == nil {
+			first = &v
+		}
+	}
+	first.direction = Undecided
+	return *first, true
+}
+
+// verdict tells on what a case depends: the things of which another value
+// would end it.
+func (c *comparison) verdict(way Direction, picked []int) verdict {
+	v := verdict{direction: way, method: c.method, case_: circumstanceOf(c.dims, picked, c.now)}
+	v.case_.claimed = c.claimed
+	var open []string
+	for i, d := range c.dims {
+		ending := c.ending(way, picked, i)
+		if len(ending) == 0 {
+			continue
+		}
+		words := d.values[picked[i]].words
+		if picked[i] == 0 && d.open == "" && d.name != "group" {
+			words = "not " + ending[0]
+		}
+		switch {
+		case d.open != "":
+			open = append(open, words)
+			v.when = append(v.when, words)
+		case d.name == "group":
+			v.group = strings.TrimPrefix(words, "group ")
+		case d.name != "query":
+			v.when = append(v.when, words)
+		}
+	}
+	if len(open) > 1 && !c.together(open) {
+		v.because = open
+	}
+	return v
+}
+
+// ending lists the other values of a dimension with which a case would not go
+// that way, those first that a request can have.
+func (c *comparison) ending(way Direction, picked []int, dim int) []string {
+	var words, odd []string
+	other := slices.Clone(picked)
+	for v, value := range c.dims[dim].values {
+		if other[dim] = v; v == picked[dim] || c.goes(way, other) {
+			continue
+		}
+		if value.odd {
+			odd = append(odd, value.words)
+		} else {
+			words = append(words, value.words)
+		}
+	}
+	return append(words, odd...)
+}
+
+// together tells whether all these conditions stand in one raise, so that
+// whoever wrote it thought of them together.
+func (c *comparison) together(open []string) bool {
+	return slices.ContainsFunc(append(c.was.raises(), c.is.raises()...), func(r policy.Raise) bool {
+		return !slices.ContainsFunc(open, func(text string) bool {
+			return !slices.ContainsFunc(r.Conditions, func(one policy.ConditionConfig) bool { return conditionText(one) == text })
+		})
+	})
+}
+
+// tell makes a change of a verdict, unless one like it is there: the request
+// is put to both policies as a client would send it.
+func (d *differ) tell(path string, v verdict) {
+	told := fmt.Sprint(v.direction, v.method, v.when, v.group, path)
+	if _, known := d.told[strings.TrimSuffix(told, "/")]; known {
+		return // a slash at the end brings nothing new
+	}
+	d.told[told] = struct{}{}
+	raw := rawPath(path)
+	if v.case_.query != "" {
+		raw += "?" + v.case_.query
+	}
+	was, ok := d.was.replay(d.requestMethod(v.method), raw, v.case_)
+	is, okToo := d.is.replay(d.requestMethod(v.method), raw, v.case_)
+	if !ok || !okToo {
+		return // no client's target is read as this path
+	}
+	pair := rulePair{
+		v.direction, v.method,
+		d.was.decide(v.method, path, v.case_).Rule, d.is.decide(v.method, path, v.case_).Rule,
+	}
+	way := v.direction
+	if way != Undecided {
+		if way = direction(d.was.policy, needOf(was.Decision), d.is.policy, needOf(is.Decision)); !goesToo(way, v.direction) {
+			v.direction = Undecided
+			v.because = []string{"every spelling of " + raw + " is also read in another way, which needs what it needed"}
+			d.masked = append(d.masked, maskedChange{pair, v, raw, was, is})
+			return
+		}
+	}
+	d.shownBy[pair] = true
+	d.keep(way, v, raw, was, is)
+}
+
+// rulePair is which rules decide about a path before and after.
+type rulePair struct {
+	direction Direction
+	method    string
+	was, is   *policy.Rule
+}
+
+// maskedChange is one that no request shows: of the path alone it holds.
+type maskedChange struct {
+	pair    rulePair
+	verdict verdict
+	raw     string
+	was, is policy.Explanation
+}
+
+// tellMasked tells what no request shows, where nothing shows the same two
+// rules at another path.
+func (d *differ) tellMasked() {
+	for _, m := range d.masked {
+		if !d.shownBy[m.pair] {
+			d.shownBy[m.pair] = true
+			d.keep(Undecided, m.verdict, m.raw, m.was, m.is)
+		}
+	}
+}
+
+// keep adds a change, or its method to one that is otherwise the same.
+func (d *differ) keep(way Direction, v verdict, raw string, was, is policy.Explanation) {
+	c := Change{
+		Direction: way, When: strings.Join(v.when, " and "), Group: v.group, Because: v.because, Methods: []string{v.method},
+		Old: Answer{Explanation: was}.says(), New: Answer{Explanation: is}.says(), OldRule: was.Rule, NewRule: is.Rule,
+		Pattern: patternOf(was.Decision.Rule, is.Decision.Rule),
+	}
+	key := fmt.Sprint(c.Direction, c.Pattern, c.When, c.Group, c.Because, c.Old, c.New) + fmt.Sprintf(" %p %p", was.Decision.Rule, is.Decision.Rule)
+	if at, known := d.kept[key]; known {
+		addTo(&d.changes[at].Methods, v.method)
+		return
+	}
+	d.kept[key] = len(d.changes)
+	c.facts = v.case_.facts
+	c.facts.Method, c.facts.Target = d.requestMethod(v.method), raw
+	c.Request = c.facts.request(v)
+	if c.Direction != Stronger {
+		c.Suffices = d.suffices(was.Decision, is.Decision)
+	}
+	d.changes = append(d.changes, c)
+}
+
+func goesToo(found, wanted Direction) bool { return found == wanted || found == Both }
+
+// replay asks the evaluator as the handler does.
+func (m *model) replay(method, raw string, c *circumstance) (policy.Explanation, bool) {
+	readings, refusal := m.site.read(raw)
+	if refusal != nil {
+		return policy.Explanation{}, false
+	}
+	r := c.request(method, &readings)
+	return m.policy.Explain(&r), true
+}
+
+// requestMethod is one that a request shows: for all those that no rule
+// names, one that is in use.
+func (m *models) requestMethod(method string) string {
+	if method != otherMethod {
+		return method
+	}
+	for _, name := range []string{"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"} {
+		if !slices.Contains(m.methods, name) {
+			return name
+		}
+	}
+	return otherMethod
+}
+
+// patternOf names a change by the rule that made it: of two, the one that asks
+// for a query, or whose pattern the other covers.
+func patternOf(was, is *policy.Rule) string {
+	switch {
+	case was == nil && is == nil:
+		return fallbackPattern
+	case was == nil:
+		return is.Pattern().String()
+	case is == nil:
+		return was.Pattern().String()
+	}
+	a, b := was.Pattern(), is.Pattern()
+	switch {
+	case a.Queried() != b.Queried():
+		if a.Queried() {
+			return a.String()
+		}
+		return b.String()
+	case a.Covers(b):
+		return b.String()
+	case b.Covers(a):
+		return a.String()
+	default:
+		return min(a.String(), b.String())
+	}
+}
+
+// suffices lists proofs that pass now and did not.
+func (d *differ) suffices(was, is policy.Decision) []string {
+	var factors []policy.Factor
+	switch {
+	case is.Outcome == policy.Deny:
+		return nil
+	case is.Public:
+		return []string{"nothing"}
+	case was.Outcome == policy.Deny:
+		factors = []policy.Factor{policy.Password}
+		if ways := d.is.policy.Ways(is.Needed, nil, d.now); len(ways) > 0 {
+			factors = append(factors, ways[0]...)
+		}
+	default:
+		factors = d.is.policy.Sufficient(is.Needed, d.was.policy, was.Needed)
+	}
+	var words []string
+	for _, f := range factors {
+		words = append(words, string(f))
+	}
+	return words
+}
+
+// request writes facts as an assertion has them, as far as a case differs
+// from the ordinary.
+func (f Facts) request(v verdict) string {
+	words := []string{f.Method, f.Target}
+	plain := ordinary(f.Now).facts
+	add := func(flag, value, usual string) {
+		if value != usual && value != "" {
+			if strings.ContainsAny(value, " \t") {
+				value = `"` + value + `"`
+			}
+			words = append(words, "--"+flag, value)
+		}
+	}
+	for _, g := range f.Groups {
+		add("group", g, "")
+	}
+	add("organisation", f.Organisation, plain.Organisation)
+	add("user", f.Username, "")
+	add("client-ip", f.ClientIP, plain.ClientIP)
+	add("country", f.Country, plain.Country)
+	add("device", string(f.Device), string(plain.Device))
+	add("risk", f.Risk.String(), plain.Risk.String())
+	for _, field := range f.Form {
+		add("form", field.Name+"="+field.Value, "")
+	}
+	if v.case_.claimed != "" {
+		add("header", "X-HTTP-Method-Override: "+v.case_.claimed, "")
+	}
+	if slices.ContainsFunc(v.when, func(w string) bool { return strings.HasPrefix(w, "at ") }) {
+		add("at", f.Now.UTC().Format(time.RFC3339), "")
+	}
+	return strings.Join(words, " ")
 }
 
 // shown is a list of methods as a change has it.
@@ -210,112 +504,11 @@ func (d *differ) shown(methods []string) []string {
 			shown[i] = "*"
 		}
 	}
+	slices.Sort(shown)
 	return shown
 }
 
-func rank(d Direction) int { return slices.Index([]Direction{Weaker, Both, Stronger}, d) }
-
-// at compares at the witnesses of a pattern, under every circumstance.
-func (d *differ) at(p policy.Pattern, name string) {
-	for _, path := range policy.Witnesses(p, d.patterns) {
-		raw := rawPath(path)
-		if p.Queried() {
-			raw += "?" + p.WitnessQuery()
-		}
-		for _, m := range d.methods {
-			d.method(name, raw, m)
-		}
-	}
-}
-
-func (d *differ) method(name, raw, method string) {
-	plain := d.compare(name, raw, method, nil, d.groups)
-	if plain == nil {
-		return
-	}
-	d.add(plain)
-	for _, c := range d.conditions {
-		d.addWhere(plain, d.compare(name, raw, method, []string{c}, d.groups), c, "")
-	}
-	if len(d.conditions) > 1 {
-		d.addWhere(plain, d.compare(name, raw, method, d.conditions, d.groups), "all conditions hold", "")
-	}
-	for _, g := range append([]string{""}, d.groups...) {
-		d.addWhere(plain, d.compare(name, raw, method, nil, []string{g}), "", cmp.Or(g, "(none)"))
-	}
-}
-
-// addWhere adds a change that only a circumstance brings.
-func (d *differ) addWhere(plain, c *Change, when, group string) {
-	if c == nil || c.Direction == "" || same(c.Old, plain.Old) && same(c.New, plain.New) || plain.Direction == c.Direction && same(c.Old, c.New) {
-		return
-	}
-	c.When, c.Group = when, group
-	d.add(c)
-}
-
-// add keeps a change, together with what is the same for another method or
-// another depth of the subtree.
-func (d *differ) add(c *Change) {
-	if c.Direction == "" {
-		return
-	}
-	for i := range d.changes {
-		o := &d.changes[i]
-		if o.Pattern == c.Pattern && o.When == c.When && o.Group == c.Group && o.Direction == c.Direction && same(o.Old, c.Old) && same(o.New, c.New) {
-			if !slices.Contains(o.Methods, c.Methods[0]) {
-				o.Methods = append(o.Methods, c.Methods[0])
-			}
-			return
-		}
-	}
-	d.changes = append(d.changes, *c)
-}
-
-// compare judges one request by both. It returns nil where the pattern is
-// decisive in neither: another pattern's witness shows that.
-func (d *differ) compare(name, raw, method string, holding, groups []string) *Change {
-	was, ok := d.was.judge(raw, method, holding, groups)
-	is, okToo := d.is.judge(raw, method, holding, groups)
-	if !ok || !okToo || !was.names(name) && !is.names(name) {
-		return nil
-	}
-	c := &Change{
-		Pattern: name, Methods: []string{method}, Old: was.words(), New: is.words(), OldRule: was.Rule, NewRule: is.Rule,
-	}
-	c.Direction = direction(d.was.policy, was.need(), d.is.policy, is.need())
-	return c
-}
-
-// judged is an explanation with its needs.
-type judged struct{ policy.Explanation }
-
-func (s *side) judge(raw, method string, holding, groups []string) (judged, bool) {
-	readings, err := s.reader.Read(raw)
-	if err != nil {
-		return judged{}, false
-	}
-	holds := map[string]bool{}
-	for _, c := range holding {
-		holds[c] = true
-	}
-	return judged{s.policy.Explain(&policy.Request{
-		Method: method, Target: &readings, SignedIn: true, Groups: groups, Context: holds,
-	})}, true
-}
-
-// names tells whether a rule with the pattern holds at some reading.
-func (j judged) names(pattern string) bool {
-	return slices.ContainsFunc(j.Readings, func(r policy.ReadingExplanation) bool {
-		return r.Default && pattern == fallbackPattern || slices.ContainsFunc(r.Rules, func(x policy.RuleExplanation) bool {
-			return strings.EqualFold(x.Pattern, pattern)
-		})
-	})
-}
-
-func (j judged) words() []string { return Answer{Explanation: j.Explanation}.says() }
-
-func (j judged) need() need { return needOf(j.Decision) }
+func rank(d Direction) int { return slices.Index([]Direction{Weaker, Both, Undecided, Stronger}, d) }
 
 // need is what a decision comes to, to be compared.
 type need struct {
@@ -379,8 +572,19 @@ func (c Change) Render(w io.Writer) error {
 	if c.Group != "" {
 		where += ", for group " + c.Group
 	}
-	_, err := fmt.Fprintf(w, "%-9s %s\n          %s -> %s\n          was: %s\n          is:  %s\n",
-		c.Direction, where, words(c.Old), words(c.New), ruleOrDefault(c.OldRule), ruleOrDefault(c.NewRule))
+	var b strings.Builder
+	fmt.Fprintf(&b, "%-9s %s\n", c.Direction, where)
+	fmt.Fprintf(&b, "          here: %s\n", visible(c.Request))
+	fmt.Fprintf(&b, "          %s -> %s", words(c.Old), words(c.New))
+	if len(c.Suffices) > 0 {
+		fmt.Fprintf(&b, "; now suffices: %s", strings.Join(c.Suffices, " + "))
+	}
+	b.WriteByte('\n')
+	for _, why := range c.Because {
+		fmt.Fprintf(&b, "          cannot be decided because of: %s\n", visible(why))
+	}
+	fmt.Fprintf(&b, "          was: %s\n          is:  %s\n", ruleOrDefault(c.OldRule), ruleOrDefault(c.NewRule))
+	_, err := io.WriteString(w, b.String())
 	return err
 }
 

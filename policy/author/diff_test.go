@@ -12,11 +12,14 @@ import (
 
 func changesOf(t testing.TB, was, is string) []Change {
 	t.Helper()
-	changes, err := Diff(siteOf(t, was), siteOf(t, is))
+	d, err := Diff(siteOf(t, was), siteOf(t, is), noon)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return changes
+	if !d.Complete {
+		t.Errorf("something was left out")
+	}
+	return d.Changes
 }
 
 // line is a change in short.
@@ -78,7 +81,7 @@ func TestDiffTurnsAround(t *testing.T) {
 		}
 		return strings.Join(lines, "\n")
 	}
-	opposite := map[Direction]Direction{Weaker: Stronger, Stronger: Weaker, Both: Both}
+	opposite := map[Direction]Direction{Weaker: Stronger, Stronger: Weaker, Both: Both, Undecided: Undecided}
 	for range 100 {
 		was, is := config(), config()
 		var there, back []string

@@ -97,7 +97,7 @@ func (s *Site) describer() func(Facts) any {
 func (s *Site) request(f *Facts, readings *target.Readings, describe func(Facts) any) policy.Request {
 	r := policy.Request{
 		Method: f.Method, Target: readings, Form: f.form(), SignedIn: f.SignedIn, Username: f.Username, Groups: f.Groups,
-		Organisation: f.Organisation, Requires: f.Requires, Device: f.Device, Risk: f.Risk, Now: f.Now,
+		Organisation: f.Organisation, Requires: f.Requires, Device: f.Device, Risk: f.Risk, Country: f.Country, Now: f.Now,
 	}
 	for _, h := range f.Header {
 		if s.ClaimsMethod != nil && s.ClaimsMethod(h.Name) {

@@ -50,11 +50,13 @@ type Facts struct {
 	Requires []string
 
 	ClientIP string
-	Device   policy.Device
-	Risk     policy.Risk
-	Header   []Field
-	Form     []Field
-	Now      time.Time
+	// Country is where that is, by its ISO 3166 code.
+	Country string
+	Device  policy.Device
+	Risk    policy.Risk
+	Header  []Field
+	Form    []Field
+	Now     time.Time
 
 	// Assumed are the facts that nobody said, in words; see Complete.
 	Assumed []string
@@ -65,7 +67,7 @@ const anywhere = "192.0.2.1"
 
 // Flags lists the words by which Set knows facts, without their dashes.
 func Flags() []string {
-	return []string{"group", "organisation", "client-ip", "device", "risk", "header", "form", "signed-in", "at"}
+	return []string{"group", "organisation", "client-ip", "country", "device", "risk", "header", "form", "signed-in", "at"}
 }
 
 // Set takes one fact as a flag gives it. signed-in takes no value. The error
@@ -82,6 +84,8 @@ func (f *Facts) Set(flag, value string) error {
 	case "client-ip":
 		f.ClientIP = value
 		return checkAddress(value)
+	case "country":
+		f.Country = strings.ToUpper(value)
 	case "device":
 		f.Device = policy.Device(value)
 		if f.Device != policy.DeviceUnknown && f.Device != policy.DevicePublic && f.Device != policy.DevicePrivate {
