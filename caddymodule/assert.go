@@ -29,26 +29,33 @@ func (h *Handler) checkAsserts() error {
 		if site == nil {
 			continue
 		}
-		for _, file := range site.Config.Assert {
-			errs = append(errs, checkAssertFile(site, file))
+		for i, file := range site.Config.Assert {
+			pos := site.Position
+			if i < len(site.Config.AssertPos) {
+				pos = site.Config.AssertPos[i]
+			}
+			errs = append(errs, checkAssertFile(site, file, pos))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func checkAssertFile(site *author.Site, file string) error {
+func checkAssertFile(site *author.Site, file string, pos policy.Position) error {
 	file, err := caddy.NewReplacer().ReplaceOrErr(file, true, true)
 	if err != nil {
-		return fmt.Errorf("assert: %w", err)
+		return fmt.Errorf("%s: assert: %w", pos, err)
 	}
 	in, err := os.Open(file)
 	if err != nil {
-		return fmt.Errorf("%s: assert: %w", site.Position, err)
+		return fmt.Errorf("%s: assert: %w", pos, err)
 	}
 	defer in.Close()
 	// Positions in a policy have the file's name alone, and so have these.
 	list, err := author.ReadAssertions(filepath.Base(file), in)
 	errs := []error{err}
+	if err == nil && len(list) == 0 {
+		return fmt.Errorf("%s: assert: %s has no assertion in it", pos, filepath.Base(file))
+	}
 	for _, a := range list {
 		if a.Host != "" {
 			if _, err := author.Choose([]*author.Site{site}, a.Host); err != nil {

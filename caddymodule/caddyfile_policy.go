@@ -2,8 +2,10 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/stepgate/stepgate/caddymodule/block"
 	"github.com/stepgate/stepgate/policy"
+	"github.com/stepgate/stepgate/policy/target"
 )
 
 // parsePolicy reads a policy block:
@@ -21,7 +24,11 @@ import (
 //		deny    [METHOD…] PATTERN…
 //		require LEVEL [METHOD…] PATTERN… [{
 //			group NAME…
+//			user NAME…
 //			raise LEVEL …
+//			max_age SPAN
+//			why TEXT
+//			until YYYY-MM-DD
 //		}]
 //		default LEVEL…
 //		raise LEVEL when CONDITION
@@ -41,6 +48,21 @@ func parsePolicy(d *caddyfile.Dispenser, c *policy.Config) error {
 		"scripts": p.scripts,
 		"assert":  p.assert,
 	}}.Parse(d)
+}
+
+// checkPolicies finds what is wrong with the policies of a site where they are
+// read, so that the messages come without the names of all the modules around
+// them. Caddy's own matchers are compiled with the configuration.
+func checkPolicies(policies ...*policy.Config) error {
+	anyMatcher := policy.CompileOptions{Matcher: func(policy.ConditionConfig) (policy.Condition, error) { return matcherCondition{}, nil }}
+	var errs []error
+	for _, c := range policies {
+		if c != nil {
+			_, err := policy.Compile(c, anyMatcher)
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 type policyParser struct{ config *policy.Config }
@@ -81,12 +103,23 @@ func alternatives(into *[][]policy.Factor) func(*caddyfile.Dispenser) error {
 		for _, arg := range args {
 			var together []policy.Factor
 			for f := range strings.SplitSeq(arg, "+") {
+				if !policy.Factor(f).Known() {
+					return d.Errf("%s: `%s`: no such factor%s", option, f, block.DidYouMean(f, factorNames()))
+				}
 				together = append(together, policy.Factor(f))
 			}
 			*into = append(*into, together)
 		}
 		return block.NoBlock(d)
 	}
+}
+
+func factorNames() []string {
+	var names []string
+	for _, f := range policy.Factors() {
+		names = append(names, string(f))
+	}
+	return names
 }
 
 // rule reads `public|deny|require LEVEL [METHOD…] PATTERN… [{ … }]`.
@@ -97,6 +130,9 @@ func (p policyParser) rule(d *caddyfile.Dispenser) error {
 		// Levels come first; methods are written in capitals and patterns
 		// begin with a slash.
 		for len(args) > 0 && !strings.ContainsAny(args[0], "/*?") && !isMethod(args[0]) {
+			if big := strings.ToUpper(args[0]); slices.Contains(policy.KnownMethods(), big) && !p.defines(args[0]) {
+				return d.Errf("%s: `%s`: write %s: methods are written in capitals", rule.Verb, args[0], big)
+			}
 			rule.Levels = append(rule.Levels, args[0])
 			args = args[1:]
 		}
@@ -117,13 +153,15 @@ func (p policyParser) rule(d *caddyfile.Dispenser) error {
 	if len(rule.Patterns) == 0 {
 		return d.Errf("%s: expected one or more paths, such as /cases/*", rule.Verb)
 	}
-	err := block.Block{Name: string(rule.Verb), Repeated: []string{"group", "raise"}, Options: map[string]func(*caddyfile.Dispenser) error{
-		"group": func(d *caddyfile.Dispenser) error {
-			names := d.RemainingArgs()
-			if len(names) == 0 {
-				return d.Err("group: expected one or more names")
+	err := block.Block{Name: string(rule.Verb), Repeated: []string{"group", "user", "raise"}, Options: map[string]func(*caddyfile.Dispenser) error{
+		"group": names(&rule.Groups),
+		"user":  names(&rule.Users),
+		"why":   block.OneWord(&rule.Why),
+		"until": until(&rule.Until),
+		"max_age": func(d *caddyfile.Dispenser) (err error) {
+			if rule.MaxAge, err = block.PolicyDuration(d, "max_age"); err != nil {
+				return err
 			}
-			rule.Groups = append(rule.Groups, names...)
 			return block.NoBlock(d)
 		},
 		"raise": func(d *caddyfile.Dispenser) error {
@@ -134,6 +172,40 @@ func (p policyParser) rule(d *caddyfile.Dispenser) error {
 	}}.Parse(d)
 	p.config.Rules = append(p.config.Rules, rule)
 	return err
+}
+
+// names reads one or more names; several lines add up.
+func names(into *[]string) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		option := d.Val()
+		names := d.RemainingArgs()
+		if len(names) == 0 {
+			return d.Errf("%s: expected one or more names", option)
+		}
+		*into = append(*into, names...)
+		return block.NoBlock(d)
+	}
+}
+
+// until reads the last day, in UTC, on which a rule holds by itself.
+func until(into *time.Time) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		var text string
+		if err := block.OneWord(&text)(d); err != nil {
+			return err
+		}
+		day, err := time.Parse(time.DateOnly, text)
+		if err != nil {
+			return d.Errf("until: `%s`: expected a day such as 2027-03-31", text)
+		}
+		*into = day.AddDate(0, 0, 1)
+		return nil
+	}
+}
+
+// defines tells whether a level of that name stands further up.
+func (p policyParser) defines(name string) bool {
+	return slices.ContainsFunc(p.config.Levels, func(l policy.LevelConfig) bool { return l.Name == name })
 }
 
 func isPattern(s string) bool { return strings.HasPrefix(s, "/") }
@@ -188,7 +260,7 @@ func parseRaise(d *caddyfile.Dispenser) (policy.RaiseConfig, error) {
 }
 
 var (
-	ourConditions     = []string{"method", "form", "device", "risk", "group", "organisation", "time"}
+	ourConditions     = []string{"method", "form", "device", "risk", "group", "organisation", "country", "time"}
 	matcherConditions = []string{"client_ip", "header", "query", "expression"}
 )
 
@@ -254,6 +326,9 @@ func (p policyParser) scripts(d *caddyfile.Dispenser) error {
 	if len(globs) == 0 {
 		return d.Err("scripts: expected one or more names, such as *.php")
 	}
+	if _, err := target.NewReader(target.Options{Scripts: globs}); err != nil {
+		return d.Errf("scripts: %v", err)
+	}
 	p.config.Scripts = append(p.config.Scripts, globs...)
 	return block.NoBlock(d)
 }
@@ -264,5 +339,6 @@ func (p policyParser) assert(d *caddyfile.Dispenser) error {
 		return err
 	}
 	p.config.Assert = append(p.config.Assert, file)
+	p.config.AssertPos = append(p.config.AssertPos, block.Position(d))
 	return nil
 }

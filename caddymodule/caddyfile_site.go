@@ -76,6 +76,9 @@ func parseSite(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 		}
 		handler.Policy.Scripts = append(handler.Policy.Scripts, scripts...)
 	}
+	if err := checkPolicies(handler.Policy, handler.ReportOnly); err != nil {
+		return nil, err
+	}
 	handler.Origin = strings.TrimSuffix(handler.Origin, "/")
 	return h.NewRoute(nil, handler), nil
 }

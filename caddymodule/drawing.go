@@ -91,7 +91,18 @@ func drawGates(file string, raw []byte) (command.Drawing, error) {
 func (d *drawing) Sites() []*author.Site {
 	var sites []*author.Site
 	for _, h := range d.gates {
-		sites = append(sites, h.authored())
+		site := h.authored()
+		site.Settings = d.settings(h)
+		sites = append(sites, site)
+	}
+	return sites
+}
+
+// ReportOnly implements Drawing.
+func (d *drawing) ReportOnly() []*author.Site {
+	var sites []*author.Site
+	for _, h := range d.gates {
+		sites = append(sites, h.authoredReport())
 	}
 	return sites
 }

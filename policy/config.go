@@ -27,8 +27,10 @@ type Config struct {
 	// Scripts are globs of what counts as a script in a path. Compile leaves
 	// them alone: they are for the reader of targets (target.Options).
 	Scripts []string `json:"scripts,omitempty"`
-	// Assert names files of assertions. Compile leaves them alone.
-	Assert []string `json:"assert,omitempty"`
+	// Assert names files of assertions, AssertPos where each was written.
+	// Compile leaves them alone.
+	Assert    []string   `json:"assert,omitempty"`
+	AssertPos []Position `json:"assert_pos,omitempty"`
 }
 
 // LevelConfig defines a level, or changes a built-in one.

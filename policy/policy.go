@@ -182,6 +182,9 @@ var knownMethods = []string{
 	"PROPPATCH", "PUT", "QUERY", "REPORT", "SEARCH", "TRACE", "UNLOCK",
 }
 
+// KnownMethods are the methods that are in use.
+func KnownMethods() []string { return slices.Clone(knownMethods) }
+
 func (p *Policy) ruleMethods(words []string, where place, m *mistakes) (names []string, mask uint64) {
 	for _, word := range words {
 		name := strings.ToUpper(word)

@@ -47,6 +47,9 @@ type Configuration struct {
 type Drawing interface {
 	// Sites are its gates, in written order; at least one.
 	Sites() []*author.Site
+	// ReportOnly are the same with the policy that is watched and not
+	// enforced; nil where a gate has none.
+	ReportOnly() []*author.Site
 	// Lint looks at the policies of all gates and at what is around them.
 	Lint() ([]author.Finding, error)
 	// Limits are those of its sessions.

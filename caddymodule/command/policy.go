@@ -22,8 +22,10 @@ import (
 //	               [--device D] [--risk R] [--header "NAME: VALUE"]… [--form NAME=VALUE]… [--at TIME]
 //	policy lint [--strict] [--ignore CODE]…
 //	policy test FILE…
-//	policy diff OLD NEW [--log FILE]…
+//	policy diff OLD NEW [--log FILE]… [--fail-on weaker|any]
 //	policy rehearse LOG… [--top N]
+//
+// All but lint take --report-only.
 func buildPolicy(cmd *cobra.Command) {
 	cmd.Long = "What a policy asks for, and why. The commands compile the policy of the configuration as\n" +
 		"the gateway does and open no store; only `explain --user` looks somebody up.\n\n" +
@@ -40,6 +42,7 @@ func factFlags(c *cobra.Command) {
 	flags.StringArray("group", nil, "a `group` of the person; repeat for several")
 	flags.String("organisation", "", "the person's `organisation`")
 	flags.String("client-ip", "", "the client's `address`")
+	flags.String("country", "", "where the client is, by its ISO 3166 `code`")
 	flags.String("device", "", "unknown, public or private")
 	flags.String("risk", "", "low, medium or high")
 	flags.StringArray("header", nil, "a request header as `NAME: VALUE`; repeat for several")
@@ -77,6 +80,7 @@ func policyExplainCommand() *cobra.Command {
 	factFlags(c)
 	c.Flags().String("user", "", "the `username` of an account, for its groups, organisation and requirements")
 	sourceFlag(c)
+	reportOnlyFlag(c)
 	c.Example = "  stepgate policy explain /cases/7\n" +
 		"  stepgate policy explain POST 'https://portal.example.gov/app.do?action=delete' --user joe --device private"
 	return c
@@ -106,7 +110,7 @@ func explainPolicy(c *cobra.Command, args []string) error {
 			return err
 		}
 	}
-	site, err := author.Choose(d.Sites(), host)
+	site, err := author.Choose(sitesOf(c, d), host)
 	if err != nil {
 		return err
 	}
@@ -145,6 +149,7 @@ func lookUp(c *cobra.Command, name string, facts *author.Facts) error {
 
 func policyTestCommand() *cobra.Command {
 	c := leaf("test FILE…", "Holds the policy against files of assertions", cobra.MinimumNArgs(1), testPolicy)
+	reportOnlyFlag(c)
 	c.Long = "Each line of a file asserts what one request needs:\n\n" +
 		"  METHOD URL [--group G] [--organisation O] [--client-ip IP] [--device D] [--risk R] -> LEVEL…|public|deny|400\n\n" +
 		"The policy's own `assert FILE` holds the same lines at every start and reload."
@@ -156,7 +161,7 @@ func testPolicy(c *cobra.Command, files []string) error {
 	if err != nil {
 		return err
 	}
-	sites, p, all, failed := d.Sites(), newPrinter(c), 0, 0
+	sites, p, all, failed := sitesOf(c, d), newPrinter(c), 0, 0
 	var errs []error
 	for _, file := range files {
 		list, err := readAssertions(c, file)

@@ -13,123 +13,6 @@ import (
 	"github.com/stepgate/stepgate/policy/author"
 )
 
-func policyDiffCommand() *cobra.Command {
-	c := leaf("diff OLD NEW", "Tells what becomes weaker or stronger between two configuration files", cobra.ExactArgs(2), diffPolicies)
-	c.Flags().StringArray("log", nil, "count the requests of this access `log` that change; repeat for several")
-	return c
-}
-
-// pairOf is one site in its two versions.
-type pairOf struct{ was, is *author.Site }
-
-// siteChange is a change as it is printed.
-type siteChange struct {
-	Site string `json:"site"`
-	author.Change
-}
-
-// siteShift is a change of the requests of a log as it is printed.
-type siteShift struct {
-	Log bool `json:"log"`
-	author.Shift
-}
-
-func diffPolicies(c *cobra.Command, args []string) error {
-	adapter := flagText(c, "adapter")
-	was, err := draw(args[0], adapter)
-	if err != nil {
-		return err
-	}
-	is, err := draw(args[1], adapter)
-	if err != nil {
-		return err
-	}
-	p := newPrinter(c)
-	pairs := pairSites(c, was.Sites(), is.Sites())
-	for _, pair := range pairs {
-		changes, err := author.Diff(pair.was, pair.is)
-		if err != nil {
-			return err
-		}
-		if err := printChanges(p, pair, changes, len(pairs) > 1); err != nil {
-			return err
-		}
-	}
-	logs, _ := c.Flags().GetStringArray("log")
-	if len(logs) == 0 || len(pairs) == 0 {
-		return nil
-	}
-	return diffLogs(c, p, was, pairs, logs)
-}
-
-// pairSites finds for each site its other version: by the origin, or the only
-// one in both files. Sites without one are told of.
-func pairSites(c *cobra.Command, was, is []*author.Site) []pairOf {
-	if len(was) == 1 && len(is) == 1 {
-		return []pairOf{{was[0], is[0]}}
-	}
-	var pairs []pairOf
-	for _, old := range was {
-		found := false
-		for _, now := range is {
-			if now.Origin == old.Origin {
-				pairs, found = append(pairs, pairOf{old, now}), true
-			}
-		}
-		if !found {
-			c.PrintErrf("Note: the new configuration has no gate at %s\n", old.Origin)
-		}
-	}
-	for _, now := range is {
-		if _, err := author.Choose(was, originHost(now.Origin)); err != nil {
-			c.PrintErrf("Note: the old configuration has no gate at %s\n", now.Origin)
-		}
-	}
-	return pairs
-}
-
-func printChanges(p printer, pair pairOf, changes []author.Change, several bool) error {
-	if several && !p.json {
-		fmt.Fprintln(p.out, pair.is.Origin)
-	}
-	for _, change := range changes {
-		var err error
-		if p.json {
-			err = p.object(siteChange{pair.is.Origin, change})
-		} else {
-			err = change.Render(p.out)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	if len(changes) == 0 && !p.json {
-		fmt.Fprintln(p.out, "no path needs anything else")
-	}
-	return nil
-}
-
-func diffLogs(c *cobra.Command, p printer, was Drawing, pairs []pairOf, logs []string) error {
-	r := &author.Rehearsal{}
-	for _, pair := range pairs {
-		r.Sites, r.Compare = append(r.Sites, pair.was), append(r.Compare, pair.is)
-	}
-	report, err := rehearse(c, r, was, logs)
-	if err != nil {
-		return err
-	}
-	if !p.json {
-		fmt.Fprintln(p.out)
-		return report.Render(p.out)
-	}
-	for _, shift := range report.Changes {
-		if err := p.object(siteShift{true, shift}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func policyRehearseCommand() *cobra.Command {
 	c := leaf("rehearse LOG…", "Holds access logs against the policy: who would be asked for what", cobra.MinimumNArgs(1),
 		func(c *cobra.Command, logs []string) error {
@@ -137,7 +20,7 @@ func policyRehearseCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			report, err := rehearse(c, &author.Rehearsal{Sites: d.Sites()}, d, logs)
+			report, err := rehearse(c, &author.Rehearsal{Sites: sitesOf(c, d)}, d, logs)
 			if err != nil {
 				return err
 			}
@@ -147,6 +30,7 @@ func policyRehearseCommand() *cobra.Command {
 			return report.Render(c.OutOrStdout())
 		})
 	factFlags(c)
+	reportOnlyFlag(c)
 	c.Flags().Int("top", 10, "how many URLs to list of each kind")
 	c.Long = "Reads access logs in the common and combined formats and Caddy's JSON, compressed by gzip\n" +
 		"or not, `-` for stdin. Name them oldest first: sessions are played in that order. Logs of\n" +

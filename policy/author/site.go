@@ -27,6 +27,9 @@ type Site struct {
 	ClaimsMethod func(header string) bool
 	// Position is where the gate was written.
 	Position policy.Position
+	// Settings are the options of the gate and of the app that are no part of
+	// the policy, for who compares configurations.
+	Settings []Setting
 	// Describe returns a function that makes policy.Request.Context of
 	// facts: what conditions of Caddy's look at. The function may use what
 	// it made again at its next call. Nil, also the function: nothing looks.

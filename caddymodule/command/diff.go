@@ -1,0 +1,213 @@
+package command
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stepgate/stepgate/policy/author"
+)
+
+func policyDiffCommand() *cobra.Command {
+	c := leaf("diff OLD NEW", "Tells what becomes weaker or stronger between two configuration files", cobra.ExactArgs(2), diffPolicies)
+	c.Flags().StringArray("log", nil, "count the requests of this access `log` that change; repeat for several")
+	c.Flags().String("fail-on", "", "exit 1 on a `change`: weaker (what may let somebody through who was not let through), or any")
+	reportOnlyFlag(c)
+	c.Long = "Compares two configurations on every path, by every method, in every circumstance that their\n" +
+		"conditions tell apart, and the options around the policies. Each change comes with a request\n" +
+		"that shows it. What depends on conditions of which only the text is known, such as `expression`\n" +
+		"and `header`, is told as undecided, and counts as weaker for --fail-on."
+	return c
+}
+
+func reportOnlyFlag(c *cobra.Command) {
+	c.Flags().Bool("report-only", false, "judge by the policy that is watched and not enforced, where there is one")
+}
+
+// sitesOf are the gates of a drawing, by the policy that the flags choose.
+func sitesOf(c *cobra.Command, d Drawing) []*author.Site {
+	sites := d.Sites()
+	if watched, _ := c.Flags().GetBool("report-only"); watched {
+		for i, site := range d.ReportOnly() {
+			if site != nil {
+				site.Settings = sites[i].Settings
+				sites[i] = site
+			}
+		}
+	}
+	return sites
+}
+
+// siteChange is a change as it is printed.
+type siteChange struct {
+	Site string `json:"site"`
+	author.Change
+}
+
+// siteSetting is a change of an option as it is printed.
+type siteSetting struct {
+	Site string `json:"site"`
+	author.SettingChange
+}
+
+// siteShift is a change of the requests of a log as it is printed.
+type siteShift struct {
+	Log bool `json:"log"`
+	author.Shift
+}
+
+// verdictOf is the last line: what all of it comes to.
+type verdictOf struct {
+	NeverWeaker bool `json:"never_weaker"`
+	// Complete is false where something could not be gone through.
+	Complete bool `json:"complete"`
+}
+
+// diffing is one comparison, as it is printed.
+type diffing struct {
+	p        printer
+	weaker   int
+	changes  int
+	complete bool
+}
+
+func diffPolicies(c *cobra.Command, args []string) error {
+	failOn := flagText(c, "fail-on")
+	if failOn != "" && failOn != "weaker" && failOn != "any" {
+		return usagef("--fail-on %s: expected weaker or any", failOn)
+	}
+	adapter := flagText(c, "adapter")
+	was, err := draw(args[0], adapter)
+	if err != nil {
+		return err
+	}
+	is, err := draw(args[1], adapter)
+	if err != nil {
+		return err
+	}
+	d := &diffing{p: newPrinter(c), complete: true}
+	pairs := author.Pair(sitesOf(c, was), sitesOf(c, is))
+	for _, pair := range pairs {
+		if err := d.site(pair, len(pairs) > 1); err != nil {
+			return err
+		}
+	}
+	if err := d.sum(); err != nil {
+		return err
+	}
+	if logs, _ := c.Flags().GetStringArray("log"); len(logs) > 0 {
+		if err := diffLogs(c, d.p, was, pairs, logs); err != nil {
+			return err
+		}
+	}
+	switch {
+	case failOn == "weaker" && (d.weaker > 0 || !d.complete):
+		return fmt.Errorf("the new configuration is not proved to be never weaker: %d changes may let somebody through", d.weaker)
+	case failOn == "any" && (d.changes > 0 || !d.complete):
+		return fmt.Errorf("the configurations differ in %d places", d.changes)
+	default:
+		return nil
+	}
+}
+
+// site prints how one site changes.
+func (d *diffing) site(pair author.SitePair, several bool) error {
+	origin := pair.Origin()
+	if several && !d.p.json {
+		fmt.Fprintln(d.p.out, origin)
+	}
+	if gone, ok := pair.Gate(); ok {
+		return d.setting(origin, gone)
+	}
+	difference, err := author.Diff(pair.Was, pair.Is, time.Now())
+	if err != nil {
+		return err
+	}
+	d.complete = d.complete && difference.Complete
+	for _, change := range difference.Changes {
+		if err := d.change(origin, change); err != nil {
+			return err
+		}
+	}
+	settings := author.DiffSettings(pair.Was, pair.Is)
+	for _, change := range settings {
+		if err := d.setting(origin, change); err != nil {
+			return err
+		}
+	}
+	if len(difference.Changes) == 0 && difference.Complete && !d.p.json {
+		_, err = fmt.Fprintln(d.p.out, "no path needs anything else")
+	}
+	return err
+}
+
+func (d *diffing) change(origin string, change author.Change) error {
+	d.changes++
+	if change.Direction.MayWeaken() {
+		d.weaker++
+	}
+	if d.p.json {
+		return d.p.object(siteChange{origin, change})
+	}
+	return change.Render(d.p.out)
+}
+
+func (d *diffing) setting(origin string, change author.SettingChange) error {
+	d.changes++
+	if change.Direction.MayWeaken() {
+		d.weaker++
+	}
+	if d.p.json {
+		return d.p.object(siteSetting{origin, change})
+	}
+	return change.Render(d.p.out)
+}
+
+func (d *diffing) sum() error {
+	if d.p.json {
+		return d.p.object(verdictOf{d.weaker == 0 && d.complete, d.complete})
+	}
+	return d.render(d.p.out)
+}
+
+func (d *diffing) render(w io.Writer) error {
+	text := "never weaker: whatever was needed is needed still"
+	switch {
+	case d.weaker == 1:
+		text = "1 change may let somebody through who was not let through"
+	case d.weaker > 1:
+		text = fmt.Sprintf("%d changes may let somebody through who was not let through", d.weaker)
+	case !d.complete:
+		text = "nothing weaker was found, but not everything could be gone through: too many conditions, globs or paths together"
+	}
+	_, err := fmt.Fprintln(w, text)
+	return err
+}
+
+func diffLogs(c *cobra.Command, p printer, was Drawing, pairs []author.SitePair, logs []string) error {
+	r := &author.Rehearsal{}
+	for _, pair := range pairs {
+		if _, gone := pair.Gate(); !gone {
+			r.Sites, r.Compare = append(r.Sites, pair.Was), append(r.Compare, pair.Is)
+		}
+	}
+	if len(r.Sites) == 0 {
+		return nil
+	}
+	report, err := rehearse(c, r, was, logs)
+	if err != nil {
+		return err
+	}
+	if !p.json {
+		fmt.Fprintln(p.out)
+		return report.Render(p.out)
+	}
+	for _, shift := range report.Changes {
+		if err := p.object(siteShift{true, shift}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
