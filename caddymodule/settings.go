@@ -21,6 +21,7 @@ func (d *drawing) settings(h *Handler) []author.Setting {
 		"session.absolute": nanoseconds(d.app.Session.Absolute),
 		"store_grace":      nanoseconds(d.app.StoreGrace),
 	}
+	all["binding_delay"] = strconv.FormatInt(int64(24*time.Hour), 10)
 	if h.BindingDelay != nil {
 		all["binding_delay"] = nanoseconds(*h.BindingDelay)
 	}
@@ -97,34 +98,76 @@ func (d *drawing) findings() []author.Setting {
 	return list
 }
 
-// written is the JSON of a gate, as the configuration has it.
-func (d *drawing) written(h *Handler) map[string]any {
-	var tree any
-	if json.Unmarshal(d.raw, &tree) != nil {
-		return nil
-	}
-	return findGate(tree, h)
+// writtenRoute is a route with its handlers as they are written.
+type writtenRoute struct {
+	Handle []map[string]json.RawMessage `json:"handle"`
 }
 
-func findGate(tree any, h *Handler) map[string]any {
-	switch node := tree.(type) {
-	case map[string]any:
-		if n, _ := node["copy"].(float64); node["handler"] == "stepgate" && cmp.Or(node["source"], any("")) == any(h.Source) && int(n) == h.Copy {
-			return node
+// written is the JSON of a gate but for its policies, as the configuration
+// has it.
+func (d *drawing) written(h *Handler) map[string]any {
+	var config struct {
+		Apps struct {
+			HTTP struct {
+				Servers map[string]struct {
+					Routes      []writtenRoute          `json:"routes"`
+					NamedRoutes map[string]writtenRoute `json:"named_routes"`
+				} `json:"servers"`
+			} `json:"http"`
+		} `json:"apps"`
+	}
+	if json.Unmarshal(d.raw, &config) != nil {
+		return nil
+	}
+	for _, server := range config.Apps.HTTP.Servers {
+		for _, route := range server.NamedRoutes {
+			server.Routes = append(server.Routes, route)
 		}
-		for _, below := range node {
-			if found := findGate(below, h); found != nil {
-				return found
+		if found := findGate(server.Routes, h); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+func findGate(routes []writtenRoute, h *Handler) map[string]any {
+	for _, route := range routes {
+		for _, handler := range route.Handle {
+			if isGate(handler, h) {
+				return options(handler)
 			}
-		}
-	case []any:
-		for _, below := range node {
+			var below []writtenRoute
+			if json.Unmarshal(handler["routes"], &below) != nil {
+				continue
+			}
 			if found := findGate(below, h); found != nil {
 				return found
 			}
 		}
 	}
 	return nil
+}
+
+func isGate(handler map[string]json.RawMessage, h *Handler) bool {
+	var name, source string
+	var copies int
+	for key, into := range map[string]any{"handler": &name, "source": &source, "copy": &copies} {
+		if text, there := handler[key]; there && json.Unmarshal(text, into) != nil {
+			return false
+		}
+	}
+	return name == "stepgate" && source == h.Source && copies == h.Copy
+}
+
+func options(handler map[string]json.RawMessage) map[string]any {
+	all := map[string]any{}
+	for key, text := range handler {
+		var value any
+		if key != "policy" && key != "report_only" && json.Unmarshal(text, &value) == nil {
+			all[key] = value
+		}
+	}
+	return all
 }
 
 func (d *drawing) writtenApp() map[string]any {
