@@ -63,7 +63,7 @@ func (h *Handler) newLive(ctx context.Context, r *runtime) (*live, error) {
 	site := &challenge.Site{
 		Web: h.web, Kit: h.kit, Pages: h.pages, Guard: &web.Guard{Site: h.web, MAC: r.ring.MAC, Verify: r.ring.VerifyMAC, Now: time.Now},
 		Place: place, Sessions: r.sessions, Store: r.store, Factors: r.factors, Policy: h.policy,
-		Admit: r.admit, Shadowed: h.shadowed(r), Ledger: r.ledger, Plan: r.plan, Recorder: r.recorder, Sealer: r.ring,
+		Admit: r.people.Arrive, Shadowed: h.shadowed(r), Ledger: r.ledger, Plan: r.plan, Recorder: r.recorder, Sealer: r.ring,
 		Kept:    &kept.Keeper{Store: r.store, Max: h.keepBytes(), Now: time.Now},
 		Address: clientAddress, Enrolment: h.enrolment(), SignOutAfter: h.AfterEnrolment == "sign_out",
 		BindingDelay: h.bindingDelay(), RelyingParty: h.relyingParty(), Tell: h.tell(r), Now: time.Now,

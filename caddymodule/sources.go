@@ -14,7 +14,6 @@ import (
 	"github.com/stepgate/stepgate/caddymodule/source"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/people"
-	"github.com/stepgate/stepgate/internal/signin"
 )
 
 // provisionSources loads the site's sign-in sources; none is `local`.
@@ -98,26 +97,5 @@ func (h *Handler) shadowed(r *runtime) func(context.Context, account.Account) (b
 			}
 		}
 		return false, nil
-	}
-}
-
-// arrive makes the account of somebody for whom a source vouches at their
-// first sign-in. account.ErrNotFound says that there can be none: the name is
-// somebody else's.
-func (r *runtime) arrive(ctx context.Context, who signin.Identity) (account.Account, error) {
-	added, err := r.people.AddAccount(ctx, people.Gateway(), people.NewAccount{
-		Username: who.Username, Name: who.Name, Email: who.Email, Mobile: who.Mobile, Groups: who.Groups,
-		Source: who.Source, Subject: who.Subject, Reason: "first sign-in",
-	})
-	switch {
-	case err == nil:
-		return added.Account, nil
-	case errors.Is(err, account.ErrTaken):
-		// Another request of the same person may have been first.
-		return r.store.AccountBySubject(ctx, who.Source, who.Subject)
-	case errors.Is(err, people.ErrInvalid):
-		return account.Account{}, account.ErrNotFound
-	default:
-		return account.Account{}, err
 	}
 }

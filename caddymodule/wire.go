@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -19,7 +18,6 @@ import (
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/people"
-	"github.com/stepgate/stepgate/internal/signin"
 	"github.com/stepgate/stepgate/internal/signin/local"
 	"github.com/stepgate/stepgate/internal/store"
 )
@@ -74,21 +72,6 @@ func (r *runtime) suspect(ctx context.Context, c account.Credential) {
 		At: time.Now().UTC(), Name: audit.ChallengePassed, Account: string(c.Account), Factor: c.Factor, Credential: string(c.ID),
 		Reason: "counter-went-back",
 	})
-}
-
-// admit finds the account of who a sign-in source says it is.
-func (r *runtime) admit(ctx context.Context, who signin.Identity) (account.Account, error) {
-	if who.Source == account.LocalSource {
-		return r.store.Account(ctx, account.ID(who.Subject))
-	}
-	if who.Subject == "" {
-		return r.store.AccountByUsername(ctx, who.Source, account.FoldUsername(who.Username))
-	}
-	found, err := r.store.AccountBySubject(ctx, who.Source, who.Subject)
-	if errors.Is(err, account.ErrNotFound) && who.MayCreate {
-		return r.arrive(ctx, who)
-	}
-	return found, err
 }
 
 // passwordStore adds to the store the verb that the local source needs.

@@ -38,6 +38,10 @@ type Identity struct {
 	// prefills: a credential comes from a code.
 	Mobile string
 	Groups []string
+	// GroupsKnown says that Groups are all that the person is in. Without it
+	// no groups mean that the source knows nothing of groups, and an operator
+	// may have given some.
+	GroupsKnown bool
 	// Password is the mark of the password that was compared, where the
 	// gateway keeps it: a session begins only if it still holds.
 	Password account.PasswordMark

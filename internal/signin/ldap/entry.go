@@ -29,7 +29,7 @@ func (s *Source) identity(ctx context.Context, e *ldap.Entry) (signin.Identity, 
 	}
 	return signin.Identity{
 		Source: s.name, Subject: subject, Username: first(e, a.username()...), Name: first(e, a.name()...),
-		Email: first(e, a.email()), Mobile: first(e, a.mobile()), Groups: groups, MayCreate: true,
+		Email: first(e, a.email()), Mobile: first(e, a.mobile()), Groups: groups, GroupsKnown: true, MayCreate: true,
 	}, nil
 }
 

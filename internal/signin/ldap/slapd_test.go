@@ -60,7 +60,7 @@ func TestSignInReadsThePersonOverStartTLSAndLDAPS(t *testing.T) {
 		}
 		want := signin.Identity{
 			Source: "ldap", Username: "joe", Name: "Joe Bloggs", Email: "joe@county.test", Mobile: "+447700900101",
-			Groups: []string{"clerks"}, MayCreate: true,
+			Groups: []string{"clerks"}, GroupsKnown: true, MayCreate: true,
 		}
 		if diff := cmp.Diff(want, who, cmpopts.IgnoreFields(signin.Identity{}, "Subject")); diff != "" {
 			t.Errorf("%s: (-want +got)\n%s", name, diff)

@@ -89,7 +89,7 @@ func (s *Source) identity(ctx context.Context, i *issuer, id *oidc.IDToken, toke
 		Name:     claims.text(cmp.Or(s.config.Claims.Name, "name")),
 		Email:    claims.text(cmp.Or(s.config.Claims.Email, "email")),
 		Mobile:   claims.text(cmp.Or(s.config.Claims.Mobile, "phone_number")),
-		Groups:   claims.list(groups), MayCreate: true,
+		Groups:   claims.list(groups), GroupsKnown: true, MayCreate: true,
 	}
 	slices.Sort(who.Groups)
 	who.Groups = slices.Compact(who.Groups)

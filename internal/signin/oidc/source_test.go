@@ -53,7 +53,7 @@ func TestSignInReadsThePerson(t *testing.T) {
 	}
 	want := signin.Identity{
 		Source: "oidc", Subject: "subject-1", Username: "joe", Name: "Joe Bloggs", Email: "joe@county.test", Groups: []string{"clerks"},
-		MayCreate: true, IssuerSession: "there-1",
+		GroupsKnown: true, MayCreate: true, IssuerSession: "there-1",
 	}
 	if diff := cmp.Diff(want, who); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
