@@ -70,7 +70,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return h.unavailable(w, r, visitor.err)
 	case decision.Outcome == policy.Allow && h.spend(r, visitor, decision, p):
 		h.prepare(r, p, visitor, decision)
-		return h.watch(w, r, visitor, decision, next)
+		return h.watch(w, r, p, visitor, decision, next)
 	case decision.Outcome == policy.Deny:
 		return h.deny(w, r, p, visitor, decision)
 	case visitor.err != nil:

@@ -8,6 +8,15 @@ import (
 	"github.com/stepgate/stepgate/internal/session"
 )
 
+// fileOverrides are headers by which a server is told what file to answer
+// with, or how paths of files and addresses map. They are for the app to say
+// in an answer; some libraries look for them in requests. They are withheld
+// unless `pass_url_overrides`.
+var fileOverrides = []string{
+	"X-Sendfile", "X-Sendfile-Type", "X-Accel-Redirect", "X-Accel-Mapping", "X-Lighttpd-Send-File", "X-Lighttpd-Send-Tempfile",
+	"X-Litespeed-Location", "X-Reproxy-Url", "X-Reproxy-File",
+}
+
 // methodOverrides are the headers in which a request may claim another method
 // than its own. They reach the upstream; the policy looks up both.
 var methodOverrides = newHeaderSet("X-Http-Method-Override", "X-Method-Override", "X-Http-Method")
@@ -83,11 +92,9 @@ func (s *headerSet) strip(h http.Header) {
 }
 
 // stripRequest makes a request speak of nobody, before anything else looks at
-// it, on every path: managed names in headers, in trailers and listed in
-// Connection (which would remove what the gateway sets, RFC 9110 §7.6.1).
+// it, on every path: managed names in headers and in trailers.
 func (s *headerSet) stripRequest(r *http.Request) {
 	s.strip(r.Header)
-	cleanConnection(r.Header)
 	if len(r.Trailer) > 0 {
 		s.strip(r.Trailer)
 		if r.Body != nil {
@@ -112,9 +119,8 @@ func (t *trailerStripper) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// cleanConnection leaves of a client's Connection header only what speaks of
-// the connection itself: everything else in it names headers to be removed
-// behind the gateway.
+// cleanConnection leaves of a Connection header only what speaks of the
+// connection itself.
 func cleanConnection(h http.Header) {
 	lines, ok := h["Connection"]
 	if !ok {
@@ -139,7 +145,7 @@ func cleanConnection(h http.Header) {
 }
 
 func connectionOption(option string) bool {
-	for _, known := range [...]string{"keep-alive", "close", "upgrade", "te"} {
+	for _, known := range [...]string{"keep-alive", "close", "te"} {
 		if strings.EqualFold(option, known) {
 			return true
 		}

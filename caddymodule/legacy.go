@@ -51,7 +51,7 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request, p *passage, v vi
 		if sight == legacyform.SignOut && v.entry != nil {
 			w = h.newLeaver(w, r, v)
 		}
-		return h.watch(w, r, v, open, next)
+		return h.watch(w, r, p, v, open, next)
 	default:
 		e := h.event(r, audit.InputRefused, v)
 		e.Outcome, e.Reason = "refused", "login-elsewhere"

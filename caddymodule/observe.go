@@ -1,8 +1,10 @@
 package caddymodule
 
 import (
+	"bufio"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -11,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/stepgate/stepgate/internal/session"
+	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 )
 
@@ -20,20 +23,52 @@ import (
 type outgoing struct {
 	caddyhttp.ResponseWriterWrapper
 	handler *Handler
+	request *http.Request
+	shake   *handshake // nil where no WebSocket was asked for
 	visitor visitor
 	// needed are the levels that a stream of this answer must go on to meet.
 	needed  policy.LevelSet
 	private bool // of a path that is not public
 	sent    bool
+	opened  bool        // a WebSocket that was asked for and accepted
 	ended   atomic.Bool // nothing more is written
 	release func()      // ends the supervision of a stream, nil without one
 }
 
 func (o *outgoing) WriteHeader(status int) {
+	if o.ended.Load() {
+		return
+	}
 	if !o.sent {
-		o.correct(status)
+		if err := o.shake.judge(status, o.ResponseWriter.Header()); err != nil {
+			o.refuse(err)
+			return
+		}
+		status = o.correct(status)
 	}
 	o.ResponseWriter.WriteHeader(status)
+}
+
+// refuse answers in place of an upstream that changed the protocol by itself.
+// Nothing of its answer goes out, and the connection is not used again.
+func (o *outgoing) refuse(err error) {
+	o.sent = true
+	o.ended.Store(true)
+	h := o.ResponseWriter.Header()
+	clear(h)
+	if o.request.ProtoMajor == 1 {
+		h["Connection"] = []string{"close"}
+	}
+	o.handler.fail(o.ResponseWriter, o.request, &web.Fail{Status: http.StatusBadGateway, Err: err})
+}
+
+// Hijack hands over the connection of a WebSocket that the upstream accepted,
+// and of nothing else.
+func (o *outgoing) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if !o.opened {
+		return nil, nil, errNotHijacked
+	}
+	return o.shake.hijack(o.ResponseWriter)
 }
 
 func (o *outgoing) Write(p []byte) (int, error) {
@@ -46,6 +81,9 @@ func (o *outgoing) Write(p []byte) (int, error) {
 
 // ReadFrom goes round Write in the embedded wrapper, so it is here as well.
 func (o *outgoing) ReadFrom(r io.Reader) (int64, error) {
+	if o.ended.Load() {
+		return 0, errEnded
+	}
 	o.implicit()
 	if eventStream(o.ResponseWriter.Header().Get("Content-Type")) {
 		return io.Copy(onlyWriter{o}, r)
@@ -56,8 +94,9 @@ func (o *outgoing) ReadFrom(r io.Reader) (int64, error) {
 // onlyWriter hides ReadFrom, so that every piece passes Write.
 type onlyWriter struct{ io.Writer }
 
-// errEnded is what the upstream's answer meets once its session is gone.
-var errEnded = errors.New("the session of this answer has ended")
+// errEnded is what the upstream's answer meets once its session is gone, or
+// another answer stands in its place.
+var errEnded = errors.New("this answer has ended")
 
 // cut ends an answer that is under way: nothing more is written, and where
 // the connection is the answer's own it is given up.
@@ -84,18 +123,26 @@ func (o *outgoing) implicit() {
 }
 
 // correct takes away what only the gateway may say. Answers of the 1xx kind
-// are corrected too, but are not the last word.
-func (o *outgoing) correct(status int) {
+// are corrected too, but are not the last word. It gives the status to send.
+func (o *outgoing) correct(status int) int {
 	h := o.ResponseWriter.Header()
 	correctHeader(h)
-	if status < 200 && status != http.StatusSwitchingProtocols {
-		return
+	switch {
+	case status == http.StatusSwitchingProtocols:
+		o.opened = true
+		status = o.shake.open(h)
+	case status < 200:
+		cleanProtocol(h)
+		return status
+	default:
+		cleanProtocol(h)
 	}
 	o.sent = true
 	if o.private && h["Cache-Control"] == nil && h["Expires"] == nil && h["Pragma"] == nil {
 		h["Cache-Control"] = []string{"private"}
 	}
 	o.superviseAnswer(h)
+	return status
 }
 
 func correctHeader(h http.Header) {

@@ -32,6 +32,7 @@ type passage struct {
 	claimed []string
 	forward string // what the upstream is sent where it is not what came
 	body    peeked
+	shake   *handshake    // set where this asks for a WebSocket
 	kept    *kept.Request // set where this is one that was kept
 	keptErr error         // why it could not be redeemed
 }
@@ -50,6 +51,10 @@ var errNotOrigin = errors.New("not in origin form")
 // read reads the target that the client sent, the one that an earlier handler
 // made of it, and the one that the upstream will be sent, where they differ.
 func (p *passage) read(h *Handler, r *http.Request) error {
+	var err error
+	if p.shake, err = readHandshake(r); err != nil {
+		return err
+	}
 	sent := r.RequestURI
 	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && original.RequestURI != "" {
 		sent = original.RequestURI
@@ -57,7 +62,6 @@ func (p *passage) read(h *Handler, r *http.Request) error {
 	if sent == "*" && r.Method == http.MethodOptions {
 		sent = "/"
 	}
-	var err error
 	if p.sent, err = h.reader.Read(sent); err != nil {
 		return err
 	}
@@ -208,6 +212,9 @@ func (p *passage) claims(header http.Header) []string {
 		if methodOverrides.has(name) {
 			p.claimed = append(p.claimed, values...)
 		}
+	}
+	if p.shake != nil && p.shake.stream != nil {
+		p.claimed = append(p.claimed, http.MethodConnect) // what came; the request is what is sent
 	}
 	return p.claimed
 }

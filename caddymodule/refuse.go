@@ -22,8 +22,12 @@ func (h *Handler) refuseTarget(w http.ResponseWriter, r *http.Request, err error
 	if malformed := (*target.Malformed)(nil); errors.As(err, &malformed) {
 		e.Reason = malformed.Reason
 	}
+	status := http.StatusBadRequest
+	if known := (*web.Fail)(nil); errors.As(err, &known) {
+		status = known.Status
+	}
 	h.observe(e)
-	return h.fail(w, r, &web.Fail{Status: http.StatusBadRequest, Reference: e.Reference, Err: err})
+	return h.fail(w, r, &web.Fail{Status: status, Reference: e.Reference, Err: err})
 }
 
 // serveOwn answers with a page of the gateway.

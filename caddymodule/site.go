@@ -187,6 +187,9 @@ func (h *Handler) provisionIdentity() error {
 	for _, i := range append(defaultIdentity(), h.names...) {
 		managed = append(managed, i.name)
 	}
+	if !h.PassURLOverrides {
+		managed = append(managed, fileOverrides...)
+	}
 	h.managed = newHeaderSet(managed...)
 	h.managed.paths = !h.PassURLOverrides
 	return nil

@@ -48,7 +48,7 @@ func (o *outgoing) finish() {
 }
 
 func opensStream(r *http.Request) bool {
-	return len(r.Header["Upgrade"]) > 0 || r.Method == http.MethodConnect || eventStream(r.Header.Get("Accept"))
+	return len(r.Header["Upgrade"]) > 0 || eventStream(r.Header.Get("Accept"))
 }
 
 func eventStream(contentType string) bool {

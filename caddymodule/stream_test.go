@@ -64,15 +64,7 @@ func startStreaming(t *testing.T, option string, secure bool) *streaming {
 	site := strings.NewReplacer("UPSTREAM", upstream.Listener.Addr().String(), "BARE", s.bare, "OPTION", option, "TLS", internal).Replace(streamSite)
 	s.rig = startGateway(t, strings.Replace(site, "tls internal", "", 1), nil)
 	if secure {
-		s.url = strings.Replace(s.url, "http:", "https:", 1)
-		s.load(strings.Replace(testHead, "auto_https off", "skip_install_trust\n\tstorage file_system {{dir}}/caddy\n\tauto_https disable_redirects", 1) + site)
-		waitFor(t, func() bool { // for the certificate
-			conn, err := tls.Dial("tcp", mustParse(s.url).Host, &tls.Config{InsecureSkipVerify: true})
-			if err != nil {
-				return false
-			}
-			return conn.Close() == nil
-		})
+		s.secure(site)
 	}
 	s.joe = s.addUser("joe")
 	return s
@@ -87,7 +79,7 @@ func (s *streaming) stream(w http.ResponseWriter, r *http.Request) {
 		}
 		defer s.leave(r)
 		defer conn.Close()
-		io.WriteString(rw, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: "+r.Header.Get("Sec-WebSocket-Key")+"\r\n\r\n")
+		io.WriteString(rw, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: "+acceptOf(r.Header.Get("Sec-WebSocket-Key"))+"\r\n\r\n")
 		rw.Flush()
 		io.Copy(conn, rw)
 	case strings.HasSuffix(r.URL.Path, "/events"), strings.HasSuffix(r.URL.Path, "/quiet"):
@@ -146,14 +138,14 @@ func (b *browser) socket(t *testing.T, site, path string) *openStream {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: a2V5\r\nSec-WebSocket-Version: 13\r\nOrigin: %s\r\nCookie: %s\r\n\r\n",
+	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: "+sampleKey+"\r\nSec-WebSocket-Version: 13\r\nOrigin: %s\r\nCookie: %s\r\n\r\n",
 		path, u.Host, site, cookiesOf(b))
 	s := &openStream{t: t, name: "WebSocket " + path, read: bufio.NewReader(conn), send: conn, ended: make(chan time.Time, 1)}
 	resp, err := http.ReadResponse(s.read, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if resp.StatusCode != http.StatusSwitchingProtocols || resp.Header.Get("Sec-WebSocket-Accept") != "a2V5" {
+	if resp.StatusCode != http.StatusSwitchingProtocols || resp.Header.Get("Sec-WebSocket-Accept") != sampleAccept {
 		t.Fatalf("%s: %s %v", path, resp.Status, resp.Header)
 	}
 	s.echoes()

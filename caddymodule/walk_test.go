@@ -207,7 +207,7 @@ func TestFreshnessRunsOutAndAPOSTThatIsNotKeptSaysThatNothingWasSent(t *testing.
 }
 
 // waitFor polls for what becomes true by itself.
-func waitFor(t *testing.T, done func() bool) {
+func waitFor(t testing.TB, done func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(15 * time.Second); !done(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {

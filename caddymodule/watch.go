@@ -3,14 +3,27 @@ package caddymodule
 import (
 	"net/http"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/stepgate/stepgate/policy"
 )
 
+// saidSwitching tells whether an upstream has answered with a change of
+// protocol of which nothing was passed on: the proxy keeps quiet about one
+// that it did not ask for.
+func saidSwitching(r *http.Request) bool {
+	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return false
+	}
+	status, _ := repl.Get("http.reverse_proxy.status_code")
+	return status == http.StatusSwitchingProtocols
+}
+
 // watch passes the request on, and corrects what only the gateway may say in
 // the answer.
-func (h *Handler) watch(w http.ResponseWriter, r *http.Request, v visitor, d policy.Decision, next caddyhttp.Handler) error {
+func (h *Handler) watch(w http.ResponseWriter, r *http.Request, p *passage, v visitor, d policy.Decision, next caddyhttp.Handler) error {
 	if h.coversPages(r) {
 		return h.fail(w, r, errServiceWorker)
 	}
@@ -23,11 +36,14 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, v visitor, d pol
 		w = welded
 	}
 	metrics.allowed.Inc()
-	o := &outgoing{handler: h, visitor: v, needed: d.Needed &^ d.Once, private: !d.Public}
+	o := &outgoing{handler: h, request: r, shake: p.shake, visitor: v, needed: d.Needed &^ d.Once, private: !d.Public}
 	o.ResponseWriterWrapper.ResponseWriter = w
 	r = o.supervise(r)
 	defer o.finish()
 	err := next.ServeHTTP(o, r)
+	if err == nil && !o.sent && saidSwitching(r) {
+		o.refuse(errUnasked)
+	}
 	if welded != nil {
 		return welded.settle(err, false)
 	}

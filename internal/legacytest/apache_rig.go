@@ -7,6 +7,7 @@ import (
 
 // StartApache runs Apache httpd the way that reads most into a path: encoded
 // slashes decoded, MultiViews (a missing ending is found), CGI with PATH_INFO.
+// A connection may change to HTTP/2 in the clear.
 func StartApache(tb testing.TB) *Tree {
 	tb.Helper()
 	needs(tb, "apache2-bin", "/usr/sbin/apache2")
@@ -28,11 +29,14 @@ LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so
 LoadModule mime_module /usr/lib/apache2/modules/mod_mime.so
 LoadModule dir_module /usr/lib/apache2/modules/mod_dir.so
 LoadModule negotiation_module /usr/lib/apache2/modules/mod_negotiation.so
+LoadModule http2_module /usr/lib/apache2/modules/mod_http2.so
 LoadModule cgid_module /usr/lib/apache2/modules/mod_cgid.so
 StartServers 1
 ServerLimit 1
 ThreadsPerChild 8
 MaxRequestWorkers 8
+Protocols h2c http/1.1
+H2Upgrade on
 ScriptSock %[1]s/cgisock
 TypesConfig %[1]s/mime.types
 DocumentRoot %[1]s/docs

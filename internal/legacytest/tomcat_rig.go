@@ -9,7 +9,8 @@ const tomcatHome = "/usr/share/tomcat10"
 
 // StartTomcat runs Tomcat 10 with its default servlet over the files, path
 // parameters and all, encoded slashes decoded; the front program is a servlet
-// mapped to /front/*. It takes some seconds.
+// mapped to /front/*. A connection may change to HTTP/2 in the clear. It takes
+// some seconds.
 func StartTomcat(tb testing.TB) *Tree {
 	tb.Helper()
 	needs(tb, "tomcat10", tomcatHome+"/bin/bootstrap.jar")
@@ -49,7 +50,9 @@ if (in != null) { out.print(new String(in.readAllBytes(), "UTF-8")); }
 		put(tb, t.Dir, map[string]string{"conf/server.xml": fmt.Sprintf(`<?xml version="1.0" encoding="UTF-8"?>
 <Server port="-1">
 	<Service name="Catalina">
-		<Connector address="127.0.0.1" port="%s" protocol="HTTP/1.1" maxThreads="8" encodedSolidusHandling="decode" />
+		<Connector address="127.0.0.1" port="%s" protocol="HTTP/1.1" maxThreads="8" encodedSolidusHandling="decode">
+			<UpgradeProtocol className="org.apache.coyote.http2.Http2Protocol" />
+		</Connector>
 		<Engine name="Catalina" defaultHost="localhost">
 			<Host name="localhost" appBase="webapps" autoDeploy="false" deployOnStartup="false">
 				<Context path="" docBase="%s/docs" />

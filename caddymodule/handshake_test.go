@@ -1,0 +1,491 @@
+package caddymodule
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha1"
+	"crypto/tls"
+	"encoding/base64"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/quic-go/quic-go/http3"
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/h2c"
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/stepgate/stepgate/internal/legacytest"
+)
+
+// The example of RFC 6455 §1.3.
+const (
+	sampleKey    = "dGhlIHNhbXBsZSBub25jZQ=="
+	sampleAccept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+)
+
+func acceptOf(key string) string {
+	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+const handshakeLines = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " + sampleKey + "\r\n"
+
+// switcher is an upstream that changes the protocol whatever it is asked, and
+// keeps what it was sent. Its answer's header and first bytes are answer.
+type switcher struct {
+	addr   string
+	answer atomic.Pointer[func(http.Header) string]
+	heads  chan http.Header
+	bytes  chan string // what came after the answer
+}
+
+func startSwitcher(t *testing.T) *switcher {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	s := &switcher{addr: l.Addr().String(), heads: make(chan http.Header, 100), bytes: make(chan string, 100)}
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go s.serve(conn)
+		}
+	}()
+	return s
+}
+
+func (s *switcher) serve(conn net.Conn) {
+	defer conn.Close()
+	read := bufio.NewReader(conn)
+	r, err := http.ReadRequest(read)
+	if err != nil {
+		return
+	}
+	io.Copy(io.Discard, r.Body)
+	s.heads <- r.Header
+	io.WriteString(conn, (*s.answer.Load())(r.Header))
+	for {
+		line, err := read.ReadString('\n')
+		if line != "" {
+			s.bytes <- line
+			io.WriteString(conn, "echo "+line)
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// answers sets what the upstream answers from now on. ACCEPT stands for the
+// right Sec-WebSocket-Accept.
+func (s *switcher) answers(text string) {
+	answer := func(h http.Header) string {
+		return strings.ReplaceAll(text, "ACCEPT", acceptOf(h.Get("Sec-WebSocket-Key"))) + "\r\n"
+	}
+	s.answer.Store(&answer)
+}
+
+// head is the header of a request that has reached the upstream.
+func (s *switcher) head(t *testing.T) http.Header {
+	t.Helper()
+	select {
+	case head := <-s.heads:
+		return head
+	default:
+		t.Fatal("nothing reached the upstream")
+		return nil
+	}
+}
+
+// rawExchange sends a request's bytes and gives the answer, and the rest of
+// what comes on the connection.
+func rawExchange(t *testing.T, addr, request string) (*http.Response, *bufio.Reader, net.Conn) {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	io.WriteString(conn, request)
+	read := bufio.NewReader(conn)
+	resp, err := http.ReadResponse(read, nil)
+	if err != nil {
+		t.Fatalf("%q: %v", request, err)
+	}
+	return resp, read, conn
+}
+
+const switchingSite = `{{site}} {
+	stepgate {
+		policy {
+			public /public/*
+		}
+	}
+	reverse_proxy UPSTREAM
+}
+`
+
+func TestOnlyACompleteHandshakeAsksForAnotherProtocol(t *testing.T) {
+	s := startSwitcher(t)
+	g := startGateway(t, strings.Replace(switchingSite, "UPSTREAM", s.addr, 1), nil)
+	addr := mustParse(g.url).Host
+	with := func(old, replaced string) string { return strings.Replace(handshakeLines, old, replaced, 1) }
+	for _, row := range []struct{ name, request string }{
+		{"h2c", "GET /public/x HTTP/1.1\r\nHost: HOST\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\nX-Sendfile_Type: X-Accel-Redirect\r\n\r\n"},
+		{"anything", "GET /public/x HTTP/1.1\r\nHost: HOST\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\n"},
+		{"TLS", "OPTIONS /public/x HTTP/1.1\r\nHost: HOST\r\nConnection: Upgrade\r\nUpgrade: TLS/1.0\r\n\r\n"},
+		{"a choice", "GET /public/x HTTP/1.1\r\nHost: HOST\r\n" + with("websocket", "websocket, h2c") + "\r\n"},
+		{"two lines", "GET /public/x HTTP/1.1\r\nHost: HOST\r\n" + with("Upgrade: websocket", "Upgrade: h2c\r\nUpgrade: websocket") + "\r\n"},
+		{"h2c beside a WebSocket's key", "GET /public/x HTTP/1.1\r\nHost: HOST\r\n" + with("websocket", "h2c") + "\r\n"},
+		{"not listed in Connection", "GET /public/x HTTP/1.1\r\nHost: HOST\r\n" + with("Connection: Upgrade", "Connection: keep-alive") + "\r\n"},
+		{"no key", "GET /public/x HTTP/1.1\r\nHost: HOST\r\n" + with("Sec-WebSocket-Key", "X-Key") + "\r\n"},
+		{"short key", "GET /public/x HTTP/1.1\r\nHost: HOST\r\n" + with(sampleKey, "a2V5") + "\r\n"},
+		{"two keys", "GET /public/x HTTP/1.1\r\nHost: HOST\r\n" + with("Sec-WebSocket-Key", "Sec-WebSocket-Key: "+sampleKey+"\r\nSec-WebSocket-Key") + "\r\n"},
+		{"old version", "GET /public/x HTTP/1.1\r\nHost: HOST\r\n" + with("13", "8") + "\r\n"},
+		{"no version", "GET /public/x HTTP/1.1\r\nHost: HOST\r\n" + with("Sec-WebSocket-Version: 13\r\n", "") + "\r\n"},
+		{"POST", "POST /public/x HTTP/1.1\r\nHost: HOST\r\n" + handshakeLines + "Content-Length: 0\r\n\r\n"},
+		{"with a body", "GET /public/x HTTP/1.1\r\nHost: HOST\r\n" + handshakeLines + "Content-Length: 2\r\n\r\nhi"},
+		{"with chunks", "GET /public/x HTTP/1.1\r\nHost: HOST\r\n" + handshakeLines + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
+		{"HTTP/1.0", "GET /public/x HTTP/1.0\r\nHost: HOST\r\n" + handshakeLines + "\r\n"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			for answer, status := range map[string]int{
+				"HTTP/1.1 204 No Content\r\nUpgrade: h2c\r\nConnection: Upgrade, close\r\n":                                         204,
+				"HTTP/1.1 101 Switching Protocols\r\nSet-Cookie: of=upstream\r\n":                                                   502,
+				"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n":                                       502,
+				"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ACCEPT\r\n": 502,
+			} {
+				s.answers(answer)
+				resp, _, _ := rawExchange(t, addr, strings.Replace(row.request, "HOST", addr, 1))
+				if resp.StatusCode != status || resp.Header["Upgrade"] != nil || resp.Header["Set-Cookie"] != nil {
+					t.Errorf("%q is answered %s %v, want %d", answer, resp.Status, resp.Header, status)
+				}
+				head := s.head(t)
+				for _, name := range []string{"Upgrade", "Http2-Settings", "Connection", "X-Sendfile_type"} {
+					if values, sent := head[name]; sent {
+						t.Errorf("%s: %q reached the upstream", name, values)
+					}
+				}
+			}
+		})
+	}
+	if len(s.bytes) > 0 {
+		t.Errorf("%q reached the upstream after its answer", <-s.bytes)
+	}
+}
+
+func TestOnlyTheRightAnswerOpensAWebSocket(t *testing.T) {
+	s := startSwitcher(t)
+	g := startGateway(t, strings.Replace(switchingSite, "UPSTREAM", s.addr, 1), nil)
+	addr := mustParse(g.url).Host
+	request := "GET /public/x HTTP/1.1\r\nHost: " + addr + "\r\n" + handshakeLines + "\r\n"
+	const switching = "HTTP/1.1 101 Switching Protocols\r\n"
+	for _, answer := range []string{
+		switching,
+		switching + "Connection: Upgrade\r\nUpgrade: h2c\r\n",
+		switching + "Connection: Upgrade\r\nUpgrade: websocket\r\n",
+		switching + "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: " + sampleKey + "\r\n",
+		switching + "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ACCEPT\r\nSec-WebSocket-Accept: ACCEPT\r\n",
+		switching + "Connection: Upgrade\r\nUpgrade: foo\r\nSec-WebSocket-Accept: ACCEPT\r\n",
+	} {
+		s.answers(answer + "Set-Cookie: of=upstream\r\n")
+		resp, read, conn := rawExchange(t, addr, request+"smuggled\n")
+		if resp.StatusCode != http.StatusBadGateway || !resp.Close || resp.Header["Set-Cookie"] != nil {
+			t.Errorf("%q is answered %s %v", answer, resp.Status, resp.Header)
+		}
+		io.Copy(io.Discard, resp.Body)
+		io.WriteString(conn, "more\n")
+		if rest, _ := io.ReadAll(read); len(rest) > 0 {
+			t.Errorf("%q: %q came after the answer", answer, rest)
+		}
+	}
+	if len(s.bytes) > 0 {
+		t.Fatalf("%q reached the upstream after its answer", <-s.bytes)
+	}
+	s.answers(switching + "Connection: Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Accept: ACCEPT\r\nSec-WebSocket-Protocol: chat\r\n")
+	// What comes right behind the handshake is the WebSocket's.
+	resp, read, conn := rawExchange(t, addr, request+"first\n")
+	if resp.StatusCode != http.StatusSwitchingProtocols || resp.Header.Get("Sec-WebSocket-Accept") != sampleAccept || resp.Header.Get("Sec-WebSocket-Protocol") != "chat" {
+		t.Fatalf("%s %v", resp.Status, resp.Header)
+	}
+	for _, line := range []string{"first\n", "second\n"} {
+		if line == "second\n" {
+			io.WriteString(conn, line)
+		}
+		if got, err := read.ReadString('\n'); got != "echo "+line {
+			t.Fatalf("%q, %v", got, err)
+		}
+	}
+	// A page in answer to a handshake is a page, and what follows a request.
+	s.answers("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\npage")
+	resp, read, _ = rawExchange(t, addr, request+"GET /secret HTTP/1.1\r\nHost: "+addr+"\r\n\r\n")
+	if body, _ := io.ReadAll(resp.Body); string(body) != "page" {
+		t.Fatalf("%s %q", resp.Status, body)
+	}
+	if resp, err := http.ReadResponse(read, nil); err != nil || resp.StatusCode != http.StatusUnauthorized {
+		t.Fatal(resp, err)
+	}
+}
+
+func TestConnectIsRefused(t *testing.T) {
+	g := startGateway(t, strings.Replace(switchingSite, "UPSTREAM", "{{upstream}}", 1), nil)
+	addr := mustParse(g.url).Host
+	for _, target := range []string{"/public/x", addr, "/"} {
+		resp, _, _ := rawExchange(t, addr, "CONNECT "+target+" HTTP/1.1\r\nHost: "+addr+"\r\n\r\n")
+		if resp.StatusCode != http.StatusBadRequest {
+			t.Errorf("CONNECT %s: %s", target, resp.Status)
+		}
+	}
+	if got := g.last(); got != nil {
+		t.Errorf("%s reached the upstream", got.Line)
+	}
+}
+
+// startH2C is a Go server that changes to HTTP/2 in the clear.
+func startH2C(t testing.TB) *legacytest.Tree {
+	tree := &legacytest.Tree{Marker: "marker of the Go server"}
+	server := httptest.NewServer(h2c.NewHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/secret/marker.txt" {
+			io.WriteString(w, tree.Marker)
+		}
+	}), &http2.Server{}))
+	t.Cleanup(server.Close)
+	tree.Addr = server.Listener.Addr().String()
+	return tree
+}
+
+// tunnel changes a connection to HTTP/2, starting on a public path, and asks
+// there for the secret. It gives what it got, and whether it got so far.
+// Connection lists what a proxy may remove by itself, if it lists all.
+func tunnel(t *testing.T, addr, connection string) (got string, opened bool) {
+	t.Helper()
+	resp, read, conn := rawExchange(t, addr, "GET /public/hello.txt HTTP/1.1\r\nHost: "+addr+
+		"\r\nConnection: "+connection+"\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n")
+	if resp.StatusCode != http.StatusSwitchingProtocols {
+		return resp.Status, false
+	}
+	io.WriteString(conn, http2.ClientPreface)
+	framer := http2.NewFramer(conn, read)
+	framer.WriteSettings()
+	var block bytes.Buffer
+	encode := hpack.NewEncoder(&block)
+	for _, field := range [][2]string{{":method", "GET"}, {":scheme", "http"}, {":authority", addr}, {":path", "/secret/marker.txt"}} {
+		encode.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]})
+	}
+	framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 3, BlockFragment: block.Bytes(), EndStream: true, EndHeaders: true})
+	for {
+		frame, err := framer.ReadFrame()
+		if err != nil {
+			return got, true
+		}
+		switch frame := frame.(type) {
+		case *http2.SettingsFrame:
+			if !frame.IsAck() {
+				framer.WriteSettingsAck()
+			}
+		case *http2.DataFrame:
+			if frame.StreamID == 3 {
+				if got += string(frame.Data()); frame.StreamEnded() {
+					return got, true
+				}
+			}
+		}
+	}
+}
+
+// TestNoServersUpgradeIsATunnel asks real servers for HTTP/2 on a public path,
+// without the gate and through it.
+func TestNoServersUpgradeIsATunnel(t *testing.T) {
+	for name, start := range map[string]func(testing.TB) *legacytest.Tree{
+		"apache": legacytest.StartApache, "tomcat": legacytest.StartTomcat, "go": startH2C,
+	} {
+		t.Run(name, func(t *testing.T) {
+			const listed, unlisted = "Upgrade, HTTP2-Settings", "Upgrade"
+			tree := start(t)
+			g := startGateway(t, strings.Replace(switchingSite, "UPSTREAM", tree.Addr, 1), nil)
+			if got, opened := tunnel(t, tree.Addr, listed); !opened || !strings.Contains(got, tree.Marker) {
+				t.Fatalf("the server gives no tunnel, so that this shows nothing: %t %q", opened, got)
+			}
+			for _, connection := range []string{listed, unlisted} {
+				if got, opened := tunnel(t, mustParse(g.url).Host, connection); opened || !strings.HasPrefix(got, "200") {
+					t.Errorf("the gate: tunnel %t, %q", opened, got)
+				}
+			}
+		})
+	}
+}
+
+const connectSite = `{{site}} {
+	TLS
+	stepgate {
+		policy {
+			require mfa GET     /get/*
+			require mfa CONNECT /connect/*
+			raise mfa {
+				form action delete
+			}
+			deny                /never/*
+			default             public
+		}
+	}
+	reverse_proxy UPSTREAM
+}
+`
+
+// TestAnExtendedConnectIsJudgedAsWhatIsSent opens WebSockets over HTTP/3, and
+// in a process of its own over HTTP/2, where Go's server has to be told.
+func TestAnExtendedConnectIsJudgedAsWhatIsSent(t *testing.T) {
+	if os.Getenv("STEPGATE_TEST_XCONNECT") == "" {
+		t.Run("HTTP/2", func(t *testing.T) {
+			program, err := os.Executable()
+			if err != nil {
+				t.Fatal(err)
+			}
+			again := exec.CommandContext(t.Context(), program, "-test.run", "^"+"TestAnExtendedConnectIsJudgedAsWhatIsSent"+"$", "-test.v")
+			again.Env = append(os.Environ(), "STEPGATE_TEST_XCONNECT=1", "GODEBUG=http2xconnect=1")
+			if out, err := again.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS") {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+	s := startSwitcher(t)
+	s.answers("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ACCEPT\r\n")
+	site := strings.NewReplacer("UPSTREAM", s.addr, "TLS", "tls internal").Replace(connectSite)
+	g := startSecureGateway(t, site)
+	dial := overHTTP3(t, g.url)
+	if os.Getenv("STEPGATE_TEST_XCONNECT") != "" {
+		dial = overHTTP2(g.url)
+	}
+	for path, status := range map[string]int{"/get/x": 401, "/connect/x": 401, "/never/x": 403, "/": 200, "/get": 401} {
+		c := dial(t, path, "websocket", "13")
+		if c.status != status {
+			t.Errorf("%s: %d, want %d", path, c.status, status)
+		}
+		if c.status == http.StatusOK {
+			c.echoes(t)
+			if head := s.head(t); head.Get("Upgrade") != "websocket" || head["Connection"][0] != "Upgrade" || head[":protocol"] != nil {
+				t.Errorf("the upstream got %v", head)
+			}
+		}
+	}
+	for _, row := range []struct {
+		protocol, version string
+		status            int
+	}{{"websocket", "8", 400}, {"websocket", "", 400}, {"connect-udp", "13", 501}} {
+		if c := dial(t, "/", row.protocol, row.version); c.status != row.status {
+			t.Errorf("%s, version %q: %d, want %d", row.protocol, row.version, c.status, row.status)
+		}
+	}
+	for _, answer := range []string{
+		"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: " + sampleAccept + "\r\n",
+		"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n",
+	} {
+		s.answers(answer)
+		if c := dial(t, "/", "websocket", "13"); c.status != http.StatusBadGateway {
+			t.Errorf("%q opened a stream: %d", answer, c.status)
+		}
+	}
+}
+
+// connected is the answer to an extended CONNECT, and its stream.
+type connected struct {
+	status int
+	send   io.Writer
+	read   *bufio.Reader
+}
+
+func (c connected) echoes(t *testing.T) {
+	t.Helper()
+	for _, line := range []string{"one\n", "two\n"} {
+		io.WriteString(c.send, line)
+		if got, err := c.read.ReadString('\n'); got != "echo "+line {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+}
+
+type dialer func(t *testing.T, path, protocol, version string) connected
+
+// connectRequest is an extended CONNECT whose stream looks like a form to
+// whoever would wait for one.
+func connectRequest(ctx context.Context, url, version string) (*http.Request, io.Writer) {
+	read, write := io.Pipe()
+	r, err := http.NewRequestWithContext(ctx, http.MethodConnect, url, read)
+	if err != nil {
+		panic(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if version != "" {
+		r.Header.Set("Sec-WebSocket-Version", version)
+	}
+	return r, write
+}
+
+func dialled(t *testing.T, resp *http.Response, err error, send io.Writer) connected {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { resp.Body.Close() })
+	return connected{resp.StatusCode, send, bufio.NewReader(resp.Body)}
+}
+
+func overHTTP2(site string) dialer {
+	transport := &http2.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} // Caddy's own authority
+	return func(t *testing.T, path, protocol, version string) connected {
+		t.Helper()
+		r, send := connectRequest(t.Context(), site+path, version)
+		r.Header[":protocol"] = []string{protocol}
+		resp, err := transport.RoundTrip(r)
+		return dialled(t, resp, err, send)
+	}
+}
+
+func overHTTP3(t *testing.T, site string) dialer {
+	transport := &http3.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	t.Cleanup(func() { transport.Close() })
+	return func(t *testing.T, path, protocol, version string) connected {
+		t.Helper()
+		r, send := connectRequest(t.Context(), site+path, version)
+		r.Proto = protocol
+		resp, err := transport.RoundTrip(r)
+		return dialled(t, resp, err, send)
+	}
+}
+
+// startSecureGateway runs a site over TLS with Caddy's own authority.
+func startSecureGateway(t *testing.T, site string) *rig {
+	t.Helper()
+	g := startGateway(t, strings.Replace(site, "tls internal", "", 1), nil)
+	g.secure(site)
+	return g
+}
+
+// secure loads the site over TLS, and waits for its certificate.
+func (g *rig) secure(site string) {
+	g.t.Helper()
+	g.url = strings.Replace(g.url, "http:", "https:", 1)
+	g.load(strings.Replace(testHead, "auto_https off", "skip_install_trust\n\tstorage file_system {{dir}}/caddy\n\tauto_https disable_redirects", 1) + site)
+	waitFor(g.t, func() bool {
+		conn, err := tls.Dial("tcp", mustParse(g.url).Host, &tls.Config{InsecureSkipVerify: true})
+		if err != nil {
+			return false
+		}
+		return conn.Close() == nil
+	})
+}
