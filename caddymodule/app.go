@@ -68,7 +68,9 @@ type App struct {
 	logger  *zap.Logger
 	sites   []*Handler
 	senders map[string]delivery.Sender // by channel
-	undo    func()                     // puts back what was in force before
+	// introductions tell senders the host of the site.
+	introductions []func(host string)
+	undo          func() // puts back what was in force before
 
 	mu      sync.Mutex
 	key     poolKey

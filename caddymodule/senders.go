@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -44,8 +45,26 @@ func (a *App) provisionSenders(ctx caddy.Context) error {
 			return fmt.Errorf("%s%s: %T sends no messages", where, p.channel, module)
 		}
 		a.senders[p.channel] = &delivery.Breaker{Sender: sender}
+		if named, ok := module.(interface{ Introduce(host string) }); ok {
+			a.introductions = append(a.introductions, named.Introduce)
+		}
 	}
 	return nil
+}
+
+// introduceSenders tells providers the host that messages are from: that of the first
+// site.
+func (a *App) introduceSenders() {
+	if len(a.sites) == 0 {
+		return
+	}
+	origin, err := url.Parse(a.sites[0].Origin)
+	if err != nil {
+		return
+	}
+	for _, introduce := range a.introductions {
+		introduce(origin.Hostname())
+	}
 }
 
 // numbers are those that texts may go to.

@@ -86,6 +86,7 @@ func (s *shared) send() { s.running.Go(func() { s.outbox.Run(s.life) }) }
 func (s *shared) take(a *App) (undo func()) {
 	mine := a.log()
 	before := s.log.Swap(mine)
+	a.introduceSenders()
 	undoLimits, unsend := s.sessions.UseLimits(a.limits()), s.outbox.Use(a.senders)
 	return func() {
 		s.log.CompareAndSwap(mine, before)

@@ -29,11 +29,15 @@ type EmailSMTP struct {
 	// TLS is starttls, implicit or none-on-loopback. Default: starttls; on
 	// the loopback, what the server offers.
 	TLS string `json:"tls,omitempty"`
+	// HELO is how the gateway calls itself to the server. Default: the host
+	// of the site's origin.
+	HELO string `json:"helo,omitempty"`
 	// CAFile is a PEM file with the roots that verify the server's
 	// certificate. Default: the system's roots.
 	CAFile string `json:"ca_file,omitempty"`
 
 	delivery.Sender `json:"-"`
+	introduce       func(host string)
 }
 
 // CaddyModule implements caddy.Module.
@@ -48,6 +52,7 @@ func (*EmailSMTP) CaddyModule() caddy.ModuleInfo {
 //		username NAME
 //		password SECRET
 //		tls starttls | implicit | none-on-loopback
+//		helo NAME
 //		ca_file PATH
 //	}
 func (g *EmailSMTP) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
@@ -60,7 +65,7 @@ func (g *EmailSMTP) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return err
 	}
 	err := block.Block{Name: "email smtp", Options: map[string]func(*caddyfile.Dispenser) error{
-		"from": block.OneWord(&g.From), "username": block.OneWord(&g.Username), "password": block.OneWord(&g.Password), "ca_file": block.Path(&g.CAFile),
+		"from": block.OneWord(&g.From), "username": block.OneWord(&g.Username), "password": block.OneWord(&g.Password), "ca_file": block.Path(&g.CAFile), "helo": block.OneWord(&g.HELO),
 		"tls": block.OneOf(&g.TLS, string(smtp.StartTLS), string(smtp.Implicit), string(smtp.None)),
 	}}.Parse(d)
 	if err != nil {
@@ -71,12 +76,12 @@ func (g *EmailSMTP) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 }
 
 func (g *EmailSMTP) options(roots *x509.CertPool) smtp.Options {
-	return smtp.Options{Server: g.Server, From: g.From, Username: g.Username, Password: g.Password, TLS: smtp.TLS(g.TLS), Roots: roots}
+	return smtp.Options{Server: g.Server, From: g.From, Username: g.Username, Password: g.Password, TLS: smtp.TLS(g.TLS), HELO: g.HELO, Roots: roots}
 }
 
 // Provision resolves placeholders and reads the roots.
 func (g *EmailSMTP) Provision(caddy.Context) error {
-	err := block.Secrets(&g.Server, &g.From, &g.Username, &g.Password, &g.CAFile)
+	err := block.Secrets(&g.Server, &g.From, &g.Username, &g.Password, &g.HELO, &g.CAFile)
 	if err != nil {
 		return fmt.Errorf("smtp: %w", err)
 	}
@@ -86,11 +91,16 @@ func (g *EmailSMTP) Provision(caddy.Context) error {
 			return fmt.Errorf("smtp: ca_file: %w", err)
 		}
 	}
-	if g.Sender, err = smtp.New(g.options(roots)); err != nil {
+	sender, err := smtp.New(g.options(roots))
+	if err != nil {
 		return fmt.Errorf("smtp: %w", err)
 	}
+	g.Sender, g.introduce = sender, sender.Introduce
 	return nil
 }
+
+// Introduce tells the provider the host of the site that it sends for.
+func (g *EmailSMTP) Introduce(host string) { g.introduce(host) }
 
 func rootsOf(path string) (*x509.CertPool, error) {
 	pem, err := os.ReadFile(path)

@@ -27,6 +27,11 @@ type MailOptions struct {
 	// Refuse is the SMTP status with which every recipient is refused: 550 is
 	// for good, 450 for now. Zero refuses nobody.
 	Refuse int
+	// Says is the text of that refusal, with its enhanced code in front
+	// ("5.7.1 Relay access denied"); empty is "no such mailbox here", 5.1.1.
+	Says string
+	// UTF8 offers SMTPUTF8.
+	UTF8 bool
 	// WithoutTLS offers no STARTTLS, and takes a password all the same.
 	WithoutTLS bool
 }
@@ -52,6 +57,8 @@ type Message struct {
 	To   []string
 	Data string // headers and body, as sent
 	TLS  bool   // whether it came over TLS
+	HELO string // what the client called itself
+	UTF8 bool   // whether it asked for SMTPUTF8
 }
 
 // Messages returns what has arrived so far, oldest first.
@@ -101,6 +108,7 @@ func StartMail(tb testing.TB, o MailOptions) *Mail {
 		return &mailSession{mail: m, conn: c}, nil
 	}))
 	srv.Domain = "localhost"
+	srv.EnableSMTPUTF8 = o.UTF8
 	srv.ReadTimeout, srv.WriteTimeout = 10*time.Second, 10*time.Second
 	srv.MaxMessageBytes = 1 << 20
 	srv.ErrorLog = log.New(io.Discard, "", 0) // a client that hangs up is no news
@@ -140,17 +148,20 @@ func (s *mailSession) Auth(string) (sasl.Server, error) {
 	}), nil
 }
 
-func (s *mailSession) Mail(from string, _ *smtp.MailOptions) error {
+func (s *mailSession) Mail(from string, o *smtp.MailOptions) error {
 	if !s.authed {
 		return smtp.ErrAuthRequired
 	}
 	_, encrypted := s.conn.TLSConnectionState()
-	s.next = Message{From: from, TLS: encrypted}
+	s.next = Message{From: from, TLS: encrypted, HELO: s.conn.Hostname(), UTF8: o != nil && o.UTF8}
 	return nil
 }
 
 func (s *mailSession) Rcpt(to string, _ *smtp.RcptOptions) error {
 	if code := s.mail.options.Refuse; code != 0 {
+		if s.mail.options.Says != "" {
+			return &smtp.SMTPError{Code: code, EnhancedCode: smtp.NoEnhancedCode, Message: s.mail.options.Says}
+		}
 		return &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{code / 100, 1, 1}, Message: "no such mailbox here"}
 	}
 	s.next.To = append(s.next.To, to)

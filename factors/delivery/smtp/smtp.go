@@ -10,10 +10,16 @@ import (
 	"net/mail"
 	"net/netip"
 	"net/textproto"
+	"regexp"
+	"slices"
 	"strconv"
+	"strings"
+	"sync/atomic"
 	"time"
+	"unicode"
 
 	gomail "github.com/wneessen/go-mail"
+	"golang.org/x/net/idna"
 
 	"github.com/stepgate/stepgate/factors/delivery"
 )
@@ -46,6 +52,9 @@ type Options struct {
 	TLS TLS
 	// Roots verify the server's certificate; nil are the system's.
 	Roots *x509.CertPool
+	// HELO is how we call ourselves to the server: a name that it can look up.
+	// Empty is what Introduce was given, else the domain of From.
+	HELO string
 	// Now is the clock of the Date header; nil is the system's.
 	Now func() time.Time
 }
@@ -58,6 +67,7 @@ type Sender struct {
 	port     int
 	loopback bool
 	from     *mail.Address
+	name     atomic.Pointer[string] // given by Introduce
 }
 
 // New checks the options. It opens nothing.
@@ -71,7 +81,10 @@ func New(o Options) (*Sender, error) {
 		return nil, fmt.Errorf("%q: expected host and port of a mail server, such as mail.example.gov:587", o.Server)
 	}
 	s.host, s.loopback = host, loopback(host)
-	if s.from, err = mail.ParseAddress(o.From); err != nil {
+	if s.from, err = mail.ParseAddress(o.From); err == nil {
+		s.from.Address, err = onTheWire(s.from.Address)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("from %q: expected an e-mail address, such as noreply@portal.example.gov", o.From)
 	}
 	switch {
@@ -79,6 +92,8 @@ func New(o Options) (*Sender, error) {
 		return nil, errors.New("username and password go together; give both, or neither for a server that wants none")
 	case o.TLS == None && !s.loopback:
 		return nil, fmt.Errorf("tls %s: %s is not on this machine's loopback; codes and the password would cross the network in the clear", None, host)
+	case o.HELO != "" && !heloName(o.HELO):
+		return nil, fmt.Errorf("helo %q: expected the full name of this machine, such as portal.example.gov, or an address such as [192.0.2.1]", o.HELO)
 	case o.TLS != "" && o.TLS != StartTLS && o.TLS != Implicit && o.TLS != None:
 		return nil, fmt.Errorf("tls %q: expected %s, %s or %s", o.TLS, StartTLS, Implicit, None)
 	}
@@ -86,6 +101,53 @@ func New(o Options) (*Sender, error) {
 		s.o.Now = time.Now
 	}
 	return s, nil
+}
+
+// Introduce tells the sender the host of the site that it sends for: its name
+// to the server, where the options have none. It is safe at any time.
+func (s *Sender) Introduce(host string) {
+	if addr, err := netip.ParseAddr(host); err == nil {
+		host = "[" + addr.String() + "]" // RFC 5321 §4.1.3
+		if addr.Is6() {
+			host = "[IPv6:" + addr.String() + "]"
+		}
+	} else if host, err = idna.Lookup.ToASCII(host); err != nil {
+		return
+	}
+	if heloName(host) {
+		s.name.Store(&host)
+	}
+}
+
+// helo is the name for EHLO (RFC 5321 §4.1.1.1): a bare hostname, which a
+// machine calls itself by, is refused by many.
+func (s *Sender) helo() string {
+	if s.o.HELO != "" {
+		return s.o.HELO
+	}
+	if name := s.name.Load(); name != nil {
+		return *name
+	}
+	return domainOf(s.from.Address)
+}
+
+func heloName(name string) bool {
+	return name != "" && len(name) <= 255 && !strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r >= 0x7f })
+}
+
+// onTheWire is an address with its domain in A-labels (RFC 5890 §2.3.2.1),
+// which every server takes.
+func onTheWire(address string) (string, error) {
+	domain := domainOf(address)
+	ascii, err := idna.Lookup.ToASCII(domain)
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimSuffix(address, domain) + ascii, nil
+}
+
+func isASCII(text string) bool {
+	return !strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII })
 }
 
 func loopback(host string) bool {
@@ -98,6 +160,11 @@ func (s *Sender) Send(ctx context.Context, m delivery.Message) error {
 	if m.Channel != delivery.Email {
 		return fmt.Errorf("%w: smtp sends e-mail only", delivery.ErrPermanent)
 	}
+	to, err := onTheWire(m.To)
+	if err != nil {
+		return fmt.Errorf("%w: smtp: no domain of that name can be", delivery.ErrRefused)
+	}
+	m.To = to
 	letter, err := s.letter(m)
 	if err != nil {
 		return err
@@ -122,7 +189,13 @@ func (s *Sender) Send(ctx context.Context, m delivery.Message) error {
 		return notBegun(err)
 	}
 	defer client.CloseWithSMTPClient(conversation) // accepted or not has been said
-	return outcome(client.SendWithSMTPClient(conversation, letter))
+	// RFC 6531 §3.4: only mail that needs it asks for it.
+	international := !isASCII(m.To) || !isASCII(s.from.Address)
+	if offered, _ := conversation.Extension("SMTPUTF8"); international && !offered {
+		return fmt.Errorf("%w: smtp: the mail server takes no letters beyond ASCII before the @ (it offers no SMTPUTF8)", delivery.ErrRefused)
+	}
+	conversation.SkipSMTPUTF8(!international)
+	return outcome(client.SendWithSMTPClient(conversation, letter), m.To)
 }
 
 func (s *Sender) dial(ctx context.Context) (net.Conn, error) {
@@ -155,7 +228,7 @@ func (s *Sender) settings() []gomail.Option {
 		plain, login = gomail.SMTPAuthPlainNoEnc, gomail.SMTPAuthLoginNoEnc
 	}
 	settings := []gomail.Option{
-		gomail.WithPort(s.port), gomail.WithTimeout(timeout), gomail.WithTLSPolicy(policy), gomail.WithTLSConfig(s.tlsConfig()),
+		gomail.WithHELO(s.helo()), gomail.WithPort(s.port), gomail.WithTimeout(timeout), gomail.WithTLSPolicy(policy), gomail.WithTLSConfig(s.tlsConfig()),
 	}
 	if s.o.Username != "" {
 		settings = append(settings, gomail.WithUsername(s.o.Username), gomail.WithPassword(s.o.Password),
@@ -199,14 +272,13 @@ func notBegun(err error) error {
 		if said.Code/100 == 5 {
 			class = delivery.ErrPermanent
 		}
-		return fmt.Errorf("%w: smtp: greeting or sign-in: status %d", class, said.Code)
+		return fmt.Errorf("%w: smtp: greeting or sign-in: status %d %s", class, said.Code, redact(said.Msg, ""))
 	}
 	return fmt.Errorf("%w: smtp: %w", class, err)
 }
 
-// outcome reads what became of the message. Servers repeat the address in
-// their answers, so only the step and the status are passed on.
-func outcome(err error) error {
+// outcome reads what became of a message to an address.
+func outcome(err error, to string) error {
 	failed := (*gomail.SendError)(nil)
 	switch {
 	case err == nil:
@@ -216,22 +288,76 @@ func outcome(err error) error {
 	case failed.Reason == gomail.ErrSMTPReset: // which is said after the message was taken
 		return nil
 	}
-	status := failed.ErrorCode()
-	class := classOf(failed.Reason, status)
+	said := answerOf(failed, to)
+	class := classOf(failed.Reason, said)
 	if class == nil {
-		return fmt.Errorf("smtp: %s: status %d", failed.Reason, status)
+		return fmt.Errorf("smtp: %s: %s", failed.Reason, said)
 	}
-	return fmt.Errorf("%w: smtp: %s: status %d", class, failed.Reason, status)
+	return fmt.Errorf("%w: smtp: %s: %s", class, failed.Reason, said)
 }
 
+// answer is what a server said.
+type answer struct {
+	status int
+	// enhanced is the code of RFC 3463 ("5.1.1"), where there is one.
+	enhanced string
+	// text is redacted.
+	text string
+}
+
+func (a answer) String() string {
+	return strings.Join(strings.Fields(fmt.Sprintf("status %d %s %s", a.status, a.enhanced, a.text)), " ")
+}
+
+// said finds the server's words in the library's error.
+var said = regexp.MustCompile(`(?s)\b[45]\d\d[ -]"?(?:([245]\.\d{1,3}\.\d{1,3})\b)?(.*?)"?(?:, affected |$)`)
+
+func answerOf(failed *gomail.SendError, to string) answer {
+	a := answer{status: failed.ErrorCode()}
+	if found := said.FindStringSubmatch(failed.Error()); found != nil {
+		a.enhanced, a.text = found[1], redact(found[2], to)
+	}
+	return a
+}
+
+var (
+	mailbox  = regexp.MustCompile(`[^\s<>()\[\],;:"']+@[^\s<>()\[\],;:"']+`)
+	isSecret = regexp.MustCompile(`[A-Za-z0-9+/=_-]{40,}|\d{6,}`)
+)
+
+// maxSaid bounds what is repeated of an answer, in runes.
+const maxSaid = 200
+
+// redact is a server's text without addresses, which it likes to repeat, and
+// without what could be a code or a password.
+func redact(text, to string) string {
+	if local, _, whole := strings.Cut(to, "@"); whole && len(local) > 2 {
+		text = strings.ReplaceAll(strings.ReplaceAll(text, to, "…"), local, "…")
+	}
+	text = isSecret.ReplaceAllString(mailbox.ReplaceAllString(text, "…"), "…")
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, text)
+	runes := []rune(strings.TrimSpace(text))
+	return string(runes[:min(len(runes), maxSaid)])
+}
+
+// ofSender are the codes of RFC 3463 §3.2 that are about who sends.
+var ofSender = []string{"5.1.7", "5.1.8"}
+
 // classOf is nil where the line broke after the message may have been taken.
-func classOf(step gomail.SendErrReason, status int) error {
+// Only a code that is about the address (RFC 3463 §3.2) blames it: relays
+// refuse recipients for what they think of us, too.
+func classOf(step gomail.SendErrReason, a answer) error {
 	switch {
-	case status/100 == 4:
+	case a.status/100 == 4:
 		return delivery.ErrTemporary
-	case status/100 == 5 && step == gomail.ErrSMTPRcptTo:
+	case a.status/100 == 5 && step == gomail.ErrSMTPRcptTo && strings.HasPrefix(a.enhanced, "5.1.") && !slices.Contains(ofSender, a.enhanced):
 		return delivery.ErrRefused
-	case status/100 == 5:
+	case a.status/100 == 5:
 		return delivery.ErrPermanent
 	case step == gomail.ErrSMTPDataClose, step == gomail.ErrAmbiguous:
 		return nil

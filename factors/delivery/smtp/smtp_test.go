@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http/httptest"
 	"net/mail"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -75,8 +76,99 @@ func TestRefusedAddressesAreToldApart(t *testing.T) {
 	for status, want := range map[int]error{550: delivery.ErrRefused, 450: delivery.ErrTemporary} {
 		m := legacytest.StartMail(t, legacytest.MailOptions{Refuse: status})
 		err := newSender(t, options(m)).Send(t.Context(), message)
-		if !errors.Is(err, want) || strings.Contains(err.Error(), "joe@") || strings.Contains(err.Error(), "no such mailbox") {
+		if !errors.Is(err, want) || strings.Contains(err.Error(), "joe@") || !strings.Contains(err.Error(), "no such mailbox") {
 			t.Errorf("%d: %v", status, err)
+		}
+	}
+}
+
+// TestOnlyTheAddressIsBlamedForTheAddress has what relays say, and whose fault
+// it is.
+func TestOnlyTheAddressIsBlamedForTheAddress(t *testing.T) {
+	for says, c := range map[string]struct {
+		status int
+		want   error
+	}{
+		"5.1.1 <joe@example.test>: Recipient address rejected: User unknown":  {550, delivery.ErrRefused},
+		"5.1.2 bad destination system":                                        {553, delivery.ErrRefused},
+		"5.1.8 <noreply@portal.example.gov>: Sender address rejected":         {550, delivery.ErrPermanent},
+		"5.7.1 <joe@example.test>: Relay access denied":                       {554, delivery.ErrPermanent},
+		"5.2.2 mailbox full":                                                  {552, delivery.ErrPermanent},
+		"5.5.2 <vm-17>: Helo command rejected: need fully-qualified hostname": {504, delivery.ErrPermanent},
+		"No such user here":                                                   {550, delivery.ErrPermanent},
+		"4.7.1 Greylisted":                                                    {451, delivery.ErrTemporary},
+	} {
+		m := legacytest.StartMail(t, legacytest.MailOptions{Refuse: c.status, Says: says})
+		err := newSender(t, options(m)).Send(t.Context(), message)
+		if !errors.Is(err, c.want) || strings.Contains(err.Error(), "joe") || strings.Contains(err.Error(), "noreply") {
+			t.Errorf("%s: %v", says, err)
+		}
+		last := says[strings.LastIndexByte(says, ' ')+1:]
+		if !strings.Contains(err.Error(), last) || !strings.Contains(err.Error(), strconv.Itoa(c.status)) {
+			t.Errorf("%s: the log has %v", says, err)
+		}
+	}
+}
+
+func TestAddressesBeyondASCII(t *testing.T) {
+	umlaut := message
+	umlaut.To = "joe@bücher.example"
+	local := message
+	local.To = "jörg@example.test"
+	for name, c := range map[string]struct {
+		m       delivery.Message
+		offers  bool
+		to      string
+		utf8    bool
+		refused bool
+	}{
+		"plain where it is offered":             {message, true, "joe@example.test", false, false},
+		"a domain":                              {umlaut, false, "joe@xn--bcher-kva.example", false, false},
+		"a domain where it is offered":          {umlaut, true, "joe@xn--bcher-kva.example", false, false},
+		"before the @, where it is offered":     {local, true, "jörg@example.test", true, false},
+		"before the @, where it is not offered": {local, false, "", false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := legacytest.StartMail(t, legacytest.MailOptions{UTF8: c.offers})
+			err := newSender(t, options(server)).Send(t.Context(), c.m)
+			if c.refused {
+				if !errors.Is(err, delivery.ErrRefused) || !strings.Contains(err.Error(), "SMTPUTF8") {
+					t.Errorf("%v", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := server.Wait(t, 1)[0]; got.To[0] != c.to || got.UTF8 != c.utf8 {
+				t.Errorf("to %q, SMTPUTF8 %v", got.To, got.UTF8)
+			}
+		})
+	}
+}
+
+func TestTheServerHearsAFullName(t *testing.T) {
+	m := legacytest.StartMail(t, legacytest.MailOptions{})
+	o := options(m)
+	s := newSender(t, o)
+	o.HELO = "gateway.example.gov"
+	named := newSender(t, o)
+	for i, c := range []struct {
+		sender *smtp.Sender
+		host   string
+		want   string
+	}{
+		{s, "", "portal.example.gov"}, {s, "www.example.gov", "www.example.gov"}, {s, "192.0.2.1", "[192.0.2.1]"},
+		{s, "2001:db8::1", "[IPv6:2001:db8::1]"}, {s, "bücher.example", "xn--bcher-kva.example"}, {named, "www.example.gov", "gateway.example.gov"},
+	} {
+		if c.host != "" {
+			c.sender.Introduce(c.host)
+		}
+		if err := c.sender.Send(t.Context(), message); err != nil {
+			t.Fatal(err)
+		}
+		if got := m.Wait(t, i+1)[i].HELO; got != c.want {
+			t.Errorf("%q: %q, want %q", c.host, got, c.want)
 		}
 	}
 }

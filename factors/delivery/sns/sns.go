@@ -7,10 +7,12 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -198,19 +200,25 @@ func unanswered(err error) error {
 
 // refusal is an error answer.
 func refusal(status int, code, message string) error {
+	said := strings.TrimSpace(fmt.Sprintf("status %d %s %s", status, word(code), redact(message)))
 	class := classOf(status, code, message)
 	if class == nil {
-		return fmt.Errorf("sns: status %d %s", status, word(code))
+		return fmt.Errorf("sns: %s", said)
 	}
-	return fmt.Errorf("%w: sns: status %d %s", class, status, word(code))
+	return fmt.Errorf("%w: sns: %s", class, said)
 }
 
 func classOf(status int, code, message string) error {
+	folded := strings.ToLower(message)
 	switch {
 	case strings.HasPrefix(code, "Throttl"), status == http.StatusTooManyRequests, status == http.StatusServiceUnavailable:
 		return delivery.ErrTemporary
-	case code == "OptedOut":
+	case code == "OptedOut", strings.Contains(folded, "opted out"):
 		return delivery.ErrRefused
+	// An account that may send to its own verified numbers alone (the sandbox),
+	// or has spent its month's money, is the operator's to mend.
+	case strings.Contains(folded, "sandbox"), strings.Contains(folded, "verified"), strings.Contains(folded, "spend"), strings.Contains(folded, "quota"):
+		return delivery.ErrPermanent
 	case strings.HasPrefix(code, "InvalidParameter") && strings.Contains(message, "PhoneNumber"):
 		return delivery.ErrRefused
 	case status/100 == 4:
@@ -219,6 +227,19 @@ func classOf(status int, code, message string) error {
 		return nil
 	}
 }
+
+// redact is AWS's text without what could be a number, a code or a key.
+func redact(text string) string {
+	text = secretLike.ReplaceAllString(text, "…")
+	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }), " ")
+	runes := []rune(text)
+	return string(runes[:min(len(runes), maxSaid)])
+}
+
+var secretLike = regexp.MustCompile(`\+?\d[\d -]{3,}\d|[A-Za-z0-9+/=_-]{20,}`)
+
+// maxSaid bounds what is repeated of an answer, in runes.
+const maxSaid = 200
 
 // word keeps a code that looks like one.
 func word(code string) string {

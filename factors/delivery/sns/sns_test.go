@@ -157,16 +157,19 @@ func TestEveryFailureIsOneRequestWithoutTheNumberInItsError(t *testing.T) {
 		code, message, want string
 		class               error
 	}{
-		"throttled":        {400, "Throttling", "Rate exceeded", "Throttling", delivery.ErrTemporary},
-		"throttled 429":    {429, "ThrottledException", "Rate exceeded", "ThrottledException", delivery.ErrTemporary},
-		"busy":             {503, "ServiceUnavailable", "", "ServiceUnavailable", delivery.ErrTemporary},
-		"broken":           {500, "InternalFailure", "for +447700900609", "InternalFailure", unknown},
-		"opted out":        {400, "OptedOut", "+447700900609 is opted out", "OptedOut", delivery.ErrRefused},
-		"no number":        {400, "InvalidParameter", "Invalid parameter: PhoneNumber Reason: +447700900609 is not valid", "InvalidParameter", delivery.ErrRefused},
-		"other parameter":  {400, "InvalidParameter", "Invalid parameter: MaxPrice", "InvalidParameter", delivery.ErrPermanent},
-		"not allowed":      {403, "AuthorizationError", "User: arn:… is not authorized", "AuthorizationError", delivery.ErrPermanent},
-		"a code that lies": {400, "Sent to +447700900609", "", "status 400", delivery.ErrPermanent},
-		"redirect":         {307, "", "", "status 307", unknown},
+		"throttled":           {400, "Throttling", "Rate exceeded", "Throttling", delivery.ErrTemporary},
+		"throttled 429":       {429, "ThrottledException", "Rate exceeded", "ThrottledException", delivery.ErrTemporary},
+		"busy":                {503, "ServiceUnavailable", "", "ServiceUnavailable", delivery.ErrTemporary},
+		"broken":              {500, "InternalFailure", "for +447700900609", "InternalFailure", unknown},
+		"opted out":           {400, "OptedOut", "+447700900609 is opted out", "OptedOut", delivery.ErrRefused},
+		"no number":           {400, "InvalidParameter", "Invalid parameter: PhoneNumber Reason: +447700900609 is not valid", "InvalidParameter", delivery.ErrRefused},
+		"opted out, in words": {400, "InvalidParameter", "Invalid parameter: PhoneNumber Reason: phone number is opted out", "opted out", delivery.ErrRefused},
+		"sandbox":             {400, "InvalidParameter", "Invalid parameter: PhoneNumber Reason: +447700900609 is not a verified number in the sandbox", "sandbox", delivery.ErrPermanent},
+		"no money left":       {400, "UserError", "No quota left for account", "No quota left", delivery.ErrPermanent},
+		"other parameter":     {400, "InvalidParameter", "Invalid parameter: MaxPrice", "InvalidParameter", delivery.ErrPermanent},
+		"not allowed":         {403, "AuthorizationError", "User: arn:… is not authorized", "AuthorizationError", delivery.ErrPermanent},
+		"a code that lies":    {400, "Sent to +447700900609", "", "status 400", delivery.ErrPermanent},
+		"redirect":            {307, "", "", "status 307", unknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := newEndpoint(t)
