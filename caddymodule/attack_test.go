@@ -248,6 +248,8 @@ func TestUpstreamCannotSpeakForTheGateway(t *testing.T) {
 		h := w.Header()
 		h.Add("Set-Cookie", "app=1; Path=/")
 		h.Add("Set-Cookie", "stepgate=evil; Path=/")
+		h.Add("Set-Cookie", "=stepgate=evil; Path=/")
+		h.Add("Set-Cookie", " = stepgate-8080=evil; Path=/")
 		h.Add("Set-Cookie", " __Host-StepGate=evil; Path=/; Secure")
 		h.Add("WWW-Authenticate", `Basic realm="the stepgate app"`)
 		h.Add("WWW-Authenticate", `Digest a=1, Stepgate error="x"`)

@@ -65,7 +65,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	h.reportOnly(p, r)
 	switch {
 	case sight != legacyform.Elsewhere:
-		return h.login(w, r, p, visitor, sight, next)
+		return h.login(w, r, p, visitor, decision, sight, next)
 	case decision.Outcome == policy.Allow && visitor.err != nil && !decision.Public:
 		return h.unavailable(w, r, visitor.err)
 	case decision.Outcome == policy.Allow && h.spend(r, visitor, decision, p):

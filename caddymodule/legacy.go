@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -37,7 +38,7 @@ func (p *passage) seen(r *http.Request) *legacyform.Seen {
 }
 
 // login lets a request reach the app's login, or refuses it.
-func (h *Handler) login(w http.ResponseWriter, r *http.Request, p *passage, v visitor, sight legacyform.Sight, next caddyhttp.Handler) error {
+func (h *Handler) login(w http.ResponseWriter, r *http.Request, p *passage, v visitor, d policy.Decision, sight legacyform.Sight, next caddyhttp.Handler) error {
 	if p.kept != nil { // no login is ever kept: the form was configured since
 		return h.fail(w, r, &web.Fail{Status: http.StatusConflict, Err: errKeptLogin})
 	}
@@ -45,11 +46,25 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request, p *passage, v vi
 	switch sight {
 	case legacyform.Submit:
 		return h.submit(w, r, p, v, next)
-	case legacyform.LoginPage, legacyform.SignOut:
+	case legacyform.LoginPage:
 		v.going = nil // who is on the login page has not been let in yet
+		if v.entry != nil && d.Outcome == policy.Allow {
+			open = d
+		} else {
+			// The app shows its form, and not what its path shows to somebody
+			// of whom more is wanted.
+			if v.entry != nil {
+				h.form.Cookies().Strip(r.Header)
+			}
+			v = visitor{err: v.err}
+		}
 		h.prepare(r, p, v, open)
-		if sight == legacyform.SignOut && v.entry != nil {
-			w = h.newLeaver(w, r, v)
+		return h.watch(w, r, p, v, open, next)
+	case legacyform.SignOut:
+		v.going = nil
+		h.prepare(r, p, v, open)
+		if v.entry != nil {
+			w = h.newLeaver(w, r, v, d.Outcome != policy.Allow)
 		}
 		return h.watch(w, r, p, v, open, next)
 	default:
@@ -79,11 +94,14 @@ type leaver struct {
 	handler *Handler
 	request *http.Request
 	visitor visitor
-	done    bool
+	// below says that the visitor does not meet the levels of the path: of the
+	// answer no more is shown than that it was a sign-out.
+	below, hides bool
+	done         bool
 }
 
-func (h *Handler) newLeaver(w http.ResponseWriter, r *http.Request, v visitor) *leaver {
-	l := &leaver{handler: h, request: r, visitor: v}
+func (h *Handler) newLeaver(w http.ResponseWriter, r *http.Request, v visitor, below bool) *leaver {
+	l := &leaver{handler: h, request: r, visitor: v, below: below}
 	l.ResponseWriter = w
 	return l
 }
@@ -91,17 +109,53 @@ func (h *Handler) newLeaver(w http.ResponseWriter, r *http.Request, v visitor) *
 // WriteHeader takes the session away with an answer that is no error: an app
 // that refuses to sign out keeps its person.
 func (l *leaver) WriteHeader(status int) {
-	if !l.done && status >= 200 {
+	switch {
+	case l.hides, status < 200 && l.below:
+		return
+	case !l.done && status >= 200:
 		l.done = true
 		if status < 400 {
 			l.leave()
+		}
+		if l.below {
+			status = l.hide(status)
 		}
 	}
 	l.ResponseWriter.WriteHeader(status)
 }
 
+// hide leaves of an answer its cookies and where it leads.
+func (l *leaver) hide(status int) int {
+	l.hides = true
+	header := l.Header()
+	for name := range header {
+		if name != "Set-Cookie" && name != "Location" {
+			delete(header, name)
+		}
+	}
+	if status >= 400 || header.Get("Location") != "" {
+		return status
+	}
+	header.Set("Location", l.handler.form.LoginTarget())
+	return http.StatusSeeOther
+}
+
+func (l *leaver) Write(p []byte) (int, error) {
+	if !l.done {
+		l.WriteHeader(http.StatusOK)
+	}
+	if l.hides {
+		return len(p), nil
+	}
+	return l.ResponseWriter.Write(p)
+}
+
+// ReadFrom goes round Write in the embedded wrapper, so it is here as well.
+func (l *leaver) ReadFrom(r io.Reader) (int64, error) { return io.Copy(onlyWriter{l}, r) }
+
 func (l *leaver) leave() {
-	live := l.handler.live.Load()
+	live, row := l.handler.live.Load(), l.visitor.entry.Session
+	live.runtime.turns.End(row.ID, row.EndsAt, live.now())
 	err := live.ceremonies.Leave(l.request.Context(), l.ResponseWriter, l.request, l.visitor.entry)
 	if err != nil {
 		l.handler.logger.Error("end the session of somebody who signed out in the app", zapError(err))

@@ -135,7 +135,7 @@ func (o *welder) settle(err error, gaveUp bool) error {
 	if o.after == "" {
 		o.after = o.cookies
 	}
-	if neverSent(err) {
+	if neverSent(err) || o.live.runtime.turns.Ended(o.visitor.id()) {
 		return err
 	}
 	if why := o.same(); why != nil {

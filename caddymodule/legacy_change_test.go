@@ -3,6 +3,8 @@ package caddymodule
 import (
 	"io"
 	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
 	"net/url"
 	"strings"
 	"testing"
@@ -159,6 +161,82 @@ func TestLinkThatSignsSomebodyElseInEndsTheSession(t *testing.T) {
 	b := enrolled(t, g, "mallory")
 	b.still().get("/public/link?as=ann")
 	if p := b.get("/cases/1"); strings.Contains(p.body, "ann") || b.signedIn() {
+		t.Errorf("mallory's proofs open ann's %s", p.body)
+	}
+}
+
+// below is a site whose login and sign-out stand on a path that needs more
+// than a password, as a wiki's do on every page of it.
+func below(t *testing.T, app *office) (*rig, *browser) {
+	t.Helper()
+	g := startGateway(t, officeVariant("login_page /login.php", "login_page /cases/7?do=login", "sign_out /logout.php", "sign_out /cases/7?do=logout",
+		"submit POST /login.php", "submit POST /login.php\n\t\t\tsubmit POST /cases/7"), app)
+	b := g.browser()
+	b.get("/cases/7?do=login")
+	b.atOffice("ann", officePasswords["ann"]).want(200, "/home.php")
+	return g, b
+}
+
+func TestLoginPageShowsNothingToWhoIsBelowItsLevels(t *testing.T) {
+	_, b := below(t, &office{})
+	if p := b.get("/cases/7?do=login"); strings.Contains(p.body, `as "ann"`) {
+		t.Errorf("a password alone is shown %s", p.body)
+	}
+	// Whoever has proved more sees it as any other page.
+	_, b = below(t, &office{})
+	b.enrol(b.get("/cases/1").atEnrolment()).want(200, "/cases/1")
+	b.get("/cases/7?do=login").want(200, "/cases/7?do=login").wantBody(`as "ann"`)
+}
+
+func TestSignOutShowsNothingToWhoIsBelowItsLevels(t *testing.T) {
+	_, b := below(t, &office{})
+	p := b.get("/cases/7?do=logout")
+	if strings.Contains(p.body, `as "ann"`) || b.signedIn() {
+		t.Errorf("at %s a password alone is shown %s", p.url, p.body)
+	}
+}
+
+func TestRefusedLoginShowsNothingToWhoIsBelowItsLevels(t *testing.T) {
+	_, b := below(t, &office{keeps: true})
+	p := b.do("POST", "/cases/7", url.Values{"user": {"ann"}, "pass": {"wrong"}})
+	if strings.Contains(p.body, `as "ann"`) {
+		t.Errorf("a password alone is shown %s", p.body)
+	}
+}
+
+func TestRedirectOfALoginHasNoBodyBelowItsLevels(t *testing.T) {
+	site := officeVariant("default signed_in", "require mfa /login.php\n\t\t\tdefault signed_in")
+	g := startGateway(t, site, &office{chatty: true})
+	b := g.browser().still()
+	b.get("/login.php")
+	p := b.atOffice("joe", officePasswords["joe"])
+	if p.status != 302 || p.header.Get("Location") != "/home.php" || p.body != "" {
+		t.Errorf("%d to %s with %q", p.status, p.header.Get("Location"), p.body)
+	}
+}
+
+func TestEarlyHintsCarryNoCookies(t *testing.T) {
+	g := startGateway(t, officeVariant("login_page /login.php", "login_page /login.php\n\t\t\tseal_cookies"), &office{hints: true})
+	b := g.browser()
+	b.signInAtOffice("joe").want(200, "/home.php")
+	hints, cookies := 0, 0
+	trace := &httptrace.ClientTrace{Got1xxResponse: func(_ int, h textproto.MIMEHeader) error {
+		hints++
+		cookies += len(h["Set-Cookie"])
+		return nil
+	}}
+	b.get("/home.php", func(r *http.Request) { *r = *r.WithContext(httptrace.WithClientTrace(r.Context(), trace)) }).want(200, "/home.php")
+	if hints == 0 || cookies != 0 {
+		t.Errorf("%d hints with %d cookies", hints, cookies)
+	}
+}
+
+func TestValueThatTwoLoginsGetOpensTheNewerSessionAlone(t *testing.T) {
+	g := startGateway(t, officeSite, &office{shares: "the-same-for-all"})
+	m := enrolled(t, g, "mallory")
+	ann := g.browser()
+	ann.signInAtOffice("ann").want(200, "/home.php").wantBody(`as "ann"`)
+	if p := m.get("/cases/1"); strings.Contains(p.body, "ann") || m.signedIn() {
 		t.Errorf("mallory's proofs open ann's %s", p.body)
 	}
 }

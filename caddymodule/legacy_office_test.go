@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"crypto/rand"
 	"fmt"
 	"html"
@@ -27,6 +28,10 @@ type office struct {
 	rotates bool // a new cookie with the next page
 	// translates answers in French whom its headers or a cookie ask for it.
 	translates bool
+	// chatty writes the home page behind a redirect to it, hints sends its
+	// cookie with Early Hints too, shares gives everybody the same one.
+	chatty, hints bool
+	shares        string
 	// broken has a profile page that fails; line is the longest Cookie line
 	// that the application's server takes, 0 for any.
 	broken bool
@@ -106,6 +111,11 @@ func (o *office) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			delete(o.sessions, id)
 			o.begin(w, who)
 		}
+		if o.hints {
+			w.Header().Add("Set-Cookie", officeCookie+"="+id)
+			w.WriteHeader(http.StatusEarlyHints)
+			w.Header().Del("Set-Cookie")
+		}
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		fmt.Fprintf(w, "as %q at %s", who, r.URL.Path)
 	}
@@ -140,10 +150,13 @@ func (o *office) login(w http.ResponseWriter, r *http.Request, id string) {
 		return
 	}
 	http.Redirect(w, r, "/home.php", http.StatusFound)
+	if o.chatty {
+		fmt.Fprintf(w, "welcome %s, here is everything", name)
+	}
 }
 
 func (o *office) begin(w http.ResponseWriter, who string) {
-	id := rand.Text()
+	id := cmp.Or(o.shares, rand.Text())
 	o.sessions[id] = who
 	http.SetCookie(w, &http.Cookie{Name: officeCookie, Value: id, Path: "/", HttpOnly: true})
 }

@@ -118,7 +118,7 @@ func (l *watchedLogin) ready() error {
 	if err != nil {
 		return &web.Fail{Status: http.StatusServiceUnavailable, Err: err}
 	}
-	if !l.live.weld.Allowed(ctx, l.form.Cookies().InURL(l.p.sent.RawPath(), l.p.sent.RawQuery()), l.visitor.id(), bonds, true) {
+	if !l.live.weld.Allowed(ctx, l.elsewhereIDs(r, l.p), l.visitor.id(), bonds, true) {
 		return l.weldRefused(r, l.visitor)
 	}
 	passed := l.live.weld.Pass(ctx, weld.JoinLines(r.Header), l.visitor.id(), bonds, true)

@@ -64,7 +64,7 @@ func (h *Handler) weldRefused(r *http.Request, v visitor) error {
 // welded leaves of the app's session cookies what is the visitor's, and gives
 // a writer that sees the app set others. Nil says that the request has been
 // answered.
-func (h *Handler) welded(w http.ResponseWriter, r *http.Request, v visitor, d policy.Decision, next caddyhttp.Handler) *welder {
+func (h *Handler) welded(w http.ResponseWriter, r *http.Request, p *passage, v visitor, d policy.Decision, next caddyhttp.Handler) *welder {
 	if !h.form.PassAuthorization() {
 		delete(r.Header, "Authorization")
 	}
@@ -77,8 +77,7 @@ func (h *Handler) welded(w http.ResponseWriter, r *http.Request, v visitor, d po
 		h.unavailable(w, r, err)
 		return nil
 	}
-	path, query, _ := strings.Cut(r.RequestURI, "?")
-	if found := h.form.Cookies().InURL(path, query); len(found) > 0 {
+	if found := h.elsewhereIDs(r, p); len(found) > 0 {
 		if live == nil || err != nil || !live.weld.Allowed(r.Context(), found, v.id(), bonds, d.Public) {
 			h.fail(w, r, h.weldRefused(r, v))
 			return nil
@@ -98,6 +97,21 @@ func (h *Handler) welded(w http.ResponseWriter, r *http.Request, v visitor, d po
 		}
 	}
 	return o
+}
+
+// elsewhereIDs are the app's session ids that a request has in its targets and
+// its form.
+func (h *Handler) elsewhereIDs(r *http.Request, p *passage) []weld.Cookie {
+	names := h.form.Cookies()
+	found := names.InURL(p.sent.RawPath(), p.sent.RawQuery())
+	if path, query, _ := strings.Cut(r.RequestURI, "?"); path != p.sent.RawPath() || query != p.sent.RawQuery() {
+		found = append(found, names.InURL(path, query)...)
+	}
+	if seen := p.seen(r); seen.Form != nil {
+		contentType, body, _ := seen.Form()
+		found = append(found, names.InForm(contentType, body)...)
+	}
+	return found
 }
 
 func (h *Handler) knownBonds(r *http.Request, live *live, v visitor) (*weld.Bonds, error) {

@@ -154,10 +154,19 @@ func correctHeader(h http.Header) {
 	}
 	if cookies, ok := h["Set-Cookie"]; ok {
 		keepStrings(h, "Set-Cookie", cookies, func(c string) bool {
-			name, _, _ := strings.Cut(c, "=")
-			return !session.Reserved(strings.TrimSpace(name))
+			return !session.Reserved(cookieName(c))
 		})
 	}
+}
+
+// cookieName is the name under which a browser sends back what a Set-Cookie
+// line gives it: it leaves out an empty name, and the "=" behind it.
+func cookieName(line string) string {
+	name, rest, valued := strings.Cut(line, "=")
+	for valued && strings.TrimSpace(name) == "" {
+		name, rest, valued = strings.Cut(rest, "=")
+	}
+	return strings.TrimSpace(name)
 }
 
 // challengesAsStepgate finds the gateway's scheme in a list of challenges

@@ -29,7 +29,7 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, p *passage, v vi
 	}
 	var welded *welder
 	if h.form != nil {
-		if welded = h.welded(w, r, v, d, next); welded == nil {
+		if welded = h.welded(w, r, p, v, d, next); welded == nil {
 			return nil
 		}
 		defer welded.finish()

@@ -51,7 +51,7 @@ var rooms = []room{
 
 	// What a browser carries.
 	{name: "session", may: "account policy keys"},
-	{name: "weld", may: "session keys"},
+	{name: "weld", may: "session keys policy/target"},
 	{name: "kept", may: "session account audit keys", because: "account and audit: a request is somebody's, and is kept and sent on with its event"},
 
 	// What decides. Pure.

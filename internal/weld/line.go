@@ -79,7 +79,7 @@ func (n Names) Cookies(line string) []Cookie {
 func plainName(name string) bool {
 	for i := range len(name) {
 		c := name[i]
-		if c <= ' ' || c >= 0x7f || strings.IndexByte("()<>@,;:\\\"/[]?={}%", c) >= 0 {
+		if c <= ' ' || c >= 0x7f || strings.IndexByte("()<>@,;:\\\"/[]?={}%+", c) >= 0 {
 			return false
 		}
 	}

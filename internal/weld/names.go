@@ -2,9 +2,10 @@ package weld
 
 import (
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/stepgate/stepgate/policy/target"
 )
 
 // Glob is a pattern for a whole text in which "*" stands for any characters.
@@ -65,23 +66,29 @@ func (n Names) Empty() bool { return len(n.globs) == 0 }
 
 // Has tells whether some server would take a raw name for one of them.
 func (n Names) Has(raw string) bool {
+	_, is := n.name(raw)
+	return is
+}
+
+// name is the one of them that some server takes a raw name for, folded. The
+// policy's own reading of field names says what servers do: a broken escape
+// does not keep PHP from reading what stands before it.
+func (n Names) name(raw string) (name string, is bool) {
 	if slices.Contains(n.but, raw) {
-		return false
+		return "", false
 	}
-	if n.matches(fold(raw)) {
-		return true
+	if name = fold(raw); n.matches(name) {
+		return name, true
 	}
-	for range 2 {
-		decoded, err := url.PathUnescape(raw)
-		if err != nil || decoded == raw {
-			return false
-		}
-		raw = decoded
-		if n.matches(fold(raw)) {
-			return true
+	if strings.IndexFunc(raw, func(r rune) bool { return r == '%' || r == '+' || r <= ' ' || r >= 0x7f }) < 0 {
+		return "", false
+	}
+	for _, key := range target.FieldKeys(raw) {
+		if name = fold(key); n.matches(name) {
+			return name, true
 		}
 	}
-	return false
+	return "", false
 }
 
 func (n Names) matches(folded string) bool {

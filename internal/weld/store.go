@@ -22,8 +22,9 @@ type Bond struct {
 	At, ExpiresAt time.Time
 }
 
-// MaxOffered is how many offered values of one session are kept.
-const MaxOffered = 8
+// MaxOffered is how many bonds of offered values are kept of one session; a
+// value has two.
+const MaxOffered = 16
 
 // Store keeps bonds.
 type Store interface {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,7 +15,10 @@ import (
 // Kept is how long a bond outlives its session.
 const Kept = 30 * 24 * time.Hour
 
-const hashPurpose = "weld cookie"
+const (
+	hashPurpose = "weld cookie"
+	kinPurpose  = "weld kin of cookie"
+)
 
 // Ring makes keyed hashes and seals (keys.Ring).
 type Ring interface {
@@ -60,24 +64,47 @@ func canonical(value string) string {
 }
 
 func (w *Weld) parts(c Cookie) [][]byte {
-	name := c.Name
-	for range 2 { // a name in a URL may be escaped
-		decoded, err := url.PathUnescape(name)
-		if err != nil {
-			break
-		}
-		name = decoded
+	name, is := w.Names.name(c.Name)
+	if !is {
+		name = fold(c.Name)
 	}
-	return [][]byte{[]byte(w.Site), []byte(fold(name)), []byte(canonical(c.Value))}
+	return [][]byte{[]byte(w.Site), []byte(name), []byte(canonical(c.Value))}
+}
+
+// kin is what values have in common that some server takes for one, or that
+// name one session of the app's: letter case, blanks around it, and the last
+// "." with what follows, where Java servers name the node.
+func kin(value string) string {
+	value = strings.ToLower(strings.ReplaceAll(canonical(value), "+", " "))
+	value = strings.TrimFunc(value, func(r rune) bool { return r <= ' ' || r == 0x7f })
+	if i := strings.LastIndexByte(value, '.'); i > 0 {
+		value = strings.TrimRight(value[:i], " ")
+	}
+	return value
 }
 
 // hash is what is kept of a cookie.
 func (w *Weld) hash(c Cookie) Hash { return Hash(w.Ring.MAC(hashPurpose, w.parts(c)...)) }
 
+// kinHash is kept besides, to find others that may be the same.
+func (w *Weld) kinHash(c Cookie) Hash {
+	c.Value = kin(c.Value)
+	return Hash(w.Ring.MAC(kinPurpose, w.parts(c)...))
+}
+
 // hashes are all under which it may have been kept.
-func (w *Weld) hashes(c Cookie) []Hash {
-	var all []Hash
-	for _, sum := range w.Ring.MACs(hashPurpose, w.parts(c)...) {
+func (w *Weld) hashes(c Cookie) []Hash { return w.allHashes(hashPurpose, c) }
+
+// kinHashes are all under which it, or one that may be the same, may have
+// been kept.
+func (w *Weld) kinHashes(c Cookie) []Hash {
+	k := Cookie{c.Name, kin(c.Value)}
+	// Values that were kept before there were kin are found by their own hash.
+	return slices.Concat(w.hashes(c), w.hashes(k), w.allHashes(kinPurpose, k))
+}
+
+func (w *Weld) allHashes(purpose string, c Cookie) (all []Hash) {
+	for _, sum := range w.Ring.MACs(purpose, w.parts(c)...) {
 		all = append(all, Hash(sum))
 	}
 	return all
@@ -93,7 +120,7 @@ func (w *Weld) Bind(ctx context.Context, id session.ID, endsAt time.Time, values
 	}
 	var all []Hash
 	for _, c := range values {
-		all = append(all, w.hashes(c)...)
+		all = append(all, w.kinHashes(c)...)
 	}
 	// After the bond is kept: of two that bind the same value at once, one
 	// sees the other's at least.
@@ -116,7 +143,9 @@ func (w *Weld) keep(ctx context.Context, id session.ID, endsAt time.Time, values
 	now := w.Now().UTC()
 	var bonds []Bond
 	for _, c := range values {
-		bonds = append(bonds, Bond{Hash: w.hash(c), Session: id, Offered: offered, At: now, ExpiresAt: endsAt.Add(Kept)})
+		for _, h := range [...]Hash{w.hash(c), w.kinHash(c)} {
+			bonds = append(bonds, Bond{Hash: h, Session: id, Offered: offered, At: now, ExpiresAt: endsAt.Add(Kept)})
+		}
 	}
 	if err := w.Store.KeepBonds(ctx, bonds); err != nil {
 		return fmt.Errorf("bind cookies: %w", err)
@@ -241,14 +270,7 @@ func (w *Weld) Allowed(ctx context.Context, found []Cookie, id session.ID, b *Bo
 // elsewhere tells whether a value that is not the session's own belongs to
 // another, or was offered to it. A store that cannot be asked says yes.
 func (w *Weld) elsewhere(ctx context.Context, c Cookie, id session.ID, at standing) bool {
-	spellings := []Cookie{c}
-	if strings.Contains(c.Value, "+") {
-		spellings = append(spellings, Cookie{c.Name, strings.ReplaceAll(c.Value, "+", " ")})
-	}
-	var all []Hash
-	for _, s := range spellings {
-		all = append(all, w.hashes(s)...)
-	}
+	all := w.kinHashes(c)
 	now := w.Now()
 	if at == unknown && w.strangers.knows(all[0], now) {
 		return false

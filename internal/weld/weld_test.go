@@ -85,7 +85,7 @@ func (w *Weld) bindFor(t testing.TB, id session.ID, values ...Cookie) *Bonds {
 
 func TestNamesAreFoundInEverySpelling(t *testing.T) {
 	w, _ := newWeld(t)
-	for _, name := range []string{"SESS", "sess", " SESS\t", "SE%53S", "%53%45SS", "%2553ESS", "SESS[]", "SESS[x]", "SESS\x00x", "dwabc", "DW"} {
+	for _, name := range []string{"SESS", "sess", " SESS\t", "SE%53S", "%53%45SS", "%2553ESS", "SESS[]", "SESS[x]", "SESS\x00x", "dwabc", "DW", "+SESS", "SESS%00%", "%53ESS%00%zz", "\uff33ESS"} {
 		if !w.Names.Has(name) {
 			t.Errorf("%q is not found", name)
 		}
@@ -236,16 +236,20 @@ func TestBondsOutliveARotationOfTheKey(t *testing.T) {
 func TestURLsAreSearchedInEverySpelling(t *testing.T) {
 	w, _ := newWeld(t)
 	for target, want := range map[string][]Cookie{
-		"/a":                  nil,
-		"/a;x=y?b=c":          nil,
-		"/a;sess=v":           {{"sess", "v"}},
-		"/a;sess=v/b;SESS=w":  {{"sess", "v"}, {"SESS", "w"}},
-		"/a;x=1;sess=v;y=2/b": {{"sess", "v"}},
-		"/a?SESS=v":           {{"SESS", "v"}},
-		"/a?x=1&SE%53S=v":     {{"SE%53S", "v"}},
-		"/a?x=1;sess=v":       {{"sess", "v"}},
-		"/a?x?sess=v":         {{"sess", "v"}},
-		"/a?sess=":            nil,
+		"/a":                    nil,
+		"/a;x=y?b=c":            nil,
+		"/a;sess=v":             {{"sess", "v"}},
+		"/a;sess=v/b;SESS=w":    {{"sess", "v"}, {"sess", "w"}},
+		"/a;x=1;sess=v;y=2/b":   {{"sess", "v"}},
+		"/a?SESS=v":             {{"sess", "v"}},
+		"/a?x=1&SE%53S=v":       {{"sess", "v"}},
+		"/a?x=1;sess=v":         {{"sess", "v"}},
+		"/a?x?sess=v":           {{"sess", "v"}},
+		"/a?sess=":              nil,
+		"/a?+sess=v":            {{"sess", "v"}},
+		"/a?sess%00%=v":         {{"sess", "v"}},
+		"/a?sess%00;=v":         {{"sess", "v"}},
+		"/a?x=1&%73ess%00%zz=v": {{"sess", "v"}},
 	} {
 		path, query, _ := strings.Cut(target, "?")
 		got := w.Names.InURL(path, query)
@@ -354,5 +358,48 @@ func BenchmarkPass(b *testing.B) {
 	mine := w.bindFor(b, "mine", Cookie{"SESS", "m1"})
 	for b.Loop() {
 		w.Pass(b.Context(), "a=b; c=d; SESS=m1; e=f", "mine", mine, false)
+	}
+}
+
+func TestFormsAreSearchedInEverySpelling(t *testing.T) {
+	w, _ := newWeld(t)
+	const encoded, parts = "application/x-www-form-urlencoded", "multipart/form-data; boundary=xx"
+	part := func(name string) string {
+		return "--xx\r\nContent-Disposition: form-data; name=" + name + "\r\n\r\nv\r\n--xx--\r\n"
+	}
+	for _, row := range []struct{ kind, body string }{
+		{encoded, "a=b&SESS=v"}, {encoded, "+sess=v"}, {encoded, "SESS%00%=v"}, {"", "sess=v"}, {"text/plain, " + encoded, "sess=v"},
+		{parts, part(`"SESS"`)}, {parts, part("sess")}, {parts, part(`"SESS[x]"`)},
+	} {
+		if found := w.Names.InForm(row.kind, []byte(row.body)); !slices.Contains(found, Cookie{"sess", "v"}) {
+			t.Errorf("%s %q: %v", row.kind, row.body, found)
+		}
+	}
+	for _, row := range []struct{ kind, body string }{{encoded, "a=sess"}, {"application/json", "sess=v"}, {encoded, ""}, {parts, part(`"a"`)}} {
+		if found := w.Names.InForm(row.kind, []byte(row.body)); len(found) > 0 {
+			t.Errorf("%s %q: %v", row.kind, row.body, found)
+		}
+	}
+}
+
+func TestValuesThatSomeServerTakesForOneAreKin(t *testing.T) {
+	w, _ := newWeld(t)
+	w.bindFor(t, "other", Cookie{"SESS", "AbC.node1"}, Cookie{"DW1", "plain"})
+	for _, line := range []string{
+		"SESS=AbC.node1", "SESS=ABC.NODE1", "SESS=abc%20", "SESS=AbC.node2", "SESS=AbC", "SESS=abc+", "SESS=%41bC", "SESS=abc.node1%20",
+		"DW1=PLAIN", "DW1=plain.node2", "DW1=plain%20",
+	} {
+		if passed := w.Pass(t.Context(), line, "", nil, true); passed.Line != "" || !passed.Foreign {
+			t.Errorf("%s reaches the app", line)
+		}
+	}
+	for _, line := range []string{"SESS=AbCd.node1", "SESS=AbC.node1.x", "DW1=plainer"} {
+		if passed := w.Pass(t.Context(), line, "", nil, true); passed.Line == "" {
+			t.Errorf("%s is withheld", line)
+		}
+	}
+	others, err := w.Bind(t.Context(), "newer", noon, []Cookie{{"SESS", "AbC.node9"}})
+	if err != nil || !slices.Equal(others, []session.ID{"other"}) {
+		t.Errorf("one session of the app opens two: %v, %v", others, err)
 	}
 }

@@ -115,6 +115,19 @@ func (c *counter) count(number int) {
 	}
 }
 
+// FieldKeys are the names under which some server takes a field, or a cookie,
+// whose raw name this is: folded, decoded as far as anybody does, as PHP
+// rewrites them. A broken escape leaves the rest of a name readable.
+func FieldKeys(raw string) []string {
+	var fs Fields
+	fs.name(raw, field{})
+	var keys []string
+	for _, f := range fs.list {
+		keys = append(keys, f.key)
+	}
+	return keys
+}
+
 // Folded is Values, each value folded by FoldText.
 func (fs *Fields) Folded(name string) (values []string, unreadable bool) {
 	if fs == nil {

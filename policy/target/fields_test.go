@@ -1,6 +1,7 @@
 package target
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,4 +54,15 @@ func queryOf(t *testing.T, raw string) *Fields {
 	t.Helper()
 	rs := mustRead(t, raw)
 	return rs.Query()
+}
+
+func TestFieldKeysAreWhatAServerMakesOfAName(t *testing.T) {
+	for _, raw := range []string{"sess", "SESS", "+SESS", "%20SESS", "SESS%00%", "%53ESS%00%zz", "%2553ESS", "SESS%00;x", "%u0053ESS", "\uff33ESS", " SESS\t"} {
+		if keys := FieldKeys(raw); !slices.Contains(keys, "sess") {
+			t.Errorf("%q is read as %q", raw, keys)
+		}
+	}
+	if keys := FieldKeys("SES%53x"); slices.Contains(keys, "sess") {
+		t.Errorf("another name is read as %q", keys)
+	}
 }

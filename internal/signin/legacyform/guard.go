@@ -6,6 +6,8 @@ import (
 	"mime"
 	"regexp"
 	"strings"
+
+	"github.com/stepgate/stepgate/internal/weld"
 )
 
 // ErrStray is what the app's connection meets where a long body turns out to
@@ -20,7 +22,8 @@ const (
 )
 
 // Watch lets a form body that is too long to be read at once pass, as long as
-// it does not carry both fields. Other bodies come back as they are.
+// it does not carry both fields, nor one of the name of a session cookie: some
+// servers take a session id from there. Other bodies come back as they are.
 func (f *Form) Watch(body io.ReadCloser, contentType string) io.ReadCloser {
 	kind, _, err := mime.ParseMediaType(contentType)
 	if err != nil {
@@ -28,9 +31,9 @@ func (f *Form) Watch(body io.ReadCloser, contentType string) io.ReadCloser {
 	}
 	switch {
 	case strings.Contains(kind, "multipart"):
-		return &watched{ReadCloser: body, find: (&partNames{fields: f.fields()}).find}
+		return &watched{ReadCloser: body, find: (&partNames{fields: f.fields(), ids: f.cookies}).find}
 	case strings.Contains(kind, "urlencoded"), strings.TrimSpace(kind) == "":
-		return &watched{ReadCloser: body, find: (&encodedNames{fields: f.fields()}).find}
+		return &watched{ReadCloser: body, find: (&encodedNames{fields: f.fields(), ids: f.cookies}).find}
 	default:
 		return body
 	}
@@ -60,7 +63,9 @@ func (w *watched) Read(p []byte) (int, error) {
 // encodedNames finds the fields of an urlencoded body by their names alone.
 type encodedNames struct {
 	fields [2]string
+	ids    weld.Names
 	found  [2]bool
+	id     bool
 	name   []byte
 	value  bool // within a value, which does not matter
 }
@@ -79,10 +84,11 @@ func (e *encodedNames) find(piece []byte) bool {
 			e.name = append(e.name, c)
 		}
 	}
-	return e.found[0] && e.found[1]
+	return e.found[0] && e.found[1] || e.id
 }
 
 func (e *encodedNames) end() {
+	e.id = e.id || len(e.name) > 0 && (len(e.name) == maxFieldName || e.ids.Has(string(e.name)))
 	for i, field := range e.fields {
 		if len(e.name) > 0 && (len(e.name) == maxFieldName || named(string(e.name), field)) {
 			e.found[i] = true
@@ -95,7 +101,9 @@ func (e *encodedNames) end() {
 // wherever they stand.
 type partNames struct {
 	fields [2]string
+	ids    weld.Names
 	found  [2]bool
+	id     bool
 	tail   []byte
 }
 
@@ -109,6 +117,7 @@ func (p *partNames) find(piece []byte) bool {
 		if again && m[0] == 0 {
 			continue
 		}
+		p.id = p.id || p.ids.Has(strings.Trim(string(window[m[4]:m[5]]), `"' `))
 		for i, field := range p.fields {
 			if m[2] < m[3] || strings.EqualFold(strings.Trim(string(window[m[4]:m[5]]), `"' `), field) {
 				p.found[i] = true
@@ -116,5 +125,5 @@ func (p *partNames) find(piece []byte) bool {
 		}
 	}
 	p.tail = append(p.tail[:0:0], window[max(0, len(window)-overlap):]...)
-	return p.found[0] && p.found[1]
+	return p.found[0] && p.found[1] || p.id
 }
