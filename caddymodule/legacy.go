@@ -48,7 +48,7 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request, p *passage, v vi
 		return h.submit(w, r, p, v, next)
 	case legacyform.LoginPage:
 		v.going = nil // who is on the login page has not been let in yet
-		if v.entry != nil && d.Outcome == policy.Allow {
+		if v.entry != nil && d.Outcome == policy.Allow && d.Once == 0 {
 			open = d
 		} else {
 			// The app shows its form, and not what its path shows to somebody
