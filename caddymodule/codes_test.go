@@ -219,7 +219,11 @@ func TestAnotherCodeHasToWait(t *testing.T) {
 	if wait := early.header.Get("Retry-After"); early.status != http.StatusTooManyRequests || wait == "" || len(wait) > 2 {
 		t.Errorf("%d, Retry-After %q", early.status, wait)
 	}
-	b.submit(p, "code", map[string]string{"code": g.lastCode("texts.jsonl", 1)}).want(200, "/text/1")
+	early.at("/enrol/sms")
+	if !strings.Contains(early.body, "You can try again in") {
+		t.Errorf("it does not say when:\n%s", early.body)
+	}
+	b.submit(early, "code", map[string]string{"code": g.lastCode("texts.jsonl", 1)}).want(200, "/text/1")
 }
 
 func TestAddressesAreRefusedAtTheirField(t *testing.T) {

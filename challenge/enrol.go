@@ -142,6 +142,7 @@ func (s *Site) enrolStep(kind policy.Factor) web.Handler {
 		if action := fields["action"]; action != "" && action != "verify" {
 			return k.show(w, r, answer, nil)
 		}
+		k.form = s.formMark(r, v, fields)
 		return k.confirm(w, r, answer)
 	}
 }
@@ -196,6 +197,9 @@ func (k *enrolling) show(w http.ResponseWriter, r *http.Request, answer factors.
 		if more := answerError(k.factor.Kind(), err); more != nil && errs == nil {
 			return k.show(w, r, factors.Answer{}, more)
 		}
+		if sends(answer) && k.excuse(err) {
+			return k.show(w, r, factors.Answer{}, nil)
+		}
 		return k.s.trouble(err)
 	}
 	if _, err := k.save(ctx, t, state); err != nil {
@@ -216,6 +220,9 @@ func (k *enrolling) confirm(w http.ResponseWriter, r *http.Request, answer facto
 		return err
 	}
 	receipt, err := k.spend(r)
+	if err != nil && k.stopped(err) {
+		return k.show(w, r, factors.Answer{}, nil)
+	}
 	if err != nil {
 		return k.s.throttled(err, k.others)
 	}

@@ -56,10 +56,14 @@ func (s *Site) passwordStep(w http.ResponseWriter, r *http.Request) error {
 	case fields["password"] == "":
 		return k.passwordPage(w, r, http.StatusBadRequest, []web.FieldError{{Field: "password", Text: "error.no-password"}})
 	}
+	k.form = s.formMark(r, v, fields)
 	err = k.comparePassword(r, source, account.Secret(fields["password"]))
 	switch {
 	case errors.Is(err, signin.ErrRefused):
 		return k.passwordPage(w, r, http.StatusForbidden, []web.FieldError{{Field: "password", Text: "error.password"}})
+	case err != nil && k.stopped(err):
+		web.SetRetryAfter(w.Header(), k.fail.RetryAfter)
+		return k.passwordPage(w, r, k.fail.Status, k.fail.Excuse())
 	case err != nil:
 		return s.throttled(err, k.others)
 	}

@@ -72,6 +72,11 @@ func (s *Site) signInPost(w http.ResponseWriter, r *http.Request, v *session.Ent
 	case errors.Is(err, signin.ErrRefused), errors.Is(err, session.ErrChanged):
 		s.Recorder.Record(r.Context(), s.signInFailed(r, username))
 		return s.signInPage(w, r, v, c, http.StatusForbidden, username, []web.FieldError{{Field: "username", Text: "error.sign-in"}})
+	case errors.Is(err, throttle.ErrSpent):
+		f := (*web.Fail)(nil)
+		errors.As(s.tooMany(err), &f)
+		web.SetRetryAfter(w.Header(), f.RetryAfter)
+		return s.signInPage(w, r, v, c, f.Status, username, f.Excuse())
 	case err != nil:
 		return s.tooMany(err)
 	}

@@ -38,7 +38,11 @@ func (s *Site) ready(w http.ResponseWriter, r *http.Request) (v *session.Entry, 
 		return v, c, nil, false, s.goTo(w, r, "/sign-in", c)
 	}
 	if r.Method == http.MethodPost && !v.Session.SupersededAt.IsZero() {
-		return v, c, nil, false, s.goTo(w, r, "/challenge", c)
+		risen, err := s.again(w, r, v, s.formMark(r, v, fields))
+		if err != nil || risen == nil {
+			return v, c, nil, false, errors.Join(err, s.goTo(w, r, "/challenge", c))
+		}
+		return v, c, nil, false, s.dispatch(w, r, risen, c)
 	}
 	return v, c, fields, true, nil
 }
@@ -109,6 +113,7 @@ func (s *Site) step(kind policy.Factor) web.Handler {
 		if action := fields["action"]; action == "send" || action == "resend" {
 			return st.show(w, r, factors.Answer{Fields: fields}, nil)
 		}
+		st.form = s.formMark(r, v, fields)
 		return st.verify(w, r, factors.Answer{Fields: fields})
 	}
 }
@@ -149,6 +154,10 @@ type walk struct {
 	page    string
 	purpose string
 	others  bool
+	// form is the mark of the form that is answered.
+	form string
+	// fail is why the page says that it cannot do what was asked for now.
+	fail *web.Fail
 	// typed are the form's fields, for an address that has to be typed again.
 	typed map[string]string
 }
@@ -195,6 +204,9 @@ func (k *walk) show(w http.ResponseWriter, r *http.Request, answer factors.Answe
 	scope.Transaction = t.ID
 	send := sends(answer)
 	prompt, state, err := k.factor.Prepare(ctx, scope, k.held, t.State, send)
+	if send && k.excuse(err) {
+		return k.show(w, r, factors.Answer{}, nil)
+	}
 	if err != nil {
 		return k.s.trouble(err)
 	}
@@ -205,6 +217,28 @@ func (k *walk) show(w http.ResponseWriter, r *http.Request, answer factors.Answe
 		return k.s.goTo(w, r, k.page, k.c)
 	}
 	return k.render(w, r, prompt, errs, false)
+}
+
+// excuse remembers for the page of the step why it cannot do what a button
+// asked for, and tells whether it is such a reason: the page stays, with the
+// field for a code that was sent before and the way to other factors.
+func (k *walk) excuse(err error) bool {
+	f := (*web.Fail)(nil)
+	if err == nil || k.fail != nil || !errors.As(k.s.trouble(err), &f) || f.Advice == "" {
+		return false
+	}
+	k.fail = f
+	return true
+}
+
+// stopped is the page of the step for somebody who has tried too often.
+func (k *walk) stopped(err error) bool {
+	f := (*web.Fail)(nil)
+	if k.fail != nil || !errors.As(k.s.throttled(err, k.others), &f) || f.Status != http.StatusTooManyRequests {
+		return false
+	}
+	k.fail = f
+	return true
 }
 
 // sends tells whether a button asks for a code. The page that says that it is
@@ -245,6 +279,11 @@ func (k *walk) render(w http.ResponseWriter, r *http.Request, prompt factors.Pro
 	if errs != nil {
 		status = http.StatusBadRequest
 	}
+	if k.fail != nil {
+		status = k.fail.Status
+		view.Errors = k.fail.Excuse()
+		web.SetRetryAfter(w.Header(), k.fail.RetryAfter)
+	}
 	return k.s.Pages.Render(w, r, k.s.Web, status, pageOf(prompt), view)
 }
 
@@ -263,6 +302,9 @@ func (k *walk) verify(w http.ResponseWriter, r *http.Request, answer factors.Ans
 		return err
 	}
 	receipt, err := k.spend(r)
+	if err != nil && k.stopped(err) {
+		return k.show(w, r, factors.Answer{}, nil)
+	}
 	if err != nil {
 		return k.s.throttled(err, k.others)
 	}
@@ -282,6 +324,11 @@ func (k *walk) verify(w http.ResponseWriter, r *http.Request, answer factors.Ans
 // with an error that gives the try back.
 func (k *walk) refused(w http.ResponseWriter, r *http.Request, receipt throttle.Receipt, cause error) error {
 	errs := answerError(k.factor.Kind(), cause)
+	if errors.Is(cause, factors.ErrReplayed) { // by this very form, a moment ago
+		if risen, err := k.s.again(w, r, k.v, k.form); err != nil || risen != nil {
+			return k.goOnAgain(w, r, risen, errors.Join(err, k.s.Ledger.Refund(r.Context(), receipt)))
+		}
+	}
 	if errs == nil {
 		return k.s.trouble(errors.Join(cause, k.s.Ledger.Refund(r.Context(), receipt)))
 	}
@@ -292,6 +339,13 @@ func (k *walk) refused(w http.ResponseWriter, r *http.Request, receipt throttle.
 		return k.s.unavailable(err)
 	}
 	return k.show(w, r, factors.Answer{}, errs)
+}
+
+func (k *walk) goOnAgain(w http.ResponseWriter, r *http.Request, risen *session.Entry, err error) error {
+	if err != nil {
+		return err
+	}
+	return k.s.dispatch(w, r, risen, k.c)
 }
 
 func reasonOf(err error) string {
@@ -343,6 +397,7 @@ func (k *walk) rise(w http.ResponseWriter, r *http.Request, proof policy.Proof) 
 			return nil, err
 		}
 	}
+	proof.Form = k.form
 	entry, err := k.s.Sessions.Raise(r.Context(), w, k.s.Place, k.v, addProof(proof))
 	if errors.Is(err, session.ErrNotFound) {
 		return nil, nil

@@ -23,4 +23,8 @@ type Proof struct {
 	// Once names the one request that this proof may open, for levels with
 	// `once`; such a proof meets no other level. Empty for ordinary proofs.
 	Once string `json:"once,omitempty"`
+	// Form is a mark of the very form that the proof was made with, by which
+	// the ceremonies know it when a browser sends it again because the answer
+	// was lost. It decides nothing.
+	Form string `json:"form,omitempty"`
 }

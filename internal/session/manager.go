@@ -302,6 +302,16 @@ func (m *Manager) Raise(ctx context.Context, w http.ResponseWriter, p Place, e *
 	return m.give(ctx, w, p, id)
 }
 
+// Again gives the browser that holds an older identifier of a session a new
+// one, at the session's present levels: for the caller who has found out that
+// it is the browser whose own answer raised the session, and that did not hear
+// of it. ErrNotFound says that the session has ended.
+func (m *Manager) Again(ctx context.Context, w http.ResponseWriter, p Place, e *Entry) (*Entry, error) {
+	current := &Entry{Session: e.Session, Owner: e.Owner}
+	current.Session.SupersededAt = time.Time{}
+	return m.Raise(ctx, w, p, current, func(*Session) error { return nil })
+}
+
 // give reads the session back, so that memory holds what the store holds.
 func (m *Manager) give(ctx context.Context, w http.ResponseWriter, p Place, id Identifier) (*Entry, error) {
 	value, err := m.seal(p.Cookie, id)

@@ -70,6 +70,12 @@ func asFail(err error) Fail {
 type failView struct {
 	View
 	Advice, Wait, Reference string
+	// Again is the page itself, where asking for it once more may help.
+	Again string
+	// Home is set where the first page is another one.
+	Home bool
+	// Other offers to sign in as somebody else.
+	Other bool
 }
 
 // RenderFail answers with err: a page for navigations, a problem document for
@@ -80,7 +86,7 @@ func (p *Pages) RenderFail(w http.ResponseWriter, r *http.Request, site *Site, e
 	lang := p.kit.own.language(r, site)
 	words := p.wordsFor(lang)
 	title, advice := p.failTexts(words, f)
-	setRetryAfter(w.Header(), f.RetryAfter)
+	SetRetryAfter(w.Header(), f.RetryAfter)
 	if f.Allow != "" {
 		w.Header().Set("Allow", f.Allow)
 	}
@@ -89,11 +95,23 @@ func (p *Pages) RenderFail(w http.ResponseWriter, r *http.Request, site *Site, e
 		return f.Reference
 	}
 	view := &failView{View: View{Title: title}, Advice: advice, Reference: f.Reference, Wait: waitText(words, f.RetryAfter)}
+	view.nextSteps(r, f.Status)
 	if err := p.kit.own.render(w, r, site, lang, f.Status, "fail", view); err != nil {
 		p.kit.log(r, "error page", f.Reference, err)
 		http.Error(w, "Sorry, there is a problem. Reference: "+f.Reference, f.Status)
 	}
 	return f.Reference
+}
+
+// nextSteps gives the page its links: none is a dead end.
+func (v *failView) nextSteps(r *http.Request, status int) {
+	asked := r.Method == http.MethodGet || r.Method == http.MethodHead
+	v.Home = !asked || r.RequestURI != "/"
+	mayPass := status >= 500 || status == http.StatusTooManyRequests || status == http.StatusConflict
+	if asked && SafePath(r.RequestURI) && (mayPass || !v.Home) {
+		v.Again = r.RequestURI
+	}
+	v.Other = status == http.StatusForbidden
 }
 
 // failTexts falls back to the texts of 500 for a status without its own.
@@ -115,9 +133,25 @@ func waitText(words words, d time.Duration) string {
 	if d <= 0 {
 		return ""
 	}
+	id, args := waitWords(d)
+	return words.or(id, args)
+}
+
+func waitWords(d time.Duration) (id string, args []any) {
 	id, count := "wait.seconds", int(seconds(d))
 	if count > 90 {
 		id, count = "wait.minutes", (count+59)/60
 	}
-	return words.or(id, []any{"count", count})
+	return id, []any{"count", count}
+}
+
+// Excuse is the failure as the errors of a page that shows its form again: what
+// is the matter, and when it makes sense to try again.
+func (f *Fail) Excuse() []FieldError {
+	errs := []FieldError{{Text: f.Advice, Args: f.Args}}
+	if f.RetryAfter > 0 {
+		id, args := waitWords(f.RetryAfter)
+		errs = append(errs, FieldError{Text: id, Args: args})
+	}
+	return errs
 }

@@ -234,3 +234,19 @@ func TestFailSurvivesABrokenErrorPage(t *testing.T) {
 		t.Errorf("%d %s %v", w.Code, w.Body, *lines)
 	}
 }
+
+func TestNoFailureIsADeadEnd(t *testing.T) {
+	p, _ := loggingPages(t)
+	for _, status := range []int{400, 403, 404, 405, 409, 410, 413, 415, 429, 500, 502, 503} {
+		for _, at := range []string{"/", "/cases/1?q=a%20b", "/.stepgate/challenge"} {
+			for _, method := range []string{"GET", "POST"} {
+				w := httptest.NewRecorder()
+				p.RenderFail(w, navigation(method, at, ""), testSite(), &Fail{Status: status})
+				_, body, _ := strings.Cut(bodyOf(t, w), "<main")
+				if links := regexp.MustCompile(`href="(/[^"]*)"`).FindAllStringSubmatch(body, -1); len(links) == 0 {
+					t.Errorf("%s %s with %d names no next step", method, at, status)
+				}
+			}
+		}
+	}
+}

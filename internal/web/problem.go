@@ -41,7 +41,7 @@ func (p Problem) Write(w http.ResponseWriter, site *Site) {
 	h := w.Header()
 	Harden(h, site)
 	h.Set("Content-Type", "application/problem+json")
-	setRetryAfter(h, p.RetryAfter)
+	SetRetryAfter(h, p.RetryAfter)
 	if p.Status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", p.authenticate())
 	}
@@ -92,7 +92,9 @@ func seconds(d time.Duration) int64 {
 	return int64((d + time.Second - 1) / time.Second)
 }
 
-func setRetryAfter(h http.Header, d time.Duration) {
+// SetRetryAfter tells browsers and programs when to come back; nothing for a
+// wait of nothing.
+func SetRetryAfter(h http.Header, d time.Duration) {
 	if d > 0 {
 		h.Set("Retry-After", fmt.Sprint(seconds(d)))
 	}
