@@ -265,28 +265,12 @@ func methodReferences(proofs []policy.Proof) []string {
 	kinds := map[policy.Factor]bool{}
 	for _, p := range proofs {
 		kinds[p.Factor] = true
-		switch p.Factor {
-		case policy.Password:
-			add("pwd")
-		case policy.TOTP:
-			add("otp")
-		case policy.WebAuthn:
-			add("hwk", "pop")
-			if p.UserVerified {
-				add("user")
-				kinds["verified"] = true
-			}
-		case policy.SMS:
-			add("sms")
-		case policy.DevicePIN:
-			add("swk", "pin")
+		add(p.Factor.References()...)
+		if p.Factor == policy.WebAuthn && p.UserVerified {
+			add("user")
+		}
+		if p.Factor == policy.DevicePIN || p.UserVerified {
 			kinds["verified"] = true
-		case policy.PIN:
-			add("pin")
-		case policy.SecurityQuestions:
-			add("kba")
-		default:
-			add(string(p.Factor))
 		}
 	}
 	if len(kinds) > 1 {

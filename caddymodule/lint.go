@@ -45,9 +45,9 @@ func (d *drawing) Lint() ([]author.Finding, error) {
 	}
 	found = append(found, d.lintSessions()...)
 	for _, h := range d.gates {
-		found = append(found, author.Lint(h.authored(), d.offered())...)
+		found = append(found, author.Lint(h.authored(), d.app.offered())...)
 		if report := h.authoredReport(); report != nil {
-			found = append(found, author.Lint(report, d.offered())...)
+			found = append(found, author.Lint(report, d.app.offered())...)
 		}
 		found = append(found, h.lintEnrolment())
 		found = append(found, h.lintSources()...)
@@ -56,14 +56,6 @@ func (d *drawing) Lint() ([]author.Finding, error) {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
 	})
 	return found, nil
-}
-
-// offered are the factors that people can have: all but those whose provider
-// is not configured.
-func (d *drawing) offered() []policy.Factor {
-	return slices.DeleteFunc(policy.Factors(), func(f policy.Factor) bool {
-		return f == policy.SMS && d.app.SMS == nil || f == policy.Email && d.app.Email == nil
-	})
 }
 
 // lintEnrolment says what the site's enrolment leaves open.

@@ -20,6 +20,7 @@ import (
 	"github.com/stepgate/stepgate/internal/people"
 	"github.com/stepgate/stepgate/internal/signin/local"
 	"github.com/stepgate/stepgate/internal/store"
+	"github.com/stepgate/stepgate/policy"
 )
 
 // wire builds what one configuration makes of what is shared. It is the one
@@ -40,29 +41,66 @@ func (a *App) wire(s *shared) (*runtime, error) {
 	return r, err
 }
 
-// offer lists the factors of a configuration. One whose provider is not
-// configured is not offered.
+// offers are the factors that a gateway can offer: what lint says that people
+// can have, and what sites ask for, are this one list.
+var offers = []struct {
+	factor policy.Factor
+	// channel is the one that its provider is for; "" needs none.
+	channel string
+	make    func(*runtime, *App) (factors.Factor, error)
+}{
+	{policy.WebAuthn, "", func(r *runtime, a *App) (factors.Factor, error) {
+		models, err := a.models()
+		return &webauthn.Factor{Store: r.store, AllowedModels: models, Suspect: r.suspect}, err
+	}},
+	{policy.TOTP, "", func(r *runtime, _ *App) (factors.Factor, error) { return &totp.Factor{Steps: r.store}, nil }},
+	{policy.SMS, delivery.SMS, func(r *runtime, a *App) (factors.Factor, error) { return oob.NewSMS(r.codes(a), a.numbers()), nil }},
+	{policy.Email, delivery.Email, func(r *runtime, a *App) (factors.Factor, error) { return oob.NewEmail(r.codes(a)), nil }},
+	{policy.BackupCode, "", func(r *runtime, _ *App) (factors.Factor, error) {
+		return &backupcode.Factor{Store: r.store, Keys: r.ring}, nil
+	}},
+	{policy.TemporaryCode, "", func(r *runtime, _ *App) (factors.Factor, error) {
+		return &temporarycode.Factor{Store: r.store, Keys: r.ring}, nil
+	}},
+}
+
+// has tells whether a configuration names a provider for a channel, before or
+// after it was provisioned: Caddy forgets the text of what it has loaded.
+func (a *App) has(channel string) bool {
+	return channel == "" || a.senders[channel] != nil || channel == delivery.SMS && a.SMS != nil || channel == delivery.Email && a.Email != nil
+}
+
+// offered are the factors that people of a configuration can have.
+func (a *App) offered() []policy.Factor {
+	all := []policy.Factor{policy.Password} // the sources'
+	for _, o := range offers {
+		if a.has(o.channel) {
+			all = append(all, o.factor)
+		}
+	}
+	return all
+}
+
+// offer makes the factors of a configuration.
 func (r *runtime) offer(a *App) (*factors.Registry, error) {
-	models, err := a.models()
-	if err != nil {
-		return nil, err
+	var all []factors.Factor
+	for _, o := range offers {
+		if !a.has(o.channel) {
+			continue
+		}
+		f, err := o.make(r, a)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, f)
 	}
-	offered := []factors.Factor{
-		&webauthn.Factor{Store: r.store, AllowedModels: models, Suspect: r.suspect},
-		&totp.Factor{Steps: r.store},
-		&backupcode.Factor{Store: r.store, Keys: r.ring},
-		&temporarycode.Factor{Store: r.store, Keys: r.ring},
-	}
-	codes := oob.Options{
+	return factors.NewRegistry(all...)
+}
+
+func (r *runtime) codes(a *App) oob.Options {
+	return oob.Options{
 		Codes: r.store, Outbox: r.outbox, Budget: a.newSendBudget(r), Keys: r.ring, Lifetime: time.Duration(a.Codes.Lifetime),
 	}
-	if a.senders[delivery.SMS] != nil {
-		offered = append(offered, oob.NewSMS(codes, a.numbers()))
-	}
-	if a.senders[delivery.Email] != nil {
-		offered = append(offered, oob.NewEmail(codes))
-	}
-	return factors.NewRegistry(offered...)
 }
 
 // suspect writes down that a key that is synchronised between devices counted

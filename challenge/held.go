@@ -84,7 +84,7 @@ func (s *Site) offer(v *session.Entry, c ceremony.Continuation, held holdings) o
 		return f == policy.Password && s.asksPassword(v) || len(s.helpful(v, c, held.usable[f])) > 0
 	})
 	o := offer{factors: held.sorted(factorsIn(ways))}
-	preferred := slices.DeleteFunc(slices.Clone(ways), func(way []policy.Factor) bool { return slices.ContainsFunc(way, fallback) })
+	preferred := slices.DeleteFunc(slices.Clone(ways), func(way []policy.Factor) bool { return slices.ContainsFunc(way, policy.Factor.Fallback) })
 	if len(preferred) == 0 {
 		preferred = ways
 	}
@@ -93,10 +93,6 @@ func (s *Site) offer(v *session.Entry, c ceremony.Continuation, held holdings) o
 	}
 	return o
 }
-
-// fallback factors are for the day on which nothing else is at hand: a page
-// offers them, and asks for none by itself.
-func fallback(f policy.Factor) bool { return f == policy.BackupCode || f == policy.TemporaryCode }
 
 // helpful are those credentials of one factor with which one more proof would
 // bring the session nearer to what c asks for. One that was added on a weaker
@@ -180,7 +176,7 @@ func (h holdings) sorted(some []policy.Factor) []policy.Factor {
 	var out []policy.Factor
 	for _, last := range []bool{false, true} {
 		for _, f := range append(slices.Clone(h.order), policy.Factors()...) {
-			if fallback(f) == last && slices.Contains(some, f) && !slices.Contains(out, f) {
+			if f.Fallback() == last && slices.Contains(some, f) && !slices.Contains(out, f) {
 				out = append(out, f)
 			}
 		}

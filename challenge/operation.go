@@ -97,7 +97,7 @@ func (s *Site) offerOperation(v *session.Entry, held holdings) offer {
 		}
 	}
 	o := offer{factors: held.sorted(can)}
-	if own := slices.DeleteFunc(slices.Clone(o.factors), fallback); len(own) == 1 || len(o.factors) == 1 {
+	if own := slices.DeleteFunc(slices.Clone(o.factors), policy.Factor.Fallback); len(own) == 1 || len(o.factors) == 1 {
 		o.direct = o.factors[0]
 	}
 	return o

@@ -75,7 +75,7 @@ func (s *Site) choose(w http.ResponseWriter, r *http.Request) error {
 	view := &chooseView{View: s.view(w, r, v), Purpose: s.purposeOf(v, c)}
 	for _, kind := range offered.factors {
 		label := ""
-		if own := held.usable[kind]; len(own) == 1 && !fallback(kind) {
+		if own := held.usable[kind]; len(own) == 1 && !kind.Fallback() {
 			label = own[0].Label
 		}
 		href, err := s.address("/challenge/"+string(kind), c)

@@ -99,7 +99,7 @@ func builtInLevel(name string) *Level {
 	l := &Level{name: name, builtIn: true}
 	switch name {
 	case LevelMFA:
-		for _, f := range []Factor{TOTP, WebAuthn, SMS, DevicePIN, BackupCode, TemporaryCode} {
+		for _, f := range builtInMFA() {
 			l.alternatives = append(l.alternatives, alternative{factors: []Factor{f}, welded: f == DevicePIN})
 		}
 	case LevelPhishingResistant:
@@ -230,7 +230,7 @@ func (m *mistakes) alternative(where place, factors []Factor) bool {
 		}
 	}
 	for i, f := range factors {
-		if f.Known() && !f.several() && slices.Contains(factors[:i], f) {
+		if f.Known() && f.Single() && slices.Contains(factors[:i], f) {
 			m.add(where, string(f), "nobody has two of it, so that `%s+%s` could never be met", f, f)
 		}
 	}

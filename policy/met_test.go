@@ -187,9 +187,9 @@ func TestWays(t *testing.T) {
 		{"each alternative", "phishing_resistant", nil, "", []string{"webauthn"}},
 		{"the sign-in is enough", "signed_in", nil, "", []string{""}},
 		{"nothing is missing", "", nil, "", []string{""}},
-		{"strongest first", "mfa", nil, "", []string{"webauthn", "totp", "device_pin", "sms", "backup_code", "temporary_code"}},
+		{"strongest first", "mfa", nil, "", []string{"webauthn", "totp", "device_pin", "approval", "sms", "backup_code", "temporary_code"}},
 		{"one proof for two levels", "mfa phishing_resistant", nil, "", []string{"webauthn"}},
-		{"minimal", "mfa two", nil, "", []string{"sms pin", "webauthn security_questions pin", "totp security_questions pin", "device_pin security_questions pin", "backup_code security_questions pin", "temporary_code security_questions pin"}},
+		{"minimal", "mfa two", nil, "", []string{"sms pin", "webauthn security_questions pin", "totp security_questions pin", "device_pin security_questions pin", "approval security_questions pin", "backup_code security_questions pin", "temporary_code security_questions pin"}},
 		{"what is there is not asked again", "two", []Proof{{Factor: PIN, Credential: "p", At: noon}}, "", []string{"sms", "security_questions"}},
 		{"what is old is", "fresh", []Proof{{Factor: TOTP, Credential: "o", At: ago(time.Hour)}}, "", []string{"totp", "sms"}},
 		{"two keys", "keys", nil, "", []string{"webauthn webauthn"}},
@@ -324,7 +324,7 @@ func TestFingerprintIsThatOfTheLevels(t *testing.T) {
 	for _, other := range []string{
 		"", metLevels + "level aaa { accept pin }",
 		strings.Replace(metLevels, "10m", "11m", 1), strings.Replace(metLevels, "; once", "", 1),
-		metLevels + "level mfa { accept totp webauthn sms device_pin backup_code temporary_code }",
+		metLevels + "level mfa { accept totp webauthn sms device_pin approval backup_code temporary_code }",
 	} {
 		if policyOf(t, other).Fingerprint() == base {
 			t.Errorf("the same for other levels: %s", other)

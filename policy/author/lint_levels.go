@@ -92,11 +92,6 @@ func (l *linter) used(level *policy.Level) bool {
 		slices.ContainsFunc(raises, func(r policy.RaiseConfig) bool { return r.Level == level.Name() })
 }
 
-// onlyOne are the factors of which a person has one credential at most.
-var onlyOne = []policy.Factor{
-	policy.Password, policy.PIN, policy.SecurityQuestions, policy.BackupCode, policy.TemporaryCode,
-}
-
 func (l *linter) unmeetable(level *policy.Level) {
 	alternatives := level.Alternatives()
 	if len(alternatives) == 0 {
@@ -118,12 +113,9 @@ func (l *linter) unmeetable(level *policy.Level) {
 
 // lacking says why an alternative cannot be met, or nothing.
 func (l *linter) lacking(alternative []policy.Factor) string {
-	for i, f := range alternative {
+	for _, f := range alternative {
 		if !slices.Contains(l.offered, f) {
 			return "no provider is configured for " + string(f)
-		}
-		if slices.Contains(onlyOne, f) && slices.Contains(alternative[:i], f) {
-			return "nobody has two of " + string(f)
 		}
 	}
 	return ""
@@ -133,10 +125,7 @@ func (l *linter) lacking(alternative []policy.Factor) string {
 func (l *linter) knowledge(level *policy.Level) {
 	var found []string
 	for _, a := range level.Alternatives() {
-		known := func(f policy.Factor) bool {
-			return f == policy.Password || f == policy.PIN || f == policy.SecurityQuestions
-		}
-		if !slices.ContainsFunc(a, func(f policy.Factor) bool { return !known(f) }) {
+		if !slices.ContainsFunc(a, func(f policy.Factor) bool { return !f.Knowledge() }) {
 			found = append(found, plus(a))
 		}
 	}

@@ -44,7 +44,6 @@ func TestLintFindsEachKind(t *testing.T) {
 		{"raise adds", "raise mfa when risk high\nrequire signed_in /a", ""},
 		{"raise of the default", "default signed_in\nraise mfa when risk high", "weak-default 1"},
 		{"nobody can meet", "level text { accept sms+totp }\nrequire text /a", "unmeetable-level 1"},
-		{"two of one kind", "level pins { accept pin+pin }\nrequire pins /a", "knowledge-only 1, unmeetable-level 1"},
 		{"two keys", "level keys { accept webauthn+webauthn }\nrequire keys /a", ""},
 		{"one way is enough", "level text { accept sms totp }\nrequire text /a", ""},
 		{"knowledge", "level know { accept totp security_questions+pin }\nrequire know /a", "knowledge-only 1"},
