@@ -33,6 +33,7 @@ func (p *passage) seen(r *http.Request) *legacyform.Seen {
 	}
 	if r.ContentLength != 0 {
 		seen.Form = p.request.Form
+		seen.Body = func() (string, []byte, bool) { return p.textual(r) }
 	}
 	return seen
 }

@@ -128,6 +128,9 @@ func (h *Handler) asker(r *http.Request, next caddyhttp.Handler) legacyform.Ask 
 		if cookies = strings.TrimSpace(cookies); cookies != "" {
 			q.Header["Cookie"] = []string{cookies}
 		}
+		if token := legacyform.BearerOf(ctx); token != "" {
+			q.Header["Authorization"] = []string{"Bearer " + token}
+		}
 		a := newHeld()
 		if err := next.ServeHTTP(a, caddyhttp.PrepareRequest(q.WithContext(ctx), caddy.NewReplacer(), a, server)); err != nil {
 			return nil, err

@@ -108,8 +108,8 @@ func (l *watchedLogin) admit() error {
 func (l *watchedLogin) ready() error {
 	r, ctx := l.r, l.r.Context()
 	withholdRequestCookies(r.Header)
-	if !l.form.PassAuthorization() {
-		delete(r.Header, "Authorization")
+	if !l.form.PassAuthorization() || l.form.Bears() {
+		delete(r.Header, "Authorization") // nobody who signs in has a token yet
 	}
 	// The answer is to be read. Go's own transport asks for compression by
 	// itself, and undoes it.
@@ -274,7 +274,9 @@ func (l *watchedLogin) show(v visitor) http.ResponseWriter {
 	q := page.facts(l.Handler, l.r, v)
 	q.Claimed = append(q.Claimed, http.MethodGet)
 	d := l.policy.Decide(q)
-	going := l.visitor.going != nil
+	// A script that signs somebody in needs the app's answer; the next page
+	// leads on.
+	going := l.visitor.going != nil && web.Navigation(l.r)
 	leads := l.answer.status >= 300 && l.answer.status < 400 && l.answer.sent.Get("Location") != ""
 	switch {
 	case d.Outcome == policy.Allow && (leads || !going):
@@ -287,6 +289,13 @@ func (l *watchedLogin) show(v visitor) http.ResponseWriter {
 	l.w.Header()["Set-Cookie"] = append(l.w.Header()["Set-Cookie"], l.answer.sent["Set-Cookie"]...)
 	if d.Outcome == policy.Deny && !going {
 		l.deny(l.w, l.r, &page, v, d)
+		return nil
+	}
+	if !web.Navigation(l.r) && d.Outcome == policy.StepUp {
+		v.going = nil
+		if err := l.begin(l.w, l.r, l.p, v, d); err != nil {
+			l.logger.Error("ask a script for more proof", zap.Error(err))
+		}
 		return nil
 	}
 	v.going = l.visitor.going

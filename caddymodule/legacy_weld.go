@@ -65,7 +65,8 @@ func (h *Handler) weldRefused(r *http.Request, v visitor) error {
 // a writer that sees the app set others. Nil says that the request has been
 // answered.
 func (h *Handler) welded(w http.ResponseWriter, r *http.Request, p *passage, v visitor, d policy.Decision, next caddyhttp.Handler) *welder {
-	if !h.form.PassAuthorization() {
+	token, bears := weld.BearerToken(r.Header)
+	if bears = bears && h.form.Bears(); bears || !h.form.PassAuthorization() {
 		delete(r.Header, "Authorization")
 	}
 	if r.Body != nil && (r.ContentLength < 0 || r.ContentLength > maxFormBytes) {
@@ -83,9 +84,17 @@ func (h *Handler) welded(w http.ResponseWriter, r *http.Request, p *passage, v v
 			return nil
 		}
 	}
-	if live == nil || err != nil {
+	known := live != nil && err == nil
+	if tokens := h.elsewhereTokens(r, p); len(tokens) > 0 && (!known || !h.passTokens(r, live, v, bonds, tokens, d.Public, next)) {
+		h.fail(w, r, h.weldRefused(r, v))
+		return nil
+	}
+	if !known {
 		h.form.Cookies().Strip(r.Header)
 		return h.newWelder(w, r, live, visitor{}, nil)
+	}
+	if bears && h.passToken(r, live, v, bonds, token, d.Public, next) {
+		r.Header["Authorization"] = []string{"Bearer " + token}
 	}
 	own := h.passCookies(r, live, v, bonds, d.Public, next)
 	o := h.newWelder(w, r, live, v, bonds)

@@ -257,6 +257,21 @@ func (p *passage) form(r *http.Request) (contentType string, body []byte, ok boo
 	if !target.MayBeForm(contentType) {
 		return contentType, nil, true
 	}
+	return p.seenBody(r, contentType)
+}
+
+// textual gives a body that is a form, JSON or text, and of any other, which
+// may go on for long, nothing.
+func (p *passage) textual(r *http.Request) (contentType string, body []byte, ok bool) {
+	contentType = strings.Join(r.Header["Content-Type"], ", ")
+	kind := strings.ToLower(contentType)
+	if !target.MayBeForm(contentType) && !strings.Contains(kind, "json") && !strings.Contains(kind, "text") {
+		return contentType, nil, true
+	}
+	return p.seenBody(r, contentType)
+}
+
+func (p *passage) seenBody(r *http.Request, contentType string) (_ string, body []byte, ok bool) {
 	read := p.peek(r)
 	return contentType, read.bytes[:min(len(read.bytes), maxFormBytes)], read.whole && strings.Join(r.Header["Content-Encoding"], "") == ""
 }

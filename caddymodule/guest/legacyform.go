@@ -24,7 +24,8 @@ type SignInLegacyForm struct {
 	SourceName string `json:"name,omitempty"`
 	legacyform.Config
 
-	form *legacyform.Form
+	form         *legacyform.Form
+	fieldsInJSON int // while the block is read
 }
 
 // CaddyModule implements caddy.Module.

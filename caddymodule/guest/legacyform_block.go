@@ -16,8 +16,9 @@ import (
 //	sign_in legacy_form [NAME] {
 //		name           NAME
 //		submit         [METHOD] PATH [form FIELD GLOB]…
-//		username_field FIELD
-//		password_field FIELD
+//		username_field FIELD | json /POINTER
+//		password_field FIELD | json /POINTER
+//		session_token  json /POINTER
 //		charset        NAME
 //		success|failure status CODE… | location [!]GLOB… | body REGEX…
 //		success|failure header|cookie NAME [GLOB…]
@@ -39,13 +40,14 @@ func (s *SignInLegacyForm) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if err := block.NoMore(d); err != nil {
 		return err
 	}
-	return block.Block{
+	err := block.Block{
 		Name: "sign_in legacy_form", Repeated: []string{"submit", "success", "failure", "session_cookie", "probe_cookie", "login_page", "sign_out"},
 		Options: map[string]func(*caddyfile.Dispenser) error{
 			"name":               block.OneWord(&s.SourceName),
 			"submit":             parseTargets(&s.Submit),
-			"username_field":     block.OneWord(&s.UsernameField),
-			"password_field":     block.OneWord(&s.PasswordField),
+			"username_field":     s.parseField(&s.UsernameField),
+			"password_field":     s.parseField(&s.PasswordField),
+			"session_token":      parseToken(&s.SessionToken),
 			"charset":            block.OneWord(&s.Charset),
 			"success":            parseConditions(&s.Success),
 			"failure":            parseConditions(&s.Failure),
@@ -58,6 +60,39 @@ func (s *SignInLegacyForm) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			"seal_cookies":       block.Flag(&s.SealCookies),
 		},
 	}.Parse(d)
+	if err == nil && s.mixed() {
+		return d.Err("username_field, password_field: one is `json /POINTER` and the other is not; a login is JSON or a form")
+	}
+	return err
+}
+
+// mixed tells whether one of the two fields is in JSON and the other is not.
+func (s *SignInLegacyForm) mixed() bool {
+	return s.JSON && s.fieldsInJSON != 2
+}
+
+// parseField reads the name of a form's field, or where it is in JSON.
+func (s *SignInLegacyForm) parseField(into *string) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		if d.CountRemainingArgs() != 2 {
+			return block.OneWord(into)(d)
+		}
+		s.JSON = true
+		s.fieldsInJSON++
+		return parseToken(into)(d)
+	}
+}
+
+// parseToken reads `json /POINTER`.
+func parseToken(into *string) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		option, words := d.Val(), d.RemainingArgs()
+		if len(words) != 2 || words[0] != "json" {
+			return d.Errf("%s: expected `json /POINTER`, as in `%s json /username`", option, option)
+		}
+		*into = words[1]
+		return block.NoBlock(d)
+	}
 }
 
 // moreWords is wordList for an option that may stand several times.

@@ -208,3 +208,16 @@ func TestPHPMyAdminTellsLoginsApart(t *testing.T) {
 		outcome{status: http.StatusFound, location: "route=/", cookie: true},
 		outcome{status: http.StatusOK, cookie: true, form: true})
 }
+
+func TestNodeREDHandsOutTokens(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts Node-RED")
+	}
+	app := StartNodeRED(t, Options{})
+	for password, want := range map[string]string{app.Accounts[1].Password: `"access_token"`, "not-the-password": "invalid_grant"} {
+		body := `{"client_id":"node-red-editor","grant_type":"password","scope":"","username":"joe","password":"` + password + `"}`
+		if got := do(t, newClient(t), "POST", app.URL+"/auth/token", "application/json", strings.NewReader(body)); !strings.Contains(got, want) {
+			t.Errorf("%s: %.300s", password, got)
+		}
+	}
+}

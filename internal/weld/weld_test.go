@@ -265,6 +265,33 @@ func TestURLsAreSearchedInEverySpelling(t *testing.T) {
 	}
 }
 
+func TestTokensAreJudgedAsCookiesAre(t *testing.T) {
+	w, _ := newWeld(t)
+	mine := w.bindFor(t, "mine", Cookie{Bearer, "m1"})
+	w.bindFor(t, "other", Cookie{Bearer, "o1"})
+	for _, row := range []struct {
+		token                    string
+		private, public, foreign bool
+	}{{"m1", true, true, false}, {"o1", false, false, true}, {"n1", false, true, false}} {
+		private, foreign := w.Token(t.Context(), row.token, "mine", mine, false)
+		public, _ := w.Token(t.Context(), row.token, "mine", mine, true)
+		if private != row.private || public != row.public || foreign != row.foreign {
+			t.Errorf("%s: %v %v %v", row.token, private, public, foreign)
+		}
+	}
+	if pass, _ := w.Token(t.Context(), "m1", "", nil, true); pass {
+		t.Error("it passes without its session")
+	}
+	for line, want := range map[string]string{"Bearer abc": "abc", "bearer  abc=": "abc=", "Basic abc": "", "Bearer a b": "", "Bearer a,b": "", "Bearer": "", "xBearer a": ""} {
+		if got, _ := BearerToken(http.Header{"Authorization": {line}}); got != want {
+			t.Errorf("%s: %q", line, got)
+		}
+	}
+	if _, ok := BearerToken(http.Header{"Authorization": {"Bearer a", "Bearer a"}}); ok {
+		t.Error("two headers have one token")
+	}
+}
+
 func TestAllowedInURLs(t *testing.T) {
 	w, _ := newWeld(t)
 	mine := w.bindFor(t, "mine", Cookie{"SESS", "m1"})

@@ -172,7 +172,7 @@ func (l location) fits(to *url.URL) bool {
 }
 
 // Ask asks the app for a path and query in the name of a browser with these
-// cookies.
+// cookies, and with the bearer token that the context has (BearerOf).
 type Ask func(ctx context.Context, target, cookies string) (*Answer, error)
 
 // identity is an Identity, compiled.

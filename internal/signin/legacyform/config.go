@@ -20,9 +20,15 @@ import (
 type Config struct {
 	// Submit are the requests that carry a name and a password.
 	Submit []Target `json:"submit,omitempty"`
-	// UsernameField and PasswordField are the names of the form's fields.
+	// UsernameField and PasswordField are the names of the form's fields, or
+	// JSON Pointers (RFC 6901) where JSON is set.
 	UsernameField string `json:"username_field,omitempty"`
 	PasswordField string `json:"password_field,omitempty"`
+	// JSON says that logins are sent as JSON, not as a form.
+	JSON bool `json:"json,omitempty"`
+	// SessionToken is a JSON Pointer to the bearer token in the answer to a
+	// good login. Default, where logins are JSON: every text that can be one.
+	SessionToken string `json:"session_token,omitempty"`
 	// Charset is the encoding in which the form sends names (WHATWG
 	// Encoding). Default: utf-8.
 	Charset string `json:"charset,omitempty"`
@@ -108,6 +114,10 @@ type Form struct {
 	pages    []*target
 	signOut  []*target
 	charset  encoding.Encoding // nil: UTF-8
+	json     bool
+	username pointer // where json is set
+	password pointer
+	token    pointer // nil: none is named
 	success  []condition
 	failure  []condition
 	cookies  weld.Names
@@ -162,7 +172,7 @@ func (f *Form) check() error {
 		{c.UsernameField == "", "username_field: say which field has the name"},
 		{c.PasswordField == "", "password_field: say which field has the password"},
 		{len(c.LoginPages) == 0, "login_page: say where the form is, as in `login_page /login.php`"},
-		{f.cookies.Empty(), "session_cookie: say by which cookies the app knows who it is"},
+		{f.cookies.Empty() && !f.Bears(), "session_cookie: say by which cookies the app knows who it is"},
 		{len(c.Success) == 0 && len(c.Failure) == 0 && c.Identity == nil,
 			"success, failure, identity: nothing tells a good login from a bad one; give at least one of them"},
 	} {
@@ -203,8 +213,14 @@ func (f *Form) compileTargets() error {
 }
 
 func (f *Form) compileFields() error {
+	if err := f.compilePointers(); err != nil {
+		return err
+	}
 	if f.config.Charset == "" {
 		return nil
+	}
+	if f.json {
+		return errors.New("charset: JSON is always UTF-8")
 	}
 	found, err := htmlindex.Get(f.config.Charset)
 	if err != nil {
@@ -214,6 +230,31 @@ func (f *Form) compileFields() error {
 		f.charset = found
 	}
 	return nil
+}
+
+func (f *Form) compilePointers() error {
+	c := &f.config
+	f.json = c.JSON
+	var errs []error
+	for _, one := range []struct {
+		option, text string
+		wanted       bool
+		into         *pointer
+	}{
+		{"username_field", c.UsernameField, c.JSON && c.UsernameField != "", &f.username},
+		{"password_field", c.PasswordField, c.JSON && c.PasswordField != "", &f.password},
+		{"session_token", c.SessionToken, c.SessionToken != "", &f.token},
+	} {
+		if !one.wanted {
+			continue
+		}
+		made, err := compilePointer(one.text)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s %w", one.option, err))
+		}
+		*one.into = made
+	}
+	return errors.Join(errs...)
 }
 
 func compileTarget(t Target, fallback []string) (*target, error) {

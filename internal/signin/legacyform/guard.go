@@ -34,12 +34,21 @@ func (f *Form) Watch(body io.ReadCloser, contentType string) io.ReadCloser {
 		return &watched{ReadCloser: body, find: (&partNames{fields: f.fields(), ids: f.cookies}).find}
 	case strings.Contains(kind, "urlencoded"), strings.TrimSpace(kind) == "":
 		return &watched{ReadCloser: body, find: (&encodedNames{fields: f.fields(), ids: f.cookies}).find}
+	case f.json:
+		names := f.fields()
+		return &watched{ReadCloser: body, find: newJSONNames(names[:]...).find}
 	default:
 		return body
 	}
 }
 
-func (f *Form) fields() [2]string { return [2]string{f.config.UsernameField, f.config.PasswordField} }
+// fields are the names of the two fields, wherever they stand.
+func (f *Form) fields() [2]string {
+	if f.json {
+		return [2]string{f.username.last(), f.password.last()}
+	}
+	return [2]string{f.config.UsernameField, f.config.PasswordField}
+}
 
 // watched reads a body and looks at every piece before it is passed on.
 type watched struct {

@@ -73,7 +73,9 @@ func (f *Form) Judge(ctx context.Context, ask Ask, l *Login) (Accepted, error) {
 			a.Issued = append(a.Issued, c)
 		}
 	}
-	who, err := f.who(ctx, ask, l)
+	tokens := f.tokens(l.Answer)
+	a.Issued = append(a.Issued, tokens...)
+	who, err := f.who(ctx, ask, l, tokens)
 	switch {
 	case errors.Is(err, ErrNobody) && len(f.success) > 0:
 		return Accepted{}, fmt.Errorf("%w: %w", ErrUnnamed, err)
@@ -106,10 +108,12 @@ func (f *Form) signsOfSuccess(a *Answer, now time.Time) bool {
 }
 
 // who is the person, by the app's own word or else by the submitted name.
-func (f *Form) who(ctx context.Context, ask Ask, l *Login) (signin.Identity, error) {
+func (f *Form) who(ctx context.Context, ask Ask, l *Login, tokens []weld.Cookie) (signin.Identity, error) {
 	switch {
 	case f.identity == nil:
 		return signin.Identity{Source: f.name, Username: l.Username}, nil
+	case f.identity.kind == "probe" && len(tokens) > 0:
+		return f.whoBears(ctx, ask, tokens, weld.After(l.Cookies, l.Answer.Header, time.Now()))
 	case f.identity.kind == "probe":
 		return f.Who(ctx, ask, weld.After(l.Cookies, l.Answer.Header, time.Now()))
 	default:

@@ -31,6 +31,8 @@ type Seen struct {
 	// Form gives the Content-Type and the body, as policy.Request has it; ok
 	// is false for one that was not read to its end. Nil: no body.
 	Form func() (contentType string, body []byte, ok bool)
+	// Body is Form for JSON and other text as well.
+	Body func() (contentType string, body []byte, ok bool)
 	// Encoded says that the body has a Content-Encoding: no browser sends
 	// forms so, and what is in it cannot be read.
 	Encoded bool
@@ -145,6 +147,9 @@ func (s *Seen) formClaims() bool {
 // query or a form. What cannot be read counts for one of them where the other
 // is found. Bodies that are longer than what was read are for Watch.
 func (f *Form) stray(s *Seen) bool {
+	if f.Bears() && s.Body != nil && f.strayBody(s) {
+		return true
+	}
 	if s.Target.RawQuery() == "" && s.Target.Len() == 1 && s.Form == nil {
 		return false
 	}
@@ -153,9 +158,24 @@ func (f *Form) stray(s *Seen) bool {
 			return true
 		}
 	}
-	name, maybeName := s.carries(f.config.UsernameField)
-	password, maybePassword := s.carries(f.config.PasswordField)
+	names := f.fields()
+	name, maybeName := s.carries(names[0])
+	password, maybePassword := s.carries(names[1])
 	return name && (password || maybePassword) || password && maybeName
+}
+
+// strayBody tells whether a body has a bearer token, which is welded in the
+// header and the query alone, or, where logins are JSON, both fields.
+func (f *Form) strayBody(s *Seen) bool {
+	_, body, _ := s.Body()
+	names := f.fields()
+	both := f.json && newJSONNames(names[:]...).find(body)
+	return both || newJSONNames(tokenField).find(body) || len(s.formValuesOf(tokenField)) > 0
+}
+
+func (s *Seen) formValuesOf(name string) []string {
+	values, _ := s.formValues(name)
+	return values
 }
 
 func (s *Seen) carries(field string) (found, perhaps bool) {

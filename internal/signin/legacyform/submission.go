@@ -27,23 +27,15 @@ type Submission struct {
 
 // Submission reads the name of a submit.
 func (f *Form) Submission(s *Seen) (Submission, error) {
-	field := f.config.UsernameField
+	field := f.fields()[0]
 	if values, unreadable := s.Target.QueryValues(field); len(values) > 0 || unreadable {
 		return Submission{}, fmt.Errorf("%w: the query has it", ErrSubmission)
 	}
-	if s.Form == nil {
-		return Submission{}, fmt.Errorf("%w: there is no form", ErrSubmission)
+	read := f.formSubmission
+	if f.json {
+		read = f.jsonSubmission
 	}
-	contentType, body, ok := s.Form()
-	values, unreadable := pt.FormValues(contentType, body, field)
-	if !ok || unreadable || len(values) == 0 {
-		return Submission{}, fmt.Errorf("%w: the form has none, or cannot be read", ErrSubmission)
-	}
-	raw, err := soleField(contentType, body, field)
-	if err != nil {
-		return Submission{}, fmt.Errorf("%w: %w", ErrSubmission, err)
-	}
-	name, err := f.decode(raw)
+	name, err := read(s)
 	if err != nil {
 		return Submission{}, fmt.Errorf("%w: %w", ErrSubmission, err)
 	}
@@ -51,6 +43,24 @@ func (f *Form) Submission(s *Seen) (Submission, error) {
 		return Submission{}, fmt.Errorf("%w: %w", ErrSubmission, err)
 	}
 	return Submission{Username: name}, nil
+}
+
+// formSubmission reads the name of a submit that is a form.
+func (f *Form) formSubmission(s *Seen) (string, error) {
+	if s.Form == nil {
+		return "", errors.New("there is no form")
+	}
+	field := f.config.UsernameField
+	contentType, body, ok := s.Form()
+	values, unreadable := pt.FormValues(contentType, body, field)
+	if !ok || unreadable || len(values) == 0 {
+		return "", errors.New("the form has none, or cannot be read")
+	}
+	raw, err := soleField(contentType, body, field)
+	if err != nil {
+		return "", err
+	}
+	return f.decode(raw)
 }
 
 func (f *Form) decode(raw string) (string, error) {
