@@ -531,3 +531,25 @@ func TestDecideAllocatesNothing(t *testing.T) {
 		}
 	}
 }
+
+func TestASlashAtTheEndNeedsBothAndAStarIsAnySegment(t *testing.T) {
+	p := policyOf(t, `level a { accept totp }
+		level b { accept sms }
+		level c { accept email }
+		require a /x
+		require b /x/*
+		require c /x/*/z
+		public /y/*
+		require a /y
+		require b /w/
+		require c /w/*
+		default signed_in`)
+	for path, want := range map[string]string{
+		"/x": "a", "/x/": "a b", "/x/q": "b", "/x/q/": "b", "/x//z": "b c", "/x/q/z/": "b c",
+		"/y": "a", "/y/": "a", "/y/q": "public", "/w": "b", "/w/": "b", "/w/q": "c",
+	} {
+		if got := says(p, p.Decide(request(t, "GET "+path))); got != want {
+			t.Errorf("%s needs %q, want %q", path, got, want)
+		}
+	}
+}
