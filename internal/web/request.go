@@ -4,6 +4,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -11,13 +12,33 @@ import (
 // Navigation tells whether a browser asks for a page to show in a tab of its
 // own. Browsers that say what they do (Fetch Metadata) are believed; of others
 // it is a navigation when Accept names HTML. "*/*" names nothing: fetch,
-// XMLHttpRequest and command-line clients send it.
+// XMLHttpRequest and command-line clients send it. What a library of the page
+// marks as its own is none either.
 func Navigation(r *http.Request) bool {
 	if mode, said := fetchHeader(r, "Sec-Fetch-Mode"); said {
 		dest, _ := fetchHeader(r, "Sec-Fetch-Dest")
 		return mode == "navigate" && (dest == "" || dest == "document")
 	}
-	return namesHTML(r.Header.Values("Accept"))
+	return !scripted(r.Header) && namesHTML(r.Header.Values("Accept"))
+}
+
+// scriptMarks are headers that libraries set on requests whose answer they put
+// into a page: htmx, jQuery PJAX, Turbo, Unpoly, Inertia, Livewire, Faces,
+// ASP.NET, Wicket, GWT, Prototype, intercooler.
+var scriptMarks = []string{
+	"Hx-Request", "X-Pjax", "Turbo-Frame", "X-Turbo-Request-Id", "X-Up-Version", "X-Up-Target", "X-Inertia", "X-Livewire", "Faces-Request",
+	"X-Microsoftajax", "Wicket-Ajax", "X-Gwt-Permutation", "X-Prototype-Version", "X-Ic-Request",
+}
+
+// scripted tells whether a script of a page made a request. Android's web
+// views name their app in X-Requested-With, also when they navigate.
+func scripted(h http.Header) bool {
+	for _, by := range h["X-Requested-With"] {
+		if !strings.Contains(by, ".") {
+			return true
+		}
+	}
+	return slices.ContainsFunc(scriptMarks, func(name string) bool { return len(h[name]) > 0 })
 }
 
 // Framed tells whether a browser asks for a page to show inside another.
@@ -36,11 +57,11 @@ func Framed(r *http.Request) bool {
 	return false
 }
 
-// topLevel tells whether a page may answer: the browser says nothing of what
-// it does, or says that it navigates a whole window.
+// topLevel tells whether a page may answer: nothing says what the browser
+// does, or the browser says that it navigates a whole window.
 func topLevel(r *http.Request) bool {
 	mode, said := fetchHeader(r, "Sec-Fetch-Mode")
-	if said && mode != "navigate" {
+	if said && mode != "navigate" || !said && scripted(r.Header) {
 		return false
 	}
 	dest, said := fetchHeader(r, "Sec-Fetch-Dest")

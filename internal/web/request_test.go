@@ -36,6 +36,13 @@ func TestKindOfRequest(t *testing.T) {
 		{"frame of an old browser", headers{"Sec-Fetch-Mode": {"nested-navigate"}}, false, true, false},
 		{"destination alone", headers{"Sec-Fetch-Dest": {"empty"}, "Accept": {"text/html"}}, true, false, false},
 		{"mode twice", headers{"Sec-Fetch-Mode": {"navigate", "cors"}}, false, false, false},
+		{"jQuery", headers{"X-Requested-With": {"XMLHttpRequest"}, "Accept": {"text/html, */*; q=0.01"}}, false, false, false},
+		{"htmx", headers{"HX-Request": {"true"}, "Accept": {"text/html"}}, false, false, false},
+		{"Turbo", headers{"Turbo-Frame": {"cases"}, "Accept": {"text/html, application/xhtml+xml"}}, false, false, false},
+		{"Faces", headers{"Faces-Request": {"partial/ajax"}, "Accept": {"text/html"}}, false, false, false},
+		{"ASP.NET", headers{"X-MicrosoftAjax": {"Delta=true"}, "Accept": {"text/html"}}, false, false, false},
+		{"Android's web view", headers{"X-Requested-With": {"org.example.app"}, "Accept": {"text/html"}}, true, false, true},
+		{"a window of a web view", headers{"X-Requested-With": {"org.example.app"}, "Sec-Fetch-Mode": {"navigate"}}, true, false, true},
 		{"empty mode", headers{"Sec-Fetch-Mode": {""}, "Accept": {"text/html"}}, false, false, false},
 	}
 	for _, tt := range tests {
