@@ -63,7 +63,7 @@ func constant(base, text string) string {
 // compared are the headers of an answer as both ways must show them. Left out
 // are what is of the moment (Date, the times of files, tags made of them, the
 // length of a body with such things in it); of cookies the values. The gateway
-// adds `Cache-Control: private` where the wiki says nothing of caching.
+// adds `Cache-Control: private, no-cache` where the wiki says nothing of caching.
 func compared(base string, h http.Header) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(h)) {
@@ -77,7 +77,7 @@ func compared(base string, h http.Header) string {
 				fmt.Fprintf(&b, "Set-Cookie: %s=~;%s\n", constant(base, cookie), expiry.ReplaceAllString(attributes, "~"))
 			}
 		case "Cache-Control":
-			if !slices.Equal(h[name], []string{"private"}) {
+			if !slices.Equal(h[name], []string{"private, no-cache"}) {
 				fmt.Fprintf(&b, "%s: %q\n", name, h[name])
 			}
 		default:

@@ -139,7 +139,9 @@ func (o *outgoing) correct(status int) int {
 	}
 	o.sent = true
 	if o.private && h["Cache-Control"] == nil && h["Expires"] == nil && h["Pragma"] == nil {
-		h["Cache-Control"] = []string{"private"}
+		// A browser that may guess how long it keeps an answer (RFC 9111
+		// §4.2.2) would show it after its session has ended.
+		h["Cache-Control"] = []string{"private, no-cache"}
 	}
 	o.superviseAnswer(h)
 	return status
