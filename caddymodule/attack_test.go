@@ -269,7 +269,7 @@ func TestUpstreamCannotSpeakForTheGateway(t *testing.T) {
 	g.addUser("joe")
 	b := g.browser()
 	p = b.signIn(b.get("/"), "joe").want(200, "/")
-	if p.header.Get("Cache-Control") != "private" {
+	if p.header.Get("Cache-Control") != "private, no-cache" {
 		t.Errorf("Cache-Control: %q", p.header.Get("Cache-Control"))
 	}
 }
@@ -354,13 +354,23 @@ func TestStoreGoneClosesEverythingButThePublic(t *testing.T) {
 	}
 	waitFor(t, func() bool { return b.get("/cases/1").status == 503 })
 	b.get("/cases/1", fetch).want(503, "")
-	g.browser().get("/.stepgate/sign-in")
+	stranger := g.browser()
+	stranger.get("/cases/1").want(503, "/cases/1")
+	stranger.get("/cases/1", fetch).want(503, "")
+	stranger.get("/.stepgate/sign-in").want(503, "/.stepgate/sign-in")
+	stranger.get("/.stepgate/health").want(503, "")
+	stranger.get("/assets/x").want(200, "/assets/x")
+	stranger.get("/debug/x").want(403, "")
 	b.get("/assets/x").want(200, "/assets/x")
 	b.get("/debug/x").want(403, "")
 	if err := os.Rename(g.dir+"/away.db", g.dir+"/stepgate.db"); err != nil {
 		t.Fatal(err)
 	}
 	waitFor(t, func() bool { return b.get("/cases/1").status == 200 })
+	if p := stranger.get("/.stepgate/health", fetch); p.status != 204 || p.body != "" {
+		t.Errorf("health: %d %q", p.status, p.body)
+	}
+	stranger.get("/cases/1").at("/sign-in")
 }
 
 func TestABadKeyFileStopsTheStart(t *testing.T) {

@@ -120,6 +120,10 @@ func (h *Handler) relyingParty() challenge.RelyingParty {
 func (h *Handler) ownHandler(path string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		l, err := h.alive(r.Context())
+		if path == h.Prefix+"/health" {
+			h.serveHealth(w, r, l, err)
+			return
+		}
 		if err != nil {
 			h.fail(w, r, &web.Fail{Status: http.StatusServiceUnavailable, Err: err})
 			return
@@ -142,6 +146,25 @@ func (h *Handler) ownHandler(path string) http.Handler {
 			l.pages.ServeHTTP(w, &own)
 		}
 	})
+}
+
+// serveHealth tells a balancer whether this node can serve, its store
+// included, and nobody anything more.
+func (h *Handler) serveHealth(w http.ResponseWriter, r *http.Request, l *live, err error) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		h.fail(w, r, &web.Fail{Status: http.StatusMethodNotAllowed, Allow: "GET, HEAD"})
+		return
+	}
+	if err == nil {
+		err = l.runtime.sessions.Answers(r.Context())
+	}
+	web.Harden(w.Header(), h.web)
+	if err != nil {
+		h.logger.Debug("not healthy", zapError(err))
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // serveJWKS answers with the public keys of the identity assertion.

@@ -35,6 +35,7 @@ func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, page http.Han
 	if err != nil {
 		return h.refuseTarget(w, r, err)
 	}
+	endWaiting(w, r)
 	page.ServeHTTP(w, r)
 	return nil
 }
@@ -61,6 +62,12 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, p *passage, v vi
 	if v.going != nil && v.entry != nil {
 		return h.resume(w, r, live, v)
 	}
+	if v.entry == nil {
+		if err := live.runtime.sessions.Answers(r.Context()); err != nil {
+			return h.unavailable(w, r, err)
+		}
+	}
+	endWaiting(w, r)
 	e := h.decided(r, audit.StepUpRequired, p, v, d)
 	h.observe(e)
 	err := live.ceremonies.Begin(w, r, challenge.Interrupted{
@@ -84,6 +91,7 @@ func (p *passage) target() string {
 // fail shows an error and writes it down under the reference that the page
 // shows.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) error {
+	endWaiting(w, r)
 	reference := h.kit.RenderFail(w, r, h.web, err)
 	level := zap.DebugLevel
 	if f := (*web.Fail)(nil); !errors.As(err, &f) || f.Status >= http.StatusInternalServerError {
@@ -91,6 +99,16 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) error 
 	}
 	h.logger.Log(level, "refused", zap.String("reference", reference), zap.Error(err))
 	return nil
+}
+
+// endWaiting makes an answer of the gateway the last of its connection where
+// the client waits for permission to send a body (RFC 9110 §10.1.1). Otherwise
+// net/http, which does not see through Caddy's wrapping of that body, would
+// read it before it answers, without having given the permission.
+func endWaiting(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor == 1 && len(r.Header["Expect"]) > 0 {
+		w.Header().Set("Connection", "close")
+	}
 }
 
 // event begins an audit event about a request, with a reference of its own.

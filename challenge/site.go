@@ -140,6 +140,9 @@ func (s *Site) Handler() http.Handler {
 // answer is 503.
 func (s *Site) visitor(r *http.Request) (*session.Entry, error) {
 	e, err := s.Sessions.Find(r.Context(), r.Header, s.Place)
+	if e == nil && err == nil {
+		err = s.Sessions.Answers(r.Context())
+	}
 	if err != nil {
 		return nil, &web.Fail{Status: http.StatusServiceUnavailable, Err: err}
 	}

@@ -50,6 +50,7 @@ type Manager struct {
 	limits  atomic.Pointer[Limits]
 	codecs  atomic.Pointer[[]securecookie.Codec]
 	heardAt atomic.Int64 // unix nanoseconds of the last answer of the feed
+	failing atomic.Bool  // the feed's last answer was an error
 	seq     atomic.Int64
 	touches chan *Entry
 	stop    context.CancelFunc
@@ -106,7 +107,6 @@ func (m *Manager) follow(ctx context.Context) {
 	defer m.done.Done()
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
-	failing := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -114,13 +114,13 @@ func (m *Manager) follow(ctx context.Context) {
 		case <-tick.C:
 		}
 		err := m.poll(ctx)
+		failing := m.failing.Swap(err != nil)
 		if err != nil && !failing && ctx.Err() == nil {
 			m.Log("the store does not answer; known sessions are trusted for "+m.limits.Load().Grace.String(), err)
 		}
 		if err == nil && failing {
 			m.Log("the store answers again", nil)
 		}
-		failing = err != nil
 	}
 }
 
@@ -164,6 +164,24 @@ func (m *Manager) touch(ctx context.Context) {
 	}
 }
 
+// Answers is an error (ErrStore) where the store does not answer now, whatever
+// sessions are trusted without it. It asks the store only where the feed is
+// late.
+func (m *Manager) Answers(ctx context.Context) error {
+	switch {
+	case m.failing.Load():
+		return ErrStore
+	case m.Now().UnixNano()-m.heardAt.Load() < int64(2*pollEvery):
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
+	defer cancel()
+	if _, _, err := m.Store.Changes(ctx, m.seq.Load()); err != nil {
+		return fmt.Errorf("%w: %w", ErrStore, err)
+	}
+	return nil
+}
+
 // Find returns the session that a request carries, or nil for nobody. An
 // error (ErrStore) means that it cannot be known: only public paths go on.
 // For a session seen before it neither reads the store nor allocates.
@@ -179,6 +197,9 @@ func (m *Manager) Find(ctx context.Context, h http.Header, p Place) (*Entry, err
 func (m *Manager) Peek(ctx context.Context, h http.Header, p Place) (*Entry, error) {
 	value := cookieValue(h, p.Cookie)
 	if value == "" {
+		if m.failing.Load() {
+			return nil, ErrStore // who could be anybody cannot sign in now
+		}
 		return nil, nil
 	}
 	now := m.Now()
