@@ -130,7 +130,7 @@ func foldPath(s string) string {
 // bound tells whether an unseen character after this one belongs to nothing
 // seen: dropped, it could leave a segment empty or bring dots together.
 func bound(r rune) bool {
-	if strings.ContainsRune("/?#;:", r) || wide[r] != "" {
+	if strings.ContainsRune("/?#;:)", r) || wide[r] != "" {
 		return true
 	}
 	last, _ := utf8.DecodeLastRuneInString(FoldText(string(r)))
@@ -138,11 +138,24 @@ func bound(r rune) bool {
 }
 
 // segmentTail gives where the trimmable characters begin at the end of the
-// segment that holds s[i], and where that segment ends.
+// segment that holds s[i], and where that segment ends: also where another
+// reading may end it.
 func segmentTail(s string, i int) (tail, end int) {
-	rest, _, _ := strings.Cut(s[i:], "/")
-	return i + len(strings.TrimRightFunc(rest, trimmable)), i + len(rest)
+	rest := s[i:]
+	if n := strings.IndexFunc(rest, mayEnd); n >= 0 {
+		rest = rest[:n]
+	}
+	return i + len(strings.TrimRightFunc(rest, mayBeTrimmed)), i + len(rest)
 }
+
+// mayBeTrimmed tells whether r, or what it folds to, is trimmable or unseen.
+func mayBeTrimmed(r rune) bool {
+	return trimmable(r) || r >= utf8.RuneSelf && strings.TrimRightFunc(FoldText(string(r)), trimmable) == ""
+}
+
+// mayEnd tells whether some reading ends a segment at r, or has something
+// there that does.
+func mayEnd(r rune) bool { return strings.ContainsRune("/%;:?#", r) || wide[r] != "" }
 
 func ellipsis(r rune, whole bool) string {
 	switch {

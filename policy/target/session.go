@@ -50,8 +50,8 @@ func (c *closure) withoutSession(path string, start, end, from int) error {
 	if !strings.HasPrefix(joined, "/") {
 		joined = "/" + joined
 	}
-	if err := c.add(joined, from, withoutSession); err != nil {
+	if err := c.addDecoded(joined, from, withoutSession); err != nil {
 		return err
 	}
-	return c.add(path[:start]+path[start+n:], from, withoutSession)
+	return c.addDecoded(path[:start]+path[start+n:], from, withoutSession)
 }
