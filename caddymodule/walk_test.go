@@ -2,8 +2,11 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -62,6 +65,38 @@ func TestFirstVisitEnrolsAndReturnsToTheVeryURL(t *testing.T) {
 	if strings.Contains(got.Header.Get("Cookie"), "stepgate") {
 		t.Errorf("a gateway cookie reached the upstream: %s", got.Header.Get("Cookie"))
 	}
+}
+
+func TestALongTargetIsReturnedToOrThePageSaysThatItIsNot(t *testing.T) {
+	site := strings.Replace(walkSite, "policy {", "policy {\n\t\t\trequire signed_in /search", 1)
+	g := startGateway(t, site, nil)
+	g.addUser("joe")
+	var form, random strings.Builder
+	for i := range 200 {
+		fmt.Fprintf(&form, "&criteria%%5B%d%%5D%%5Bname%%5D=Gr%%C3%%B6%%C3%%9Fe+%d&criteria%%5B%d%%5D=", i, i*7919, i)
+	}
+	dice := rand.New(rand.NewPCG(1, 2))
+	for random.Len() < 14_500 {
+		random.WriteString(strconv.FormatUint(dice.Uint64(), 36))
+	}
+	for name, target := range map[string]string{
+		"a search form": "/search?x=1" + form.String()[:13_500], "a token": "/search?token=" + random.String()[:9_000],
+	} {
+		b := g.browser()
+		if p := b.signIn(b.get(target).at("/sign-in"), "joe"); p.status != 200 || p.body != "upstream GET "+target {
+			t.Errorf("%s: at %.80s (%d)", name, p.url, p.status)
+		}
+	}
+	b := g.browser()
+	target := "/search?token=" + random.String()
+	if p := b.get(target, fetch); p.status != 401 || len(p.body) > 4_000 {
+		t.Errorf("a call of a script: %d, %d bytes", p.status, len(p.body))
+	}
+	p := b.signIn(b.get(target).at("/sign-in"), "joe").at("/challenge")
+	if !strings.Contains(p.body, "too long for us to remember") {
+		t.Errorf("the page does not say so:\n%s", p.body)
+	}
+	b.get(target).want(200, target)
 }
 
 func TestSecondBrowserIsAskedForACodeAndAUsedCodeIsRefused(t *testing.T) {

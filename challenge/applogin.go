@@ -41,11 +41,7 @@ func (s *Site) waitingName() string {
 // toLoginPage sends the browser to the app's own form, and remembers where it
 // was going.
 func (s *Site) toLoginPage(w http.ResponseWriter, r *http.Request, c ceremony.Continuation) error {
-	sealed, err := c.Seal(s.Sealer, s.Place.Origin)
-	if err == nil && len(sealed) > maxWaiting {
-		c.Target, c.Kind = "/", ceremony.Return
-		sealed, err = c.Seal(s.Sealer, s.Place.Origin)
-	}
+	sealed, err := c.SealWithin(s.Sealer, s.Place.Origin, maxWaiting)
 	if err != nil {
 		return err
 	}

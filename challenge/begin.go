@@ -80,6 +80,9 @@ func (s *Site) beginFramed(w http.ResponseWriter, r *http.Request, i Interrupted
 // names is for a window of its own.
 func (s *Site) beginElsewhere(w http.ResponseWriter, i Interrupted, c ceremony.Continuation) error {
 	c.Kind = ceremony.Window
+	if len(c.Target) > maxDescribed {
+		c.Target = "" // it would only describe the request
+	}
 	door, err := s.Door(i.Visitor, c)
 	if err != nil {
 		return err

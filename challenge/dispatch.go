@@ -119,6 +119,8 @@ func (s *Site) resume(w http.ResponseWriter, r *http.Request, v *session.Entry, 
 		return s.goTo(w, r, "/challenge", c)
 	case c.Kind == ceremony.Lost:
 		return s.Pages.Render(w, r, s.Web, http.StatusOK, "lost", &lostView{View: s.view(w, r, v), Target: locationOf(c.Target)})
+	case c.Kind == ceremony.TooLong:
+		return s.Pages.Render(w, r, s.Web, http.StatusOK, "lost", &lostView{View: s.view(w, r, v), Target: locationOf(c.Target), TooLong: true})
 	case c.Kind == ceremony.Kept:
 		return s.showKept(w, r, v, c)
 	case c.Kind == ceremony.Window:

@@ -91,7 +91,7 @@ func TestEveryPageRendersWithNothingToSayAndWithAll(t *testing.T) {
 		"ceremony":   {&promptView{}, &prompt},
 		"list":       {&listView{}, &listView{Codes: []string{"a", "b"}, First: true}},
 		"stuck":      {&stuckView{}, &stuckView{Text: "stuck.waiting", From: time.Now()}},
-		"lost":       {&lostView{}},
+		"lost":       {&lostView{}, &lostView{TooLong: true}},
 		"continue":   {&continueView{}, &continueView{Request: kept.Request{Head: kept.Head{Content: kept.Content{Fields: []string{"a", "b"}, Files: []string{"c"}}}}}},
 		"over":       {&overView{}, &overView{Text: "gone"}, &overView{Text: "other"}, &overView{Text: "continued"}, &overView{Text: "large"}},
 		"window":     {&windowView{}},

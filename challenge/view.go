@@ -160,6 +160,8 @@ type signOutView struct{ web.View }
 type lostView struct {
 	web.View
 	Target string
+	// TooLong is set where an address was lost, not what was typed.
+	TooLong bool
 }
 
 // windowView is the view of window.html.

@@ -1,11 +1,14 @@
 package ceremony
 
 import (
+	"bytes"
+	"compress/flate"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/stepgate/stepgate/policy"
@@ -21,7 +24,11 @@ const (
 	ContinuationTTL = 24 * time.Hour
 	// maxSealed bounds what a page's address may carry, in bytes. Caddy takes
 	// request heads of 16 KiB, and cookies want room beside it.
-	maxSealed           = 10 << 10
+	maxSealed = 11 << 10
+	// packedFrom is how long one is that is compressed, maxUnpacked how long
+	// one can be at all: longer heads are not taken.
+	packedFrom          = 512
+	maxUnpacked         = 64 << 10
 	continuationPurpose = "continuation"
 )
 
@@ -44,6 +51,9 @@ const (
 	// Window is a request of a script: the page says that it is done, and
 	// that the window can be closed.
 	Window Kind = "window"
+	// TooLong is a request whose target was too long to be remembered: a page
+	// says so.
+	TooLong Kind = "too-long"
 )
 
 // Continuation is the memory of an interrupted request. It travels sealed in
@@ -84,21 +94,59 @@ type Sealer interface {
 }
 
 // Seal makes the text for an address. A target too long to travel is
-// forgotten: afterwards the person stands at the front page.
+// forgotten, and its kind becomes TooLong where it was to be returned to.
 func (c Continuation) Seal(s Sealer, site string) (string, error) {
-	plain, err := json.Marshal(c)
+	return c.SealWithin(s, site, maxSealed)
+}
+
+// SealWithin is Seal for a text of at most max bytes.
+func (c Continuation) SealWithin(s Sealer, site string, max int) (string, error) {
+	plain, err := c.pack()
 	if err != nil {
 		return "", fmt.Errorf("seal a continuation: %w", err)
-	}
-	if base64.RawURLEncoding.EncodedLen(len(plain)+64) > maxSealed && c.Target != "/" {
-		c.Target, c.Kind = "/", Return
-		return c.Seal(s, site)
 	}
 	sealed, err := s.Seal(continuationPurpose, plain, []byte(site))
 	if err != nil {
 		return "", fmt.Errorf("seal a continuation: %w", err)
 	}
-	return base64.RawURLEncoding.EncodeToString(sealed), nil
+	text := base64.RawURLEncoding.EncodeToString(sealed)
+	if len(text) <= max || c.Target == "/" && c.Back == "" {
+		return text, nil
+	}
+	c.Target, c.Back = "/", ""
+	if c.Kind == Return {
+		c.Kind = TooLong
+	}
+	return c.SealWithin(s, site, max)
+}
+
+// pack writes a continuation as JSON, and a long one, which its target makes
+// long, compressed. Nothing in it is a secret that the length could tell.
+func (c Continuation) pack() ([]byte, error) {
+	plain, err := json.Marshal(c)
+	if err != nil || len(plain) < packedFrom {
+		return plain, err
+	}
+	var packed bytes.Buffer
+	w, err := flate.NewWriter(&packed, flate.BestCompression)
+	if err != nil {
+		return nil, err
+	}
+	if _, err = w.Write(plain); err != nil {
+		return nil, err
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return packed.Bytes(), nil
+}
+
+// unpack undoes pack.
+func (c *Continuation) unpack(plain []byte) error {
+	if len(plain) > 0 && plain[0] == '{' {
+		return json.Unmarshal(plain, c)
+	}
+	return json.NewDecoder(io.LimitReader(flate.NewReader(bytes.NewReader(plain)), maxUnpacked)).Decode(c)
 }
 
 // OpenContinuation reads what Seal made for the same site. All errors are
@@ -110,7 +158,7 @@ func OpenContinuation(s Sealer, site, text string, now time.Time) (Continuation,
 		return c, ErrContinuation
 	}
 	plain, err := s.Open(continuationPurpose, sealed, []byte(site))
-	if err != nil || json.Unmarshal(plain, &c) != nil {
+	if err != nil || c.unpack(plain) != nil {
 		return Continuation{}, ErrContinuation
 	}
 	if now.Sub(c.At) > ContinuationTTL {
