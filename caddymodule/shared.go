@@ -47,6 +47,8 @@ type shared struct {
 	end     context.CancelFunc
 	life    context.Context // ends with end
 	running sync.WaitGroup  // what runs until then
+	// finish is done after the last write, before the store is closed.
+	finish func(context.Context) error
 }
 
 // newShared opens the store and what stands over it.
@@ -55,7 +57,7 @@ func newShared(ctx context.Context, a *App, mayCreate bool) (*shared, error) {
 	if err != nil {
 		return nil, err
 	}
-	ring, db, err := a.openStore(ctx, mayCreate)
+	ring, db, seen, err := a.openStore(ctx, mayCreate)
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +76,8 @@ func newShared(ctx context.Context, a *App, mayCreate bool) (*shared, error) {
 	s.outbox = s.newOutbox()
 	s.life, s.end = context.WithCancel(context.Background())
 	s.running.Go(func() { s.purgeEvery(10 * time.Minute) })
+	s.running.Go(func() { s.keepMark(seen, db) })
+	s.finish = func(ctx context.Context) error { return seen.move(ctx, db) }
 	return s, nil
 }
 
@@ -102,7 +106,7 @@ func (s *shared) Destruct() error {
 	s.running.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	return errors.Join(s.outbox.Close(ctx), s.recorder.Close(ctx), s.store.Close())
+	return errors.Join(s.outbox.Close(ctx), s.recorder.Close(ctx), s.finish(ctx), s.store.Close())
 }
 
 // purgeEvery deletes what is over, now and then, until the end.

@@ -45,26 +45,30 @@ func dataPath(name string) string { return filepath.Join(caddy.AppDataDir(), "st
 
 // openStore opens key file and store together: a key is made only with a new
 // store, and a store refuses keys that are not its own.
-func (a *App) openStore(ctx context.Context, mayCreate bool) (*keys.Ring, *sqldb.DB, error) {
+func (a *App) openStore(ctx context.Context, mayCreate bool) (*keys.Ring, *sqldb.DB, *mark, error) {
 	exists, err := a.storeExists(ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("store %s: %w", a.Store.name(), err)
+		return nil, nil, nil, fmt.Errorf("store %s: %w", a.Store.name(), err)
 	}
 	if !exists && !mayCreate {
-		return nil, nil, fmt.Errorf("store %s: %w; `stepgate user add` makes it", a.Store.name(), errCreate)
+		return nil, nil, nil, fmt.Errorf("store %s: %w; `stepgate user add` makes it", a.Store.name(), errCreate)
 	}
 	ring, err := a.openRing(exists)
 	if err != nil {
-		return nil, nil, fmt.Errorf("key_file: %w", err)
+		return nil, nil, nil, fmt.Errorf("key_file: %w", err)
 	}
 	db, err := a.openDB(ctx, sqldb.Options{Ring: ring, Chain: audit.NewChain(ring)})
 	if err != nil {
-		return nil, nil, fmt.Errorf("store %s: %w", a.Store.name(), err)
+		return nil, nil, nil, fmt.Errorf("store %s: %w", a.Store.name(), err)
 	}
 	if err := a.introduce(ctx, db, ring); err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("key_file %s: %w", a.KeyFile, err), db.Close())
+		return nil, nil, nil, errors.Join(fmt.Errorf("key_file %s: %w", a.KeyFile, err), db.Close())
 	}
-	return ring, db, nil
+	seen, err := a.recognise(ctx, db, !exists)
+	if err != nil {
+		return nil, nil, nil, errors.Join(fmt.Errorf("store %s: %w", a.Store.name(), err), db.Close())
+	}
+	return ring, db, seen, nil
 }
 
 func (a *App) storeExists(ctx context.Context) (bool, error) {

@@ -82,6 +82,7 @@ const (
 	ConfigLoaded        Name = "config_loaded"
 	AuditExported       Name = "audit_exported"
 	EventsDropped       Name = "events_dropped"
+	StoreRestored       Name = "store_restored"
 )
 
 // Severity is the `level` of the OWASP Logging Vocabulary.
@@ -175,6 +176,7 @@ var kinds = map[Name]description{
 	KeyRotated:          {Warn, "another key became primary"},
 	ConfigLoaded:        {Info, "a configuration was put to use"},
 	AuditExported:       {Info, "the audit trail was exported up to a checkpoint"},
+	StoreRestored:       {Critical, "the store was brought back from a backup, and what could have been spent since is void"},
 	EventsDropped:       {Warn, "events of strangers were counted instead of kept, to bound the trail"},
 }
 

@@ -41,7 +41,7 @@ func writeNew(path string, text []byte) error {
 		os.Remove(path)
 		return err
 	}
-	return syncDirectory(filepath.Dir(path))
+	return SyncDirectory(filepath.Dir(path))
 }
 
 // writeAndClose writes the whole text, brings it to the disk and closes f.
@@ -56,9 +56,24 @@ func writeAndClose(f *os.File, text []byte) error {
 	return f.Close()
 }
 
-// syncDirectory brings a directory's entries to the disk where the system
-// can do so.
-func syncDirectory(path string) error {
+// Replace writes a file for its owner alone, whole or not at all, and durably.
+func Replace(path string, text []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	if err := writeAndClose(f, text); err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return SyncDirectory(filepath.Dir(path))
+}
+
+// SyncDirectory brings a directory's entries to the disk where the system can
+// do so.
+func SyncDirectory(path string) error {
 	if runtime.GOOS == "windows" {
 		return nil
 	}

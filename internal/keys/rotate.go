@@ -84,7 +84,7 @@ func (r *Ring) change(path string, edit func(*keySet) (*keySet, error)) (*Ring, 
 		os.Remove(staged)
 		return nil, fmt.Errorf("replace key file: %w", err)
 	}
-	if err := syncDirectory(filepath.Dir(target)); err != nil {
+	if err := SyncDirectory(filepath.Dir(target)); err != nil {
 		return nil, fmt.Errorf("replace key file %q: %w", target, err)
 	}
 	r.held.Store(next)

@@ -72,6 +72,9 @@ func (r AuditResult) Err() error {
 // The verbs of the audit trail. Lists and exports come in pages of EventPage.
 var (
 	AuditList = define("audit/list", func(ctx context.Context, p Place, in AuditQuery) (AuditLines, error) {
+		if err := p.People.Permit(ctx, p.Actor, people.ActAudit); err != nil {
+			return AuditLines{}, err
+		}
 		q := audit.Query{
 			Organisation: in.Organisation, Names: in.Events, Since: in.Since, Until: in.Until, Before: in.Before, Limit: min(in.Limit, EventPage),
 		}
@@ -86,6 +89,9 @@ var (
 		return p.auditLines(ctx, records)
 	})
 	AuditShow = define("audit/show", func(ctx context.Context, p Place, reference string) (AuditLines, error) {
+		if err := p.People.Permit(ctx, p.Actor, people.ActAudit); err != nil {
+			return AuditLines{}, err
+		}
 		record, err := p.Store.EventByReference(ctx, audit.FoldReference(reference))
 		if errors.Is(err, audit.ErrNotFound) {
 			return AuditLines{}, &Answer{Kind: No, Text: fmt.Sprintf("no event has the reference %q", reference)}
@@ -96,6 +102,9 @@ var (
 		return p.auditLines(ctx, []audit.Record{record})
 	})
 	AuditExport = define("audit/export", func(ctx context.Context, p Place, in AuditExportInput) (AuditLines, error) {
+		if err := p.People.Permit(ctx, p.Actor, people.ActAudit); err != nil {
+			return AuditLines{}, err
+		}
 		if in.First {
 			exported := audit.Event{Name: audit.AuditExported, Actor: commandActor, Outcome: "success"}
 			if err := p.Recorder.Record(ctx, exported); err != nil {
@@ -117,10 +126,16 @@ var (
 		return page, nil
 	})
 	AuditVerify = define("audit/verify", func(ctx context.Context, p Place, in AuditVerifyInput) (AuditResult, error) {
+		if err := p.People.Permit(ctx, p.Actor, people.ActAudit); err != nil {
+			return AuditResult{}, err
+		}
 		result, _, err := p.verifyTrail(ctx, in)
 		return result, err
 	})
 	AuditCheckpoint = define("audit/checkpoint", func(ctx context.Context, p Place, in AuditVerifyInput) (AuditResult, error) {
+		if err := p.People.Permit(ctx, p.Actor, people.ActAudit); err != nil {
+			return AuditResult{}, err
+		}
 		result, end, err := p.verifyTrail(ctx, in)
 		if err != nil || !result.Holds {
 			return result, err

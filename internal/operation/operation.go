@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
@@ -35,6 +36,8 @@ type Place struct {
 // Store is what operations read beside what People does.
 type Store interface {
 	audit.Store
+	// VoidSpendable ends and voids what could have been spent.
+	VoidSpendable(ctx context.Context, now time.Time, event audit.Event) (codes int64, err error)
 	// Account is account.ErrNotFound where there is none.
 	Account(ctx context.Context, id account.ID) (account.Account, error)
 }

@@ -27,6 +27,8 @@ const (
 	ActManage Action = "manage accounts"
 	// ActOrganise is adding, changing and deleting organisations.
 	ActOrganise Action = "manage organisations"
+	// ActAudit is reading the audit trail, which is about all organisations.
+	ActAudit Action = "read the audit trail"
 )
 
 // rights says which roles may do what at all.
@@ -36,6 +38,7 @@ var rights = map[Action][]account.Role{
 	ActTemporaryCode: {account.RoleHelpdesk, account.RoleAdmin, account.RoleOwner},
 	ActManage:        {account.RoleAdmin, account.RoleOwner},
 	ActOrganise:      {account.RoleOwner},
+	ActAudit:         {account.RoleOwner, account.RoleAuditor},
 }
 
 // everywhere are the roles that are not confined to their own organisation.
@@ -59,6 +62,18 @@ func Gateway() Actor { return Actor{operator: true, name: "gateway"} }
 // As is the account of somebody signed in. Its role and organisation are read
 // again in the transaction of whatever it does.
 func As(a account.Account) Actor { return Actor{account: a} }
+
+// IsOperator tells whether this is whoever runs commands on the server.
+func (a Actor) IsOperator() bool { return a.operator }
+
+// Permit tells whether an actor may do this at all, by their role as it is now.
+func (p *People) Permit(ctx context.Context, actor Actor, act Action) error {
+	actor, err := actor.refresh(ctx, p.Store)
+	if err != nil {
+		return err
+	}
+	return actor.may(act)
+}
 
 // refresh reads the actor's account as it is now. An actor that is suspended
 // or gone since is refused.

@@ -88,6 +88,13 @@ type Store interface {
 	// Update runs change in one write transaction, grouped with others that
 	// wait. It returns only when the commit is durable.
 	Update(ctx context.Context, change func(Tx) error) error
+	// VoidSpendable makes a store that was brought back from a backup safe: it
+	// ends all sessions and ceremonies, forgets codes under way, messages that
+	// wait, welded cookies and kept requests, removes backup and temporary
+	// codes, and lets no step of an authenticator app count that may have been
+	// used. It appends event with what went, all in one transaction, and
+	// returns how many lists of codes that was.
+	VoidSpendable(ctx context.Context, now time.Time, event audit.Event) (codes int64, err error)
 	// Purge deletes what is over: sessions and what is known of them after
 	// session.Remembered, transactions, codes, kept requests, messages whose
 	// time is over, old feed rows, idle throttle counters.

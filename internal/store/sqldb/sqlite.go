@@ -12,6 +12,7 @@ import (
 	"runtime"
 
 	_ "github.com/mattn/go-sqlite3" // the driver "sqlite3"
+	"github.com/stepgate/stepgate/internal/keys"
 )
 
 // sqlite is the engine of a store in a file.
@@ -148,7 +149,7 @@ func prepareFile(path string) (*openedFile, error) {
 		return nil, err
 	}
 	f.Close() // SQLite opens it for itself
-	if err := syncDirectory(dir); err != nil {
+	if err := keys.SyncDirectory(dir); err != nil {
 		return nil, err
 	}
 	for _, suffix := range []string{"", "-wal", "-shm"} {
@@ -175,18 +176,4 @@ func closeToOthers(path string) error {
 		return fmt.Errorf("others may read it; run chmod 600 %s: %w", path, err)
 	}
 	return nil
-}
-
-// syncDirectory brings a new file's name to the disk where the system can do
-// so.
-func syncDirectory(path string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

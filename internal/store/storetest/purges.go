@@ -6,10 +6,12 @@ import (
 	"time"
 
 	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/ceremony"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/store"
 	"github.com/stepgate/stepgate/internal/throttle"
+	"github.com/stepgate/stepgate/policy"
 )
 
 func testPurge(t *testing.T, f *fixture) {
@@ -44,6 +46,39 @@ func testPurge(t *testing.T, f *fixture) {
 		sessions, err := b.SessionsOf(t.Context(), a.ID, Noon.Add(-time.Hour))
 		if b.must(err); len(sessions) != 1 {
 			t.Errorf("%d sessions are left, want 1", len(sessions))
+		}
+	})
+	f.run(t, "VoidsWhatCouldHaveBeenSpent", func(t *testing.T, b *bench) {
+		a := b.person("jo")
+		s := b.session(a.ID)
+		app, list, once := b.credential(a.ID, policy.TOTP), b.credential(a.ID, policy.BackupCode), b.credential(a.ID, policy.TemporaryCode)
+		key := b.credential(a.ID, policy.WebAuthn)
+		open := newTransaction(s, "open")
+		_, err := b.OpenTransaction(t.Context(), open, Noon)
+		b.must(err)
+		head := b.head()
+		codes, err := b.VoidSpendable(t.Context(), Noon, audit.Event{At: Noon, Name: audit.StoreRestored})
+		b.must(err)
+		b.same(codes, int64(2))
+		b.live(a.ID)
+		b.remains(s.Hash, "")
+		_, err = b.Transaction(t.Context(), open.ID, Noon)
+		b.is(err, ceremony.ErrTransactionGone)
+		for _, gone := range []account.CredentialID{list.ID, once.ID} {
+			_, err := b.Credential(t.Context(), gone)
+			b.is(err, account.ErrNotFound)
+		}
+		_, err = b.Credential(t.Context(), key.ID)
+		b.must(err)
+		if won, err := b.ConsumeStep(t.Context(), app.ID, Noon.Unix()/30+1, Noon); err != nil || won {
+			t.Errorf("a step that may have been used: %v, %v", won, err)
+		}
+		if won, err := b.ConsumeStep(t.Context(), app.ID, Noon.Unix()/30+2, Noon); err != nil || !won {
+			t.Errorf("a later step: %v, %v", won, err)
+		}
+		b.chainHolds(1)
+		if b.head() == head {
+			t.Error("no node hears of it")
 		}
 	})
 	f.run(t, "RemainsOfEndedSessions", func(t *testing.T, b *bench) {
