@@ -16,6 +16,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/stepgate/stepgate/internal/gate"
 	"github.com/stepgate/stepgate/policy"
 	"github.com/stepgate/stepgate/policy/author"
 )
@@ -105,7 +106,7 @@ func (h *Handler) authoredReport() *author.Site {
 func (h *Handler) authoredPolicy(config *policy.Config, p *policy.Policy) *author.Site {
 	site := &author.Site{
 		Origin: h.Origin, Config: config, Policy: p, Reader: h.reader, Prefix: h.Prefix,
-		ClaimsMethod: methodOverrides.has, Position: parsePosition(h.Source),
+		ClaimsMethod: gate.MethodOverrides.Has, Position: parsePosition(h.Source),
 	}
 	if asksCaddy(config) {
 		site.Describe = func() func(author.Facts) any {

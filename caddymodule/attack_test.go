@@ -15,6 +15,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/stepgate/stepgate/internal/gate"
 )
 
 // raw sends bytes as they are and returns the answer's status and body.
@@ -95,7 +97,7 @@ func TestForgedIdentityInTrailersNeverArrives(t *testing.T) {
 		"1\r\na\r\n0\r\nRemote-User: evil\r\nX-Sum: 12\r\nRemote_user: evil\r\n\r\n")
 	got := <-trailers
 	for name, values := range got {
-		if foldHeader(name) == "remote-user" {
+		if gate.FoldHeader(name) == "remote-user" {
 			t.Errorf("trailer %s: %q", name, values)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/stepgate/stepgate/caddymodule/source"
+	"github.com/stepgate/stepgate/internal/gate"
 	"github.com/stepgate/stepgate/internal/signin/legacyform"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
@@ -30,7 +31,7 @@ type Handler struct {
 	policy  *policy.Policy
 	report  *policy.Policy // judged and told, never enforced
 	reader  *target.Reader
-	managed *headerSet
+	managed *gate.HeaderSet
 	names   []identityHeader
 	web     *web.Site
 	kit     *web.Kit
@@ -47,7 +48,7 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 // ServeHTTP is the way of every request. Each step has a name; what a step
 // does is below that name.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	h.managed.stripRequest(r)
+	h.managed.StripRequest(r)
 	p := passages.Get().(*passage)
 	defer p.release()
 	if err := p.read(h, r); err != nil {

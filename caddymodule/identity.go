@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/stepgate/stepgate/internal/gate"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/policy"
 )
@@ -56,7 +57,7 @@ type preparedHeader struct{ name, value string }
 // the gateway's own cookies.
 func (h *Handler) prepare(r *http.Request, p *passage, v visitor, d policy.Decision) {
 	if v.entry == nil {
-		withholdRequestCookies(r.Header)
+		gate.WithholdRequestCookies(r.Header)
 		return
 	}
 	who, err := h.identify(v, h.live.Load().now())
@@ -64,7 +65,7 @@ func (h *Handler) prepare(r *http.Request, p *passage, v visitor, d policy.Decis
 		h.logger.Error("sign the assertion", zapError(err))
 	}
 	if err != nil || d.Public && v.memo.required&^v.memo.met != 0 {
-		withholdRequestCookies(r.Header)
+		gate.WithholdRequestCookies(r.Header)
 		return
 	}
 	// Handlers further on may alter values in place, so that none is shared
@@ -80,37 +81,18 @@ func (h *Handler) prepare(r *http.Request, p *passage, v visitor, d policy.Decis
 	}
 }
 
-// withholdRequestCookies takes the gateway's cookies out of the request.
-func withholdRequestCookies(header http.Header) {
-	lines := header["Cookie"]
-	if len(lines) == 0 {
-		return
-	}
-	kept := make([]string, 0, len(lines))
-	for _, line := range lines {
-		if line = withholdCookies(line); line != "" {
-			kept = append(kept, line)
-		}
-	}
-	if len(kept) == 0 {
-		delete(header, "Cookie")
-		return
-	}
-	header["Cookie"] = kept
-}
-
-// withholdKnownCookies is withholdRequestCookies for a session whose last
+// withholdKnownCookies is WithholdRequestCookies for a session whose last
 // Cookie line is remembered with what is left of it. room has the place for
 // one value.
 func withholdKnownCookies(header http.Header, m *memo, room []string) {
 	lines := header["Cookie"]
 	if len(lines) != 1 {
-		withholdRequestCookies(header)
+		gate.WithholdRequestCookies(header)
 		return
 	}
 	last := m.cookies.Load()
 	if last == nil || last[0] != lines[0] {
-		last = &[2]string{lines[0], withholdCookies(lines[0])}
+		last = &[2]string{lines[0], gate.WithholdCookies(lines[0])}
 		m.cookies.Store(last)
 	}
 	if last[1] == "" {

@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/gate"
 	"github.com/stepgate/stepgate/internal/signin/legacyform"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/internal/weld"
@@ -104,7 +105,7 @@ func safeMethod(method string) bool {
 
 func claimsMethod(h http.Header) bool {
 	for name := range h {
-		if methodOverrides.has(name) {
+		if gate.MethodOverrides.Has(name) {
 			return true
 		}
 	}
@@ -264,7 +265,7 @@ func (o *welder) agree() bool {
 // streams tells whether an answer goes on for as long as it likes.
 func streams(status int, h http.Header) bool {
 	kind := strings.ToLower(h.Get("Content-Type"))
-	return status == http.StatusSwitchingProtocols || eventStream(kind) || strings.HasPrefix(kind, "application/grpc")
+	return status == http.StatusSwitchingProtocols || gate.EventStream(kind) || strings.HasPrefix(kind, "application/grpc")
 }
 
 func redirects(status int) bool {
@@ -338,3 +339,6 @@ func (o *welder) ReadFrom(r io.Reader) (int64, error) {
 	}
 	return o.ResponseWriterWrapper.ReadFrom(r)
 }
+
+// onlyWriter hides ReadFrom, so that every piece passes Write.
+type onlyWriter struct{ io.Writer }

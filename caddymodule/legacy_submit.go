@@ -11,6 +11,7 @@ import (
 
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/ceremony"
+	"github.com/stepgate/stepgate/internal/gate"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/signin"
 	"github.com/stepgate/stepgate/internal/signin/legacyform"
@@ -107,7 +108,7 @@ func (l *watchedLogin) admit() error {
 // nobody's name.
 func (l *watchedLogin) ready() error {
 	r, ctx := l.r, l.r.Context()
-	withholdRequestCookies(r.Header)
+	gate.WithholdRequestCookies(r.Header)
 	if !l.form.PassAuthorization() || l.form.Bears() {
 		delete(r.Header, "Authorization") // nobody who signs in has a token yet
 	}
@@ -139,7 +140,7 @@ func (l *watchedLogin) decide() (rest http.ResponseWriter) {
 	if l.login.Answer, err = l.answer.answer(l.Handler, l.p.target()); err != nil {
 		return l.stop(err)
 	}
-	correctHeader(l.answer.sent)
+	gate.CorrectHeader(l.answer.sent)
 	accepted, err := l.form.Judge(ctx, l.ask, &l.login)
 	if errors.Is(err, signin.ErrRefused) {
 		return l.inVain()

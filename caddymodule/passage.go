@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/stepgate/stepgate/internal/gate"
 	"github.com/stepgate/stepgate/internal/kept"
 	"github.com/stepgate/stepgate/policy"
 	"github.com/stepgate/stepgate/policy/target"
@@ -32,9 +33,9 @@ type passage struct {
 	claimed []string
 	forward string // what the upstream is sent where it is not what came
 	body    peeked
-	shake   *handshake    // set where this asks for a WebSocket
-	kept    *kept.Request // set where this is one that was kept
-	keptErr error         // why it could not be redeemed
+	shake   *gate.Handshake // set where this asks for a WebSocket
+	kept    *kept.Request   // set where this is one that was kept
+	keptErr error           // why it could not be redeemed
 }
 
 var passages = sync.Pool{New: func() any { return new(passage) }}
@@ -52,7 +53,7 @@ var errNotOrigin = errors.New("not in origin form")
 // made of it, and the one that the upstream will be sent, where they differ.
 func (p *passage) read(h *Handler, r *http.Request) error {
 	var err error
-	if p.shake, err = readHandshake(r); err != nil {
+	if p.shake, err = gate.ReadHandshake(r); err != nil {
 		return err
 	}
 	sent := r.RequestURI
@@ -209,11 +210,11 @@ func (p *passage) judge(h *Handler, r *http.Request, v visitor) policy.Decision 
 // claims lists the methods that headers claim.
 func (p *passage) claims(header http.Header) []string {
 	for name, values := range header {
-		if methodOverrides.has(name) {
+		if gate.MethodOverrides.Has(name) {
 			p.claimed = append(p.claimed, values...)
 		}
 	}
-	if p.shake != nil && p.shake.stream != nil {
+	if p.shake.Extended() {
 		p.claimed = append(p.claimed, http.MethodConnect) // what came; the request is what is sent
 	}
 	return p.claimed

@@ -58,14 +58,14 @@ PROGRAM {
 }
 `
 
-// gate is one of them, and what it must not let out.
-type gate struct{ addr, keeps string }
+// treeGate is one of them, and what it must not let out.
+type treeGate struct{ addr, keeps string }
 
-func startTreeGates(t *testing.T, tree *legacytest.Tree, server string) []gate {
+func startTreeGates(t *testing.T, tree *legacytest.Tree, server string) []treeGate {
 	t.Helper()
 	open, program := freeAddress(t), freeAddress(t)
 	g := startGateway(t, strings.NewReplacer("SERVER", server, "OPEN", "http://"+open, "PROGRAM", "http://"+program).Replace(treeSites), nil)
-	return []gate{
+	return []treeGate{
 		{strings.TrimPrefix(g.url, "http://"), tree.Marker},
 		{open, tree.Marker},
 		{program, "path_info=["},
@@ -279,7 +279,7 @@ func changed(random *rand.Rand, target string) string {
 // attack is the search for spellings of one server's secret.
 type attack struct {
 	tree   *legacytest.Tree
-	gates  []gate
+	gates  []treeGate
 	random *rand.Rand
 	sent   map[string]bool
 	// yielding are the spellings that the server itself answers with the

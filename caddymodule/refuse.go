@@ -111,6 +111,9 @@ func endWaiting(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// Fail implements gate.Site.
+func (h *Handler) Fail(w http.ResponseWriter, r *http.Request, err error) { h.fail(w, r, err) }
+
 // event begins an audit event about a request, with a reference of its own.
 func (h *Handler) event(r *http.Request, name audit.Name, v visitor) audit.Event {
 	e := audit.Event{

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stepgate/stepgate/caddymodule/block"
 	"github.com/stepgate/stepgate/challenge"
+	"github.com/stepgate/stepgate/internal/gate"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 	"github.com/stepgate/stepgate/policy/target"
@@ -187,11 +188,8 @@ func (h *Handler) provisionIdentity() error {
 	for _, i := range append(defaultIdentity(), h.names...) {
 		managed = append(managed, i.name)
 	}
-	if !h.PassURLOverrides {
-		managed = append(managed, fileOverrides...)
-	}
-	h.managed = newHeaderSet(managed...)
-	h.managed.paths = !h.PassURLOverrides
+	h.managed = gate.NewHeaderSet(managed...)
+	h.managed.Paths = !h.PassURLOverrides
 	return nil
 }
 

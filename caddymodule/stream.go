@@ -5,77 +5,17 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/stepgate/stepgate/internal/ceremony"
+	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 )
 
-// superviseEvery is how often an open stream's session is looked at: well
-// within the five seconds of the contract's section 6.
-const superviseEvery = time.Second
-
-// supervise makes a request whose answer may stay open, a WebSocket or an
-// event stream, end with its session or with a level of its path. Other
-// requests stay as they are; an event stream that was not asked for by name
-// shows in the answer's header.
-func (o *outgoing) supervise(r *http.Request) *http.Request {
-	if !o.private || o.visitor.entry == nil || !opensStream(r) {
-		return r
-	}
-	ctx, cancel := context.WithCancel(r.Context())
-	o.release = cancel
-	go o.watchSession(ctx, cancel)
-	return r.WithContext(ctx)
-}
-
-// superviseAnswer is supervise for an answer that turns out to be a stream.
-func (o *outgoing) superviseAnswer(h http.Header) {
-	if !o.private || o.visitor.entry == nil || o.release != nil || !eventStream(h.Get("Content-Type")) {
-		return
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	o.release = cancel
-	go o.watchSession(ctx, o.cut)
-}
-
-// finish ends the supervision with the answer.
-func (o *outgoing) finish() {
-	if o.release != nil {
-		o.release()
-	}
-}
-
-func opensStream(r *http.Request) bool {
-	return len(r.Header["Upgrade"]) > 0 || eventStream(r.Header.Get("Accept"))
-}
-
-func eventStream(contentType string) bool {
-	return contentType != "" && strings.Contains(strings.ToLower(contentType), "text/event-stream")
-}
-
-// watchSession ends a stream when its session has ended, or lost a level that
-// the stream was opened with.
-func (o *outgoing) watchSession(ctx context.Context, end func()) {
-	tick := time.NewTicker(superviseEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if !o.handler.stillMeets(ctx, o.visitor, o.needed) {
-			end()
-			return
-		}
-	}
-}
-
-func (h *Handler) stillMeets(ctx context.Context, v visitor, needed policy.LevelSet) bool {
+// StillMeets implements gate.Site.
+func (h *Handler) StillMeets(ctx context.Context, e *session.Entry, needed policy.LevelSet) bool {
 	live := h.live.Load()
-	row, err := live.runtime.sessions.Current(ctx, v.entry)
+	row, err := live.runtime.sessions.Current(ctx, e)
 	if err != nil {
 		return false
 	}

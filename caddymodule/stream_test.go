@@ -39,6 +39,9 @@ BARE {
 }
 `
 
+// superviseEvery is how often an open stream is looked at, in package gate.
+const superviseEvery = time.Second
+
 // streaming is a gateway before an upstream with streams, and a bare proxy.
 type streaming struct {
 	*rig

@@ -6,6 +6,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"github.com/stepgate/stepgate/internal/gate"
 	"github.com/stepgate/stepgate/policy"
 )
 
@@ -27,6 +28,7 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, p *passage, v vi
 	if h.coversPages(r) {
 		return h.fail(w, r, errServiceWorker)
 	}
+	w = p.shake.Over(w)
 	var welded *welder
 	if h.form != nil {
 		if welded = h.welded(w, r, p, v, d, next); welded == nil {
@@ -36,13 +38,11 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, p *passage, v vi
 		w = welded
 	}
 	metrics.allowed.Inc()
-	o := &outgoing{handler: h, request: r, shake: p.shake, visitor: v, needed: d.Needed &^ d.Once, private: !d.Public}
-	o.ResponseWriterWrapper.ResponseWriter = w
-	r = o.supervise(r)
-	defer o.finish()
-	err := next.ServeHTTP(o, r)
-	if err == nil && !o.sent && saidSwitching(r) {
-		o.refuse(errUnasked)
+	a := &gate.Answer{ResponseWriter: w, Site: h, Request: r, Handshake: p.shake, Entry: v.entry, Needed: d.Needed &^ d.Once, Private: !d.Public}
+	defer a.End()
+	err := next.ServeHTTP(a, a.Begin())
+	if err == nil && !a.Sent() && saidSwitching(r) {
+		a.RefuseSwitch()
 	}
 	if welded != nil {
 		return welded.settle(err, false)

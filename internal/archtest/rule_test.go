@@ -49,6 +49,9 @@ var rooms = []room{
 	{name: "factors/delivery", closed: true},
 	{name: "factors/delivery/*", may: "factors/delivery"},
 
+	// The way of a request.
+	{name: "gate", may: "challenge session policy kept web keys audit"},
+
 	// What a browser carries.
 	{name: "session", may: "account policy keys"},
 	{name: "weld", may: "session keys policy/target"},

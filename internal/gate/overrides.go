@@ -1,4 +1,4 @@
-package caddymodule
+package gate
 
 import (
 	"slices"
@@ -20,6 +20,8 @@ var (
 		"url", "uri", "path", "pathinfo", "pathtranslated", "redirecturl", "destinationurl", "scriptname", "approot", "forwardedcontext", "rstudiorequest",
 		// Next.js and Rack: what the framework tells itself.
 		"middlewaresubrequest", "nowroutematches", "sendfiletype", "accelmapping",
+		// What an app says in an answer of the file to send, and some libraries look for in requests.
+		"sendfile", "accelredirect", "lighttpdsendfile", "lighttpdsendtempfile", "litespeedlocation", "reproxyurl", "reproxyfile",
 	}
 	// overrideEnds are how such names end, so that most headers are told
 	// apart by two letters.
@@ -40,7 +42,7 @@ func namesPath(name string) bool {
 	if strings.HasPrefix(name, "Accept-") || strings.HasPrefix(name, "Content-") || strings.HasPrefix(name, "Sec-") {
 		return false
 	}
-	word := strings.TrimPrefix(strings.ReplaceAll(foldHeader(name), "-", ""), "x")
+	word := strings.TrimPrefix(strings.ReplaceAll(FoldHeader(name), "-", ""), "x")
 	if slices.Contains(overrideNames, word) || slices.Contains(overrideNames, strings.TrimPrefix(word, "http")) {
 		return true
 	}

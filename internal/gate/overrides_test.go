@@ -1,4 +1,4 @@
-package caddymodule
+package gate
 
 import (
 	"net/http"
@@ -13,7 +13,7 @@ func TestHeadersThatNameAnotherPathAreKnownByTheirKind(t *testing.T) {
 		"Path-Info", "X-Path-Info", "Path-Translated", "X-URL", "X-URI", "X-Path", "URL", "Script-Filename", "X-Forwarded-Request-Uri",
 		"X-Forwarded-PathBase", "X-Original-Prefix", "X-ProxyContextPath", "X-Forwarded-Context", "X-Ingress-Path", "X-Matched-Path",
 		"X-Invoke-Path", "X-Invoke-Query", "X-Middleware-Subrequest", "X-Waws-Unencoded-Url", "Base-Url", "X-Base-Path", "X-Real-URI",
-		"X-Sendfile-Type", "X-Accel-Mapping", "X-Original-Query", "X-External-Path", "Redirect-Url", "X-Root-Path", "X-App-Root",
+		"X-Sendfile-Type", "X-Accel-Mapping", "X-Sendfile", "X-Accel-Redirect", "X-Reproxy-URL", "X_Lighttpd_Send_File", "X-Original-Query", "X-External-Path", "Redirect-Url", "X-Root-Path", "X-App-Root",
 		"x!original!url", "X_SCRIPT_NAME", "Url-Override", "X-Http-Url-Override", "X-Original-Query-String", "X-Request-Url-Base",
 	} {
 		if !namesPath(name) || !namesPath(http.CanonicalHeaderKey(name)) {

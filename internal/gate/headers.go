@@ -1,4 +1,4 @@
-package caddymodule
+package gate
 
 import (
 	"io"
@@ -8,42 +8,34 @@ import (
 	"github.com/stepgate/stepgate/internal/session"
 )
 
-// fileOverrides are headers by which a server is told what file to answer
-// with, or how paths of files and addresses map. They are for the app to say
-// in an answer; some libraries look for them in requests. They are withheld
-// unless `pass_url_overrides`.
-var fileOverrides = []string{
-	"X-Sendfile", "X-Sendfile-Type", "X-Accel-Redirect", "X-Accel-Mapping", "X-Lighttpd-Send-File", "X-Lighttpd-Send-Tempfile",
-	"X-Litespeed-Location", "X-Reproxy-Url", "X-Reproxy-File",
-}
-
-// methodOverrides are the headers in which a request may claim another method
+// MethodOverrides are the headers in which a request may claim another method
 // than its own. They reach the upstream; the policy looks up both.
-var methodOverrides = newHeaderSet("X-Http-Method-Override", "X-Method-Override", "X-Http-Method")
+var MethodOverrides = NewHeaderSet("X-Http-Method-Override", "X-Method-Override", "X-Http-Method")
 
-// headerSet finds header names in every spelling that some server folds into
+// HeaderSet finds header names in every spelling that some server folds into
 // one: letter case, and any character that is no letter or digit in place of
 // the dash.
-type headerSet struct {
+type HeaderSet struct {
 	folded  map[string]struct{}
 	lengths [64]bool
-	// paths has the set take in every name by which an application may be
+	// Paths has the set take in every name by which an application may be
 	// told another path than the one that was judged.
-	paths bool
+	Paths bool
 }
 
-func newHeaderSet(names ...string) *headerSet {
-	s := &headerSet{folded: make(map[string]struct{}, len(names))}
+// NewHeaderSet makes a set of names.
+func NewHeaderSet(names ...string) *HeaderSet {
+	s := &HeaderSet{folded: make(map[string]struct{}, len(names))}
 	for _, n := range names {
-		f := foldHeader(n)
+		f := FoldHeader(n)
 		s.folded[f] = struct{}{}
 		s.lengths[len(f)%len(s.lengths)] = true
 	}
 	return s
 }
 
-// foldHeader is the form CGI gives a name (RFC 3875 §4.1.18), in lower case.
-func foldHeader(name string) string {
+// FoldHeader is the form CGI gives a name (RFC 3875 §4.1.18), in lower case.
+func FoldHeader(name string) string {
 	b := []byte(name)
 	for i, c := range b {
 		switch {
@@ -57,15 +49,15 @@ func foldHeader(name string) string {
 	return string(b)
 }
 
-// has tells whether name is in the set. Most names are told apart by their
+// Has tells whether name is in the set. Most names are told apart by their
 // length alone.
-func (s *headerSet) has(name string) bool {
+func (s *HeaderSet) Has(name string) bool {
 	if !s.lengths[len(name)%len(s.lengths)] {
 		return false
 	}
 	var buf [64]byte
 	if len(name) > len(buf) {
-		_, ok := s.folded[foldHeader(name)]
+		_, ok := s.folded[FoldHeader(name)]
 		return ok
 	}
 	b := append(buf[:0], name...)
@@ -83,17 +75,17 @@ func (s *headerSet) has(name string) bool {
 }
 
 // strip removes every spelling of the set's names from a header.
-func (s *headerSet) strip(h http.Header) {
+func (s *HeaderSet) strip(h http.Header) {
 	for name := range h {
-		if s.has(name) || s.paths && namesPath(name) {
+		if s.Has(name) || s.Paths && namesPath(name) {
 			delete(h, name)
 		}
 	}
 }
 
-// stripRequest makes a request speak of nobody, before anything else looks at
+// StripRequest makes a request speak of nobody, before anything else looks at
 // it, on every path: managed names in headers and in trailers.
-func (s *headerSet) stripRequest(r *http.Request) {
+func (s *HeaderSet) StripRequest(r *http.Request) {
 	s.strip(r.Header)
 	if len(r.Trailer) > 0 {
 		s.strip(r.Trailer)
@@ -108,7 +100,7 @@ func (s *headerSet) stripRequest(r *http.Request) {
 type trailerStripper struct {
 	io.ReadCloser
 	request *http.Request
-	set     *headerSet
+	set     *HeaderSet
 }
 
 func (t *trailerStripper) Read(p []byte) (int, error) {
@@ -153,9 +145,9 @@ func connectionOption(option string) bool {
 	return false
 }
 
-// withholdCookies removes the gateway's own cookies from a Cookie line. It
+// WithholdCookies removes the gateway's own cookies from a Cookie line. It
 // returns the line itself where there are none.
-func withholdCookies(line string) string {
+func WithholdCookies(line string) string {
 	if !mentionsGateway(line) {
 		return line
 	}
@@ -178,4 +170,23 @@ func mentionsGateway(line string) bool {
 		}
 	}
 	return false
+}
+
+// WithholdRequestCookies takes the gateway's cookies out of the request.
+func WithholdRequestCookies(header http.Header) {
+	lines := header["Cookie"]
+	if len(lines) == 0 {
+		return
+	}
+	kept := make([]string, 0, len(lines))
+	for _, line := range lines {
+		if line = WithholdCookies(line); line != "" {
+			kept = append(kept, line)
+		}
+	}
+	if len(kept) == 0 {
+		delete(header, "Cookie")
+		return
+	}
+	header["Cookie"] = kept
 }

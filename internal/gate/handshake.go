@@ -1,4 +1,4 @@
-package caddymodule
+package gate
 
 import (
 	"bufio"
@@ -17,9 +17,9 @@ import (
 	"github.com/stepgate/stepgate/internal/web"
 )
 
-// handshake is a complete request for a WebSocket: the one thing that turns a
+// Handshake is a complete request for a WebSocket: the one thing that turns a
 // judged request into bytes which nobody judges.
-type handshake struct {
+type Handshake struct {
 	key string // the Sec-WebSocket-Key that the upstream gets
 	// stream is what the client sends, where the handshake came as an extended
 	// CONNECT (RFC 8441, RFC 9220); nil with HTTP/1.1.
@@ -36,18 +36,19 @@ var (
 	errOtherProtocol = &web.Fail{Status: http.StatusNotImplemented, Err: errors.New("an extended CONNECT for something else than a WebSocket")}
 )
 
-// readHandshake finds a complete handshake, and leaves of everything else
+// ReadHandshake finds a complete handshake, and leaves of everything else
 // nothing that asks an upstream for another protocol. An extended CONNECT
 // becomes the GET that an HTTP/1.1 upstream is sent, so that what is judged is
-// what arrives.
-func readHandshake(r *http.Request) (*handshake, error) {
-	var shake *handshake
+// what arrives. Without a complete handshake it gives nil; an error is for a
+// request that cannot be answered by any upstream.
+func ReadHandshake(r *http.Request) (*Handshake, error) {
+	var shake *Handshake
 	var err error
 	switch {
 	case r.Method == http.MethodConnect:
 		shake, err = readConnect(r)
 	case r.Header["Upgrade"] != nil && completeHandshake(r):
-		shake = &handshake{key: r.Header["Sec-Websocket-Key"][0]}
+		shake = &Handshake{key: r.Header["Sec-Websocket-Key"][0]}
 	}
 	if r.ProtoMajor == 2 {
 		delete(r.Header, ":protocol")
@@ -82,7 +83,7 @@ func isKey(values []string) bool {
 
 // readConnect turns an extended CONNECT into the GET of RFC 6455. HTTP/2 has
 // its protocol among the headers here, HTTP/3 in place of its version.
-func readConnect(r *http.Request) (*handshake, error) {
+func readConnect(r *http.Request) (*Handshake, error) {
 	protocol := ""
 	switch {
 	case r.ProtoMajor == 2:
@@ -100,7 +101,7 @@ func readConnect(r *http.Request) (*handshake, error) {
 	}
 	key := make([]byte, 16)
 	rand.Read(key)
-	shake := &handshake{key: base64.StdEncoding.EncodeToString(key), stream: r.Body}
+	shake := &Handshake{key: base64.StdEncoding.EncodeToString(key), stream: r.Body}
 	r.Header["Sec-Websocket-Key"] = []string{shake.key}
 	r.Method, r.Body, r.ContentLength = http.MethodGet, http.NoBody, 0
 	delete(r.Header, "Content-Length")
@@ -119,7 +120,7 @@ func cleanProtocol(h http.Header) {
 // judge tells what is wrong with the status and header of an upstream's
 // answer: a protocol that changes without being asked to, or for another one
 // than was asked for. s is nil for a request that asked for none.
-func (s *handshake) judge(status int, h http.Header) error {
+func (s *Handshake) judge(status int, h http.Header) error {
 	switch {
 	case s == nil && status == http.StatusSwitchingProtocols:
 		return errUnasked
@@ -136,7 +137,7 @@ func (s *handshake) judge(status int, h http.Header) error {
 }
 
 // accepted goes by RFC 6455 §4.1, what a client checks of the answer.
-func (s *handshake) accepted(h http.Header) bool {
+func (s *Handshake) accepted(h http.Header) bool {
 	sum := sha1.Sum([]byte(s.key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	// Caddy spells the name as the RFC does, which is not Go's way.
 	accept := append(h["Sec-Websocket-Accept"], h["Sec-WebSocket-Accept"]...)
@@ -144,31 +145,46 @@ func (s *handshake) accepted(h http.Header) bool {
 		len(accept) == 1 && accept[0] == base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// open gives the status and header of an accepted handshake in the client's
-// own version of HTTP.
-func (s *handshake) open(h http.Header) (status int) {
-	delete(h, "Content-Length")
-	delete(h, "Transfer-Encoding")
-	if s.stream == nil {
-		return http.StatusSwitchingProtocols
+// Extended tells whether the handshake came as a CONNECT.
+func (s *Handshake) Extended() bool { return s != nil && s.stream != nil }
+
+// Over gives the writer through which the answer to the handshake goes out:
+// w itself, or for an extended CONNECT one that tells the client in its own
+// version of HTTP that the stream is open.
+func (s *Handshake) Over(w http.ResponseWriter) http.ResponseWriter {
+	if !s.Extended() {
+		return w
 	}
-	for _, name := range []string{"Upgrade", "Connection", "Sec-Websocket-Accept", "Sec-WebSocket-Accept"} {
-		delete(h, name)
-	}
-	return http.StatusOK
+	return &streamWriter{ResponseWriter: w, stream: s.stream}
 }
 
-// hijack hands over the connection of an accepted handshake.
-func (s *handshake) hijack(w http.ResponseWriter) (net.Conn, *bufio.ReadWriter, error) {
-	controller := http.NewResponseController(w)
-	if s.stream == nil {
-		return controller.Hijack()
+// streamWriter turns the change of protocol of HTTP/1.1 into the answer to an
+// extended CONNECT (RFC 8441 §5), and its stream into the connection.
+type streamWriter struct {
+	http.ResponseWriter
+	stream io.ReadCloser
+}
+
+// Unwrap is for http.ResponseController.
+func (w *streamWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *streamWriter) WriteHeader(status int) {
+	if status == http.StatusSwitchingProtocols {
+		status = http.StatusOK
+		for _, name := range []string{"Upgrade", "Connection", "Sec-Websocket-Accept", "Sec-WebSocket-Accept"} {
+			delete(w.Header(), name)
+		}
 	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Hijack hands over the stream. Nothing is read ahead or held back.
+func (w *streamWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	controller := http.NewResponseController(w.ResponseWriter)
 	if err := controller.Flush(); err != nil {
 		return nil, nil, err
 	}
-	conn := &streamConn{ReadCloser: s.stream, w: w, ResponseController: controller}
-	// Nothing is read ahead or held back.
+	conn := &streamConn{ReadCloser: w.stream, w: w.ResponseWriter, ResponseController: controller}
 	return conn, bufio.NewReadWriter(bufio.NewReaderSize(conn, 1), bufio.NewWriterSize(conn, 1)), nil
 }
 

@@ -1,0 +1,97 @@
+package gate
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// superviseEvery is how often an open stream's session is looked at: well
+// within the five seconds of the contract's section 6.
+const superviseEvery = time.Second
+
+// supervision is what watches over one stream. The zero value watches none.
+type supervision struct {
+	stop context.CancelFunc
+	gone chan struct{} // closed once the watcher has returned
+}
+
+// Begin makes a request whose answer may stay open, a WebSocket or an event
+// stream, end with its session or with a level of its path. Other requests
+// stay as they are; an event stream that was not asked for by name shows in
+// the answer's header.
+func (a *Answer) Begin() *http.Request {
+	if !a.Private || a.Entry == nil || !opensStream(a.Request) {
+		return a.Request
+	}
+	ctx, cancel := context.WithCancel(a.Request.Context())
+	a.supervise(ctx, cancel, cancel)
+	return a.Request.WithContext(ctx)
+}
+
+// End waits for the watcher: nothing touches the answer after its handler.
+func (a *Answer) End() {
+	if a.stop != nil {
+		a.stop()
+		<-a.gone
+	}
+}
+
+// superviseStream is Begin for an answer that turns out to be a stream.
+func (a *Answer) superviseStream(_ int, h http.Header) {
+	if !a.Private || a.Entry == nil || a.stop != nil || !EventStream(h.Get("Content-Type")) {
+		return
+	}
+	ctx, cancel := context.WithCancel(a.Request.Context())
+	a.supervise(ctx, cancel, a.cut)
+}
+
+// supervise starts the one watcher of an answer; end is how it ends it.
+func (a *Answer) supervise(ctx context.Context, stop context.CancelFunc, end func()) {
+	a.supervision = supervision{stop: stop, gone: make(chan struct{})}
+	go func() {
+		defer close(a.gone)
+		a.watch(ctx, end)
+	}()
+}
+
+// watch ends a stream when its session has ended, or lost a level that the
+// stream was opened with.
+func (a *Answer) watch(ctx context.Context, end func()) {
+	tick := time.NewTicker(superviseEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if !a.Site.StillMeets(ctx, a.Entry, a.Needed) {
+			end()
+			return
+		}
+	}
+}
+
+// cut ends an answer that is under way: nothing more is written, and where
+// the connection is the answer's own it is given up.
+func (a *Answer) cut() {
+	a.ended.Store(true)
+	// A deadline that has passed wakes HTTP/1's reader, which cancels the
+	// request; HTTP/2 resets the stream for one of writing. Where neither is
+	// known the next write fails.
+	controller := http.NewResponseController(a.ResponseWriter)
+	_ = controller.SetReadDeadline(time.Unix(1, 0))
+	_ = controller.SetWriteDeadline(time.Unix(1, 0))
+}
+
+func opensStream(r *http.Request) bool {
+	return len(r.Header["Upgrade"]) > 0 || EventStream(r.Header.Get("Accept"))
+}
+
+// EventStream tells whether a Content-Type, or an Accept, names an event
+// stream.
+func EventStream(contentType string) bool {
+	return contentType != "" && strings.Contains(strings.ToLower(contentType), "text/event-stream")
+}
