@@ -44,10 +44,11 @@ func (d *drawing) Lint() ([]author.Finding, error) {
 		return nil, err
 	}
 	found = append(found, d.lintSessions()...)
+	options := author.LintOptions{Offered: d.app.offered(), Now: time.Now(), Session: time.Duration(d.app.Session.Absolute)}
 	for _, h := range d.gates {
-		found = append(found, author.Lint(h.authored(), d.app.offered())...)
+		found = append(found, author.Lint(h.authored(), options)...)
 		if report := h.authoredReport(); report != nil {
-			found = append(found, author.Lint(report, d.app.offered())...)
+			found = append(found, author.Lint(report, options)...)
 		}
 		found = append(found, h.lintEnrolment())
 		found = append(found, h.lintSources()...)
@@ -55,6 +56,9 @@ func (d *drawing) Lint() ([]author.Finding, error) {
 	slices.SortStableFunc(found, func(a, b author.Finding) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
 	})
+	if text, err := os.ReadFile(d.file); err == nil {
+		found = author.Accept(found, d.file, string(text))
+	}
 	return found, nil
 }
 

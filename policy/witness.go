@@ -1,137 +1,51 @@
 package policy
 
 import (
-	"net/url"
 	"slices"
 	"strings"
 	"time"
 )
 
-// Witnesses lists paths, folded as readings are, that of matches and that as
-// few as possible of among match: what a star stands for is text that no
-// literal and no glob of among fits, and a subtree goes on by up to one
-// segment more than the longest of among. Whatever beats of on all of them
-// beats it on every path.
-func Witnesses(of Pattern, among []Pattern) []string {
-	fresh := freshSegment(append(among, of))
-	path := ""
-	for _, s := range of.segments {
-		path += "/" + s.witness(fresh)
-	}
-	if !of.subtree {
-		return []string{rooted(path)}
-	}
-	longest := len(of.segments)
-	for _, p := range among {
-		longest = max(longest, len(p.segments))
-	}
-	paths := []string{rooted(path)}
-	for range longest + 1 - len(of.segments) {
-		path += "/" + fresh
-		paths = append(paths, path)
-	}
-	return paths
-}
-
-func rooted(path string) string {
-	if path == "" {
-		return "/"
-	}
-	return path
-}
-
-func (s segment) witness(fresh string) string {
-	switch s.kind {
-	case literal:
-		return s.text
-	case globbed:
-		return s.glob.prefix + fresh + strings.Join(s.glob.middle, fresh) + s.glob.suffix
-	default:
-		return fresh
-	}
-}
-
-// freshSegment finds a segment that no literal is and no glob fits.
-func freshSegment(among []Pattern) string {
-	for _, letter := range "qxzjkvwybfgmpcdhlnrstuaeio0123456789" {
-		fresh := strings.Repeat(string(letter), 3)
-		if !slices.ContainsFunc(among, func(p Pattern) bool { return p.names(fresh) }) {
-			return fresh
-		}
-	}
-	return strings.Repeat("q", 64)
-}
-
-// names tells whether a segment of p is text, or a glob that text fits.
-func (p Pattern) names(text string) bool {
-	return slices.ContainsFunc(p.segments, func(s segment) bool {
-		return s.kind == literal && s.text == text || s.kind == globbed && s.glob.matches(text)
-	})
-}
-
-// WitnessQuery is a query, encoded, that p's query pattern fits; empty where
-// p asks for none.
-func (p Pattern) WitnessQuery() string {
-	var fields []string
-	for _, t := range p.query {
-		value := t.value.whole
-		if t.value.starred {
-			value = t.value.glob.prefix + strings.Join(t.value.glob.middle, "") + t.value.glob.suffix
-		}
-		fields = append(fields, url.QueryEscape(t.name)+"="+url.QueryEscape(value))
-	}
-	return strings.Join(fields, "&")
-}
-
-// Overlaps tells whether some path is matched by p and by o; queries are not
-// looked at. Of two globs it says so without looking closer.
-func (p Pattern) Overlaps(o Pattern) bool {
-	for i := range min(len(p.segments), len(o.segments)) {
-		a, b := p.segments[i], o.segments[i]
-		switch {
-		case a.kind == literal && b.kind == literal && a.text != b.text,
-			a.kind == literal && b.kind == globbed && !b.glob.matches(a.text),
-			a.kind == globbed && b.kind == literal && !a.glob.matches(b.text):
-			return false
-		}
-	}
-	switch {
-	case len(p.segments) < len(o.segments):
-		return p.subtree
-	case len(p.segments) > len(o.segments):
-		return o.subtree
-	default:
-		return true
-	}
-}
-
 // RulesFor lists the rules that decide about one path, folded as readings
 // are, by one method: those of the most specific pattern, or the default
 // alone. Query rules and conditions are not looked at.
 func (p *Policy) RulesFor(method, path string) []*Rule {
-	var found []*Rule
-	if !p.decisive([]*node{&p.paths.root}, walk(path), p.methodIndex(asked(method)), &found) {
-		found = append(found, p.Default())
-	}
-	return found
+	first, _ := p.Contest(method, path)
+	return first
 }
 
-// decisive walks as evaluation.best does, and keeps the rules.
-func (p *Policy) decisive(nodes []*node, path rest, method int, found *[]*Rule) bool {
+// Contest is RulesFor, and the rules that would decide without those.
+func (p *Policy) Contest(method, path string) (first, next []*Rule) {
+	var groups [][]*Rule
+	p.contest([]*node{&p.paths.root}, walk(path), p.methodIndex(asked(method)), &groups)
+	groups = append(groups, []*Rule{p.Default()}, nil)
+	return groups[0], groups[1]
+}
+
+// contested is how many groups of rules a contest is about.
+const contested = 2
+
+// contest walks as evaluation.best does, and keeps the rules, until it has
+// enough of them.
+func (p *Policy) contest(nodes []*node, path rest, method int, groups *[][]*Rule) {
 	if path.done {
-		return ending(nodes, method, false, found) || ending(nodes, method, true, found)
+		ending(nodes, method, false, groups)
+		ending(nodes, method, true, groups)
+		return
 	}
 	segment, after := path.next()
 	for _, next := range [][]*node{p.paths.literals(nodes, segment, nil), globs(nodes, segment, nil), frees(nodes, nil)} {
-		if len(next) > 0 && p.decisive(next, after, method, found) {
-			return true
+		if len(next) > 0 && len(*groups) < contested {
+			p.contest(next, after, method, groups)
 		}
 	}
-	return ending(nodes, method, true, found)
+	ending(nodes, method, true, groups)
 }
 
-func ending(nodes []*node, method int, subtree bool, found *[]*Rule) bool {
-	before := len(*found)
+// ending keeps the rules of patterns that end at nodes: those that hold, and
+// behind them those that name no method, where the first do.
+func ending(nodes []*node, method int, subtree bool, groups *[][]*Rule) {
+	var named, unnamed []*Rule
 	for _, n := range nodes {
 		at := n.exact
 		if subtree {
@@ -140,11 +54,21 @@ func ending(nodes []*node, method int, subtree bool, found *[]*Rule) bool {
 		if at == nil {
 			continue
 		}
-		if ruling := at.ruling(method); ruling != nil {
-			*found = append(*found, ruling.rules...)
+		ruling := at.ruling(method)
+		switch {
+		case ruling == nil:
+		case ruling == &at.unnamed:
+			named = append(named, ruling.rules...)
+		default:
+			named = append(named, ruling.rules...)
+			unnamed = append(unnamed, at.unnamed.rules...)
 		}
 	}
-	return len(*found) > before
+	for _, group := range [][]*Rule{named, unnamed} {
+		if len(group) > 0 && len(*groups) < contested {
+			*groups = append(*groups, group)
+		}
+	}
 }
 
 // WeakerThan is Weaker for a set of this policy's levels and one of another

@@ -6,8 +6,10 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/stepgate/stepgate/policy"
+	"github.com/stepgate/stepgate/policy/exact"
 )
 
 // Finding is one thing that lint noticed.
@@ -29,7 +31,15 @@ type Finding struct {
 const (
 	// CodeWeakerInside: a rule lets weaker proofs into part of a subtree.
 	CodeWeakerInside = "weaker-inside"
-	// CodeGroupLost: a rule lets everyone into part of a groups' subtree.
+	// CodeCrossing: a rule lets weaker proofs in where its pattern crosses
+	// another.
+	CodeCrossing = "crossing"
+	// CodeWeakerMethod: a rule of a method asks for less than the rule of the
+	// same pattern that it beats.
+	CodeWeakerMethod = "weaker-method"
+	// CodeRaiseLost: a rule drops a raise of the rule that it beats.
+	CodeRaiseLost = "raise-lost"
+	// CodeGroupLost: a rule lets more people into part of a groups' subtree.
 	CodeGroupLost = "group-lost"
 	// CodeUnreachable: other rules decide about every path of a rule.
 	CodeUnreachable = "unreachable"
@@ -47,22 +57,58 @@ const (
 	CodeKnowledgeOnly = "knowledge-only"
 	// CodeEmailFactor: a level counts e-mail codes.
 	CodeEmailFactor = "email-factor"
+	// CodePublicWide: a `public` rule is for every folder.
+	CodePublicWide = "public-wide"
+	// CodeRegexp: a pattern looks like a regular expression.
+	CodeRegexp = "like-regexp"
+	// CodeOwnPages: a rule is about the gateway's own pages.
+	CodeOwnPages = "own-pages"
+	// CodeSessionInPath: a public page is not public with a session in its
+	// path.
+	CodeSessionInPath = "session-in-path"
+	// CodeMethodGap: a rule names some of the methods that write.
+	CodeMethodGap = "method-gap"
+	// CodeUntil: a rule ends soon, or has ended.
+	CodeUntil = "until"
+	// CodeUnknownMethod: nobody uses a method.
+	CodeUnknownMethod = "unknown-method"
+	// CodeRaiseNever: no request has all conditions of a raise.
+	CodeRaiseNever = "raise-never"
+	// CodeClientDecides: a raise goes by what the client writes.
+	CodeClientDecides = "client-decides"
+	// CodeShortAge and CodeLongAge: a max_age that is of no use.
+	CodeShortAge = "short-max-age"
+	CodeLongAge  = "long-max-age"
+	// CodeAcceptsNothing: a comment accepts what is not found.
+	CodeAcceptsNothing = "accepts-nothing"
+	// CodeAcceptsWithout: a comment accepts something without a reason.
+	CodeAcceptsWithout = "accepts-without-reason"
 	// CodeWeakDefault: what no rule matches needs less than `mfa`.
 	CodeWeakDefault = "weak-default"
 )
 
+// LintOptions are what findings depend on besides the policy.
+type LintOptions struct {
+	// Offered are the factors that people can have with what is configured.
+	Offered []policy.Factor
+	// Now is the moment of the question; zero asks about no rule's end.
+	Now time.Time
+	// Session is how long a session lasts at most; 0 means that it is not
+	// known.
+	Session time.Duration
+}
+
 // Lint looks for what is wrong with the policy of a site, or does nothing.
-// offered are the factors that people can have with what is configured. What
-// a rule matches is judged by its pattern, and conditions are taken as
-// possible. Findings come in the order of their place.
-func Lint(s *Site, offered []policy.Factor) []Finding {
-	l := &linter{site: s, policy: s.Policy, rules: s.Policy.Rules(), offered: offered}
+// All paths are gone through, and conditions are taken as possible. Findings
+// come in the order of their place.
+func Lint(s *Site, o LintOptions) []Finding {
+	l := &linter{site: s, policy: s.Policy, rules: s.Policy.Rules(), o: o}
 	l.prepare()
-	l.weakerInside()
+	l.contests()
 	l.unreachable()
 	l.tied()
-	l.queries()
 	l.raises()
+	l.habits()
 	l.levels()
 	l.fallback()
 	for i := range l.found {
@@ -93,36 +139,108 @@ func (f Finding) Render(w io.Writer) error {
 
 // linter is one run over one policy.
 type linter struct {
-	site    *Site
-	policy  *policy.Policy
-	rules   []*policy.Rule
-	offered []policy.Factor
-	found   []Finding
+	site   *Site
+	policy *policy.Policy
+	rules  []*policy.Rule
+	o      LintOptions
+	found  []Finding
 
-	patterns []policy.Pattern
 	// methods are those that rules name, and one that none names.
 	methods []string
-	// paths are each rule's witnesses, decided what holds at them.
-	paths map[*policy.Rule][]string
+	models  *models
+	// fresh is a segment that no pattern names, depth how many segments the
+	// longest pattern has.
+	fresh string
+	depth int
+	// decides and addsQuery tell, by what rules say, whether they ever do;
+	// losing remembers mayLose.
+	decides, addsQuery map[int32]bool
+	losing             map[string]bool
+	byPlace            map[policy.Position][]*policy.Rule
+}
+
+// note is add for what only tells what a choice leaves open.
+func (l *linter) note(code string, pos policy.Position, mend, text string, args ...any) {
+	l.add(code, pos, mend, text, args...)
+	l.found[len(l.found)-1].Note = true
 }
 
 // otherMethod stands for every method that no rule names.
 const otherMethod = "ANY-OTHER"
 
 func (l *linter) prepare() {
-	l.paths = map[*policy.Rule][]string{}
+	l.decides, l.addsQuery, l.losing = map[int32]bool{}, map[int32]bool{}, map[string]bool{}
 	l.methods = []string{otherMethod}
+	var globs []exact.Glob
+	literals := map[string]bool{}
+	l.byPlace = map[policy.Position][]*policy.Rule{}
 	for _, r := range l.rules {
-		l.patterns = append(l.patterns, r.Pattern())
-		for _, m := range r.Methods() {
-			if !slices.Contains(l.methods, m) {
-				l.methods = append(l.methods, m)
+		l.byPlace[r.Position()] = append(l.byPlace[r.Position()], r)
+		addTo(&l.methods, r.Methods()...)
+		parts := r.Pattern().Parts()
+		l.depth = max(l.depth, len(parts))
+		for _, part := range parts {
+			switch len(part.Pieces) {
+			case 0:
+			case 1:
+				literals[part.Pieces[0]] = true
+			default:
+				globs = append(globs, part.Pieces)
 			}
 		}
 	}
-	for _, r := range l.rules {
-		l.paths[r] = policy.Witnesses(r.Pattern(), l.patterns)
+	l.fresh = freshSegment(func(text string) bool {
+		return literals[text] || slices.ContainsFunc(globs, func(g exact.Glob) bool { return g.Fits(text) })
+	})
+}
+
+// freshSegment finds a segment that no pattern names.
+func freshSegment(named func(string) bool) string {
+	for _, letter := range "qxzjkvwybfgmpcdhlnrstuaeio0123456789" {
+		if fresh := strings.Repeat(string(letter), 3); !named(fresh) {
+			return fresh
+		}
 	}
+	return strings.Repeat("q", 64)
+}
+
+// pathsOf are paths of a rule that as few others as possible are for: a star
+// is what no pattern names, and a subtree goes on with that.
+func (l *linter) pathsOf(r *policy.Rule) []string {
+	path := ""
+	for _, part := range r.Pattern().Parts() {
+		pieces := part.Pieces
+		if len(pieces) == 0 {
+			pieces = []string{l.fresh}
+		}
+		path += "/" + strings.Join(pieces, l.fresh)
+	}
+	paths := []string{cmp.Or(path, "/")}
+	for depth := len(r.Pattern().Parts()); r.Pattern().Subtree() && depth <= l.depth; depth++ {
+		path += "/" + l.fresh
+		paths = append(paths, path)
+	}
+	return paths
+}
+
+// alone tells of rules that are asked about one by one: query rules, and
+// those that do not decide about a path of theirs that is like no other.
+func (l *linter) alone(r *policy.Rule) bool {
+	if r.Pattern().Queried() {
+		return true
+	}
+	methods := r.Methods()
+	if len(methods) == 0 {
+		methods = l.methods
+	}
+	for _, path := range l.pathsOf(r) {
+		for _, m := range methods {
+			if slices.Contains(l.policy.RulesFor(m, path), r) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // add notes a finding at pos; without one it stands where the gate is written.
@@ -146,7 +264,7 @@ func together(rules []*policy.Rule) effect {
 		e.deny = e.deny || r.Verb() == policy.VerbDeny
 		e.public = e.public && r.Verb() == policy.VerbPublic
 		e.levels |= r.Levels()
-		e.grouped = e.grouped || len(r.Groups()) > 0
+		e.grouped = e.grouped || len(r.Groups())+len(r.Users()) > 0
 	}
 	return e
 }

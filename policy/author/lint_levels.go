@@ -31,31 +31,27 @@ func (l *linter) addRaise(raise policy.RaiseConfig, where string) {
 // raisesSomewhere tells whether some path that is not public needs less. The
 // last path is one that no rule names.
 func (l *linter) raisesSomewhere(level policy.LevelSet) bool {
-	nowhere, _ := policy.ParsePattern("/*")
-	paths := policy.Witnesses(nowhere, l.patterns)
-	for _, r := range l.rules {
-		paths = append(paths, l.paths[r]...)
+	adds := func(path string) bool {
+		return slices.ContainsFunc(l.methods, func(m string) bool {
+			e := together(l.policy.RulesFor(m, path))
+			return !e.public && e.adds(l.policy, level)
+		})
 	}
-	for _, path := range paths {
-		for _, m := range l.methods {
-			if e := together(l.policy.RulesFor(m, path)); !e.public && e.adds(l.policy, level) {
-				return true
-			}
-		}
-	}
-	return false
+	return adds("/"+l.fresh) || slices.ContainsFunc(l.rules, func(r *policy.Rule) bool {
+		return slices.ContainsFunc(l.pathsOf(r), adds)
+	})
 }
 
 // raisesIn tells whether somewhere a rule of config holds and less is needed.
 func (l *linter) raisesIn(config policy.RuleConfig, level policy.LevelSet) bool {
-	for _, r := range l.rules {
-		if r.Position() != config.Pos || !slices.Contains(config.Patterns, r.Pattern().String()) {
+	for _, r := range l.byPlace[config.Pos] {
+		if !slices.Contains(config.Patterns, r.Pattern().String()) {
 			continue
 		}
 		if r.Pattern().Queried() {
 			return true
 		}
-		for _, path := range l.paths[r] {
+		for _, path := range l.pathsOf(r) {
 			for _, m := range l.methods {
 				holding := l.policy.RulesFor(m, path)
 				if slices.Contains(holding, r) && together(holding).adds(l.policy, level) {
@@ -114,7 +110,7 @@ func (l *linter) unmeetable(level *policy.Level) {
 // lacking says why an alternative cannot be met, or nothing.
 func (l *linter) lacking(alternative []policy.Factor) string {
 	for _, f := range alternative {
-		if !slices.Contains(l.offered, f) {
+		if !slices.Contains(l.o.Offered, f) {
 			return "no provider is configured for " + string(f)
 		}
 	}

@@ -1,129 +1,311 @@
 package author
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/stepgate/stepgate/policy"
+	"github.com/stepgate/stepgate/policy/exact"
 )
 
-// weakerInside finds rules that ask for less than a subtree around them, and
-// rules that forget its groups.
-func (l *linter) weakerInside() {
-	for _, inner := range l.rules {
-		if inner.Pattern().Queried() || inner.Verb() == policy.VerbDeny {
-			continue
+// contests goes through all paths and finds what is lost where one rule
+// decides and another one would: a level, a group, a raise. On the way it
+// notes which rules ever decide, and which query rules ever add something.
+func (l *linter) contests() {
+	m := &models{says: map[string]int32{}, methods: l.methods, alone: l.alone}
+	one := &model{site: l.site, policy: l.policy, rules: l.rules}
+	globs, dirs := l.site.Reader.Scripts()
+	for _, g := range globs {
+		one.side.Scripts = append(one.side.Scripts, g)
+	}
+	one.side.ScriptDirs = dirs
+	m.table = exact.NewTable(one.side.Scripts)
+	m.index(one)
+	l.models = m
+	found, _ := exact.Walk(m.table, []exact.Side{one.side}, exact.Options{Deep: true}, l.judge)
+	lost := map[loss]*lostMethods{}
+	var order []loss
+	for _, f := range found {
+		for _, k := range l.losses(f.Verdict, f.Path) {
+			if lost[k] == nil {
+				lost[k] = &lostMethods{path: f.Path}
+				order = append(order, k)
+			}
+			addTo(&lost[k].methods, f.Verdict)
 		}
-		for _, outer := range l.around(inner) {
-			l.compare(inner, outer)
-		}
+	}
+	for _, k := range order {
+		l.tellLoss(k, lost[k])
 	}
 }
 
-// around lists the rules that would hold where inner does, were it not
-// there: of those whose pattern covers its own, the nearest.
-func (l *linter) around(inner *policy.Rule) []*policy.Rule {
-	var outer []*policy.Rule
-	for _, r := range l.rules {
-		if !r.Pattern().Queried() && strictly(r.Pattern(), inner.Pattern()) {
-			outer = append(outer, r)
+type lostMethods struct {
+	path    string
+	methods []string
+}
+
+// judge lists the methods by which what decides in a cell may lose something
+// of what would decide without it.
+func (l *linter) judge(c exact.Cell) []string {
+	var methods []string
+	here := c.Sides[0]
+	last := here.LookUps[len(here.LookUps)-1]
+	for i, name := range l.methods {
+		first, next := l.models.contest(last, i)
+		for _, says := range first {
+			l.decides[says] = true
+		}
+		if len(next) > 0 && len(here.LookUps) == 1 && l.mayLose(first, next) {
+			methods = append(methods, name)
+		}
+		l.added(here, i, first)
+	}
+	return methods
+}
+
+// contest is what rules that decide say, and those that would without them.
+func (m *models) contest(look exact.LookUp, method int) (first, next []int32) {
+	var groups [][]int32
+	for _, tie := range look {
+		var named, unnamed []int32
+		for _, end := range tie {
+			ruling := m.table.End(end).Ruling(method)
+			named = append(named, ruling...)
+			for _, s := range m.table.End(end) {
+				if s.Methods == 0 && !slices.Contains(ruling, s.Says) {
+					unnamed = append(unnamed, s.Says)
+				}
+			}
+		}
+		for _, group := range [][]int32{named, unnamed} {
+			if len(group) > 0 {
+				groups = append(groups, group)
+			}
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(outer), func(r *policy.Rule) bool {
-		return slices.ContainsFunc(outer, func(o *policy.Rule) bool {
-			return strictly(r.Pattern(), o.Pattern()) && (len(o.Methods()) == 0 || slices.Equal(o.Methods(), r.Methods()))
+	groups = append(groups, nil, nil)
+	return groups[0], groups[1]
+}
+
+// mayLose is the question of losses, asked of what rules say.
+func (l *linter) mayLose(first, next []int32) bool {
+	key := fmt.Sprint(first, next)
+	answer, known := l.losing[key]
+	if !known {
+		answer = len(l.compare(l.meant(first), l.meant(next))) > 0
+		l.losing[key] = answer
+	}
+	return answer
+}
+
+func (l *linter) meant(says []int32) []*policy.Rule {
+	var rules []*policy.Rule
+	for _, s := range says {
+		rules = append(rules, l.models.meant[s].rule)
+	}
+	return rules
+}
+
+// loss is something that a rule loses of another.
+type loss struct {
+	code         string
+	inner, outer *policy.Rule
+	what         string
+}
+
+// losses are those at one path by one method.
+func (l *linter) losses(method, path string) []loss {
+	first, next := l.policy.Contest(method, path)
+	if len(next) == 0 || next[0] == l.policy.Default() {
+		return nil
+	}
+	return l.compare(first, next)
+}
+
+// compare tells what rules that hold together lose of others.
+func (l *linter) compare(first, next []*policy.Rule) []loss {
+	inner, outer := together(first), together(next)
+	if inner.deny {
+		return nil
+	}
+	one := func(code, what string) []loss { return []loss{{code, first[0], next[0], what}} }
+	if inner.weaker(l.policy, outer) {
+		return one(weakerCode(first[0], next[0]), "")
+	}
+	var list []loss
+	if outer.grouped && !narrower(first, next) {
+		list = append(list, one(CodeGroupLost, "")...)
+	}
+	for _, r := range next {
+		for _, a := range r.Raises() {
+			if !inner.public && inner.adds(l.policy, a.Level) && !raisesToo(first, a) {
+				list = append(list, one(CodeRaiseLost, raiseText(l.policy, a))...)
+			}
+		}
+	}
+	return list
+}
+
+// weakerCode names a weakening by how the two patterns lie to each other.
+func weakerCode(inner, outer *policy.Rule) string {
+	a, b := inner.Pattern(), outer.Pattern()
+	switch {
+	case a.Covers(b) && b.Covers(a):
+		return CodeWeakerMethod
+	case b.Covers(a):
+		return CodeWeakerInside
+	default:
+		return CodeCrossing
+	}
+}
+
+// narrower tells whether somebody whom the others keep out is kept out by
+// these too: each of their groups and people may pass one of the others.
+func narrower(first, next []*policy.Rule) bool {
+	return !slices.ContainsFunc(next, func(o *policy.Rule) bool {
+		return len(o.Groups())+len(o.Users()) > 0 && !slices.ContainsFunc(first, func(r *policy.Rule) bool {
+			return len(r.Groups())+len(r.Users()) > 0 && within(r.Groups(), o.Groups()) && within(r.Users(), o.Users())
 		})
 	})
 }
 
-// strictly tells whether p covers o and more.
-func strictly(p, o policy.Pattern) bool { return p.Covers(o) && !o.Covers(p) }
+func within(a, b []string) bool {
+	return !slices.ContainsFunc(a, func(s string) bool { return !slices.Contains(b, s) })
+}
 
-func (l *linter) compare(inner, outer *policy.Rule) {
-	var weaker, open []string
-	var now effect
-	for _, m := range l.methods {
-		holding := l.policy.RulesFor(m, l.paths[inner][0])
-		if !slices.Contains(holding, inner) || !slices.Contains(l.policy.RulesFor(m, l.paths[outer][0]), outer) {
-			continue
-		}
-		e := together(holding)
-		switch {
-		case e.weaker(l.policy, together([]*policy.Rule{outer})):
-			weaker, now = append(weaker, m), e
-		case len(outer.Groups()) > 0 && !e.grouped && !e.deny:
-			open = append(open, m)
-		}
+func raisesToo(rules []*policy.Rule, a policy.Raise) bool {
+	return slices.ContainsFunc(rules, func(r *policy.Rule) bool {
+		return slices.ContainsFunc(r.Raises(), func(o policy.Raise) bool {
+			return o.Level.Has(a.Level) && conditionsText(o) == conditionsText(a)
+		})
+	})
+}
+
+func conditionsText(a policy.Raise) string {
+	var texts []string
+	for _, c := range a.Conditions {
+		texts = append(texts, conditionText(c))
 	}
-	if len(weaker) > 0 {
-		l.add(CodeWeakerInside, inner.Position(),
-			"ask for what the subtree asks for; where less is meant, pin it with an assertion and run lint with --ignore "+CodeWeakerInside,
-			"`%s` needs %s%s inside %s", l.written(inner), l.says(now), methodsText(weaker), l.at(outer))
-	}
-	if len(open) > 0 {
-		l.add(CodeGroupLost, inner.Position(), "repeat the `group` line in the block of this rule",
-			"`%s` admits everyone%s inside %s, which admits only %s", l.written(inner), methodsText(open), l.at(outer), strings.Join(outer.Groups(), ", "))
+	slices.Sort(texts)
+	return strings.Join(texts, " and ")
+}
+
+func raiseText(p *policy.Policy, a policy.Raise) string {
+	return "raise " + strings.Join(p.LevelNames(a.Level), " ") + " when " + conditionsText(a)
+}
+
+func (l *linter) tellLoss(k loss, at *lostMethods) {
+	methods, shown := methodsText(at.methods), methodShown(at.methods)+" "+rawPath(at.path)
+	add := func(mend, text string, args ...any) { l.add(k.code, k.inner.Position(), mend, text, args...) }
+	says := l.says(together([]*policy.Rule{k.inner}))
+	accept := "; where less is meant, say so in a comment on the line: `# lint: ok " + k.code + ": REASON`"
+	switch k.code {
+	case CodeWeakerInside:
+		add("ask for what the subtree asks for"+accept, "`%s` needs %s%s inside %s", l.written(k.inner), says, methods, l.at(k.outer))
+	case CodeCrossing:
+		add("write a rule for where the two patterns cross"+accept,
+			"`%s` crosses %s and beats it: %s needs only %s", l.written(k.inner), l.at(k.outer), shown, says)
+	case CodeWeakerMethod:
+		add("ask for as much by this method"+accept, "`%s` needs only %s%s, less than %s, which it beats there", l.written(k.inner), says, methods, l.at(k.outer))
+	case CodeGroupLost:
+		who := strings.Join(append(k.outer.Groups(), k.outer.Users()...), ", ")
+		add("repeat the `group` and `user` lines in the block of this rule"+accept,
+			"`%s` admits %s%s inside %s, which admits only %s", l.written(k.inner), l.admitted(k.inner), methods, l.at(k.outer), who)
+	case CodeRaiseLost:
+		add("repeat the `raise` in the block of this rule, or raise for the whole policy"+accept,
+			"`%s` loses `%s`%s, which stands in the block of %s: %s is never raised", l.written(k.inner), k.what, methods, l.at(k.outer), shown)
 	}
 }
 
-// unreachable finds rules of which other rules take every path.
+func (l *linter) admitted(r *policy.Rule) string {
+	if len(r.Groups())+len(r.Users()) == 0 {
+		return "everyone"
+	}
+	return strings.Join(append(r.Groups(), r.Users()...), ", ")
+}
+
+func methodShown(methods []string) string {
+	for _, m := range methods {
+		if m != otherMethod {
+			return m
+		}
+	}
+	return "GET"
+}
+
+// added notes which query rules add something to what their paths need.
+func (l *linter) added(here exact.Here, method int, first []int32) {
+	base := []*policy.Rule{l.policy.Default()}
+	if len(first) > 0 {
+		base = l.meant(first)
+	}
+	e := together(base)
+	for _, end := range here.Queries {
+		for _, s := range l.models.table.End(end) {
+			if l.addsQuery[s.Says] || s.Methods != 0 && s.Methods&(1<<method) == 0 {
+				continue
+			}
+			r := l.models.meant[s.Says].rule
+			if r.Verb() == policy.VerbDeny && !e.deny || r.Verb() != policy.VerbDeny && e.adds(l.policy, r.Levels()) {
+				l.addsQuery[s.Says] = true
+			}
+		}
+	}
+}
+
+// unreachable finds rules of which other rules take every path, and query
+// rules that ask for what their paths need anyway.
 func (l *linter) unreachable() {
 	for _, r := range l.rules {
-		if r.Pattern().Queried() || l.reached(r) {
-			continue
-		}
-		method := l.methods[0]
-		if named := r.Methods(); len(named) > 0 {
-			method = named[0]
-		}
-		var winners []string
-		for _, path := range l.paths[r] {
-			for _, w := range l.policy.RulesFor(method, path) {
-				if text := l.at(w); !slices.Contains(winners, text) {
-					winners = append(winners, text)
+		says := l.models.sayingOf(&model{policy: l.policy}, r)
+		switch {
+		case r.Pattern().Queried():
+			if len(r.Groups())+len(r.Users()) == 0 && r.Raised() == 0 && !l.addsQuery[says] {
+				l.add(CodeQueryAddsNothing, r.Position(), "remove it, or ask for more",
+					"`%s` adds nothing: its path needs that without the query as well", l.written(r))
+			}
+		case !l.decides[says]:
+			method := l.methods[0]
+			if named := r.Methods(); len(named) > 0 {
+				method = named[0]
+			}
+			var winners []string
+			for _, path := range l.pathsOf(r) {
+				for _, w := range l.policy.RulesFor(method, path) {
+					addTo(&winners, l.at(w))
 				}
 			}
-		}
-		l.add(CodeUnreachable, r.Position(), "remove it, or make its pattern more specific",
-			"no request is ever decided by `%s`: %s beats it everywhere", l.written(r), strings.Join(winners, ", "))
-	}
-}
-
-func (l *linter) reached(r *policy.Rule) bool {
-	for _, m := range l.methods {
-		for _, path := range l.paths[r] {
-			if slices.Contains(l.policy.RulesFor(m, path), r) {
-				return true
-			}
+			l.add(CodeUnreachable, r.Position(), "remove it, or make its pattern more specific",
+				"no request is ever decided by `%s`: %s beats it everywhere", l.written(r), strings.Join(winners, ", "))
 		}
 	}
-	return false
 }
 
 // tied finds rules that hold together with another of the same pattern and
 // say nothing of their own.
 func (l *linter) tied() {
-	for i, r := range l.rules {
-		for _, other := range l.rules[:i] {
-			if !sameRequests(r, other) {
-				continue
-			}
+	same := map[string][]*policy.Rule{}
+	for _, r := range l.rules {
+		key := patternKey(r)
+		for _, other := range same[key] {
 			if code, useless, useful := l.useless(r, other); code != "" {
 				l.add(code, useless.Position(), "remove it", "`%s` says nothing that %s does not say", l.written(useless), l.at(useful))
 				break
 			}
 		}
+		same[key] = append(same[key], r)
 	}
 }
 
-// sameRequests tells whether two rules always hold together.
-func sameRequests(a, b *policy.Rule) bool {
-	p, q := a.Pattern(), b.Pattern()
-	return p.Covers(q) && q.Covers(p) && p.WitnessQuery() == q.WitnessQuery() && slices.Equal(a.Methods(), b.Methods())
+// patternKey is the same for rules that always hold together.
+func patternKey(r *policy.Rule) string {
+	p := r.Pattern()
+	return fmt.Sprintf("%q %v %v %q %q", p.Parts(), p.Subtree(), p.Slash(), p.Terms(), r.Methods())
 }
 
 func (l *linter) useless(later, earlier *policy.Rule) (code string, useless, useful *policy.Rule) {
-	plain := func(r *policy.Rule) bool { return len(r.Groups()) == 0 && r.Raised() == 0 }
+	plain := func(r *policy.Rule) bool { return len(r.Groups())+len(r.Users()) == 0 && r.Raised() == 0 }
 	a, b := together([]*policy.Rule{later}), together([]*policy.Rule{earlier})
 	switch {
 	case a.public && b.public, a.deny && b.deny, plain(later) && plain(earlier) && a == b:
@@ -135,48 +317,6 @@ func (l *linter) useless(later, earlier *policy.Rule) (code string, useless, use
 	default:
 		return "", nil, nil
 	}
-}
-
-// queries finds query rules that ask for what their paths need anyway.
-func (l *linter) queries() {
-	for _, r := range l.rules {
-		if !r.Pattern().Queried() || len(r.Groups()) > 0 || r.Raised() != 0 {
-			continue
-		}
-		if known, adds := l.queryAdds(r); known && !adds {
-			l.add(CodeQueryAddsNothing, r.Position(), "remove it, or ask for more",
-				"`%s` adds nothing: its path needs that without the query as well", l.written(r))
-		}
-	}
-}
-
-// queryAdds tries the paths of a query rule: its own and those of rules
-// inside it. It does not know where another rule only cuts across them.
-func (l *linter) queryAdds(r *policy.Rule) (known, adds bool) {
-	paths := slices.Clone(l.paths[r])
-	for _, other := range l.rules {
-		p, q := r.Pattern(), other.Pattern()
-		switch {
-		case q.Queried() || !p.Overlaps(q) || q.Covers(p):
-		case p.Covers(q):
-			paths = append(paths, l.paths[other]...)
-		default:
-			return false, false
-		}
-	}
-	methods := r.Methods()
-	if len(methods) == 0 {
-		methods = l.methods
-	}
-	for _, path := range paths {
-		for _, m := range methods {
-			e := together(l.policy.RulesFor(m, path))
-			if r.Verb() == policy.VerbDeny && !e.deny || r.Verb() != policy.VerbDeny && e.adds(l.policy, r.Levels()) {
-				return true, true
-			}
-		}
-	}
-	return true, false
 }
 
 // fallback judges what no rule matches, by what the site means by `mfa`.

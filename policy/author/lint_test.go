@@ -27,6 +27,32 @@ func TestLintFindsEachKind(t *testing.T) {
 		{"nearest counts", "require mfa /*\nrequire signed_in /a/*\nrequire signed_in /a/b", "weaker-inside 2"},
 		{"another method of the subtree", "require mfa POST /a/*\nrequire signed_in GET /a/b", ""},
 		{"age counts", "level quick { accept totp; max_age 5m }\nlevel slow { accept totp }\nrequire quick /a/*\nrequire slow /a/b", "weaker-inside 4"},
+		{"crossing", "require signed_in /app/*\nrequire phishing_resistant /*/admin/*", "crossing 1"},
+		{"crossing a denial", "require mfa /portal/*\ndeny /*/internal/*", "crossing 1"},
+		{"crossing, and as much", "require mfa /app/*\nrequire mfa /*/admin/*", ""},
+		{"weaker by a method of one pattern", "require phishing_resistant /c/*\nrequire signed_in POST /c/*", "weaker-method 2"},
+		{"public by a method of one pattern", "require mfa /c/*\npublic OPTIONS /c/*", "weaker-method 2"},
+		{"group lost by a method", "require mfa /admin/* { group admins }\nrequire phishing_resistant POST /admin/*", "group-lost 2"},
+		{"group widened", "require mfa /a/* { group admins }\nrequire mfa /a/b { group admins staff }", "group-lost 2"},
+		{"group narrowed", "require mfa /a/* { group admins staff }\nrequire mfa /a/b { group admins }", ""},
+		{"raise lost inside", "require mfa /a/* { raise phishing_resistant when risk high }\nrequire mfa /a/b", "raise-lost 2"},
+		{"raise lost by a method", "require mfa /a/* { raise phishing_resistant when risk high }\nrequire mfa POST /a/*", "raise-lost 2"},
+		{"raise kept", "require mfa /a/* { raise phishing_resistant when risk high }\nrequire mfa /a/b { raise phishing_resistant when risk high }", ""},
+		{"raise not needed", "require mfa /a/* { raise phishing_resistant when risk high }\nrequire phishing_resistant /a/b", ""},
+		{"raise never holds", "raise phishing_resistant { device private; device unknown }", "raise-never 1"},
+		{"raise never holds for the method", "require mfa GET /a { raise phishing_resistant when method POST }", "raise-never 1"},
+		{"raise that the client turns off", "raise phishing_resistant when not header X-Inside 1", "client-decides 1"},
+		{"methods left out", "require mfa /a/*\nrequire phishing_resistant POST DELETE /a/*", "method-gap 2"},
+		{"public everywhere", "public /*", "public-wide 1"},
+		{"public by a beginning", "public /a*", "public-wide 1"},
+		{"public by an ending", "public /*/*.css", "public-wide 1"},
+		{"public root", "public /\npublic /assets/*.css", ""},
+		{"a regular expression", "require phishing_resistant /cases/[0-9]+", "like-regexp 1"},
+		{"the gateway's own pages", "public /.stepgate/*", "own-pages 1"},
+		{"a method that nobody uses", "require phishing_resistant FOO /a", "unknown-method 1"},
+		{"an age that is too short", "level quick { accept totp; max_age 1s }\nrequire quick /a", "short-max-age 1"},
+		{"an age beyond the session", "level slow { accept totp; max_age 48h }\nrequire slow /a", "long-max-age 1"},
+		{"a page with a session in its path", "public /login.jsp", "session-in-path 1"},
 		{"group lost", "require mfa /a/* { group admins }\nrequire mfa /a/b", "group-lost 2"},
 		{"shadowed subtree", "require mfa /a/*\nrequire mfa /a\nrequire mfa /a/*/*", "unreachable 1"},
 		{"reached subtree", "require mfa /a/*\nrequire mfa /a/*/*", ""},
@@ -59,7 +85,7 @@ func TestLintFindsEachKind(t *testing.T) {
 				policy.Password, policy.TOTP, policy.WebAuthn, policy.PIN, policy.SecurityQuestions, policy.BackupCode, policy.TemporaryCode, policy.DevicePIN,
 			}
 			var got []string
-			for _, f := range Lint(siteOf(t, tt.text), offered) {
+			for _, f := range Lint(siteOf(t, tt.text), LintOptions{Offered: offered, Now: noon, Session: 12 * time.Hour}) {
 				got = append(got, fmt.Sprintf("%s %d", f.Code, f.Line))
 				if f.Text == "" || f.Mend == "" || f.File != "Caddyfile" {
 					t.Errorf("%+v", f)
@@ -76,7 +102,7 @@ func TestLintFindsEachKind(t *testing.T) {
 // TestLintOfTheContractsSample: what it finds there is meant to be found.
 func TestLintOfTheContractsSample(t *testing.T) {
 	var b strings.Builder
-	for _, f := range Lint(siteOf(t, contractSample+"\nlevel mfa { also email }"), policy.Factors()) {
+	for _, f := range Lint(siteOf(t, contractSample+"\nlevel mfa { also email }"), LintOptions{Offered: policy.Factors(), Now: noon}) {
 		f.Render(&b)
 	}
 	golden(t, "lint-sample.golden", b.String())
@@ -127,4 +153,44 @@ func alternatives(random *rand.Rand) string {
 	words := []string{"totp", "webauthn", "pin", "totp+pin", "totp+totp", "webauthn+pin", "totp+webauthn"}
 	random.Shuffle(len(words), func(i, j int) { words[i], words[j] = words[j], words[i] })
 	return strings.Join(words[:1+random.IntN(3)], " ")
+}
+
+func TestLintTellsOfRulesThatEnd(t *testing.T) {
+	for days, want := range map[int]string{15: "", 13: "ends with", 0: "has ended", -30: "has ended"} {
+		s := siteOf(t, "public /a")
+		s.Config.Rules[0].Until = noon.AddDate(0, 0, days)
+		p, err := policy.Compile(s.Config, policy.CompileOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Policy = p
+		text := ""
+		for _, f := range Lint(s, LintOptions{Offered: policy.Factors(), Now: noon}) {
+			text += f.Text
+		}
+		if want == "" && text != "" || !strings.Contains(text, want) {
+			t.Errorf("%d days before: %q", days, text)
+		}
+	}
+}
+
+func TestAcceptanceHoldsForItsLineAndItsReason(t *testing.T) {
+	found := []Finding{{Code: "weaker-inside", File: "Caddyfile", Line: 1}, {Code: "crossing", File: "Caddyfile", Line: 1}, {Code: "crossing", File: "Caddyfile", Line: 2}}
+	for _, tt := range []struct{ text, want string }{
+		{"public /a # lint: ok weaker-inside: no data there", "crossing 1, crossing 2"},
+		{"public /a # lint: ok weaker-inside, crossing: no data there", "crossing 2"},
+		{"public /a # lint: ok weaker-inside", "weaker-inside 1, crossing 1, accepts-without-reason 1, crossing 2"},
+		{"public /a # lint: ok weaker-inside:", "weaker-inside 1, crossing 1, accepts-without-reason 1, crossing 2"},
+		{"public /a # lint: ok duplicate: why", "weaker-inside 1, crossing 1, accepts-nothing 1, crossing 2"},
+		{"\n\npublic /a # lint: ok crossing: why", "weaker-inside 1, crossing 1, crossing 2, accepts-nothing 3"},
+		{"public /a#lint: ok crossing: why", "weaker-inside 1, crossing 1, crossing 2"},
+	} {
+		var got []string
+		for _, f := range Accept(found, "/etc/Caddyfile", tt.text) {
+			got = append(got, fmt.Sprintf("%s %d", f.Code, f.Line))
+		}
+		if diff := cmp.Diff(tt.want, strings.Join(got, ", ")); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.text, diff)
+		}
+	}
 }

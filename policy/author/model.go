@@ -20,6 +20,9 @@ type models struct {
 	says    map[string]int32
 	// meant has, by what rules say, what their conditions are about.
 	meant []meaning
+	// alone tells of rules that must not share a number with those that say
+	// the same; nil for none.
+	alone func(*policy.Rule) bool
 	// epochs are the moments from which rules end.
 	epochs []time.Time
 }
@@ -197,6 +200,9 @@ func (m *models) mask(methods []string) uint64 {
 
 func (m *models) sayingOf(one *model, r *policy.Rule) int32 {
 	text := one.saysText(r)
+	if m.alone != nil && m.alone(r) {
+		text += fmt.Sprintf("|%p", r)
+	}
 	id, known := m.says[text]
 	if !known {
 		id = int32(len(m.meant))

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"github.com/stepgate/stepgate/policy"
 )
 
 // portal writes a policy of n rules such as a large portal has, with some of
@@ -43,6 +45,18 @@ func BenchmarkDiff(b *testing.B) {
 				if d, err := Diff(was, is, noon); err != nil || !d.Complete || len(d.Changes) == 0 {
 					b.Fatal(err, d.Complete, len(d.Changes))
 				}
+			}
+		})
+	}
+}
+
+func BenchmarkLint(b *testing.B) {
+	for _, n := range []int{10, 1000, 10_000, 100_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			s := siteOf(b, portal(n, 0))
+			b.ReportAllocs()
+			for b.Loop() {
+				Lint(s, LintOptions{Offered: policy.Factors(), Now: noon})
 			}
 		})
 	}
