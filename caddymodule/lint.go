@@ -23,6 +23,9 @@ import (
 const (
 	codeProxiesNotStrict = "trusted-proxies-not-strict"
 	codeGateInMatcher    = "gate-inside-matcher"
+	codeProxiesEveryone  = "trusted-proxies-everyone"
+	codeRewriteAfterGate = "rewrite-after-gate"
+	codeBindingDelay     = "binding-delay-none"
 	codeProxyWithoutGate = "proxy-without-gate"
 	codeEnrolment        = "enrolment-" // and the word
 	// codeFormWithoutIdentity: nobody but the form says who signed in.
@@ -49,6 +52,14 @@ func (d *drawing) Lint() ([]author.Finding, error) {
 		found = append(found, author.Lint(h.authored(), options)...)
 		if report := h.authoredReport(); report != nil {
 			found = append(found, author.Lint(report, options)...)
+		}
+		if h.BindingDelay != nil && *h.BindingDelay == 0 {
+			pos := parsePosition(h.Source)
+			found = append(found, d.at(author.Finding{
+				Code: codeBindingDelay, Site: h.Origin, File: pos.File, Line: pos.Line,
+				Text: "binding_delay 0s: whoever has a weak proof once adds a strong factor that counts at once, before anybody has read the notice",
+				Mend: "leave it at 24h; a temporary code lifts the wait where somebody is helped in person",
+			}, d.linesOf("binding_delay")))
 		}
 		found = append(found, h.lintEnrolment())
 		found = append(found, h.lintSources()...)
@@ -182,6 +193,7 @@ type lintHandler struct {
 	Source    string      `json:"source"`
 	Routes    []lintRoute `json:"routes"`
 	Name      string      `json:"name"`
+	URI       string      `json:"uri"`
 	Upstreams []struct {
 		Dial string `json:"dial"`
 	} `json:"upstreams"`

@@ -1,9 +1,11 @@
 package caddymodule
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net"
 	"slices"
 	"strings"
 
@@ -36,9 +38,16 @@ func (d *drawing) lintServers() ([]author.Finding, error) {
 				Mend: "add `trusted_proxies_strict` to the server's options",
 			}, d.linesOf("trusted_proxies")))
 		}
+		if w.gates > 0 && trustsEveryone(server.TrustedProxies) {
+			w.found = append(w.found, d.at(author.Finding{
+				Code: codeProxiesEveryone,
+				Text: "trusted_proxies names every address: whoever connects says from which address they come, and `client_ip`, limits, risk and trusted headers go by it",
+				Mend: "name the addresses of the proxies alone",
+			}, d.linesOf("trusted_proxies")))
+		}
 	}
 	for _, p := range w.open {
-		if p.besideGate || w.guarded[p.dial] {
+		if p.besideGate || w.guarded[sameHost(p.dial)] {
 			w.found = append(w.found, d.at(p.finding(), d.linesOf("reverse_proxy", p.dial)))
 		}
 	}
@@ -58,6 +67,8 @@ type routeWalk struct {
 }
 
 type openProxy struct {
+	// kind is the directive where that is no reverse_proxy.
+	kind string
 	dial string
 	host string
 	// besideGate is set where the site has a gate elsewhere.
@@ -71,7 +82,7 @@ func (p openProxy) finding() author.Finding {
 	}
 	return author.Finding{
 		Code: codeProxyWithoutGate,
-		Text: fmt.Sprintf("reverse_proxy %s at %s is reached without a gate: %s", p.dial, p.host, why),
+		Text: fmt.Sprintf("%s at %s is reached without a gate: %s", strings.TrimSpace(cmp.Or(p.kind, "reverse_proxy")+" "+p.dial), p.host, why),
 		Mend: "put `stepgate` before it, outside of matchers, and write into its policy what is public",
 	}
 }
@@ -121,6 +132,14 @@ func (w *routeWalk) route(route lintRoute, gated bool, narrowed []string, host s
 			w.narrowed(handler, narrowed, host)
 		case "reverse_proxy":
 			w.proxy(handler, gated, host)
+		case "file_server":
+			if !gated {
+				w.open = append(w.open, openProxy{kind: "file_server", host: host})
+			}
+		case "rewrite":
+			if gated && handler.URI != "" && !strings.Contains(handler.URI, "{http.matchers.file") {
+				w.rewritten(host)
+			}
 		case "invoke":
 			gated = w.routes([]lintRoute{w.named[handler.Name]}, gated, narrowed, host)
 		default:
@@ -144,10 +163,40 @@ func (w *routeWalk) narrowed(gate lintHandler, matchers []string, host string) {
 	})
 }
 
+// rewritten finds a rewrite behind a gate: the app gets another path than the
+// one that was judged.
+func (w *routeWalk) rewritten(host string) {
+	w.found = append(w.found, author.Finding{
+		Code: codeRewriteAfterGate,
+		Text: fmt.Sprintf("a rewrite at %s stands behind the gate: the app gets a path that no rule was asked about", host),
+		Mend: "rewrite before `stepgate`, which then judges both, or write the policy for what comes out of it",
+	})
+}
+
+// sameHost writes loopback in one way, so that `localhost:80` and
+// `127.0.0.1:80` are one upstream.
+func sameHost(dial string) string {
+	host, port, err := net.SplitHostPort(dial)
+	if err != nil {
+		return dial
+	}
+	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
+		host = "localhost"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// trustsEveryone tells whether a static list of proxies has every address.
+func trustsEveryone(raw json.RawMessage) bool {
+	var list struct{ Ranges []string }
+	_ = json.Unmarshal(raw, &list)
+	return slices.ContainsFunc(list.Ranges, func(r string) bool { return strings.HasSuffix(r, "/0") })
+}
+
 func (w *routeWalk) proxy(proxy lintHandler, gated bool, host string) {
 	for _, u := range proxy.Upstreams {
 		if gated {
-			w.guarded[u.Dial] = true
+			w.guarded[sameHost(u.Dial)] = true
 		} else {
 			w.open = append(w.open, openProxy{dial: u.Dial, host: host})
 		}

@@ -1,0 +1,46 @@
+package caddymodule
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+)
+
+// TestLintSeesWhatGoesRoundAGate draws sites around gates.
+func TestLintSeesWhatGoesRoundAGate(t *testing.T) {
+	for _, tt := range []struct{ name, sites, want string }{
+		{"everyone is a proxy", "{\nadmin off\nservers {\ntrusted_proxies static 0.0.0.0/0\ntrusted_proxies_strict\n}\n}\nhttp://a.test {\nstepgate\n}\n", codeProxiesEveryone},
+		{"the same app by another name", "http://a.test {\nstepgate\nreverse_proxy 127.0.0.1:9000\n}\nhttp://b.test {\nreverse_proxy localhost:9000\n}\n", codeProxyWithoutGate},
+		{"another app", "http://a.test {\nstepgate\nreverse_proxy 127.0.0.1:9000\n}\nhttp://b.test {\nreverse_proxy localhost:9001\n}\n", ""},
+		{"a rewrite behind the gate", "http://a.test {\nroute {\nstepgate\nrewrite /public /secret\n}\n}\n", codeRewriteAfterGate},
+		{"a rewrite before the gate", "http://a.test {\nrewrite /public /secret\nstepgate\n}\n", ""},
+		{"no wait for new factors", "http://a.test {\nstepgate {\nbinding_delay 0s\n}\n}\n", codeBindingDelay},
+		{"an SMS level with a file", "{\nstepgate {\nsms file sms.jsonl\n}\n}\nhttp://a.test {\nstepgate {\npolicy {\nlevel text {\naccept sms\n}\nrequire text /a\n}\n}\n}\n", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			raw, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(tt.sites), map[string]any{"filename": "Caddyfile"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			d, err := drawGates("Caddyfile", raw)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found, err := d.Lint()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var codes []string
+			for _, f := range found {
+				if !f.Note && !slices.Contains(codes, f.Code) {
+					codes = append(codes, f.Code)
+				}
+			}
+			if got := strings.Join(codes, " "); got != tt.want {
+				t.Errorf("found %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
