@@ -51,6 +51,13 @@ func (e *NumberError) Error() string {
 
 func (e *NumberError) Unwrap() error { return ErrBadAddress }
 
+// Unsuitable is the error of an enrolment whose new secret may not be used: too
+// easily guessed, or not the same both times. The page is shown again with the
+// text, of the page's catalogue, at the field.
+type Unsuitable struct{ Field, Text string }
+
+func (u *Unsuitable) Error() string { return "factors: unsuitable " + u.Field + ": " + u.Text }
+
 // TooSoon is the error of a button that asks for another code before its time.
 // The page is 429 with Retry-After; the code that was sent before still holds.
 type TooSoon struct{ After time.Duration }
