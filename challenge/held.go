@@ -145,10 +145,31 @@ func (s *Site) enrollable(missing policy.LevelSet, v *session.Entry, c ceremony.
 		_, ok := s.Factors.Enroller(f)
 		return ok || f == policy.Password && s.asksPassword(v) || len(s.helpful(v, c, held.usable[f])) > 0
 	})
-	return slices.DeleteFunc(held.sorted(factorsIn(ways)), func(f policy.Factor) bool {
+	can := slices.DeleteFunc(held.sorted(factorsIn(ways)), func(f policy.Factor) bool {
 		_, ok := s.Factors.Enroller(f)
 		return !ok || len(s.awaited(v, c, held.usable[f])) > 0 || len(s.helpful(v, c, held.usable[f])) > 0
 	})
+	for _, f := range s.walkedThrough(missing) {
+		if slices.Contains(can, f) {
+			return []policy.Factor{f}
+		}
+	}
+	return can
+}
+
+// walkedThrough are the factors that the enrolment of a missing level walks
+// through, in that order (`enrol` in a level); none where the person chooses.
+func (s *Site) walkedThrough(missing policy.LevelSet) []policy.Factor {
+	var all []policy.Factor
+	for _, level := range s.Policy.Levels() {
+		if level.Set()&missing == 0 {
+			continue
+		}
+		for _, word := range level.Enrol() {
+			all = append(all, policy.Factor(word))
+		}
+	}
+	return all
 }
 
 func (s *Site) ways(missing policy.LevelSet, v *session.Entry, c ceremony.Continuation) [][]policy.Factor {

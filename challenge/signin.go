@@ -31,6 +31,9 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request) error {
 	if s.LoginPage != "" && len(s.Passwords) == 0 {
 		return s.toLoginPage(w, r, c)
 	}
+	if only := s.onlyElsewhere(); only != nil && c.ID != frontContinuation && c.Done == "" && r.Method == http.MethodGet {
+		return s.depart(w, r, nil, c, only, false)
+	}
 	return s.signInPage(w, r, v, c, http.StatusOK, "", nil)
 }
 
@@ -41,7 +44,7 @@ func (s *Site) signInPage(w http.ResponseWriter, r *http.Request, v *session.Ent
 	}
 	view := &signInView{View: s.view(w, r, v), Continuation: sealed}
 	view.Errors, view.Values = errs, map[string]string{"username": username}
-	view.Done = c.Done
+	view.Done, view.Elsewhere, view.Passwords = c.Done, s.elsewhere(), len(s.Passwords) > 0
 	if err := s.invite(w, r, view); err != nil {
 		return err
 	}
@@ -57,6 +60,9 @@ func (s *Site) signInPost(w http.ResponseWriter, r *http.Request, v *session.Ent
 	c.Done = ""
 	if fields["credential"] != "" {
 		return s.passkeyPost(w, r, v, c, fields)
+	}
+	if source := s.redirector(fields["source"]); source != nil {
+		return s.depart(w, r, nil, c, source, false)
 	}
 	username, password := fields["username"], account.Secret(fields["password"])
 	if errs := signInMissing(username, password); errs != nil {

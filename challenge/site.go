@@ -36,7 +36,7 @@ func Templates() fs.FS {
 
 // PageNames are those that Templates must have.
 var PageNames = []string{
-	"sign-in", "choose", "code", "paper", "address", "password", "secret", "ceremony", "list", "enrol", "sign-out", "signed-out", "lost", "continue", "over", "window", "stuck",
+	"sign-in", "choose", "code", "paper", "address", "password", "secret", "ceremony", "list", "enrol", "sign-out", "signed-out", "lost", "continue", "over", "window", "stuck", "pin", "questions",
 }
 
 // Store is what the ceremonies ask of whoever keeps them.
@@ -82,6 +82,8 @@ type Site struct {
 	// Passwords are the sources that check a name and a password, in the
 	// order in which they are asked.
 	Passwords []signin.PasswordChecker
+	// Redirectors are the sources that the sign-in page leads to.
+	Redirectors []signin.Redirector
 	// LoginPage is the path and query of the app's own login form, where
 	// people without a session go. Empty: they go to our own page.
 	LoginPage string
@@ -109,7 +111,10 @@ type Site struct {
 	// Tell hands over what a person is to be told; nil tells nobody. It
 	// returns at once.
 	Tell func(ctx context.Context, n Notice)
-	Now  func() time.Time
+	// Report writes to the operator's log what a page does not say, under the
+	// reference that the audit trail has.
+	Report func(reference string, err error)
+	Now    func() time.Time
 }
 
 // Handler serves the ceremonies' pages below the prefix. The path that it is
@@ -120,6 +125,9 @@ func (s *Site) Handler() http.Handler {
 		"/challenge": s.choose,
 		"/enrol":     s.chooseEnrolment,
 		"/sign-out":  s.signOut,
+	}
+	if len(s.Redirectors) > 0 {
+		mux["/oidc"] = s.arrive
 	}
 	for _, f := range s.Factors.All() {
 		kind := f.Kind()

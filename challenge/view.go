@@ -3,6 +3,7 @@ package challenge
 import (
 	"errors"
 	"html/template"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,6 +23,19 @@ type signInView struct {
 	// Options and Invitation are for a passkey's script and form; empty
 	// where no passkey can be the sign-in.
 	Options, Invitation string
+	// Passwords tells whether a name and a password would do; Elsewhere are
+	// the sources that the page leads to.
+	Passwords bool
+	Elsewhere []away
+}
+
+// ElsewhereKind makes the buttons that lead elsewhere the page's main ones
+// where there is nothing else.
+func (v *signInView) ElsewhereKind() string {
+	if v.Passwords {
+		return "secondary"
+	}
+	return ""
 }
 
 // passwordView is the view of password.html.
@@ -134,6 +148,34 @@ func errorsOf(prompt factors.Prompt, errs []web.FieldError) []web.FieldError {
 	return errs
 }
 
+// questionField is one question with the names of its fields.
+type questionField struct {
+	Number           int
+	Question, Answer string
+	// Text is the question's id in the catalogue, empty where it is chosen.
+	Text string
+}
+
+// Asked are the questions of the page: those that were answered before, or as
+// many as are to be chosen.
+func (v *promptView) Asked() []questionField {
+	fields := make([]questionField, enrolledQuestions)
+	if !v.Enrolling {
+		fields = make([]questionField, len(v.Questions))
+	}
+	for i := range fields {
+		n := strconv.Itoa(i + 1)
+		fields[i] = questionField{Number: i + 1, Question: "question_" + n, Answer: "answer_" + n}
+		if !v.Enrolling {
+			fields[i].Text = v.Questions[i]
+		}
+	}
+	return fields
+}
+
+// enrolledQuestions is how many questions a person chooses and answers.
+const enrolledQuestions = 3
+
 // OptionsText is Options as the page writes them.
 func (v promptView) OptionsText() string { return string(v.Prompt.Options) }
 
@@ -193,12 +235,19 @@ func answerError(kind policy.Factor, err error) []web.FieldError {
 	if kind == policy.WebAuthn {
 		return keyError(err)
 	}
+	if unsuitable := (*factors.Unsuitable)(nil); errors.As(err, &unsuitable) {
+		return []web.FieldError{{Field: unsuitable.Field, Text: unsuitable.Text}}
+	}
 	text := ""
 	var args []any
 	var number *factors.NumberError
 	switch {
 	case errors.As(err, &number):
 		text, args = "error.address", []any{"countries", web.Countries(number.Countries)}
+	case errors.Is(err, factors.ErrWrongAnswer) && kind == policy.PIN:
+		return []web.FieldError{{Field: "pin", Text: "error.pin.wrong"}}
+	case errors.Is(err, factors.ErrWrongAnswer) && kind == policy.SecurityQuestions:
+		return []web.FieldError{{Field: "answer_1", Text: "error.answer.wrong"}}
 	case errors.Is(err, factors.ErrWrongAnswer):
 		text = "error.wrong"
 	case errors.Is(err, factors.ErrReplayed):

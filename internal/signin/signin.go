@@ -85,6 +85,9 @@ type Asserter interface {
 
 // Departure is a browser about to be sent to an issuer.
 type Departure struct {
+	// Key is what the browser will bring back beside the answer, so that the
+	// caller finds the departure again: random, and used once.
+	Key string
 	// Callback is the absolute URL at which the browser comes back.
 	Callback string
 	// Fresh asks the issuer to have the person sign in anew.
@@ -110,6 +113,13 @@ type Redirector interface {
 	// Arrive checks what the browser brought. ErrRefused covers the issuer's
 	// refusals and answers that belong to another departure.
 	Arrive(ctx context.Context, r Return) (Identity, error)
+}
+
+// Labelled is a source that the operator has given a name for people to read,
+// on the button that leads to it.
+type Labelled interface {
+	Source
+	Label() string
 }
 
 // Observer watches the legacy app's own login form and the app's answer. What

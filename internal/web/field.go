@@ -10,7 +10,8 @@ import (
 type Field struct {
 	// Name is also the id that the error summary links to.
 	Name string
-	// Kind is text, email, tel, search, code, password, pin, select or radios.
+	// Kind is text, email, tel, search, code, password, pin, answer, select or
+	// radios.
 	Kind string
 	// Label and Hint are what the person reads. The label of radios is their legend.
 	Label, Hint string
@@ -38,12 +39,13 @@ var kinds = map[string]string{
 	"code":     "one-time-code",
 	"password": "current-password",
 	"pin":      "off",
+	"answer":   "off",
 	"select":   "",
 	"radios":   "",
 }
 
 // unfilled are the kinds whose answers a page never repeats.
-var unfilled = map[string]bool{"code": true, "password": true, "pin": true}
+var unfilled = map[string]bool{"code": true, "password": true, "pin": true, "answer": true}
 
 // Input describes a field: pairs of "kind", "label", "hint", "value",
 // "autocomplete", "options" and "narrow" with their values. What was entered

@@ -83,7 +83,7 @@ func (p *Pages) languages() []string {
 func (p *Pages) parseLanguage(lang string, files map[string]string) (map[string]*template.Template, error) {
 	words := p.wordsFor(lang)
 	shared := template.New("").Funcs(template.FuncMap{
-		"t": words.text, "button": newButton, "option": newOption, "options": newOptions,
+		"t": words.text, "button": newButton, "option": newOption, "options": newOptions, "choices": words.choices,
 	})
 	names := slices.Sorted(maps.Keys(files))
 	parse := func(t *template.Template, name, text string) error {

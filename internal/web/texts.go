@@ -67,6 +67,20 @@ func (w words) text(id string, args ...any) (string, error) {
 	return strings.NewReplacer(pairs...).Replace(found), nil
 }
 
+// choices is the template function of that name: the options of a select, with
+// an empty one first that has the text none, and one for each id.
+func (w words) choices(none string, ids []string) ([]Option, error) {
+	options := []Option{{Text: none}}
+	for _, id := range ids {
+		text, err := w.text(id)
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, Option{Value: id, Text: text})
+	}
+	return options, nil
+}
+
 func (w words) find(id string, args []any) string {
 	for _, c := range w.layers {
 		if text, ok := c[id]; ok {

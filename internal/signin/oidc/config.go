@@ -16,6 +16,8 @@ import (
 
 // Config is an issuer as it is configured.
 type Config struct {
+	// Label is how pages call the issuer. Default: the source's name.
+	Label string `json:"label,omitempty"`
 	// Issuer is its identifier, exactly as its tokens write it.
 	Issuer string `json:"issuer"`
 	// ClientID and ClientSecret are what the issuer knows this portal by. The

@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -67,6 +68,9 @@ func New(name string, c Config) (*Source, error) {
 // Name implements signin.Source.
 func (s *Source) Name() string { return s.name }
 
+// Label implements signin.Labelled.
+func (s *Source) Label() string { return cmp.Or(s.config.Label, s.name) }
+
 // discover reads what the issuer says of itself, once in a while. Where it
 // cannot be reached, what it said before still holds.
 func (s *Source) discover(ctx context.Context) (*issuer, error) {
@@ -123,8 +127,11 @@ func (s *Source) Depart(ctx context.Context, d signin.Departure) (location strin
 	if err != nil {
 		return "", nil, err
 	}
+	if d.Key == "" {
+		return "", nil, errors.New("oidc: a departure without a key")
+	}
 	kept := departure{
-		Source: s.name, State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(), Fresh: d.Fresh, At: s.now().UTC(),
+		Source: s.name, State: d.Key, Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(), Fresh: d.Fresh, At: s.now().UTC(),
 	}
 	options := []oauth2.AuthCodeOption{oidc.Nonce(kept.Nonce), oauth2.S256ChallengeOption(kept.Verifier)}
 	if d.Fresh {

@@ -1,6 +1,7 @@
 package oidc_test
 
 import (
+	"crypto/rand"
 	"errors"
 	"net/http"
 	"net/url"
@@ -37,7 +38,7 @@ func open(t testing.TB, i *issuer, change ...func(*oidc.Config)) *oidc.Source {
 // walk goes to the issuer and comes back.
 func walk(t testing.TB, s *oidc.Source, i *issuer, d signin.Departure) (signin.Identity, error) {
 	t.Helper()
-	d.Callback = callback
+	d.Callback, d.Key = callback, rand.Text()
 	location, state, err := s.Depart(t.Context(), d)
 	if err != nil {
 		return signin.Identity{}, err
@@ -122,7 +123,7 @@ func TestAnAnswerBelongsToOneDepartureOfOneBrowser(t *testing.T) {
 	i, other := newIssuer(t), newIssuer(t)
 	s := open(t, i)
 	depart := func() (url.Values, []byte) {
-		location, state, err := s.Depart(t.Context(), signin.Departure{Callback: callback})
+		location, state, err := s.Depart(t.Context(), signin.Departure{Callback: callback, Key: rand.Text()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -165,7 +166,7 @@ func TestAnIssuerThatSaysSoMustNameItself(t *testing.T) {
 	i := newIssuer(t)
 	i.discovery["authorization_response_iss_parameter_supported"] = true
 	s := open(t, i)
-	location, state, err := s.Depart(t.Context(), signin.Departure{Callback: callback})
+	location, state, err := s.Depart(t.Context(), signin.Departure{Callback: callback, Key: rand.Text()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +201,7 @@ func TestAKeyThatWasReplacedIsFoundAtOnce(t *testing.T) {
 func TestAFreshSignInIsAskedForAndChecked(t *testing.T) {
 	i := newIssuer(t)
 	s := open(t, i)
-	location, _, err := s.Depart(t.Context(), signin.Departure{Callback: callback, Fresh: true})
+	location, _, err := s.Depart(t.Context(), signin.Departure{Callback: callback, Key: rand.Text(), Fresh: true})
 	if err != nil || !strings.Contains(location, "prompt=login") || !strings.Contains(location, "max_age=0") {
 		t.Errorf("%s, %v", location, err)
 	}

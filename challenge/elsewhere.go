@@ -1,0 +1,233 @@
+package challenge
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/ceremony"
+	"github.com/stepgate/stepgate/internal/session"
+	"github.com/stepgate/stepgate/internal/signin"
+	"github.com/stepgate/stepgate/internal/web"
+	"github.com/stepgate/stepgate/policy"
+)
+
+// This file is for people who sign in at an issuer (sign_in oidc): the browser
+// goes there, and comes back to a page of ours. What is remembered meanwhile is
+// sealed in a cookie of that very browser, so that an answer which another
+// browser brings belongs to nothing (RFC 9700 §4.7), and a stranger makes the
+// gateway keep nothing.
+
+const (
+	departurePurpose = "departure"
+	departureCookie  = "stepgate_away_"
+	// departureTTL is how long somebody may take at the issuer.
+	departureTTL = 15 * time.Minute
+	// maxDepartures is how many tabs of a browser may be away at once.
+	maxDepartures = 4
+	// maxDeparture bounds a cookie's value, in bytes: browsers keep 4096 of
+	// name, value and attributes together.
+	maxDeparture = 3500
+)
+
+// departure is a browser that is away.
+type departure struct {
+	Source string                `json:"source"`
+	State  []byte                `json:"state"`
+	Goes   ceremony.Continuation `json:"goes"`
+	// Session is the session that the browser had, where the sign-in was to
+	// make that one fresh.
+	Session session.ID `json:"session,omitempty"`
+	At      time.Time  `json:"at"`
+}
+
+// away is a source on the sign-in page.
+type away struct{ Source, Label string }
+
+// elsewhere lists the sources that the sign-in page leads to.
+func (s *Site) elsewhere() []away {
+	var all []away
+	for _, source := range s.Redirectors {
+		label := source.Name()
+		if l, ok := source.(signin.Labelled); ok {
+			label = l.Label()
+		}
+		all = append(all, away{source.Name(), label})
+	}
+	return all
+}
+
+// onlyElsewhere is the source that is the one way to sign in; nil where there
+// are others.
+func (s *Site) onlyElsewhere() signin.Redirector {
+	if len(s.Redirectors) == 1 && len(s.Passwords) == 0 && s.LoginPage == "" {
+		return s.Redirectors[0]
+	}
+	return nil
+}
+
+func (s *Site) redirector(name string) signin.Redirector {
+	for _, source := range s.Redirectors {
+		if source.Name() == name {
+			return source
+		}
+	}
+	return nil
+}
+
+// depart sends the browser to an issuer. fresh asks the person to sign in anew
+// there.
+func (s *Site) depart(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, source signin.Redirector, fresh bool) error {
+	key := rand.Text()
+	location, state, err := source.Depart(r.Context(), signin.Departure{
+		Key: key, Callback: s.callback(), Fresh: fresh, Language: web.Language(r, s.Web),
+	})
+	if err != nil {
+		return &web.Fail{Status: http.StatusServiceUnavailable, Title: "elsewhere.down", Advice: "elsewhere.down.advice", Err: err}
+	}
+	d := departure{Source: source.Name(), State: state, Goes: c, At: s.Now().UTC()}
+	if v != nil {
+		d.Session = v.Session.ID
+	}
+	value, err := s.sealDeparture(key, d)
+	if err != nil {
+		return err
+	}
+	s.forgetDepartures(w, r, maxDepartures-1)
+	s.setDeparture(w, key, value, int(departureTTL.Seconds()))
+	web.Harden(w.Header(), s.Web)
+	w.Header().Set("Location", location)
+	w.WriteHeader(http.StatusSeeOther)
+	return nil
+}
+
+func (s *Site) callback() string { return s.Place.Origin + s.Web.Path("/oidc") }
+
+// sealDeparture makes the cookie's value. A target too long for it is
+// forgotten: afterwards the person stands at the front page.
+func (s *Site) sealDeparture(key string, d departure) (string, error) {
+	plain, err := json.Marshal(d)
+	if err != nil {
+		return "", err
+	}
+	sealed, err := s.Sealer.Seal(departurePurpose, plain, []byte(s.Place.Origin+" "+key))
+	if err != nil {
+		return "", err
+	}
+	text := base64.RawURLEncoding.EncodeToString(sealed)
+	if len(text) > maxDeparture && d.Goes.Target != "/" {
+		d.Goes.Target, d.Goes.Back, d.Goes.Kind = "/", "", ceremony.Return
+		return s.sealDeparture(key, d)
+	}
+	return text, nil
+}
+
+func (s *Site) departureName(key string) string {
+	name := departureCookie + key
+	if s.Place.Secure {
+		return "__Host-" + name
+	}
+	return name
+}
+
+func (s *Site) setDeparture(w http.ResponseWriter, key, value string, maxAge int) {
+	http.SetCookie(w, &http.Cookie{
+		Name: s.departureName(key), Value: value, Path: "/", MaxAge: maxAge,
+		Secure: s.Place.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	})
+}
+
+// forgetDepartures takes departures out of the browser until only so many are
+// left. Which are older it cannot tell; browsers send older cookies first
+// (RFC 6265 §5.4).
+func (s *Site) forgetDepartures(w http.ResponseWriter, r *http.Request, left int) {
+	var keys []string
+	for _, cookie := range r.Cookies() {
+		if key, ok := strings.CutPrefix(cookie.Name, s.departureName("")); ok && !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
+	}
+	for len(keys) > left {
+		s.setDeparture(w, keys[0], "", -1)
+		keys = keys[1:]
+	}
+}
+
+// takeDeparture reads the departure that a return belongs to.
+func (s *Site) takeDeparture(w http.ResponseWriter, r *http.Request) (departure, signin.Redirector, error) {
+	key := r.URL.Query().Get("state")
+	found := r.CookiesNamed(s.departureName(key))
+	if key == "" || len(found) != 1 {
+		return departure{}, nil, errNoDeparture
+	}
+	s.setDeparture(w, key, "", -1)
+	var d departure
+	sealed, err := base64.RawURLEncoding.Strict().DecodeString(found[0].Value)
+	if err != nil {
+		return departure{}, nil, errNoDeparture
+	}
+	plain, err := s.Sealer.Open(departurePurpose, sealed, []byte(s.Place.Origin+" "+key))
+	if err != nil || json.Unmarshal(plain, &d) != nil || s.Now().Sub(d.At) > departureTTL {
+		return departure{}, nil, errNoDeparture
+	}
+	source := s.redirector(d.Source)
+	if source == nil {
+		return departure{}, nil, errNoDeparture
+	}
+	return d, source, nil
+}
+
+var errNoDeparture = errors.New("challenge: an issuer's answer that this browser did not ask for")
+
+// arrive is the page that the issuer sends the browser back to. It is the one
+// GET that may begin a session.
+func (s *Site) arrive(w http.ResponseWriter, r *http.Request) error {
+	if r.Method != http.MethodGet {
+		return &web.Fail{Status: http.StatusMethodNotAllowed, Allow: "GET"}
+	}
+	v, err := s.visitor(r)
+	if err != nil {
+		return err
+	}
+	d, source, err := s.takeDeparture(w, r)
+	if err != nil {
+		// A reload, the back button, or somebody else's answer: whoever is
+		// signed in goes on, everybody else begins again.
+		if v != nil {
+			return s.dispatch(w, r, v, s.continuation(r))
+		}
+		s.Recorder.Record(r.Context(), s.signInFailed(r, ""))
+		return s.signInPage(w, r, v, s.continuation(r), http.StatusForbidden, "", []web.FieldError{{Text: "error.elsewhere.lost"}})
+	}
+	who, err := source.Arrive(r.Context(), signin.Return{Callback: s.callback(), State: d.State, Query: r.URL.Query()})
+	switch {
+	case errors.Is(err, signin.ErrRefused):
+		return s.refusedElsewhere(w, r, v, d, err)
+	case err != nil:
+		return &web.Fail{Status: http.StatusServiceUnavailable, Title: "elsewhere.down", Advice: "elsewhere.down.advice", Err: err}
+	}
+	entered, err := s.Enter(w, r, v, who)
+	switch {
+	case errors.Is(err, signin.ErrRefused):
+		return s.refusedElsewhere(w, r, v, d, err)
+	case err != nil:
+		return s.unavailable(err)
+	}
+	return s.dispatch(w, r, entered, d.Goes)
+}
+
+// refusedElsewhere shows the sign-in page to somebody whom the issuer, or the
+// gateway after it, did not let in.
+func (s *Site) refusedElsewhere(w http.ResponseWriter, r *http.Request, v *session.Entry, d departure, why error) error {
+	e := s.event(r, audit.LoginFail, nil)
+	e.Factor, e.Reason, e.Reference = string(policy.Password), "refused-elsewhere", audit.NewReference()
+	s.Recorder.Record(r.Context(), e)
+	s.Report(e.Reference, why)
+	return s.signInPage(w, r, v, d.Goes, http.StatusForbidden, "", []web.FieldError{{Text: "error.elsewhere"}})
+}

@@ -1,0 +1,184 @@
+package challenge
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/signin"
+)
+
+// rigIssuer sends browsers to an address that does not exist, and believes
+// whoever brings the key of a departure and the name of a person as `code`.
+type rigIssuer struct {
+	name string
+	down bool
+	last signin.Departure
+}
+
+func (i *rigIssuer) Name() string { return i.name }
+
+func (i *rigIssuer) Depart(_ context.Context, d signin.Departure) (string, []byte, error) {
+	if i.down {
+		return "", nil, errors.New("the issuer is down")
+	}
+	i.last = d
+	return "https://issuer.example/authorize?state=" + d.Key, []byte("state of " + d.Key), nil
+}
+
+func (i *rigIssuer) Arrive(_ context.Context, r signin.Return) (signin.Identity, error) {
+	switch {
+	case i.down:
+		return signin.Identity{}, errors.New("the issuer is down")
+	case string(r.State) != "state of "+r.Query.Get("state") || r.Query.Get("code") == "":
+		return signin.Identity{}, signin.ErrRefused
+	}
+	return signin.Identity{Source: "local", Username: r.Query.Get("code")}, nil
+}
+
+func elsewhereRig(t *testing.T, passwords bool) (*rig, *rigIssuer) {
+	issuer := &rigIssuer{name: "county"}
+	k := newRig(t, func(k *rig) {
+		k.Redirectors = []signin.Redirector{issuer}
+		if !passwords {
+			k.Passwords = nil
+		}
+		k.Report = func(string, error) {}
+	})
+	return k, issuer
+}
+
+// back is where the issuer sends the browser.
+func back(key, code string) string {
+	return "/.stepgate/oidc?" + url.Values{"state": {key}, "code": {code}}.Encode()
+}
+
+// arrives opens the page that the issuer leads to, as a browser does that
+// comes from another site.
+func (b *browser) arrives(target string) sheet {
+	r := b.request(http.MethodGet, target, nil)
+	r.Header.Set("Sec-Fetch-Site", "cross-site")
+	return b.follow(b.ask(r, target))
+}
+
+func TestTheOnlyWayElsewhereIsTakenAtOnceAndLeadsBack(t *testing.T) {
+	k, issuer := elsewhereRig(t, false)
+	k.person("joe")
+	b := k.browser()
+	away := b.open(k.door(b, "/cases/1?q=a%20b", "signed_in"))
+	if away.to != "https://issuer.example/authorize?state="+issuer.last.Key || issuer.last.Callback != rigOrigin+"/.stepgate/oidc" || issuer.last.Fresh {
+		t.Fatalf("sent to %s with %+v", away.to, issuer.last)
+	}
+	home := b.arrives(back(issuer.last.Key, "joe"))
+	if home.to != "/cases/1?q=a%20b" || b.visitor() == nil || b.visitor().Owner.Account.Username != "joe" {
+		t.Errorf("led to %q as %v", home.to, b.visitor())
+	}
+	if len(b.cookies) != 1 {
+		t.Errorf("cookies that stay: %v", b.cookies)
+	}
+	front := k.browser().open("/.stepgate/sign-in")
+	if front.status != http.StatusOK || !strings.Contains(front.text, "Sign in with county") {
+		t.Errorf("a page that was opened by itself left for the issuer: %d %q", front.status, front.text)
+	}
+}
+
+func TestThePageOffersASourceBesideThePassword(t *testing.T) {
+	k, issuer := elsewhereRig(t, true)
+	k.person("ann")
+	b := k.browser()
+	page := b.open(k.door(b, "/cases/1", "signed_in"))
+	if page.status != http.StatusOK || !strings.Contains(page.text, "Sign in with county") {
+		t.Fatalf("%d %q", page.status, page.text)
+	}
+	if away := b.send(page, map[string]string{"source": "county"}); !strings.HasPrefix(away.to, "https://issuer.example/") {
+		t.Fatalf("sent to %q", away.to)
+	}
+	if home := b.arrives(back(issuer.last.Key, "ann")); home.to != "/cases/1" {
+		t.Errorf("led to %q", home.to)
+	}
+}
+
+func TestAnAnswerCountsOnlyInTheBrowserThatLeft(t *testing.T) {
+	k, issuer := elsewhereRig(t, false)
+	k.person("joe")
+	left, other := k.browser(), k.browser()
+	left.open(k.door(left, "/", "signed_in"))
+	answer := back(issuer.last.Key, "joe")
+	if page := other.arrives(answer); other.visitor() != nil || page.status != http.StatusForbidden {
+		t.Errorf("another browser: %d %q", page.status, page.text)
+	}
+	other.cookies[k.departureName(issuer.last.Key)] = "guess"
+	if page := other.arrives(answer); other.visitor() != nil || page.status != http.StatusForbidden {
+		t.Errorf("another browser with a cookie of its own: %d", page.status)
+	}
+	k.wait(16 * time.Minute)
+	if page := left.fork().arrives(answer); page.status != http.StatusForbidden {
+		t.Errorf("a quarter of an hour later: %d", page.status)
+	}
+	late := k.browser()
+	late.open(k.door(late, "/", "signed_in"))
+	once := back(issuer.last.Key, "joe")
+	if late.arrives(once); late.visitor() == nil {
+		t.Fatal("the right browser was not let in")
+	}
+	late.cookies = map[string]string{}
+	if page := late.arrives(once); page.status != http.StatusForbidden || late.visitor() != nil {
+		t.Errorf("the same answer again: %d", page.status)
+	}
+}
+
+func TestWhoeverTheIssuerRefusesIsTold(t *testing.T) {
+	k, issuer := elsewhereRig(t, false)
+	b := k.browser()
+	b.open(k.door(b, "/cases/1", "signed_in"))
+	page := b.arrives(back(issuer.last.Key, "nobody-of-ours"))
+	if page.status != http.StatusForbidden || b.visitor() != nil || !strings.Contains(page.text, "have no account here") {
+		t.Errorf("no account: %d %q", page.status, page.text)
+	}
+	if names := k.events(); len(names) == 0 || names[len(names)-1] != audit.LoginFail {
+		t.Errorf("events %v", names)
+	}
+	issuer.down = true
+	if page := b.send(page, map[string]string{"source": "county"}); page.status != http.StatusServiceUnavailable || !strings.Contains(page.text, "does not answer") {
+		t.Errorf("down: %d %q", page.status, page.text)
+	}
+}
+
+func TestABrowserIsAwayInAFewTabsOnly(t *testing.T) {
+	k, issuer := elsewhereRig(t, false)
+	k.person("joe")
+	b := k.browser()
+	for range 3 * maxDepartures {
+		b.open(k.door(b, "/cases/1", "signed_in"))
+	}
+	n := 0
+	for name := range b.cookies {
+		if strings.Contains(name, departureCookie) {
+			n++
+		}
+	}
+	if n > maxDepartures {
+		t.Errorf("%d cookies of departures", n)
+	}
+	long := "/cases/1?q=" + strings.Repeat("x", 6000)
+	b.open(k.door(b, long, "signed_in"))
+	for name, value := range b.cookies {
+		if len(name)+len(value) > 4000 {
+			t.Errorf("cookie %s has %d bytes", name, len(value))
+		}
+	}
+	if home := b.arrives(back(issuer.last.Key, "joe")); home.to != "/" {
+		t.Errorf("led to %.60q", home.to)
+	}
+	w := httptest.NewRecorder()
+	k.pages.ServeHTTP(w, b.request(http.MethodPost, "/.stepgate/oidc", url.Values{}))
+	if w.Code != http.StatusMethodNotAllowed {
+		t.Errorf("POST: %d", w.Code)
+	}
+}
