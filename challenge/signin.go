@@ -77,16 +77,29 @@ func (s *Site) signInPost(w http.ResponseWriter, r *http.Request, v *session.Ent
 	switch {
 	case errors.Is(err, signin.ErrRefused), errors.Is(err, session.ErrChanged):
 		s.Recorder.Record(r.Context(), s.signInFailed(r, username))
+<<<<<<< HEAD
 		return s.signInPage(w, r, v, c, http.StatusForbidden, username, []web.FieldError{{Field: "username", Text: "error.sign-in"}})
 	case errors.Is(err, throttle.ErrSpent):
 		f := (*web.Fail)(nil)
 		errors.As(s.tooMany(err), &f)
 		web.SetRetryAfter(w.Header(), f.RetryAfter)
 		return s.signInPage(w, r, v, c, f.Status, username, f.Excuse())
+=======
+		return s.signInPage(w, r, v, c, http.StatusForbidden, username, []web.FieldError{{Field: "username", Text: refusalText(err)}})
+>>>>>>> 0d2c755 (challenge: ask every source before one that is down decides, tell why to who knows the password)
 	case err != nil:
 		return s.tooMany(err)
 	}
 	return s.dispatch(w, r, entered, c)
+}
+
+// refusalText is the id of what somebody reads who was not let in. More than
+// that they were not is told only to who gave the right password.
+func refusalText(err error) string {
+	if told := (*signin.Refusal)(nil); errors.As(err, &told) {
+		return "error.sign-in." + string(told.Reason)
+	}
+	return "error.sign-in"
 }
 
 // enter compares a password and makes a session of it.
@@ -130,17 +143,29 @@ func (s *Site) checkPassword(r *http.Request, username string, password account.
 	if err != nil {
 		return signin.Identity{}, err
 	}
+	refused, broken, compared := signin.ErrRefused, error(nil), false
 	for _, source := range s.Passwords {
 		who, err := source.CheckPassword(ctx, username, password)
 		switch {
 		case err == nil:
 			who.Typed = username
 			return who, s.Ledger.Success(ctx, receipt)
-		case !errors.Is(err, signin.ErrRefused):
-			return signin.Identity{}, errors.Join(err, s.Ledger.Refund(ctx, receipt))
+		case errors.Is(err, signin.ErrRefused):
+			compared = true
+			if told := (*signin.Refusal)(nil); errors.As(err, &told) {
+				refused = err
+			}
+		default:
+			broken = errors.Join(broken, err)
 		}
 	}
-	return signin.Identity{}, signin.ErrRefused
+	if broken == nil {
+		return signin.Identity{}, refused
+	}
+	if !compared { // else somebody could guess on while one source is down
+		broken = errors.Join(broken, s.Ledger.Refund(ctx, receipt))
+	}
+	return signin.Identity{}, broken
 }
 
 // admitSession raises the session of the same person, or begins one.
