@@ -67,6 +67,9 @@ func (h *Handler) newLive(ctx context.Context, r *runtime) (*live, error) {
 		Kept:    &kept.Keeper{Store: r.store, Max: h.keepBytes(), Now: time.Now},
 		Address: clientAddress, Enrolment: h.enrolment(), SignOutAfter: h.AfterEnrolment == "sign_out",
 		BindingDelay: h.bindingDelay(), RelyingParty: h.relyingParty(), Tell: h.tell(r), Now: time.Now,
+		Report: func(reference string, err error) {
+			h.logger.Warn("a sign-in was refused", zap.String("reference", reference), zap.Error(err))
+		},
 	}
 	for _, module := range h.sources {
 		opened, err := module.Open(ctx, source.Opening{Origin: h.Origin, Local: r.local, Log: r.log})
@@ -75,6 +78,9 @@ func (h *Handler) newLive(ctx context.Context, r *runtime) (*live, error) {
 		}
 		if checker, ok := opened.(signin.PasswordChecker); ok {
 			site.Passwords = append(site.Passwords, checker)
+		}
+		if redirector, ok := opened.(signin.Redirector); ok {
+			site.Redirectors = append(site.Redirectors, redirector)
 		}
 		if watched, ok := opened.(signin.Observer); ok {
 			site.LoginPage = watched.LoginTarget()

@@ -10,6 +10,7 @@ import (
 	"github.com/stepgate/stepgate/factors"
 	"github.com/stepgate/stepgate/factors/backupcode"
 	"github.com/stepgate/stepgate/factors/delivery"
+	"github.com/stepgate/stepgate/factors/knowledge"
 	"github.com/stepgate/stepgate/factors/oob"
 	"github.com/stepgate/stepgate/factors/password"
 	"github.com/stepgate/stepgate/factors/temporarycode"
@@ -62,6 +63,10 @@ var offers = []struct {
 	{policy.TemporaryCode, "", func(r *runtime, _ *App) (factors.Factor, error) {
 		return &temporarycode.Factor{Store: r.store, Keys: r.ring}, nil
 	}},
+	{policy.SecurityQuestions, "", func(r *runtime, a *App) (factors.Factor, error) {
+		return knowledge.NewQuestions(r.ring, r.hasher, nil, a.questionText), nil
+	}},
+	{policy.PIN, "", func(r *runtime, _ *App) (factors.Factor, error) { return knowledge.NewPIN(r.ring, r.hasher), nil }},
 }
 
 // has tells whether a configuration names a provider for a channel, before or
@@ -101,6 +106,17 @@ func (r *runtime) codes(a *App) oob.Options {
 	return oob.Options{
 		Codes: r.store, Outbox: r.outbox, Budget: a.newSendBudget(r), Keys: r.ring, Lifetime: time.Duration(a.Codes.Lifetime),
 	}
+}
+
+// questionText is a security question as the pages show it. The sites of a
+// server show the same.
+func (a *App) questionText(language, key string) string {
+	for _, site := range a.sites {
+		if site.pages != nil {
+			return site.pages.TextIn(language, key)
+		}
+	}
+	return key
 }
 
 // suspect writes down that a key that is synchronised between devices counted

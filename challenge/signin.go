@@ -77,16 +77,12 @@ func (s *Site) signInPost(w http.ResponseWriter, r *http.Request, v *session.Ent
 	switch {
 	case errors.Is(err, signin.ErrRefused), errors.Is(err, session.ErrChanged):
 		s.Recorder.Record(r.Context(), s.signInFailed(r, username))
-<<<<<<< HEAD
-		return s.signInPage(w, r, v, c, http.StatusForbidden, username, []web.FieldError{{Field: "username", Text: "error.sign-in"}})
+		return s.signInPage(w, r, v, c, http.StatusForbidden, username, []web.FieldError{{Field: "username", Text: refusalText(err)}})
 	case errors.Is(err, throttle.ErrSpent):
 		f := (*web.Fail)(nil)
 		errors.As(s.tooMany(err), &f)
 		web.SetRetryAfter(w.Header(), f.RetryAfter)
 		return s.signInPage(w, r, v, c, f.Status, username, f.Excuse())
-=======
-		return s.signInPage(w, r, v, c, http.StatusForbidden, username, []web.FieldError{{Field: "username", Text: refusalText(err)}})
->>>>>>> 0d2c755 (challenge: ask every source before one that is down decides, tell why to who knows the password)
 	case err != nil:
 		return s.tooMany(err)
 	}

@@ -169,6 +169,10 @@ func (p *Pages) Text(r *http.Request, site *Site, id string, args ...any) string
 	return p.wordsFor(p.language(r, site)).or(id, args)
 }
 
+// TextIn is Text for what is said where there is no request: lang is a BCP 47
+// tag.
+func (p *Pages) TextIn(lang, id string, args ...any) string { return p.wordsFor(lang).or(id, args) }
+
 // Render answers with a page. View is a struct that embeds View, or a pointer
 // to one; it is copied, not changed. On an error nothing was written.
 func (p *Pages) Render(w http.ResponseWriter, r *http.Request, site *Site, status int, name string, view any) error {

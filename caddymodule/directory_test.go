@@ -1,0 +1,131 @@
+package caddymodule
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stepgate/stepgate/internal/legacytest"
+)
+
+// directorySite signs people in with a directory, and local accounts beside it.
+func directorySite(d *legacytest.Directory) string {
+	return strings.NewReplacer("{{ldap}}", d.URL, "{{ca}}", d.CAFile, "{{base}}", d.BaseDN, "{{reader}}", d.BindDN, "{{password}}", d.BindPassword).Replace(`{{site}} {
+	stepgate {
+		sign_in ldap {{ldap}} {
+			base_dn       ou=people,{{base}}
+			filter        "(uid={username})"
+			bind_dn       {{reader}}
+			bind_password {{password}}
+			start_tls
+			ca_file       {{ca}}
+			nested_groups
+		}
+		sign_in local
+		enrolment self
+		policy {
+			require signed_in /
+			require mfa       /cases/*
+			require signed_in /admin/* {
+				group admins
+			}
+		}
+	}
+	reverse_proxy {{upstream}}
+}
+`)
+}
+
+func TestADirectorySignsPeopleInBesideLocalAccounts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts slapd")
+	}
+	d := legacytest.StartDirectory(t)
+	g := startGateway(t, directorySite(d), nil)
+	g.addUser("owner")
+
+	joe := g.browser()
+	p := joe.signInAs(joe.get("/cases/1?x=%2F"), "joe", "joe-Pass1")
+	p = joe.enrol(p.atEnrolment())
+	if seen := g.last(); p.status != http.StatusOK || seen == nil || seen.Line != "GET /cases/1?x=%2F" {
+		t.Fatalf("%d at %s: %+v", p.status, p.url, seen)
+	} else if seen.Header.Get("Remote-User") != "joe" || seen.Header.Get("Remote-Name") != "Joe Bloggs" || seen.Header.Get("Remote-Groups") != "clerks,staff" || seen.Header.Get("Remote-Email") != "joe@county.test" {
+		t.Errorf("the upstream is told %v", seen.Header)
+	}
+	joe.get("/admin/").want(http.StatusForbidden, "")
+
+	ann := g.browser()
+	ann.signInAs(ann.get("/admin/"), "ann", "ann-Pass1").want(http.StatusOK, "/admin/")
+	owner := g.browser()
+	owner.signInAs(owner.get("/"), "owner", password1).want(http.StatusOK, "/")
+	for _, wrong := range [][2]string{{"joe", "wrong"}, {"owner", "joe-Pass1"}, {"*", "joe-Pass1"}} {
+		b := g.browser()
+		b.signInAs(b.get("/"), wrong[0], wrong[1]).want(http.StatusForbidden, "")
+	}
+}
+
+// signInAs fills in the sign-in page.
+func (b *browser) signInAs(p *page, name, password string) *page {
+	b.t.Helper()
+	return b.submit(p, "password", map[string]string{"username": name, "password": password})
+}
+
+func TestADirectoryThatIsDownKeepsWhoIsSignedIn(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts slapd")
+	}
+	d := legacytest.StartDirectory(t)
+	way, cut := forwarder(t, d.Addr)
+	g := startGateway(t, strings.Replace(directorySite(d), d.URL, "ldap://"+way, 1), nil)
+	joe := g.browser()
+	joe.signInAs(joe.get("/"), "joe", "joe-Pass1").want(http.StatusOK, "/")
+	cut()
+	joe.get("/").want(http.StatusOK, "/")
+	ann := g.browser()
+	p := ann.signInAs(ann.get("/"), "ann", "ann-Pass1").want(http.StatusServiceUnavailable, "")
+	if strings.Contains(p.body, "dial") || p.marked("reference") == "" {
+		t.Errorf("the page of a directory that is down: %s", p.body)
+	}
+}
+
+// forwarder is another address of a server, until cut ends it and all that
+// goes through it.
+func forwarder(t *testing.T, to string) (addr string, cut func()) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	open := []io.Closer{l}
+	cut = func() {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, c := range open {
+			c.Close()
+		}
+	}
+	t.Cleanup(cut)
+	go func() {
+		for {
+			in, err := l.Accept()
+			if err != nil {
+				return
+			}
+			out, err := net.Dial("tcp", to)
+			if err != nil {
+				in.Close()
+				continue
+			}
+			mu.Lock()
+			open = append(open, in, out)
+			mu.Unlock()
+			go io.Copy(in, out)
+			go io.Copy(out, in)
+		}
+	}()
+	return l.Addr().String(), cut
+}
