@@ -1,0 +1,37 @@
+package legacytest
+
+import (
+	"encoding/json"
+	"testing"
+)
+
+// Issuer is a running OpenID provider with one client. Everybody may sign in
+// there by typing a name, which is then their `sub` and preferred_username; they
+// are in the group clerks.
+type Issuer struct {
+	URL          string // the issuer's identifier
+	ClientID     string
+	ClientSecret string
+}
+
+// StartIssuer runs the provider of the npm package oidc-provider, for a client
+// whose browsers come back to callback.
+func StartIssuer(tb testing.TB, callback string) *Issuer {
+	tb.Helper()
+	dir := nodeModules(tb, "oidcprovider")
+	i := &Issuer{ClientID: "portal", ClientSecret: "a secret of the portal's client, for the test"}
+	serve(tb, func(addr string) command {
+		i.URL = "http://localhost:" + portOf(addr)
+		settings, err := json.Marshal(map[string]string{
+			"issuer": i.URL, "client": i.ClientID, "secret": i.ClientSecret, "callback": callback,
+		})
+		if err != nil {
+			tb.Fatalf("legacytest: %v", err)
+		}
+		return command{
+			name: "oidc-provider", dir: dir, user: webUser, env: []string{"OIDC_PROVIDER=" + string(settings), "NODE_ENV=test"},
+			argv: []string{"node", dir + "/provider.mjs"},
+		}
+	})
+	return i
+}

@@ -1,0 +1,32 @@
+// An OpenID provider in which everybody may sign in by typing a name, with one
+// client. Its settings come as JSON in the environment.
+import Provider from 'oidc-provider';
+
+const settings = JSON.parse(process.env.OIDC_PROVIDER);
+
+const provider = new Provider(settings.issuer, {
+  clients: [{
+    client_id: settings.client,
+    client_secret: settings.secret,
+    redirect_uris: [settings.callback],
+    grant_types: ['authorization_code'],
+    response_types: ['code'],
+  }],
+  pkce: { required: () => true, methods: ['S256'] },
+  claims: { openid: ['sub'], profile: ['name', 'preferred_username', 'groups'], email: ['email'] },
+  conformIdTokenClaims: false,
+  findAccount: (_, id) => ({
+    accountId: id,
+    claims: () => ({
+      sub: id, preferred_username: id, name: `${id} of the county`, email: `${id}@county.test`, groups: ['clerks'],
+    }),
+  }),
+  cookies: { keys: ['a key of the test'] },
+});
+
+for (const event of ['server_error', 'authorization.error', 'grant.error']) {
+  provider.on(event, (_, error) => console.error(event, error));
+}
+
+const { port } = new URL(settings.issuer);
+provider.listen(Number(port), '127.0.0.1');
