@@ -41,10 +41,7 @@ type departure struct {
 	Source string                `json:"source"`
 	State  []byte                `json:"state"`
 	Goes   ceremony.Continuation `json:"goes"`
-	// Session is the session that the browser had, where the sign-in was to
-	// make that one fresh.
-	Session session.ID `json:"session,omitempty"`
-	At      time.Time  `json:"at"`
+	At     time.Time             `json:"at"`
 }
 
 // away is a source on the sign-in page.
@@ -83,7 +80,7 @@ func (s *Site) redirector(name string) signin.Redirector {
 
 // depart sends the browser to an issuer. fresh asks the person to sign in anew
 // there.
-func (s *Site) depart(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, source signin.Redirector, fresh bool) error {
+func (s *Site) depart(w http.ResponseWriter, r *http.Request, c ceremony.Continuation, source signin.Redirector, fresh bool) error {
 	key := rand.Text()
 	location, state, err := source.Depart(r.Context(), signin.Departure{
 		Key: key, Callback: s.callback(), Fresh: fresh, Language: web.Language(r, s.Web),
@@ -91,11 +88,7 @@ func (s *Site) depart(w http.ResponseWriter, r *http.Request, v *session.Entry, 
 	if err != nil {
 		return &web.Fail{Status: http.StatusServiceUnavailable, Title: "elsewhere.down", Advice: "elsewhere.down.advice", Err: err}
 	}
-	d := departure{Source: source.Name(), State: state, Goes: c, At: s.Now().UTC()}
-	if v != nil {
-		d.Session = v.Session.ID
-	}
-	value, err := s.sealDeparture(key, d)
+	value, err := s.sealDeparture(key, departure{Source: source.Name(), State: state, Goes: c, At: s.Now().UTC()})
 	if err != nil {
 		return err
 	}

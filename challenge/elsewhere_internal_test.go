@@ -12,6 +12,7 @@ import (
 
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/signin"
+	"github.com/stepgate/stepgate/policy"
 )
 
 // rigIssuer sends browsers to an address that does not exist, and believes
@@ -147,6 +148,32 @@ func TestWhoeverTheIssuerRefusesIsTold(t *testing.T) {
 	issuer.down = true
 	if page := b.send(page, map[string]string{"source": "county"}); page.status != http.StatusServiceUnavailable || !strings.Contains(page.text, "does not answer") {
 		t.Errorf("down: %d %q", page.status, page.text)
+	}
+}
+
+func TestAFreshPasswordIsTheIssuersToAskFor(t *testing.T) {
+	issuer := &rigIssuer{name: "local"} // the source of the rig's accounts
+	k := levelRig(t, 10*time.Minute, false, []policy.Factor{policy.Password})
+	k.Passwords, k.Redirectors = nil, []signin.Redirector{issuer}
+	k.pages = k.Handler()
+	k.person("joe")
+	k.person("ann")
+	b := k.browser()
+	b.open(k.door(b, "/", "signed_in"))
+	b.arrives(back(issuer.last.Key, "joe"))
+	k.wait(11 * time.Minute)
+	before := b.visitor().Session.ID
+	away := b.open(k.levelDoor(b, "/cases/1", "x0"))
+	if !strings.HasPrefix(away.to, "https://issuer.example/") || !issuer.last.Fresh {
+		t.Fatalf("led to %q with %+v", away.to, issuer.last)
+	}
+	other := b.fork()
+	if home := b.arrives(back(issuer.last.Key, "joe")); home.to != "/cases/1" || b.visitor().Session.ID != before {
+		t.Errorf("led to %q in session %v, before %v", home.to, b.visitor(), before)
+	}
+	other.arrives(back(issuer.last.Key, "ann"))
+	if v := other.visitor(); v != nil && v.Session.ID == before {
+		t.Error("somebody else's sign-in went on in joe's session")
 	}
 }
 

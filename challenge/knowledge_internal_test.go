@@ -30,12 +30,12 @@ func knowledgeRig(t *testing.T) *rig {
 	})
 }
 
-// knownDoor is door for the level of knowledgeRig.
-func (k *rig) knownDoor(b *browser, target string) string {
+// levelDoor is door for a level of the site's own.
+func (k *rig) levelDoor(b *browser, target, name string) string {
 	k.t.Helper()
-	level, _ := k.Policy.Level("known")
+	level, _ := k.Policy.Level(name)
 	w := httptest.NewRecorder()
-	err := k.Begin(w, b.request(http.MethodGet, target, nil), Interrupted{Target: target, Needs: level.Set(), Names: []string{"known"}})
+	err := k.Begin(w, b.request(http.MethodGet, target, nil), Interrupted{Visitor: b.visitor(), Target: target, Needs: level.Set(), Names: []string{name}})
 	if err != nil {
 		k.t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestQuestionsAndPINAreEnrolledAndAskedForLater(t *testing.T) {
 	k := knowledgeRig(t)
 	k.person("joe")
 	b := k.browser()
-	page := b.signIn(k.knownDoor(b, "/cases/1"), "joe")
+	page := b.signIn(k.levelDoor(b, "/cases/1", "known"), "joe")
 	if !strings.HasSuffix(page.action, "/enrol/security_questions") {
 		t.Fatalf("the level's own order begins at %q", page.at)
 	}
@@ -68,7 +68,7 @@ func TestQuestionsAndPINAreEnrolledAndAskedForLater(t *testing.T) {
 	}
 
 	later := k.browser()
-	page = later.signIn(k.knownDoor(later, "/cases/2"), "joe")
+	page = later.signIn(k.levelDoor(later, "/cases/2", "known"), "joe")
 	if !strings.Contains(page.text, "first teacher") && !strings.Contains(page.text, "PIN") {
 		t.Fatalf("asked %q", page.text)
 	}
@@ -91,7 +91,7 @@ func TestPagesOfKnowledgeRepeatNoAnswer(t *testing.T) {
 	k := knowledgeRig(t)
 	k.person("joe")
 	b := k.browser()
-	page := b.signIn(k.knownDoor(b, "/cases/1"), "joe")
+	page := b.signIn(k.levelDoor(b, "/cases/1", "known"), "joe")
 	again := b.send(page, map[string]string{"question_1": "question.first-teacher", "answer_1": "Mrs Llewellyn", "question_2": "question.first-teacher", "answer_2": "Heol y Bont"})
 	if again.status != http.StatusBadRequest || strings.Contains(again.text, "Llewellyn") {
 		t.Errorf("%d %q", again.status, again.text)

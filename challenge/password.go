@@ -28,9 +28,11 @@ func (s *Site) checker(v *session.Entry) signin.PasswordChecker {
 	return nil
 }
 
-// asksPassword tells whether there is somewhere to type it: our page, or the
-// app's own login page.
-func (s *Site) asksPassword(v *session.Entry) bool { return s.LoginPage != "" || s.checker(v) != nil }
+// asksPassword tells whether there is somewhere to type it: our page, the
+// app's own login page, or the issuer's.
+func (s *Site) asksPassword(v *session.Entry) bool {
+	return s.LoginPage != "" || s.checker(v) != nil || s.redirector(v.Session.Source) != nil
+}
 
 // passwordStep is the step "password" of a challenge.
 func (s *Site) passwordStep(w http.ResponseWriter, r *http.Request) error {
@@ -50,7 +52,7 @@ func (s *Site) passwordStep(w http.ResponseWriter, r *http.Request) error {
 	source := s.checker(v)
 	switch {
 	case source == nil:
-		return k.passwordAtApp(w, r)
+		return k.passwordElsewhere(w, r)
 	case r.Method != http.MethodPost:
 		return k.passwordPage(w, r, http.StatusOK, nil)
 	case fields["password"] == "":
@@ -117,14 +119,18 @@ func (k *walk) samePerson(ctx context.Context, who signin.Identity) error {
 	return err
 }
 
-// passwordAtApp sends the person to the app's own login page. Who comes back
-// from there for one request alone has typed it for that request, if they
-// were sent before they typed it and it was spent on no other.
-func (k *walk) passwordAtApp(w http.ResponseWriter, r *http.Request) error {
+// passwordElsewhere sends the person to the app's own login page, or to the
+// issuer to sign in anew. Who comes back from there for one request alone has
+// typed it for that request, if they were sent before they typed it and it was
+// spent on no other.
+func (k *walk) passwordElsewhere(w http.ResponseWriter, r *http.Request) error {
 	if k.s.asksOnce(k.v, k.c) {
 		if typed, ok := typedFor(k.v.Session.Proofs, k.c); ok {
 			return k.passwordProved(w, r, typed)
 		}
+	}
+	if issuer := k.s.redirector(k.v.Session.Source); issuer != nil {
+		return k.s.depart(w, r, k.c, issuer, true)
 	}
 	return k.s.toLoginPage(w, r, k.c)
 }

@@ -32,7 +32,7 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request) error {
 		return s.toLoginPage(w, r, c)
 	}
 	if only := s.onlyElsewhere(); only != nil && c.ID != frontContinuation && c.Done == "" && r.Method == http.MethodGet {
-		return s.depart(w, r, nil, c, only, false)
+		return s.depart(w, r, c, only, false)
 	}
 	return s.signInPage(w, r, v, c, http.StatusOK, "", nil)
 }
@@ -62,7 +62,7 @@ func (s *Site) signInPost(w http.ResponseWriter, r *http.Request, v *session.Ent
 		return s.passkeyPost(w, r, v, c, fields)
 	}
 	if source := s.redirector(fields["source"]); source != nil {
-		return s.depart(w, r, nil, c, source, false)
+		return s.depart(w, r, c, source, false)
 	}
 	username, password := fields["username"], account.Secret(fields["password"])
 	if errs := signInMissing(username, password); errs != nil {
