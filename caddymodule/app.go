@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -148,13 +149,13 @@ func (a *App) Provision(ctx caddy.Context) error {
 
 func (a *App) setDefaults() {
 	if a.Store == nil {
-		a.Store = &StoreConfig{Driver: "sqlite"}
+		a.Store = &StoreConfig{Driver: storeDrivers[0].name}
 	}
-	if a.Store.Driver == "sqlite" && a.Store.Path == "" {
-		a.Store.Path = dataPath("stepgate.db")
-	}
-	if a.KeyFile == "" {
-		a.KeyFile = a.Store.defaultKeyFile()
+	if driver := a.Store.driver(); driver != nil {
+		driver.complete(a.Store)
+		if a.KeyFile == "" {
+			a.KeyFile = driver.keyFile(a.Store)
+		}
 	}
 	if a.Region == "" {
 		a.Region = "GB"
@@ -204,14 +205,10 @@ func (a *App) Validate() error {
 		where += a.Source + ": "
 	}
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(where+format, args...)) }
-	switch a.Store.Driver {
-	case "sqlite":
-	case "postgres":
-		if a.Store.DSN == "" {
-			bad("store postgres: the connection string is empty; give it as in `store postgres {env.STEPGATE_DSN}`")
-		}
-	default:
-		bad("store %s: no such store; expected sqlite or postgres", a.Store.Driver)
+	if driver := a.Store.driver(); driver == nil {
+		bad("store %s: no such store; expected %s", a.Store.Driver, strings.Join(driverNames(), " or "))
+	} else if err := driver.check(a.Store); err != nil {
+		bad("%w", err)
 	}
 	for name, d := range map[string]caddy.Duration{
 		"session idle": a.Session.Idle, "session absolute": a.Session.Absolute, "store_grace": a.StoreGrace, "codes lifetime": a.Codes.Lifetime,

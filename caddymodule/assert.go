@@ -138,7 +138,7 @@ func asksCaddy(config *policy.Config) bool {
 	asks := func(raises []policy.RaiseConfig) bool {
 		return slices.ContainsFunc(raises, func(r policy.RaiseConfig) bool {
 			return slices.ContainsFunc(r.Conditions, func(c policy.ConditionConfig) bool {
-				return slices.Contains(matcherConditions, c.Kind)
+				return policy.IsMatcher(c.Kind)
 			})
 		})
 	}

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -76,18 +77,12 @@ func (a *App) parseStore(d *caddyfile.Dispenser) error {
 		return d.Err("store: expected `store sqlite PATH` or `store postgres DSN`")
 	}
 	a.Store.Driver = d.Val()
-	switch a.Store.Driver {
-	case "sqlite":
-		if d.NextArg() {
-			a.Store.Path = block.Beside(d, d.Val())
-		}
-	case "postgres":
-		if !d.NextArg() {
-			return d.Err("store postgres: expected a connection string, such as {env.STEPGATE_DSN}")
-		}
-		a.Store.DSN = d.Val()
-	default:
-		return d.Errf("store: `%s`: expected sqlite or postgres%s", a.Store.Driver, block.DidYouMean(a.Store.Driver, []string{"sqlite", "postgres"}))
+	driver := a.Store.driver()
+	if driver == nil {
+		return d.Errf("store: `%s`: expected %s%s", a.Store.Driver, strings.Join(driverNames(), " or "), block.DidYouMean(a.Store.Driver, driverNames()))
+	}
+	if err := driver.read(a.Store, d); err != nil {
+		return err
 	}
 	return block.NoBlock(d)
 }

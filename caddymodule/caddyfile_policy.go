@@ -259,11 +259,6 @@ func parseRaise(d *caddyfile.Dispenser) (policy.RaiseConfig, error) {
 	return raise, nil
 }
 
-var (
-	ourConditions     = []string{"method", "form", "device", "risk", "group", "organisation", "country", "time"}
-	matcherConditions = []string{"client_ip", "header", "query", "expression"}
-)
-
 // parseCondition reads one condition at the dispenser's place; the rest of
 // its line belongs to it.
 func parseCondition(d *caddyfile.Dispenser) (policy.ConditionConfig, error) {
@@ -275,18 +270,17 @@ func parseCondition(d *caddyfile.Dispenser) (policy.ConditionConfig, error) {
 		}
 	}
 	c.Kind = d.Val()
-	switch {
-	case slices.Contains(ourConditions, c.Kind):
-		c.Args = d.RemainingArgs()
-		return c, block.NoBlock(d)
-	case slices.Contains(matcherConditions, c.Kind):
+	switch known := policy.ConditionKinds(); {
+	case policy.IsMatcher(c.Kind):
 		segment := d.NewFromNextSegment()
 		var err error
 		c.Args = argsOf(segment)
 		c.Raw, err = matcherJSON(segment, c.Kind)
 		return c, err
+	case slices.Contains(known, c.Kind):
+		c.Args = d.RemainingArgs()
+		return c, block.NoBlock(d)
 	default:
-		known := append(slices.Clone(ourConditions), matcherConditions...)
 		return c, d.Errf("`%s`: no such condition%s; expected one of %s", c.Kind, block.DidYouMean(c.Kind, known), strings.Join(known, ", "))
 	}
 }

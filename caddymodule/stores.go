@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"github.com/stepgate/stepgate/caddymodule/block"
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/keys"
 	"github.com/stepgate/stepgate/internal/store/sqldb"
@@ -20,33 +22,104 @@ import (
 // errCreate says that there is no store yet and that this caller makes none.
 var errCreate = errors.New("there is no store yet")
 
-// name is the store without its secrets, for logs and for commands that ask
-// whether a gateway uses the same one.
-func (s *StoreConfig) name() string {
-	if s.Driver == "sqlite" {
-		if abs, err := filepath.Abs(s.Path); err == nil {
-			return "sqlite " + abs
-		}
-		return "sqlite " + s.Path
-	}
-	// A digest tells stores apart without showing a password.
-	sum := sha256.Sum256([]byte(s.DSN))
-	return s.Driver + " " + hex.EncodeToString(sum[:6])
+// storeDriver is what a kind of database is to the gateway.
+type storeDriver struct {
+	name string
+	// read takes what follows its name in the Caddyfile.
+	read func(s *StoreConfig, d *caddyfile.Dispenser) error
+	// complete sets defaults, check says what is missing.
+	complete func(*StoreConfig)
+	check    func(*StoreConfig) error
+	// label tells stores of a kind apart, without secrets.
+	label func(*StoreConfig) string
+	// keyFile is where the keys are unless the configuration says.
+	keyFile func(*StoreConfig) string
+	exists  func(context.Context, *StoreConfig) (bool, error)
+	open    func(context.Context, *StoreConfig, sqldb.Options) (*sqldb.DB, error)
 }
 
-func (s *StoreConfig) defaultKeyFile() string {
-	if s.Driver == "sqlite" {
-		return filepath.Join(filepath.Dir(s.Path), "stepgate.key")
+// storeDrivers is the table of them, the default first.
+var storeDrivers = []storeDriver{{
+	name: "sqlite",
+	read: func(s *StoreConfig, d *caddyfile.Dispenser) error {
+		if d.NextArg() {
+			s.Path = block.Beside(d, d.Val())
+		}
+		return nil
+	},
+	complete: func(s *StoreConfig) {
+		if s.Path == "" {
+			s.Path = dataPath("stepgate.db")
+		}
+	},
+	check: func(*StoreConfig) error { return nil },
+	label: func(s *StoreConfig) string {
+		if abs, err := filepath.Abs(s.Path); err == nil {
+			return abs
+		}
+		return s.Path
+	},
+	keyFile: func(s *StoreConfig) string { return filepath.Join(filepath.Dir(s.Path), "stepgate.key") },
+	exists:  func(ctx context.Context, s *StoreConfig) (bool, error) { return sqldb.SQLiteExists(ctx, s.Path) },
+	open: func(ctx context.Context, s *StoreConfig, o sqldb.Options) (*sqldb.DB, error) {
+		return sqldb.OpenSQLite(ctx, s.Path, o)
+	},
+}, {
+	name: "postgres",
+	read: func(s *StoreConfig, d *caddyfile.Dispenser) error {
+		if !d.NextArg() {
+			return d.Err("store postgres: expected a connection string, such as {env.STEPGATE_DSN}")
+		}
+		s.DSN = d.Val()
+		return nil
+	},
+	complete: func(*StoreConfig) {},
+	check: func(s *StoreConfig) error {
+		if s.DSN == "" {
+			return errors.New("store postgres: the connection string is empty; give it as in `store postgres {env.STEPGATE_DSN}`")
+		}
+		return nil
+	},
+	label: func(s *StoreConfig) string {
+		// A digest tells stores apart without showing a password.
+		sum := sha256.Sum256([]byte(s.DSN))
+		return hex.EncodeToString(sum[:6])
+	},
+	keyFile: func(*StoreConfig) string { return dataPath("stepgate.key") },
+	exists:  func(ctx context.Context, s *StoreConfig) (bool, error) { return sqldb.PostgresExists(ctx, s.DSN) },
+	open: func(ctx context.Context, s *StoreConfig, o sqldb.Options) (*sqldb.DB, error) {
+		return sqldb.OpenPostgres(ctx, s.DSN, o)
+	},
+}}
+
+func driverNames() []string {
+	var names []string
+	for _, d := range storeDrivers {
+		names = append(names, d.name)
 	}
-	return dataPath("stepgate.key")
+	return names
 }
+
+// driver is the store's line of the table; nil for a word that is none.
+func (s *StoreConfig) driver() *storeDriver {
+	for i := range storeDrivers {
+		if storeDrivers[i].name == s.Driver {
+			return &storeDrivers[i]
+		}
+	}
+	return nil
+}
+
+// name is the store without its secrets, for logs and for commands that ask
+// whether a gateway uses the same one.
+func (s *StoreConfig) name() string { return s.Driver + " " + s.driver().label(s) }
 
 func dataPath(name string) string { return filepath.Join(caddy.AppDataDir(), "stepgate", name) }
 
 // openStore opens key file and store together: a key is made only with a new
 // store, and a store refuses keys that are not its own.
 func (a *App) openStore(ctx context.Context, mayCreate bool) (*keys.Ring, *sqldb.DB, *mark, error) {
-	exists, err := a.storeExists(ctx)
+	exists, err := a.Store.driver().exists(ctx, a.Store)
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("store %s: %w", a.Store.name(), err)
 	}
@@ -57,7 +130,7 @@ func (a *App) openStore(ctx context.Context, mayCreate bool) (*keys.Ring, *sqldb
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("key_file: %w", err)
 	}
-	db, err := a.openDB(ctx, sqldb.Options{Ring: ring, Chain: audit.NewChain(ring)})
+	db, err := a.Store.driver().open(ctx, a.Store, sqldb.Options{Ring: ring, Chain: audit.NewChain(ring)})
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("store %s: %w", a.Store.name(), err)
 	}
@@ -69,20 +142,6 @@ func (a *App) openStore(ctx context.Context, mayCreate bool) (*keys.Ring, *sqldb
 		return nil, nil, nil, errors.Join(fmt.Errorf("store %s: %w", a.Store.name(), err), db.Close())
 	}
 	return ring, db, seen, nil
-}
-
-func (a *App) storeExists(ctx context.Context) (bool, error) {
-	if a.Store.Driver == "postgres" {
-		return sqldb.PostgresExists(ctx, a.Store.DSN)
-	}
-	return sqldb.SQLiteExists(ctx, a.Store.Path)
-}
-
-func (a *App) openDB(ctx context.Context, o sqldb.Options) (*sqldb.DB, error) {
-	if a.Store.Driver == "postgres" {
-		return sqldb.OpenPostgres(ctx, a.Store.DSN, o)
-	}
-	return sqldb.OpenSQLite(ctx, a.Store.Path, o)
 }
 
 // openRing loads the key file. With a new store, and only then, a missing

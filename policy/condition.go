@@ -70,12 +70,14 @@ const (
 
 // conditionKind is how one word of the Caddyfile becomes a Condition.
 type conditionKind struct {
-	word    string
-	cost    int
+	word string
+	cost int
+	// compile is nil for a matcher of Caddy's, which its own syntax and
+	// CompileOptions.Matcher make a condition of.
 	compile func(ConditionConfig) (Condition, error)
 }
 
-// conditionKinds lists the conditions of our own.
+// conditionKinds is the table of conditions.
 func conditionKinds() []conditionKind {
 	return []conditionKind{
 		{"device", costFact, compileDevice},
@@ -86,15 +88,16 @@ func conditionKinds() []conditionKind {
 		{"time", costFact, compileTime},
 		{"method", costBody, compileMethod},
 		{"form", costBody, compileForm},
+		{"client_ip", costHead, nil},
+		{"header", costHead, nil},
+		{"query", costHead, nil},
+		{"expression", costHead, nil},
 	}
 }
 
-// matcherKinds are Caddy's matchers that may be conditions.
-func matcherKinds() []string { return []string{"client_ip", "header", "query", "expression"} }
-
 // ConditionKinds lists the words that a condition may begin with.
 func ConditionKinds() []string {
-	kinds := matcherKinds()
+	var kinds []string
 	for _, k := range conditionKinds() {
 		kinds = append(kinds, k.word)
 	}
@@ -102,12 +105,26 @@ func ConditionKinds() []string {
 	return kinds
 }
 
+// IsMatcher tells whether a condition's word is that of one of Caddy's
+// matchers, whose own syntax follows it.
+func IsMatcher(word string) bool {
+	k, ok := conditionOf(word)
+	return ok && k.compile == nil
+}
+
+func conditionOf(word string) (conditionKind, bool) {
+	kinds := conditionKinds()
+	i := slices.IndexFunc(kinds, func(k conditionKind) bool { return k.word == word })
+	if i < 0 {
+		return conditionKind{}, false
+	}
+	return kinds[i], true
+}
+
 // OwnCondition compiles a condition that is none of Caddy's.
 func OwnCondition(c ConditionConfig) (Condition, error) {
-	for _, k := range conditionKinds() {
-		if k.word == c.Kind {
-			return k.compile(c)
-		}
+	if k, ok := conditionOf(c.Kind); ok && k.compile != nil {
+		return k.compile(c)
 	}
 	return nil, fmt.Errorf("`%s`: no condition of the gateway's own", c.Kind)
 }
@@ -145,24 +162,21 @@ func inside(outer place) string {
 }
 
 func compileCondition(where place, c ConditionConfig, o CompileOptions, m *mistakes) (condition, bool) {
-	compile, cost := o.matcher, costHead
-	for _, k := range conditionKinds() {
-		if k.word == c.Kind {
-			compile, cost = k.compile, k.cost
-			break
-		}
-	}
-	if cost == costHead && !slices.Contains(matcherKinds(), c.Kind) {
+	kind, ok := conditionOf(c.Kind)
+	if !ok {
 		m.unknown(where, c.Kind, "condition", ConditionKinds())
 		return condition{}, false
 	}
-	test, err := compile(c)
+	if kind.compile == nil {
+		kind.compile = o.matcher
+	}
+	test, err := kind.compile(c)
 	if err != nil {
 		m.add(where, c.String(), "%v", err)
 		return condition{}, false
 	}
 	c.Args, c.Raw = slices.Clone(c.Args), slices.Clone(c.Raw)
-	return condition{test: test, not: c.Not, config: c, cost: cost}, true
+	return condition{test: test, not: c.Not, config: c, cost: kind.cost}, true
 }
 
 func (o CompileOptions) matcher(c ConditionConfig) (Condition, error) {
