@@ -81,12 +81,105 @@ func TestProvider(t *testing.T) {
 }
 `
 
-// TestTheProviderOfTheDocumentationWorks builds the Go file of
-// docs/extending.md as somebody else's module and runs it.
-func TestTheProviderOfTheDocumentationWorks(t *testing.T) {
-	if testing.Short() {
-		t.Skip("compiles a module of its own")
+// rosterTest is run beside the sign-in source of docs/extending.md: a gateway
+// that names it signs somebody in, and the app gets to know who.
+const rosterTest = `package roster
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "github.com/stepgate/stepgate/caddymodule"
+)
+
+var hidden = regexp.MustCompile("<input type=\"hidden\" name=\"([^\"]+)\" value=\"([^\"]*)\"")
+
+func TestSource(t *testing.T) {
+	system := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.PostFormValue("name") != "jo" || r.PostFormValue("password") != "right" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		io.WriteString(w, "{\"Number\":\"4711\",\"Name\":\"Jo Bloggs\",\"Teams\":[\"staff\"]}")
+	}))
+	defer system.Close()
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "app: %s, %s", r.Header.Get("Remote-Name"), r.Header.Get("Remote-Groups"))
+	}))
+	defer app.Close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
 	}
+	site := strings.Replace("http://"+l.Addr().String(), "127.0.0.1", "localhost", 1)
+	l.Close()
+	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte("{\n\tadmin off\n\tpersist_config off\n\tauto_https off\n\tstepgate {\n\t\tstore sqlite "+filepath.Join(t.TempDir(), "stepgate.db")+"\n\t}\n}\n"+site+" {\n\tstepgate {\n\t\tsign_in roster "+system.URL+"\n\t\tpolicy {\n\t\t\tdefault signed_in\n\t\t}\n\t}\n\treverse_proxy "+strings.TrimPrefix(app.URL, "http://")+"\n}\n"), map[string]any{"filename": "Caddyfile"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := caddy.Load(config, true); err != nil {
+		t.Fatal(err)
+	}
+	defer caddy.Stop()
+	jar, _ := cookiejar.New(nil)
+	browser := &http.Client{Jar: jar}
+	read := func(answer *http.Response, err error) string {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		body, _ := io.ReadAll(answer.Body)
+		return string(body)
+	}
+	signIn := func(password string) string {
+		r, _ := http.NewRequest(http.MethodGet, site+"/", nil)
+		r.Header.Set("Sec-Fetch-Mode", "navigate")
+		r.Header.Set("Sec-Fetch-Dest", "document")
+		page := read(browser.Do(r))
+		form := url.Values{"username": {"jo"}, "password": {password}}
+		for _, field := range hidden.FindAllStringSubmatch(page, -1) {
+			form.Set(field[1], field[2])
+		}
+		r, _ = http.NewRequest(http.MethodPost, site+"/.stepgate/sign-in", strings.NewReader(form.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+		return read(browser.Do(r))
+	}
+	if page := signIn("wrong"); strings.Contains(page, "app:") {
+		t.Errorf("a wrong password: %s", page)
+	}
+	if page := signIn("right"); page != "app: Jo Bloggs, staff" {
+		t.Errorf("a right password: %s", page)
+	}
+}
+`
+
+// TestTheModulesOfTheDocumentationWork builds the Go files of
+// docs/extending.md as somebody else's modules and runs them.
+func TestTheModulesOfTheDocumentationWork(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles modules of their own")
+	}
+	for name, test := range map[string]string{"carrier": carrierTest, "roster": rosterTest} {
+		t.Run(name, func(t *testing.T) { runDocumented(t, name, test) })
+	}
+}
+
+func runDocumented(t *testing.T, name, test string) {
 	root, err := filepath.Abs("..")
 	if err != nil {
 		t.Fatal(err)
@@ -106,15 +199,16 @@ func TestTheProviderOfTheDocumentationWorks(t *testing.T) {
 		}
 		return string(text)
 	}
-	_, rest, _ := strings.Cut(read("docs/extending.md"), "```go\n// Package carrier")
+	opening := "// Package " + name
+	_, rest, _ := strings.Cut(read("docs/extending.md"), "```go\n"+opening)
 	source, _, found := strings.Cut(rest, "```\n")
 	if !found {
-		t.Fatal("docs/extending.md shows no package carrier")
+		t.Fatalf("docs/extending.md shows no package %s", name)
 	}
-	write("carrier.go", "// Package carrier"+source)
-	write("carrier_test.go", carrierTest)
+	write(name+".go", opening+source)
+	write(name+"_test.go", test)
 	// Its module needs what ours needs, at the same versions.
-	module := strings.Replace(read("go.mod"), "module github.com/stepgate/stepgate", "module example.org/carrier", 1)
+	module := strings.Replace(read("go.mod"), "module github.com/stepgate/stepgate", "module example.org/"+name, 1)
 	write("go.mod", module+fmt.Sprintf("\nrequire github.com/stepgate/stepgate v0.0.0\n\nreplace github.com/stepgate/stepgate => %s\n", root))
 	write("go.sum", read("go.sum"))
 	for _, args := range [][]string{{"vet", "."}, {"test", "-count=1", "."}} {
