@@ -73,6 +73,8 @@ type App struct {
 	introductions []func(host string)
 	undo          func() // puts back what was in force before
 
+	awaiting awaiting
+
 	mu      sync.Mutex
 	key     poolKey
 	runtime *runtime
@@ -234,16 +236,26 @@ func (a *App) Validate() error {
 	return errors.Join(errs...)
 }
 
-// Start opens the store and takes over from the configuration before it.
+// Start opens the store and takes over from the configuration before it. A
+// store that is not there yet is waited for, so that it takes no other site of
+// this server along.
 func (a *App) Start() error {
-	r, err := a.open(a.ctx)
-	if err != nil {
-		return err
+	r, err := a.openNow(a.ctx)
+	if err == nil {
+		a.started(r)
+		return nil
 	}
+	if wrong := a.mayAwait(err); wrong != nil {
+		return wrong
+	}
+	a.await(err)
+	return nil
+}
+
+func (a *App) started(r *runtime) {
 	active.Store(r)
 	a.logger.Info("started", zap.String("store", r.storeName), zap.Int("sites", len(a.sites)))
 	a.greet(a.ctx, r)
-	return nil
 }
 
 // greet tells an operator with an empty store what to do next.
@@ -259,6 +271,7 @@ func (a *App) greet(ctx context.Context, r *runtime) {
 // Stop lets go of what Start took over. The store stays open for the
 // configuration that follows; Cleanup lets go of it.
 func (a *App) Stop() error {
+	a.awaiting.stop()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.runtime != nil {

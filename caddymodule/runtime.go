@@ -39,8 +39,18 @@ func (r *runtime) place() operation.Place {
 }
 
 // open gives the app its runtime, over what is shared, from the pool or new.
-// Sites call it at their first request if they start before the app does.
+// Sites call it at their first request if they start before the app does. While
+// the app waits for its store no request does.
 func (a *App) open(ctx context.Context) (*runtime, error) {
+	if err := a.awaiting.err.Load(); err != nil {
+		return nil, *err
+	}
+	return a.openNow(ctx)
+}
+
+func (a *App) openNow(ctx context.Context) (*runtime, error) {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.runtime != nil {
