@@ -116,7 +116,7 @@ func claimsMethod(h http.Header) bool {
 // Nil says that it is.
 func (o *welder) same() error {
 	who, err := o.handler.form.Who(context.WithoutCancel(o.request.Context()), o.handler.asker(o.request, o.next), o.after)
-	if err == nil && !o.handler.isVisitor(o.visitor, who.Source, who.Subject) {
+	if err == nil && !o.handler.isVisitor(context.WithoutCancel(o.request.Context()), o.live, o.visitor, who) {
 		return errForeign
 	}
 	return err
@@ -276,7 +276,7 @@ func redirects(status int) bool {
 func (o *welder) commit(status int) {
 	o.done = true
 	header := o.Header()
-	if who, err := o.handler.form.Named(status, header); err == nil && !o.handler.isVisitor(o.visitor, who.Source, who.Subject) {
+	if who, err := o.handler.form.Named(status, header); err == nil && !o.handler.isVisitor(context.WithoutCancel(o.request.Context()), o.live, o.visitor, who) {
 		o.end(errForeign)
 		o.refuse(errForeign)
 		return

@@ -39,7 +39,9 @@ type office struct {
 	// begun is told of every request before the application looks at it.
 	begun func(*http.Request)
 
-	mu       sync.Mutex
+	mu sync.Mutex
+	// names are what it calls some people.
+	names    map[string]string
 	sessions map[string]string
 }
 
@@ -105,7 +107,7 @@ func (o *office) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if lang, _ := r.Cookie("lang"); o.translates && (lang != nil && lang.Value == "fr" || strings.HasPrefix(r.Header.Get("Accept-Language"), "fr")) {
 			text = "Bonjour <b>%s</b>"
 		}
-		fmt.Fprintf(w, text, html.EscapeString(who))
+		fmt.Fprintf(w, text, html.EscapeString(cmp.Or(o.names[who], who)))
 	default:
 		if o.rotates && known {
 			delete(o.sessions, id)

@@ -12,6 +12,7 @@ import (
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/ceremony"
 	"github.com/stepgate/stepgate/internal/gate"
+	"github.com/stepgate/stepgate/internal/people"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/signin"
 	"github.com/stepgate/stepgate/internal/signin/legacyform"
@@ -149,6 +150,12 @@ func (l *watchedLogin) decide() (rest http.ResponseWriter) {
 		return l.undecided(err)
 	}
 	entered, err := l.enter(accepted.Identity)
+	if errors.Is(err, people.ErrPinned) {
+		return l.stop(errors.Join(
+			&web.Fail{Status: http.StatusForbidden, Title: "fail.pinned.title", Advice: "fail.pinned.advice", Err: err},
+			l.part(), l.live.ceremonies.TypedInVain(l.r, "name-conflict"),
+		))
+	}
 	if errors.Is(err, signin.ErrRefused) {
 		// The app let somebody in whom the gateway does not know. Its cookies
 		// do not leave.
@@ -224,7 +231,7 @@ func (l *watchedLogin) partUnlessSame() (parted bool, err error) {
 		return false, nil
 	}
 	who, err := l.form.Who(l.r.Context(), l.ask, weld.After(l.login.Cookies, l.answer.sent, l.live.now()))
-	if err == nil && l.isVisitor(l.visitor, who.Source, who.Subject) {
+	if err == nil && l.isVisitor(l.r.Context(), l.live, l.visitor, who) {
 		return false, nil
 	}
 	return true, l.part()
@@ -239,7 +246,7 @@ func (l *watchedLogin) bind(entered *session.Entry, a legacyform.Accepted) error
 		// may have put it there, so that it is bound only if the app says, of
 		// this cookie alone, that it is this person's.
 		who, err := l.form.Who(ctx, l.ask, join(l.form.Cookies().Others(l.login.Cookies), c))
-		if err == nil && who.Subject == a.Subject {
+		if err == nil && who.Username == a.Username {
 			kept = append(kept, c)
 		}
 	}

@@ -56,7 +56,7 @@ func (h *Handler) confirmToken(r *http.Request, live *live, v visitor, token str
 		return false
 	}
 	who, err := h.form.Who(legacyform.WithBearer(ctx, token), h.asker(r, next), "")
-	if err == nil && h.isVisitor(v, who.Source, who.Subject) {
+	if err == nil && h.isVisitor(ctx, live, v, who) {
 		err := h.bind(ctx, live, v.entry.Session, []weld.Cookie{{Name: weld.Bearer, Value: token}})
 		return err == nil
 	}

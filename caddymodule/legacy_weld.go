@@ -11,6 +11,7 @@ import (
 
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/session"
+	"github.com/stepgate/stepgate/internal/signin"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/internal/weld"
 	"github.com/stepgate/stepgate/policy"
@@ -206,7 +207,7 @@ func (h *Handler) confirm(r *http.Request, live *live, v visitor, line string, o
 	bound := false
 	for _, c := range offered {
 		who, err := h.form.Who(ctx, h.asker(r, next), join(h.form.Cookies().Others(line), c))
-		if err == nil && h.isVisitor(v, who.Source, who.Subject) {
+		if err == nil && h.isVisitor(ctx, live, v, who) {
 			err = h.bind(ctx, live, row, []weld.Cookie{c})
 			bound = bound || err == nil
 			continue
@@ -216,9 +217,20 @@ func (h *Handler) confirm(r *http.Request, live *live, v visitor, line string, o
 	return bound
 }
 
-func (h *Handler) isVisitor(v visitor, source, subject string) bool {
-	owner := v.entry.Owner.Account
-	return owner.Source == source && owner.Subject == subject && subject != ""
+// isVisitor tells whether the app means the visitor: by a name that has led to
+// their account before, byte for byte. What it was for is remembered.
+func (h *Handler) isVisitor(ctx context.Context, live *live, v visitor, who signin.Identity) bool {
+	if known := v.memo.named.Load(); known != nil && *known == who.Username {
+		return true
+	}
+	same, err := live.runtime.people.SameName(ctx, v.entry.Owner.Account, who)
+	if err != nil {
+		h.logger.Error("read which account a name has led to", zapError(err))
+	}
+	if same {
+		v.memo.named.Store(&who.Username)
+	}
+	return same
 }
 
 // issued remembers, or binds, what the app sets in the middle of a session.
@@ -231,7 +243,7 @@ func (o *welder) issued(status int, header http.Header) {
 		}
 	}
 	var err error
-	if who, nobody := h.form.Named(status, header); nobody == nil && h.isVisitor(o.visitor, who.Source, who.Subject) {
+	if who, nobody := h.form.Named(status, header); nobody == nil && h.isVisitor(ctx, o.live, o.visitor, who) {
 		err = h.bind(ctx, o.live, row, fresh)
 	} else if h.form.ConfirmsLater() {
 		err = o.live.weld.Offer(ctx, row.ID, row.EndsAt, fresh)

@@ -48,6 +48,7 @@ type memo struct {
 	bonds    atomic.Pointer[weld.Bonds]
 	welded   atomic.Pointer[weldedLine]
 	withheld atomic.Pointer[withheldLine]
+	named    atomic.Pointer[string] // what the app calls the session's person
 	// confirmFrom is when the app may be asked again about cookies of this
 	// session, in unix nanoseconds.
 	confirmFrom atomic.Int64

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/stepgate/stepgate/internal/operation"
 	"github.com/stepgate/stepgate/internal/signin/legacyform"
 )
 
@@ -32,8 +33,30 @@ func Legacy(cmd *cobra.Command) {
 	learn.Flags().StringArray("field", nil, "a further field of the form, `NAME=VALUE`, such as a tenant; may be repeated")
 	learn.Flags().String("host", "", "the `host` by which the app knows itself, where URL has another")
 	passwordFlag(learn)
-	cmd.AddCommand(learn)
+	confirm := leaf("confirm NAME", "Lets a name typed into the app's form lead to another account", cobra.ExactArgs(1), confirmName)
+	confirm.Long = "A name that somebody has typed into the app's form and that has led to one\n" +
+		"account leads to no other, and what the app calls somebody belongs to one\n" +
+		"submitted name. A sign-in that says otherwise is refused, because people may\n" +
+		"be able to change what the app calls them; `audit list` shows it as\n" +
+		"name_conflict. Once you know that all is well, this lets the next sign-in\n" +
+		"with NAME lead to whichever account the app says, within a week, and from\n" +
+		"then on it leads there."
+	confirm.Flags().String("source", "", "the sign-in `source`, if there are several")
+	reasonFlag(confirm)
+	configFlags(confirm)
+	cmd.AddCommand(learn, confirm)
 	group(cmd)
+}
+
+func confirmName(c *cobra.Command, args []string) error {
+	in := operation.NameInput{Name: args[0], Source: flagText(c, "source"), Reason: flagText(c, "reason")}
+	return atDesk(c, func(d *desk) error {
+		view, err := ask(c.Context(), d, operation.LegacyConfirm, in)
+		if err != nil {
+			return err
+		}
+		return newPrinter(c).print(view, "%s may lead to another account at its next sign-in", view.Name)
+	})
 }
 
 var errLearnedTooLittle = errors.New("what was found does not tell a good login from a bad one: complete the block by hand")

@@ -75,6 +75,8 @@ const (
 	UserInvited         Name = "user_invited"
 	UserSuspended       Name = "user_suspended"
 	UserResumed         Name = "user_resumed"
+	NameConflict        Name = "name_conflict"
+	NameConfirmed       Name = "name_confirmed"
 	OrganisationCreated Name = "organisation_created"
 	OrganisationUpdated Name = "organisation_updated"
 	OrganisationDeleted Name = "organisation_deleted"
@@ -170,6 +172,8 @@ var kinds = map[Name]description{
 	UserInvited:         {Info, "an invitation was made"},
 	UserSuspended:       {Warn, "an account was suspended"},
 	UserResumed:         {Warn, "a suspended account was given back"},
+	NameConflict:        {Critical, "a name of the app would have led to another account than before"},
+	NameConfirmed:       {Warn, "an operator let a name of the app lead to another account"},
 	OrganisationCreated: {Warn, "an organisation was made"},
 	OrganisationUpdated: {Warn, "an organisation or its requirements were changed"},
 	OrganisationDeleted: {Warn, "an organisation was deleted"},

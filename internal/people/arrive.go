@@ -14,9 +14,17 @@ import (
 // groups replaces what the record says, at each sign-in; addresses only
 // prefill a new account, for a credential comes from a code (contract,
 // section 8), and nobody is given another username behind the operator's
-// back. account.ErrNotFound says that there is no account, or that none can
+// back. ErrPinned says that a name, by which alone the source knows people,
+// has led to somebody else before. account.ErrNotFound says that there is no account, or that none can
 // be made; a suspended one is returned as it is.
 func (p *People) Arrive(ctx context.Context, who signin.Identity) (account.Account, error) {
+	if who.ByName {
+		return p.arriveByName(ctx, who)
+	}
+	return p.arrive(ctx, who)
+}
+
+func (p *People) arrive(ctx context.Context, who signin.Identity) (account.Account, error) {
 	who.Groups = keepable(who.Groups)
 	found, err := p.known(ctx, who)
 	switch {

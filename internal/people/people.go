@@ -16,6 +16,8 @@ type Reader interface {
 	AccountByUsername(ctx context.Context, source, folded string) (account.Account, error)
 	AccountBySubject(ctx context.Context, source, subject string) (account.Account, error)
 	Accounts(ctx context.Context, f account.Filter) ([]account.Account, error)
+	Pin(ctx context.Context, source string, kind account.PinKind, name string) (account.Pin, error)
+	Pins(ctx context.Context, owner account.ID) ([]account.Pin, error)
 	PasswordHash(ctx context.Context, id account.ID) (string, error)
 	Organisation(ctx context.Context, name string) (account.Organisation, error)
 	Organisations(ctx context.Context) ([]account.Organisation, error)
@@ -29,6 +31,8 @@ type Tx interface {
 	UpdateAccount(ctx context.Context, a account.Account) error
 	DeleteAccount(ctx context.Context, id account.ID) error
 	SetPasswordHash(ctx context.Context, id account.ID, phc string) error
+	KeepPin(ctx context.Context, p account.Pin) error
+	DropPin(ctx context.Context, source string, kind account.PinKind, name string) error
 	InsertOrganisation(ctx context.Context, o account.Organisation) error
 	UpdateOrganisation(ctx context.Context, o account.Organisation) error
 	DeleteOrganisation(ctx context.Context, name string) error

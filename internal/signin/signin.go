@@ -32,8 +32,12 @@ type Identity struct {
 	// Typed is the name as the person typed it; empty where none was. The
 	// caller of the source fills it in.
 	Typed string
-	Name  string
-	Email string
+	// ByName says that the source knows people by names alone, which they may
+	// be able to change. What Typed and Username lead to is then kept, and
+	// never leads elsewhere unless the operator says so.
+	ByName bool
+	Name   string
+	Email  string
 	// Mobile is as the source has it, not yet E.164. Like Email it only
 	// prefills: a credential comes from a code.
 	Mobile string

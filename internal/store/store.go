@@ -25,6 +25,10 @@ type Reader interface {
 	Accounts(ctx context.Context, f account.Filter) ([]account.Account, error)
 	// AnyAccount tells whether there is one at all.
 	AnyAccount(ctx context.Context) (bool, error)
+	// Pin returns what a name has led to; account.ErrNotFound for nothing.
+	Pin(ctx context.Context, source string, kind account.PinKind, name string) (account.Pin, error)
+	// Pins lists the names, submitted and given, that have led to an account.
+	Pins(ctx context.Context, owner account.ID) ([]account.Pin, error)
 	// PasswordHash returns the PHC string of a local account, "" for none.
 	PasswordHash(ctx context.Context, id account.ID) (string, error)
 	Organisation(ctx context.Context, name string) (account.Organisation, error)
@@ -46,6 +50,11 @@ type Tx interface {
 	UpdateAccount(ctx context.Context, a account.Account) error
 	DeleteAccount(ctx context.Context, id account.ID) error
 	SetPasswordHash(ctx context.Context, id account.ID, phc string) error
+	// KeepPin adds a pin, or moves one of the same name to its account. They go
+	// with their account.
+	KeepPin(ctx context.Context, p account.Pin) error
+	// DropPin forgets one, if it is there.
+	DropPin(ctx context.Context, source string, kind account.PinKind, name string) error
 	InsertOrganisation(ctx context.Context, o account.Organisation) error
 	UpdateOrganisation(ctx context.Context, o account.Organisation) error
 	// DeleteOrganisation gives account.ErrInUse while it has accounts.

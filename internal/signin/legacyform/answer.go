@@ -265,5 +265,5 @@ func (f *Form) named(a *Answer) (signin.Identity, error) {
 	if err != nil {
 		return signin.Identity{}, err
 	}
-	return signin.Identity{Source: f.name, Subject: account.FoldUsername(name), Username: name, MayCreate: true}, nil
+	return signin.Identity{Source: f.name, Subject: account.FoldUsername(name), Username: name, ByName: true, MayCreate: true}, nil
 }

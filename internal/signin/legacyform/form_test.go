@@ -373,7 +373,7 @@ func TestJudgeTellsIssuedFromCarried(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Accepted{
-		Identity: signin.Identity{Source: "form", Subject: "joe", Username: "Joe", MayCreate: true},
+		Identity: signin.Identity{Source: "form", Subject: "joe", Username: "Joe", ByName: true, MayCreate: true},
 		Issued:   []weld.Cookie{{Name: "SESS", Value: "new"}}, Carried: []weld.Cookie{{Name: "ALSO", Value: "1"}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

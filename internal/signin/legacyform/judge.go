@@ -111,7 +111,7 @@ func (f *Form) signsOfSuccess(a *Answer, now time.Time) bool {
 func (f *Form) who(ctx context.Context, ask Ask, l *Login, tokens []weld.Cookie) (signin.Identity, error) {
 	switch {
 	case f.identity == nil:
-		return signin.Identity{Source: f.name, Username: l.Username}, nil
+		return signin.Identity{Source: f.name, Username: l.Username, ByName: true}, nil
 	case f.identity.kind == "probe" && len(tokens) > 0:
 		return f.whoBears(ctx, ask, tokens, weld.After(l.Cookies, l.Answer.Header, time.Now()))
 	case f.identity.kind == "probe":

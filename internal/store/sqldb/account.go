@@ -221,6 +221,9 @@ func (t *tx) deleteAccount(ctx context.Context, id account.ID) error {
 	if _, err := t.q.exec(ctx, `DELETE FROM credential WHERE account = $1`, string(id)); err != nil {
 		return err
 	}
+	if _, err := t.q.exec(ctx, `DELETE FROM name_pin WHERE account = $1`, string(id)); err != nil {
+		return err
+	}
 	n, err := t.q.exec(ctx, `DELETE FROM account WHERE id = $1`, string(id))
 	if err != nil {
 		return err

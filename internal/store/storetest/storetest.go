@@ -41,6 +41,7 @@ func Run(t *testing.T, open func(t *testing.T, ring *keys.Ring) store.Store) {
 		{"Transactions", testTransactions},
 		{"Counters", testCounters},
 		{"Bonds", testBonds},
+		{"Pins", testPins},
 		{"Kept", testKept},
 		{"Codes", testCodes},
 		{"Messages", testMessages},
