@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 
+	ldapclient "github.com/go-ldap/ldap/v3"
+
 	"github.com/stepgate/stepgate/internal/legacytest"
 )
 
@@ -65,6 +67,23 @@ func TestADirectorySignsPeopleInBesideLocalAccounts(t *testing.T) {
 		b := g.browser()
 		b.signInAs(b.get("/"), wrong[0], wrong[1]).want(http.StatusForbidden, "")
 	}
+
+	// Groups and name are what the directory says today.
+	manager, err := ldapclient.DialURL(d.URL)
+	if err == nil {
+		err = manager.Bind(d.BindDN, d.BindPassword)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer manager.Close()
+	change := ldapclient.NewModifyRequest("cn=admins,ou=groups,"+d.BaseDN, nil)
+	change.Add("member", []string{d.PersonDN("joe")})
+	if err := manager.Modify(change); err != nil {
+		t.Fatal(err)
+	}
+	again := g.browser()
+	again.signInAs(again.get("/admin/"), "joe", "joe-Pass1").want(http.StatusOK, "/admin/")
 }
 
 // signInAs fills in the sign-in page.

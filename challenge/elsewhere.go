@@ -95,7 +95,9 @@ func (s *Site) depart(w http.ResponseWriter, r *http.Request, c ceremony.Continu
 	s.forgetDepartures(w, r, maxDepartures-1)
 	s.setDeparture(w, key, value, int(departureTTL.Seconds()))
 	web.Harden(w.Header(), s.Web)
-	w.Header().Set("Location", location)
+	// An empty fragment, or the browser carries that of where the person was
+	// going to the issuer (RFC 9110 §10.2.2).
+	w.Header().Set("Location", location+"#")
 	w.WriteHeader(http.StatusSeeOther)
 	return nil
 }

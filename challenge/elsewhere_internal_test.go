@@ -73,7 +73,7 @@ func TestTheOnlyWayElsewhereIsTakenAtOnceAndLeadsBack(t *testing.T) {
 	k.person("joe")
 	b := k.browser()
 	away := b.open(k.door(b, "/cases/1?q=a%20b", "signed_in"))
-	if away.to != "https://issuer.example/authorize?state="+issuer.last.Key || issuer.last.Callback != rigOrigin+"/.stepgate/oidc" || issuer.last.Fresh {
+	if away.to != "https://issuer.example/authorize?state="+issuer.last.Key+"#" || issuer.last.Callback != rigOrigin+"/.stepgate/oidc" || issuer.last.Fresh {
 		t.Fatalf("sent to %s with %+v", away.to, issuer.last)
 	}
 	home := b.arrives(back(issuer.last.Key, "joe"))
