@@ -2,23 +2,12 @@ package backupcode
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"time"
 
 	"github.com/stepgate/stepgate/factors"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/policy"
 )
-
-// Store uses a credential.
-type Store interface {
-	// UseCredential lets use look at a credential and alter its Secret, and
-	// keeps that, in one write transaction: each of many uses at once sees
-	// what the one before it left. An error of use keeps nothing and is
-	// returned as it is.
-	UseCredential(ctx context.Context, id account.CredentialID, now time.Time, use func(*account.Credential) error) (account.Credential, error)
-}
 
 // Keys authenticates parts for a purpose (keys.Ring).
 type Keys interface {
@@ -31,7 +20,7 @@ const NoticeUsed = "backup-code-used"
 
 // Factor is the kind of proof. It is safe for concurrent use.
 type Factor struct {
-	Store Store
+	Store factors.CredentialStore
 	Keys  Keys
 }
 
@@ -55,27 +44,11 @@ func (f *Factor) Verify(ctx context.Context, scope factors.Scope, held []account
 	if !ok {
 		return factors.Verified{}, factors.ErrWrongAnswer
 	}
-	refused := factors.ErrUnavailable
-	for _, c := range held {
-		if c.Factor != string(policy.BackupCode) {
-			continue
-		}
-		err := f.try(&c, code)
-		if err == nil {
-			c, err = f.Store.UseCredential(ctx, c.ID, scope.Now, func(now *account.Credential) error { return f.try(now, code) })
-		}
-		switch {
-		case err == nil:
-			return factors.Verified{Credential: c, Notice: NoticeUsed}, nil
-		case errors.Is(err, account.ErrNotFound): // replaced by new codes a moment ago
-			refused = factors.ErrWrongAnswer
-		case errors.Is(err, factors.ErrWrongAnswer), errors.Is(err, factors.ErrReplayed):
-			refused = err
-		default:
-			return factors.Verified{}, fmt.Errorf("use backup code: %w", err)
-		}
+	c, err := factors.SpendOne(ctx, policy.BackupCode, scope, held, f.Store, func(c *account.Credential) error { return f.try(c, code) })
+	if err != nil {
+		return factors.Verified{}, err
 	}
-	return factors.Verified{}, refused
+	return factors.Verified{Credential: c, Notice: NoticeUsed}, nil
 }
 
 // try spends the code from a copy of the credential.

@@ -22,15 +22,6 @@ const (
 
 var errRecord = errors.New("temporarycode: unreadable record of a code")
 
-// Store uses a credential.
-type Store interface {
-	// UseCredential lets use look at a credential and alter its Counter, and
-	// keeps that, in one write transaction: each of many uses at once sees
-	// what the one before it left. An error of use keeps nothing and is
-	// returned as it is.
-	UseCredential(ctx context.Context, id account.CredentialID, now time.Time, use func(*account.Credential) error) (account.Credential, error)
-}
-
 // Keys authenticates parts for a purpose (keys.Ring).
 type Keys interface {
 	MAC(purpose string, parts ...[]byte) []byte
@@ -39,7 +30,7 @@ type Keys interface {
 
 // Factor is the kind of proof. It is safe for concurrent use.
 type Factor struct {
-	Store Store
+	Store factors.CredentialStore
 	Keys  Keys
 }
 
@@ -100,27 +91,8 @@ func (f *Factor) Verify(ctx context.Context, scope factors.Scope, held []account
 	if !ok {
 		return factors.Verified{}, factors.ErrWrongAnswer
 	}
-	refused := factors.ErrUnavailable
-	for _, c := range held {
-		if c.Factor != string(policy.TemporaryCode) {
-			continue
-		}
-		err := f.spend(&c, code, scope.Now)
-		if err == nil {
-			c, err = f.Store.UseCredential(ctx, c.ID, scope.Now, func(now *account.Credential) error { return f.spend(now, code, scope.Now) })
-		}
-		switch {
-		case err == nil:
-			return factors.Verified{Credential: c}, nil
-		case errors.Is(err, account.ErrNotFound): // replaced by a newer one a moment ago
-			refused = factors.ErrWrongAnswer
-		case errors.Is(err, factors.ErrWrongAnswer), errors.Is(err, factors.ErrReplayed), errors.Is(err, factors.ErrExpired):
-			refused = err
-		default:
-			return factors.Verified{}, fmt.Errorf("use temporary code: %w", err)
-		}
-	}
-	return factors.Verified{}, refused
+	c, err := factors.SpendOne(ctx, policy.TemporaryCode, scope, held, f.Store, func(c *account.Credential) error { return f.spend(c, code, scope.Now) })
+	return factors.Verified{Credential: c}, err
 }
 
 // spend marks a copy of the credential as used, if the code is its own. Only

@@ -40,7 +40,8 @@ func CookieName(secure bool, port string) string {
 }
 
 // cookieValue finds the one cookie called name without allocating. Two of
-// them count as none: which one an honest browser meant cannot be known.
+// them count as none: which one an honest browser meant cannot be known, for
+// the order of cookies says nothing (RFC 6265bis §5.7).
 func cookieValue(h http.Header, name string) string {
 	found := ""
 	for _, line := range h["Cookie"] {
@@ -94,7 +95,9 @@ type Place struct {
 	Secure bool
 }
 
-// SetCookie gives the browser a session's identifier.
+// SetCookie gives the browser a session's identifier: for this host alone, out
+// of reach of scripts, gone with the browser (SP 800-63B-4 §5.1.1). The name's
+// prefix asks for Secure, Path=/ and no Domain (RFC 6265bis §4.1.3).
 func (p Place) SetCookie(w http.ResponseWriter, value string) {
 	http.SetCookie(w, &http.Cookie{Name: p.Cookie, Value: value, Path: "/", Secure: p.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode})
 }

@@ -29,7 +29,7 @@ const (
 	pollTimeout = 3 * time.Second
 )
 
-// Limits are the server's own ends of a session.
+// Limits are the server's own ends of a session (SP 800-63B-4 §5.2).
 type Limits struct {
 	Idle     time.Duration
 	Absolute time.Duration

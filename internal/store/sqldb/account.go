@@ -16,12 +16,15 @@ func scanAccount(rows *sql.Rows) (a account.Account, err error) {
 	return a, err
 }
 
+// selectAccount lists what scanAccount reads, for the condition that follows.
+const selectAccount = `SELECT id, source, subject, username, full_name, email, mobile, member_of,
+	organisation, role, two_factor, suspended_at, created_at, version
+	FROM account`
+
 // Account implements store.Reader.
 func (r reader) Account(ctx context.Context, id account.ID) (account.Account, error) {
 	a, err := one(ctx, r.q, account.ErrNotFound, scanAccount,
-		`SELECT id, source, subject, username, full_name, email, mobile, member_of,
-			organisation, role, two_factor, suspended_at, created_at, version
-		FROM account WHERE id = $1`, string(id))
+		selectAccount+` WHERE id = $1`, string(id))
 	if err != nil {
 		return a, fmt.Errorf("read account: %w", err)
 	}
@@ -31,9 +34,7 @@ func (r reader) Account(ctx context.Context, id account.ID) (account.Account, er
 // AccountByUsername implements store.Reader.
 func (r reader) AccountByUsername(ctx context.Context, source, folded string) (account.Account, error) {
 	a, err := one(ctx, r.q, account.ErrNotFound, scanAccount,
-		`SELECT id, source, subject, username, full_name, email, mobile, member_of,
-			organisation, role, two_factor, suspended_at, created_at, version
-		FROM account WHERE source = $1 AND username_folded = $2`, source, folded)
+		selectAccount+` WHERE source = $1 AND username_folded = $2`, source, folded)
 	if err != nil {
 		return a, fmt.Errorf("read account by username: %w", err)
 	}
@@ -43,9 +44,7 @@ func (r reader) AccountByUsername(ctx context.Context, source, folded string) (a
 // AccountBySubject implements store.Reader.
 func (r reader) AccountBySubject(ctx context.Context, source, subject string) (account.Account, error) {
 	a, err := one(ctx, r.q, account.ErrNotFound, scanAccount,
-		`SELECT id, source, subject, username, full_name, email, mobile, member_of,
-			organisation, role, two_factor, suspended_at, created_at, version
-		FROM account WHERE source = $1 AND subject = $2`, source, subject)
+		selectAccount+` WHERE source = $1 AND subject = $2`, source, subject)
 	if err != nil {
 		return a, fmt.Errorf("read account by subject: %w", err)
 	}
@@ -71,9 +70,7 @@ func (r reader) Accounts(ctx context.Context, f account.Filter) ([]account.Accou
 		limit = defaultPage
 	}
 	all, err := list(ctx, r.q, scanAccount,
-		`SELECT id, source, subject, username, full_name, email, mobile, member_of,
-			organisation, role, two_factor, suspended_at, created_at, version
-		FROM account
+		selectAccount+`
 		WHERE ($1 = '' OR organisation = $1) AND ($2 = '' OR source = $2)
 			AND ($3 = '' OR username_folded LIKE $3 ESCAPE '!' OR name_folded LIKE $3 ESCAPE '!' OR email_folded LIKE $3 ESCAPE '!')
 			AND ($4 = '' OR username_folded > $5 OR (username_folded = $5 AND id > $4))
