@@ -16,10 +16,11 @@ func (s *Site) choose(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return &web.Fail{Status: http.StatusMethodNotAllowed, Allow: "GET, HEAD"}
 	}
-	v, c, _, on, err := s.ready(w, r)
-	if err != nil || !on {
+	at, err := s.ready(w, r)
+	if at == nil {
 		return err
 	}
+	v, c := at.visitor, at.continuation
 	if s.satisfied(v, c) {
 		return s.dispatch(w, r, v, c)
 	}

@@ -19,10 +19,11 @@ func (s *Site) chooseEnrolment(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return &web.Fail{Status: http.StatusMethodNotAllowed, Allow: "GET, HEAD"}
 	}
-	v, c, _, on, err := s.ready(w, r)
-	if err != nil || !on {
+	at, err := s.ready(w, r)
+	if at == nil {
 		return err
 	}
+	v, c := at.visitor, at.continuation
 	if c.Kind == ceremony.Operate {
 		return s.dispatch(w, r, v, c)
 	}
@@ -121,10 +122,11 @@ func (s *Site) whyStuck(v *session.Entry, c ceremony.Continuation, held holdings
 // enrolStep is the enrolment of one factor: its page, and the answer to it.
 func (s *Site) enrolStep(kind policy.Factor) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		v, c, fields, on, err := s.ready(w, r)
-		if err != nil || !on {
+		at, err := s.ready(w, r)
+		if at == nil {
 			return err
 		}
+		v, c, fields := at.visitor, at.continuation, at.fields
 		if c.Kind == ceremony.Operate || c.ID != frontContinuation && s.satisfied(v, c) {
 			return s.dispatch(w, r, v, c) // no enrolment's, or one that is done
 		}
@@ -132,7 +134,7 @@ func (s *Site) enrolStep(kind policy.Factor) web.Handler {
 		k := &enrolling{walk: walk{
 			s: s, v: v, c: c, factor: enroller, page: "/enrol/" + string(kind), purpose: "enrol", typed: fields,
 		}, enroller: enroller}
-		if on, err = k.begin(w, r); err != nil || !on {
+		if on, err := k.begin(w, r); err != nil || !on {
 			return err
 		}
 		answer := factors.Answer{Fields: fields}

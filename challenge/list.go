@@ -70,10 +70,11 @@ func (k *walk) makeList(r *http.Request, lister factors.Lister, g grant, once st
 func (s *Site) listStep(lister factors.Lister) web.Handler {
 	kind := lister.Kind()
 	return func(w http.ResponseWriter, r *http.Request) error {
-		v, c, _, on, err := s.ready(w, r)
-		if err != nil || !on {
+		at, err := s.ready(w, r)
+		if at == nil {
 			return err
 		}
+		v, c := at.visitor, at.continuation
 		k := &enrolling{walk: walk{s: s, v: v, c: c, factor: lister, page: "/enrol/" + string(kind), purpose: "enrol"}}
 		held, err := s.held(r, v)
 		if err != nil {
@@ -82,7 +83,7 @@ func (s *Site) listStep(lister factors.Lister) web.Handler {
 		if !held.second() || c.Kind == ceremony.Operate {
 			return s.goTo(w, r, "/enrol", c)
 		}
-		if on, err = k.begin(w, r); err != nil || !on {
+		if on, err := k.begin(w, r); err != nil || !on {
 			return err
 		}
 		if r.Method != http.MethodPost {

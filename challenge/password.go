@@ -36,10 +36,11 @@ func (s *Site) asksPassword(v *session.Entry) bool {
 
 // passwordStep is the step "password" of a challenge.
 func (s *Site) passwordStep(w http.ResponseWriter, r *http.Request) error {
-	v, c, fields, on, err := s.ready(w, r)
-	if err != nil || !on {
+	at, err := s.ready(w, r)
+	if at == nil {
 		return err
 	}
+	v, c, fields := at.visitor, at.continuation, at.fields
 	held, err := s.held(r, v)
 	if err != nil {
 		return err

@@ -9,32 +9,44 @@ import (
 	"github.com/stepgate/stepgate/internal/web"
 )
 
+// visit is a request to a page that wants a session.
+type visit struct {
+	visitor      *session.Entry
+	continuation ceremony.Continuation
+	// fields are those of a form that was posted, its token checked.
+	fields map[string]string
+}
+
 // ready finds the visitor and the continuation of a page that wants a
-// session, and tells whether the handler goes on: somebody who is not signed
-// in, or whose tab has been given a newer identifier, is sent on.
-func (s *Site) ready(w http.ResponseWriter, r *http.Request) (v *session.Entry, c ceremony.Continuation, fields map[string]string, on bool, err error) {
-	if v, err = s.visitor(r); err != nil {
-		return
+// session. Without a visit and without an error it has answered: somebody who
+// is not signed in, or whose tab has been given a newer identifier, is sent
+// on.
+func (s *Site) ready(w http.ResponseWriter, r *http.Request) (*visit, error) {
+	v, err := s.visitor(r)
+	if err != nil {
+		return nil, err
 	}
+	at := &visit{visitor: v}
 	if r.Method == http.MethodPost {
 		if v == nil {
-			if _, err = web.ReadForm(w, r); err != nil {
-				return
-			}
-		} else if fields, err = s.post(w, r, v); err != nil {
-			return
+			_, err = web.ReadForm(w, r)
+		} else {
+			at.fields, err = s.post(w, r, v)
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
-	c = s.continuation(r)
+	at.continuation = s.continuation(r)
 	if v == nil {
-		return v, c, nil, false, s.goTo(w, r, "/sign-in", c)
+		return nil, s.goTo(w, r, "/sign-in", at.continuation)
 	}
 	if r.Method == http.MethodPost && !v.Session.SupersededAt.IsZero() {
-		risen, err := s.again(w, r, v, s.formMark(r, v, fields))
+		risen, err := s.again(w, r, v, s.formMark(r, v, at.fields))
 		if err != nil || risen == nil {
-			return v, c, nil, false, errors.Join(err, s.goTo(w, r, "/challenge", c))
+			return nil, errors.Join(err, s.goTo(w, r, "/challenge", at.continuation))
 		}
-		return v, c, nil, false, s.dispatch(w, r, risen, c)
+		return nil, s.dispatch(w, r, risen, at.continuation)
 	}
-	return v, c, fields, true, nil
+	return at, nil
 }

@@ -16,10 +16,11 @@ import (
 // step is one factor of a challenge: its page, and the answer to it.
 func (s *Site) step(kind policy.Factor) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		v, c, fields, on, err := s.ready(w, r)
-		if err != nil || !on {
+		at, err := s.ready(w, r)
+		if at == nil {
 			return err
 		}
+		v, c, fields := at.visitor, at.continuation, at.fields
 		if s.satisfied(v, c) {
 			return s.dispatch(w, r, v, c)
 		}
