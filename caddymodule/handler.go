@@ -62,24 +62,26 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return err
 	}
 	decision := p.judge(h, r, visitor)
-	sight := h.sight(r, p, decision)
 	h.reportOnly(p, r)
-	switch {
-	case sight != legacyform.Elsewhere:
+	if sight := h.sight(r, p, decision); sight != legacyform.Elsewhere {
 		return h.login(w, r, p, visitor, decision, sight, next)
-	case decision.Outcome == policy.Allow && visitor.err != nil && !decision.Public:
-		return h.unavailable(w, r, visitor.err)
-	case decision.Outcome == policy.Allow && h.spend(r, visitor, decision, p):
-		h.prepare(r, p, visitor, decision)
-		return h.watch(w, r, p, visitor, decision, next)
+	}
+	decision = h.spend(r, visitor, decision, p)
+	switch {
 	case decision.Outcome == policy.Deny:
 		return h.deny(w, r, p, visitor, decision)
-	case visitor.err != nil:
+	case visitor.err != nil && !open(decision):
 		return h.unavailable(w, r, visitor.err)
+	case decision.Outcome == policy.Allow:
+		h.prepare(r, p, visitor, decision)
+		return h.watch(w, r, p, visitor, decision, next)
 	default:
 		return h.begin(w, r, p, visitor, decision)
 	}
 }
+
+// open tells whether a request goes on without a store.
+func open(d policy.Decision) bool { return d.Outcome == policy.Allow && d.Public }
 
 // Interface guards.
 var (

@@ -39,13 +39,21 @@ var errServiceWorker = &web.Fail{
 	Status: http.StatusForbidden, Err: errors.New("a service worker would cover the gateway's pages"),
 }
 
-// spend burns the proofs that were made for this one request, before the
-// upstream sees it. It is true where there are none to spend; false where one
-// has opened a request already, also in a race, or where that cannot be known.
-func (h *Handler) spend(r *http.Request, v visitor, d policy.Decision, p *passage) bool {
-	if d.Once == 0 {
-		return h.redeem(r, p, v)
+// spend burns the proofs that were made for this one request, and the request
+// itself where it is one that was kept, before the upstream sees it. What was
+// allowed is to be proved anew where one has opened a request already, also in
+// a race, or where that cannot be known.
+func (h *Handler) spend(r *http.Request, v visitor, d policy.Decision, p *passage) policy.Decision {
+	if d.Outcome != policy.Allow || v.err != nil && !d.Public {
+		return d
 	}
+	if d.Once != 0 && !h.spendProofs(r, v, d, p) || !h.redeem(r, p, v) {
+		d.Outcome = policy.StepUp
+	}
+	return d
+}
+
+func (h *Handler) spendProofs(r *http.Request, v visitor, d policy.Decision, p *passage) bool {
 	live := h.live.Load()
 	var fresh []policy.Proof
 	for _, proof := range v.entry.Session.Proofs {
@@ -57,5 +65,5 @@ func (h *Handler) spend(r *http.Request, v visitor, d policy.Decision, p *passag
 			fresh = append(fresh, proof)
 		}
 	}
-	return d.Once&^h.policy.MetOnce(d.Once, fresh, true, live.now(), p.request.Once) == 0 && h.redeem(r, p, v)
+	return d.Once&^h.policy.MetOnce(d.Once, fresh, true, live.now(), p.request.Once) == 0
 }
