@@ -126,6 +126,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := h.provisionPages(); err != nil {
 		return h.misconfigured(err)
 	}
+	if err := h.guardErrorRoutes(ctx); err != nil {
+		return h.misconfigured(err)
+	}
 	h.warnAboutProxies(ctx)
 	h.warnAboutMatchers(ctx)
 	return nil

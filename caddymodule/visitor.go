@@ -60,6 +60,9 @@ func (h *Handler) find(r *http.Request) visitor {
 	if err != nil {
 		return visitor{err: err}
 	}
+	if v, again := h.remembered(r); again {
+		return h.revisit(r, live, v)
+	}
 	entry, err := live.runtime.sessions.Find(r.Context(), r.Header, live.ceremonies.Place)
 	if err != nil || entry == nil || !h.accepts(entry) {
 		return visitor{err: err, going: h.going(live, r)}

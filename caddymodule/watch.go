@@ -44,6 +44,9 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, p *passage, v vi
 	if err == nil && !a.Sent() && saidSwitching(r) {
 		a.RefuseSwitch()
 	}
+	if err != nil {
+		h.remember(r, v)
+	}
 	if welded != nil {
 		return welded.settle(err, false)
 	}
