@@ -1,0 +1,53 @@
+package challenge
+
+import (
+	"net/http"
+	"slices"
+	"testing"
+
+	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/policy"
+)
+
+func TestAStepUpLeadsBackToTheVeryTarget(t *testing.T) {
+	const target = "/cases/1?x=1&y=%2F"
+	k := newRig(t, nil)
+	k.holdsApp(k.person("jo"))
+	b := k.browser()
+	page := b.signIn(k.door(b, target, policy.LevelMFA), "jo")
+	before := b.fork()
+	if wrong := b.send(page, map[string]string{"code": "000000"}); wrong.status != http.StatusBadRequest || wrong.to != "" {
+		t.Errorf("a wrong code: %d to %q", wrong.status, wrong.to)
+	}
+	if right := b.send(page, map[string]string{"code": k.code([]byte(rigSeed))}); right.to != target {
+		t.Errorf("the right code: %d to %q\n%s", right.status, right.to, right.text)
+	}
+	if b.cookies[k.Place.Cookie] == before.cookies[k.Place.Cookie] {
+		t.Error("the session rose under the identifier that it had")
+	}
+	if old := before.visitor(); old == nil || len(old.Session.Proofs) != 1 {
+		t.Errorf("the old identifier is good for more than it was: %+v", old)
+	}
+	for _, want := range []audit.Name{audit.LoginSuccess, audit.ChallengeFailed, audit.ChallengePassed} {
+		if !slices.Contains(k.events(), want) {
+			t.Errorf("no event %s in %v", want, k.events())
+		}
+	}
+}
+
+func TestACodeOpensOneSession(t *testing.T) {
+	k := newRig(t, nil)
+	k.holdsApp(k.person("jo"))
+	first, second := k.browser(), k.browser()
+	code := map[string]string{"code": k.code([]byte(rigSeed))}
+	pages := map[*browser]sheet{}
+	for _, b := range []*browser{first, second} {
+		pages[b] = b.signIn(k.door(b, "/x", policy.LevelMFA), "jo")
+	}
+	if s := first.send(pages[first], code); s.to != "/x" {
+		t.Fatalf("%d to %q", s.status, s.to)
+	}
+	if s := second.send(pages[second], code); s.to != "" || s.status != http.StatusBadRequest {
+		t.Errorf("a code that was used opens another session: %d to %q", s.status, s.to)
+	}
+}
