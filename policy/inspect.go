@@ -165,3 +165,6 @@ func (p *Policy) plans(set LevelSet) []plan {
 	}
 	return plans
 }
+
+// ExplainRule is a rule as explanations have it.
+func ExplainRule(p *Policy, r *Rule) RuleExplanation { return p.explainRule(r) }

@@ -114,7 +114,7 @@ func explainPolicy(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	answer := site.Explain(facts)
+	answer := site.Losers(site.Explain(facts))
 	if p := newPrinter(c); p.json {
 		return p.object(answer)
 	}
@@ -150,6 +150,9 @@ func lookUp(c *cobra.Command, name string, facts *author.Facts) error {
 func policyTestCommand() *cobra.Command {
 	c := leaf("test FILE…", "Holds the policy against files of assertions", cobra.MinimumNArgs(1), testPolicy)
 	reportOnlyFlag(c)
+	c.Flags().Bool("coverage", false, "name the rules and raises that no assertion touches")
+	c.Flags().Int("threshold", 0, "exit 1 where assertions touch less than `N` percent of rules and raises")
+	c.Flags().Bool("suggest", false, "print assertions that hold now for what none touches")
 	c.Long = "Each line of a file asserts what one request needs:\n\n" +
 		"  METHOD URL [--group G] [--organisation O] [--client-ip IP] [--device D] [--risk R] -> LEVEL…|public|deny|400\n\n" +
 		"The policy's own `assert FILE` holds the same lines at every start and reload."
@@ -163,6 +166,10 @@ func testPolicy(c *cobra.Command, files []string) error {
 	}
 	sites, p, all, failed := sitesOf(c, d), newPrinter(c), 0, 0
 	var errs []error
+	covered := map[*author.Site]*author.Coverage{}
+	for _, site := range sites {
+		covered[site] = author.NewCoverage(site, time.Now())
+	}
 	for _, file := range files {
 		list, err := readAssertions(c, file)
 		errs = append(errs, err)
@@ -178,6 +185,7 @@ func testPolicy(c *cobra.Command, files []string) error {
 				continue
 			}
 			all++
+			covered[site].See(verdict.Answer)
 			if !verdict.Holds {
 				failed++
 			}
@@ -192,11 +200,48 @@ func testPolicy(c *cobra.Command, files []string) error {
 	if failed > 0 {
 		return fmt.Errorf("%d of %d assertions do not hold", failed, all)
 	}
-	if p.json {
+	if all == 0 {
+		return errors.New("the files have no assertion in them")
+	}
+	if !p.json {
+		fmt.Fprintf(p.out, "%d assertions hold\n", all)
+	}
+	return printCoverage(c, p, sites, covered)
+}
+
+// printCoverage tells what no assertion touches, where that is asked for.
+func printCoverage(c *cobra.Command, p printer, sites []*author.Site, covered map[*author.Site]*author.Coverage) error {
+	show, _ := c.Flags().GetBool("coverage")
+	suggest, _ := c.Flags().GetBool("suggest")
+	threshold, _ := c.Flags().GetInt("threshold")
+	if !show && !suggest && threshold == 0 {
 		return nil
 	}
-	_, err = fmt.Fprintf(p.out, "%d assertions hold\n", all)
-	return err
+	rules, untouched := 0, 0
+	for _, site := range sites {
+		list, all := covered[site].Untouched()
+		rules, untouched = rules+all, untouched+len(list)
+		for _, u := range list {
+			var err error
+			switch {
+			case p.json:
+				err = p.object(u)
+			case show || suggest:
+				err = u.Render(p.out, suggest)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	percent := 100 * (rules - untouched) / max(1, rules)
+	if !p.json && !suggest {
+		fmt.Fprintf(p.out, "assertions touch %d of %d rules and raises, %d %%\n", rules-untouched, rules, percent)
+	}
+	if percent < threshold {
+		return fmt.Errorf("assertions touch %d %% of rules and raises, less than %d %%", percent, threshold)
+	}
+	return nil
 }
 
 func readAssertions(c *cobra.Command, file string) ([]author.Assertion, error) {

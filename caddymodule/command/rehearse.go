@@ -1,10 +1,12 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
 	"os"
+	"os/signal"
 	"sync/atomic"
 	"time"
 
@@ -21,13 +23,13 @@ func policyRehearseCommand() *cobra.Command {
 				return err
 			}
 			report, err := rehearse(c, &author.Rehearsal{Sites: sitesOf(c, d)}, d, logs)
-			if err != nil {
+			if report == nil {
 				return err
 			}
-			if p := newPrinter(c); p.json {
-				return p.object(report)
+			if printed := printReport(c, report); printed != nil {
+				return printed
 			}
-			return report.Render(c.OutOrStdout())
+			return errors.Join(err, nothingRead(report))
 		})
 	factFlags(c)
 	reportOnlyFlag(c)
@@ -37,6 +39,32 @@ func policyRehearseCommand() *cobra.Command {
 		"any size do; memory does not grow. What a log does not say is that of an ordinary visit,\n" +
 		"or of the flags."
 	return c
+}
+
+// printReport prints what was seen, also of logs that broke off.
+func printReport(c *cobra.Command, report *author.Report) error {
+	if p := newPrinter(c); p.json {
+		return p.object(report)
+	}
+	if report.Requests == 0 {
+		return nil
+	}
+	return report.Render(c.OutOrStdout())
+}
+
+// nothingRead says that a report is one of nothing.
+func nothingRead(report *author.Report) error {
+	if report.Requests > 0 {
+		return nil
+	}
+	if len(report.Samples) == 0 {
+		return errors.New("the logs have no line in them that is a request")
+	}
+	text := fmt.Sprintf("nothing could be read: of %d lines none is in a format that is known; the first are", report.Lines)
+	for _, line := range report.Samples {
+		text += "\n\t" + visible(line)
+	}
+	return errors.New(text)
 }
 
 // rehearse runs a rehearsal over log files, with what the flags assume.
@@ -61,8 +89,13 @@ func rehearse(c *cobra.Command, r *author.Rehearsal, d Drawing, files []string) 
 		return nil, err
 	}
 	r.Seen = meter.seen
-	report, err := r.Run(c.Context(), logs...)
+	interrupted, stop := signal.NotifyContext(c.Context(), os.Interrupt)
+	defer stop()
+	report, err := r.Run(interrupted, logs...)
 	meter.clear()
+	if report != nil && err != nil {
+		report.Partial = true
+	}
 	return report, err
 }
 
@@ -84,7 +117,11 @@ func openLogs(c *cobra.Command, m *meter, files []string) (logs []author.Log, cl
 			return nil, closeLogs, err
 		}
 		opened = append(opened, f)
-		if info, err := f.Stat(); err == nil {
+		info, err := f.Stat()
+		if err == nil && info.IsDir() {
+			return nil, closeLogs, fmt.Errorf("%s is a directory: name the logs in it", name)
+		}
+		if err == nil {
 			m.size += info.Size()
 		}
 		logs = append(logs, author.Log{Name: name, Reader: m.count(f)})

@@ -34,6 +34,8 @@ type Answer struct {
 	Own bool `json:"own,omitempty"`
 	// Assumed are the facts that nobody said.
 	Assumed []string `json:"assumed"`
+	// Losing are rules that match and do not hold; filled by Losers.
+	Losing []Losing `json:"losing,omitempty"`
 	policy.Explanation
 }
 
@@ -55,6 +57,13 @@ func (s *Site) Explain(f Facts) Answer {
 	}
 	r := s.request(&f, &readings, s.describer())
 	a.Explanation = s.Policy.Explain(&r)
+	return a
+}
+
+// Losers adds the rules that match the request and do not hold, with the
+// reason that each lost. It tries every rule, which only who explains needs.
+func (s *Site) Losers(a Answer) Answer {
+	a.Losing = s.losing(a.Explanation, a.Method)
 	return a
 }
 

@@ -230,13 +230,16 @@ func daysSince1970(year, month, day int64) int64 {
 func parseJSON(line string, e *entry) lineKind {
 	*e = entry{}
 	c := cursor{text: line}
-	timed := false
+	timed, logged := false, false
 	ok := c.object(func(key string) bool {
 		var ok bool
 		switch key {
 		case "ts":
 			e.at, ok = c.time()
 			timed = ok
+		case "logger", "msg", "level":
+			logged = true
+			ok = c.skip()
 		case "user_id":
 			e.user, ok = c.text0()
 		case "request":
@@ -250,6 +253,9 @@ func parseJSON(line string, e *entry) lineKind {
 	case !ok:
 		return lineBroken
 	case e.method == "" || e.target == "" || !timed:
+		if !logged {
+			return lineBroken
+		}
 		return lineOther
 	default:
 		return lineRequest

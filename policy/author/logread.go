@@ -3,11 +3,15 @@ package author
 import (
 	"bufio"
 	"bytes"
+	"compress/bzip2"
 	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/ulikunitz/xz"
 )
 
 // Log is one access log. Its format is found out line by line, and whether it
@@ -88,21 +92,34 @@ func (b *block) broken(to *int64) {
 	*to += b.cut
 }
 
+// compression is one way in which logs are packed, by their first bytes.
+type compression struct {
+	magic string
+	open  func(io.Reader) (io.Reader, error)
+}
+
+func compressions() []compression {
+	return []compression{
+		{"\x1f\x8b", func(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }},
+		{"BZh", func(r io.Reader) (io.Reader, error) { return bzip2.NewReader(r), nil }},
+		{"\x28\xb5\x2f\xfd", func(r io.Reader) (io.Reader, error) { return zstd.NewReader(r, zstd.WithDecoderConcurrency(1)) }},
+		{"\xfd7zXZ\x00", func(r io.Reader) (io.Reader, error) { return xz.NewReader(r) }},
+	}
+}
+
 // plain undoes compression, where there is some.
 func plain(r io.Reader) (io.Reader, error) {
 	buffered := bufio.NewReaderSize(r, blockBytes)
-	magic, err := buffered.Peek(2)
-	if err != nil && err != io.EOF {
-		return nil, err
+	for _, c := range compressions() {
+		begin, err := buffered.Peek(len(c.magic))
+		if err != nil && err != io.EOF {
+			return nil, err
+		}
+		if string(begin) == c.magic {
+			return c.open(buffered)
+		}
 	}
-	if !bytes.Equal(magic, []byte{0x1f, 0x8b}) {
-		return buffered, nil
-	}
-	unzipped, err := gzip.NewReader(buffered)
-	if err != nil {
-		return nil, err
-	}
-	return unzipped, nil
+	return buffered, nil
 }
 
 // fill reads until the buffer is full or there is no more. Unlike

@@ -117,7 +117,8 @@ type judge struct {
 	classes              map[class]*tally
 	fallback             *tally
 	changes              map[changed]*tally
-	named                bool // the log has users
+	named                bool     // the log has users
+	samples              []string // of lines that cannot be read
 }
 
 // class is what a request came to at a site.
@@ -176,11 +177,25 @@ func (j *judge) block(b *block) {
 		switch parseLine(line, &j.entry) {
 		case lineBroken:
 			j.broken++
+			j.sample(line)
 		case lineOther:
 			j.other++
 		default:
 			j.request(b)
 		}
+	}
+}
+
+// maxSamples is how many lines that cannot be read are shown, and maxSample how
+// much of one.
+const (
+	maxSamples = 3
+	maxSample  = 160
+)
+
+func (j *judge) sample(line string) {
+	if len(j.samples) < maxSamples {
+		j.samples = append(j.samples, strings.Clone(line[:min(len(line), maxSample)]))
 	}
 }
 
@@ -194,7 +209,7 @@ func (j *judge) request(b *block) {
 	site := j.site(e.host)
 	facts := j.r.Facts
 	facts.Method, facts.Target, facts.ClientIP, facts.Username, facts.Now = e.method, e.target, e.client, e.user, time.Unix(e.at, 0)
-	url := general(e.target)
+	url := general(e.target) + action(e.target)
 	came, byDefault := j.judgeFor(j.r.Sites[site], &facts, j.describe[site])
 	if j.r.Compare != nil {
 		is, _ := j.judgeFor(j.r.Compare[site], &facts, j.compare[site])
@@ -265,12 +280,47 @@ func (j *judge) judgeFor(s *Site, f *Facts, describe func(Facts) any) (came need
 	return needOf(d), d.Rule == nil
 }
 
+// actionFields are names by which front controllers choose what is done.
+var actionFields = []string{"action", "do", "cmd", "method", "op", "page", "task", "event"}
+
+// action is the field of a query that chooses what is done, with its value,
+// so that the actions of one page count apart.
+func action(raw string) string {
+	at := strings.IndexByte(raw, '?')
+	if at < 0 {
+		return ""
+	}
+	for rest := raw[at+1:]; rest != ""; {
+		var field string
+		field, rest, _ = strings.Cut(rest, "&")
+		name, value, ok := strings.Cut(field, "=")
+		if !ok || value == "" || single("/"+value) {
+			continue
+		}
+		for _, known := range actionFields {
+			if strings.EqualFold(name, known) {
+				return "?" + field
+			}
+		}
+	}
+	return ""
+}
+
 // general is the path of a target with `*` for segments that are numbers or
 // other names of single things, so that URLs of one kind count together.
 func general(raw string) string {
 	path := raw
 	if at := strings.IndexByte(path, '?'); at >= 0 {
 		path = path[:at]
+	}
+	if at := strings.IndexByte(path, ';'); at >= 0 {
+		// Parameters, a session's above all, would make every URL another one.
+		end := strings.IndexByte(path[at:], '/')
+		if end < 0 {
+			path = path[:at]
+		} else {
+			path = path[:at] + path[at+end:]
+		}
 	}
 	if !strings.ContainsAny(path, "0123456789") {
 		return path

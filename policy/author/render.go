@@ -3,6 +3,7 @@ package author
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -24,6 +25,9 @@ func (a Answer) Render(w io.Writer) error {
 		b.WriteString("  needs       nothing: it is a page of the gateway itself, which no rule is asked about\n")
 	default:
 		explanation(&b, a.Explanation)
+		for i, l := range a.Losing {
+			fmt.Fprintf(&b, "  %-11s %s at %s: %s\n", first(i, "lost"), rule(l.RuleExplanation), visible(l.Path), l.Because)
+		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -81,6 +85,9 @@ func needs(x policy.Explanation) string {
 
 func decidedBy(x policy.Explanation) string {
 	if x.Rule == nil {
+		if slices.ContainsFunc(x.Readings, func(r policy.ReadingExplanation) bool { return len(r.Rules) > 0 }) {
+			return "the default, since no rule matches one of its readings"
+		}
 		return "the default, since no rule matches"
 	}
 	return rule(*x.Rule)

@@ -14,12 +14,16 @@ import (
 type Report struct {
 	// Lines are all lines: Requests, Other that are no request, and
 	// Unreadable ones.
-	Lines      int64     `json:"lines"`
-	Requests   int64     `json:"requests"`
-	Other      int64     `json:"other_lines"`
-	Unreadable int64     `json:"unreadable_lines"`
-	From       time.Time `json:"from,omitzero"`
-	To         time.Time `json:"to,omitzero"`
+	Lines      int64 `json:"lines"`
+	Requests   int64 `json:"requests"`
+	Other      int64 `json:"other_lines"`
+	Unreadable int64 `json:"unreadable_lines"`
+	// Samples are the first lines that could not be read, shortened.
+	Samples []string `json:"unreadable_samples,omitempty"`
+	// Partial is set where a log broke off, or the rehearsal was ended.
+	Partial bool      `json:"partial,omitempty"`
+	From    time.Time `json:"from,omitzero"`
+	To      time.Time `json:"to,omitzero"`
 	// Days is how long that is, one at least.
 	Days float64 `json:"days"`
 	// Needs says what was needed, the most frequent first.
@@ -95,7 +99,7 @@ func (r *Rehearsal) report(judges []*judge, future *forecast) *Report {
 	}
 	top := cmp.Or(r.Top, 10)
 	report := &Report{
-		Lines: all.total + all.other + all.broken, Requests: all.total, Other: all.other, Unreadable: all.broken, Days: 1,
+		Lines: all.total + all.other + all.broken, Requests: all.total, Other: all.other, Unreadable: all.broken, Days: 1, Samples: all.samples,
 	}
 	if all.total > 0 {
 		report.From, report.To = time.Unix(all.from, 0).UTC(), time.Unix(all.to, 0).UTC()
@@ -118,6 +122,8 @@ func (j *judge) join(o *judge) {
 		j.from = o.from
 	}
 	j.total, j.other, j.broken, j.to, j.named = j.total+o.total, j.other+o.other, j.broken+o.broken, max(j.to, o.to), j.named || o.named
+	j.samples = append(j.samples, o.samples...)
+	j.samples = j.samples[:min(len(j.samples), maxSamples)]
 	for k, t := range o.classes {
 		tallyOf(j.classes, k).join(t)
 	}
@@ -234,11 +240,17 @@ func short(d time.Duration) string {
 // Render writes the report for people: a table with a bar for each share.
 func (r *Report) Render(w io.Writer) error {
 	var b strings.Builder
+	if r.Partial {
+		b.WriteString("PARTIAL: not everything was read\n")
+	}
 	fmt.Fprintf(&b, "%s requests", grouped(r.Requests))
 	if r.Requests > 0 {
 		fmt.Fprintf(&b, ", %s to %s, %s", r.From.Format("2006-01-02 15:04"), r.To.Format("2006-01-02 15:04 MST"), span(r.Days))
 	}
 	fmt.Fprintf(&b, "\n%s other lines, %s that could not be read\n", grouped(r.Other), grouped(r.Unreadable))
+	for _, line := range r.Samples {
+		fmt.Fprintf(&b, "  not read: %s\n", visible(line))
+	}
 	if len(r.Needs) > 0 {
 		b.WriteString("\nWhat they would need\n")
 		for _, s := range r.Needs {
