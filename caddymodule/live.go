@@ -71,6 +71,9 @@ func (h *Handler) newLive(ctx context.Context, r *runtime) (*live, error) {
 			h.logger.Warn("a sign-in was refused", zap.String("reference", reference), zap.Error(err))
 		},
 	}
+	if h.signsLocal() {
+		site.People, site.Links, site.Judge = r.people, h.links(r), h.judge
+	}
 	for _, module := range h.sources {
 		opened, err := module.Open(ctx, source.Opening{Origin: h.Origin, Local: r.local, Log: r.log})
 		if err != nil {

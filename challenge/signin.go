@@ -45,6 +45,7 @@ func (s *Site) signInPage(w http.ResponseWriter, r *http.Request, v *session.Ent
 	view := &signInView{View: s.view(w, r, v), Continuation: sealed}
 	view.Errors, view.Values = errs, map[string]string{"username": username}
 	view.Done, view.Elsewhere, view.Passwords = c.Done, s.elsewhere(), len(s.Passwords) > 0
+	view.Forgot = s.People != nil && s.Links.Mail()
 	if err := s.invite(w, r, view); err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/ceremony"
 	"github.com/stepgate/stepgate/internal/kept"
+	"github.com/stepgate/stepgate/internal/people"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/signin"
 	"github.com/stepgate/stepgate/internal/throttle"
@@ -36,7 +37,7 @@ func Templates() fs.FS {
 
 // PageNames are those that Templates must have.
 var PageNames = []string{
-	"sign-in", "choose", "code", "paper", "address", "password", "secret", "ceremony", "list", "enrol", "sign-out", "signed-out", "lost", "continue", "over", "window", "stuck", "pin", "questions",
+	"sign-in", "choose", "code", "paper", "address", "link", "new-password", "password", "reset", "reset-sent", "secret", "ceremony", "list", "enrol", "sign-out", "signed-out", "lost", "continue", "over", "window", "stuck", "pin", "questions",
 }
 
 // Store is what the ceremonies ask of whoever keeps them.
@@ -108,6 +109,14 @@ type Site struct {
 	// waits before it counts for what those would not meet.
 	BindingDelay time.Duration
 	RelyingParty RelyingParty
+	// People keeps what comes of invitations and forgotten passwords, which
+	// Links sends people to; nil where the site signs no local accounts in.
+	People *people.People
+	Links  *people.Links
+	// Judge tells what is wrong with a password that somebody has chosen: the
+	// id of a text with its parameters, "" for nothing. alone says that it
+	// will be the only factor.
+	Judge func(chosen account.Secret, owner account.Account, alone bool) (text string, args []any)
 	// Tell hands over what a person is to be told; nil tells nobody. It
 	// returns at once.
 	Tell func(ctx context.Context, n Notice)
@@ -135,8 +144,15 @@ func (s *Site) Handler() http.Handler {
 		s.enrolPages(mux, kind)
 	}
 	mux["/challenge/"+string(policy.Password)] = s.passwordStep
+	if s.People != nil {
+		mux["/reset-password"] = s.askForReset
+	}
 	return s.Pages.Handle(s.Web, func(w http.ResponseWriter, r *http.Request) error {
-		page, ok := mux[r.URL.Path[len(s.Web.Path("")):]]
+		path := r.URL.Path[len(s.Web.Path("")):]
+		page, ok := mux[path]
+		if !ok {
+			page, ok = s.linkPage(path)
+		}
 		if !ok {
 			return &web.Fail{Status: http.StatusNotFound}
 		}

@@ -27,6 +27,8 @@ type signInView struct {
 	// the sources that the page leads to.
 	Passwords bool
 	Elsewhere []away
+	// Forgot offers a new password.
+	Forgot bool
 }
 
 // ElsewhereKind makes the buttons that lead elsewhere the page's main ones
@@ -36,6 +38,28 @@ func (v *signInView) ElsewhereKind() string {
 		return "secondary"
 	}
 	return ""
+}
+
+// linkView is the view of link.html.
+type linkView struct {
+	web.View
+	Action   string
+	Purpose  string
+	Username string
+	// Texts says that the button sends a text message.
+	Texts bool
+}
+
+// resetView is the view of reset.html and reset-sent.html.
+type resetView struct{ web.View }
+
+// newPasswordView is the view of new-password.html.
+type newPasswordView struct {
+	web.View
+	Action   string
+	Username string
+	// Alone says that the password is the only factor.
+	Alone bool
 }
 
 // passwordView is the view of password.html.
@@ -109,6 +133,9 @@ type promptView struct {
 	Others string
 	// Enrolling tells an enrolment from a challenge.
 	Enrolling bool
+	// Invited tells the code of a registration: the number is the
+	// administrator's word, and the person's to doubt.
+	Invited bool
 }
 
 // Delivered tells a code that is sent from one that the person makes or has.

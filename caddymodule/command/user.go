@@ -18,6 +18,7 @@ import (
 //
 //	user add USERNAME [--email E] [--mobile M] [--name "FIRST LAST"] [--group G]…
 //	         [--organisation O] [--role R] [--source S [--subject ID]] [--password-stdin]
+//	user invite USERNAME
 //	user list [--organisation O] [--source S] [--search TEXT]
 //	user show USERNAME
 //	user edit USERNAME [--username U] [--email E] [--mobile M] [--name N] [--group G]…
@@ -34,7 +35,7 @@ func buildUser(cmd *cobra.Command) {
 	configFlags(cmd)
 	group(cmd)
 	cmd.AddCommand(
-		userAddCommand(), userListCommand(), userShowCommand(), userEditCommand(), userSetPasswordCommand(),
+		userAddCommand(), userInviteCommand(), userListCommand(), userShowCommand(), userEditCommand(), userSetPasswordCommand(),
 		userVerb("reset-factors", "Removes all second factors, so that the person enrols anew", operation.UserResetFactors, func(v operation.UserView) string {
 			return fmt.Sprintf("removed %d credentials of %s and ended all sessions", *v.Removed, v.Username)
 		}),
@@ -93,12 +94,46 @@ func addUser(c *cobra.Command, d *desk, in operation.UserAddInput) error {
 	if err != nil {
 		return err
 	}
-	if added.Source == account.LocalSource && !*added.PasswordSet {
+	if added.Invitation != nil {
+		defer tellInvitation(c, *added.Invitation)
+	} else if added.Source == account.LocalSource && !*added.PasswordSet {
 		c.PrintErrf("Note: %s has no password and cannot sign in with one until: %s set-password %s\n",
 			visible(added.Username), c.Parent().CommandPath(), visible(added.Username))
 	}
 	warn(c, added.Warnings)
 	return newPrinter(c).print(added, "added %s (organisation %s, role %s)", added.Username, added.Organisation, added.Role)
+}
+
+// tellInvitation says on stderr what became of an invitation; the link where
+// there is no e-mail to bring it.
+func tellInvitation(c *cobra.Command, i operation.InvitationView) {
+	if i.Sent {
+		c.PrintErrf("Note: an invitation to register is on its way to %s. It works once, until %s.\n", visible(i.Email), i.ExpiresAt.Format(time.RFC3339))
+		return
+	}
+	c.PrintErrf("Note: %s can register at this link, once, until %s. Hand it over yourself: no e-mail was sent.\n%s\n",
+		visible(i.Username), i.ExpiresAt.Format(time.RFC3339), i.Link)
+}
+
+func userInviteCommand() *cobra.Command {
+	c := leaf("invite USERNAME", "Sends the link with which a person registers", cobra.ExactArgs(1), func(c *cobra.Command, args []string) error {
+		in := operation.UserInput{Who: who(c, args[0]), Reason: flagText(c, "reason")}
+		return atDesk(c, func(d *desk) error {
+			i, err := ask(c.Context(), d, operation.UserInvite, in)
+			if err != nil {
+				return err
+			}
+			if i.Sent {
+				return newPrinter(c).print(i, "sent an invitation to %s; it works once, until %s", i.Email, i.ExpiresAt.Format(time.RFC3339))
+			}
+			return newPrinter(c).print(i, "%s", i.Link)
+		})
+	})
+	sourceFlag(c)
+	reasonFlag(c)
+	c.Long = "Sends the link by e-mail, or prints it where no e-mail can be sent. The person proves\n" +
+		"their mobile number and chooses a password. Earlier links of the account end."
+	return c
 }
 
 func userListCommand() *cobra.Command {

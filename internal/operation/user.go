@@ -31,6 +31,26 @@ type UserView struct {
 	Deleted bool `json:"deleted,omitempty"`
 	// Warnings are about what was done and may surprise.
 	Warnings []string `json:"warnings,omitempty"`
+	// Invitation is that of a new account without a password.
+	Invitation *InvitationView `json:"invitation,omitempty"`
+}
+
+// InvitationView tells of an invitation. Link is there where it was not sent
+// by e-mail: the one place where it is shown.
+type InvitationView struct {
+	Username  string    `json:"username"`
+	Sent      bool      `json:"sent"`
+	Email     string    `json:"email,omitempty"`
+	Link      string    `json:"link,omitempty"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+func viewInvitation(i people.Invitation) InvitationView {
+	v := InvitationView{Username: i.Account.Username, Sent: i.Sent, Link: string(i.Link.Reveal()), ExpiresAt: i.ExpiresAt}
+	if i.Sent {
+		v.Email = i.Account.Email
+	}
+	return v
 }
 
 // CredentialView has nothing of a credential that would prove anything.
@@ -133,8 +153,21 @@ var (
 	UserAdd = define("user/add", func(ctx context.Context, p Place, in UserAddInput) (UserView, error) {
 		in.NewAccount.Password = in.Password
 		added, err := p.People.AddAccount(ctx, p.Actor, in.NewAccount)
-		return warned(viewRecord(added), p), err
+		v := warned(viewRecord(added), p)
+		if err == nil && !added.HasPassword && added.Account.Source == account.LocalSource && p.People.Links != nil {
+			invited, err := p.People.Invite(ctx, p.Actor, people.Who{ID: added.Account.ID}, in.Reason)
+			if err != nil {
+				return v, err
+			}
+			view := viewInvitation(invited)
+			v.Invitation = &view
+		}
+		return v, err
 	}).creating()
+	UserInvite = define("user/invite", func(ctx context.Context, p Place, in UserInput) (InvitationView, error) {
+		invited, err := p.People.Invite(ctx, p.Actor, in.Who, in.Reason)
+		return viewInvitation(invited), err
+	})
 	UserList = define("user/list", func(ctx context.Context, p Place, in UserListInput) ([]UserView, error) {
 		page, err := p.People.List(ctx, p.Actor, account.Filter{
 			Organisation: in.Organisation, Source: in.Source, Query: account.FoldUsername(in.Search), After: in.After, Limit: UserPage,

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/stepgate/stepgate/factors/delivery"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/ceremony"
 	"github.com/stepgate/stepgate/internal/session"
 )
 
@@ -41,6 +43,9 @@ type Tx interface {
 	DeleteCredentials(ctx context.Context, owner account.ID) error
 	EndAccountSessions(ctx context.Context, owner account.ID, but session.ID) error
 	DropTransactions(ctx context.Context, owner account.ID) error
+	ReplaceTransaction(ctx context.Context, t ceremony.Transaction) error
+	RedeemTransaction(ctx context.Context, id string, now time.Time) error
+	KeepMessage(ctx context.Context, k delivery.Kept, limit int) error
 	AppendEvent(ctx context.Context, e audit.Event) (audit.Record, error)
 }
 
@@ -87,7 +92,10 @@ type People struct {
 	// 3166 code; none says nothing. Accounts may have other numbers, of which
 	// whoever adds them is warned.
 	TextCountries []string
-	Now           func() time.Time
+	// Links are those of the site where invited people register; nil where no
+	// site signs local accounts in.
+	Links *Links
+	Now   func() time.Time
 }
 
 func (p *People) now() time.Time { return p.Now().UTC() }

@@ -7,8 +7,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/stepgate/stepgate/factors/delivery"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/ceremony"
 	"github.com/stepgate/stepgate/internal/people"
 )
 
@@ -356,5 +358,53 @@ func TestTwoSourcesOfOneSiteShareNoUsername(t *testing.T) {
 	name := "Jim Bloggs"
 	if _, err := f.EditAccount(t.Context(), people.Operator(), people.Who{ID: jim.ID}, people.Changes{Name: &name}); err != nil {
 		t.Errorf("another change: %v", err)
+	}
+}
+
+// TestAChosenPasswordIsKeptWithEverythingOrNotAtAll breaks the last write of a
+// registration: the link still works and nothing else has changed.
+func TestAChosenPasswordIsKeptWithEverythingOrNotAtAll(t *testing.T) {
+	f := newFixture(t)
+	f.Links = &people.Links{
+		Origin: "https://portal.example.gov", Address: func(purpose, token string) string { return purpose + " " + token },
+		Letter:  func(string, account.Account, string) delivery.Message { return delivery.Message{} },
+		Changed: func(account.Account) delivery.Message { return delivery.Message{} },
+		Mail:    func() bool { return false }, Wake: func() {},
+	}
+	joe, jim := f.add(t, people.NewAccount{Username: "joe"}), f.add(t, people.NewAccount{Username: "jim"})
+	f.open(t, jim.ID, "totp")
+	taken, err := f.db.Credentials(t.Context(), jim.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := f.Invite(t.Context(), people.Operator(), who("joe"), "")
+	if err != nil || made.Sent {
+		t.Fatalf("%+v, %v", made, err)
+	}
+	purpose, token, _ := strings.Cut(string(made.Link.Reveal()), " ")
+	link := ceremony.LinkID(purpose, token)
+	choose := func(phone account.Credential) error {
+		phone.Account, phone.Factor, phone.Label = joe.ID, "sms", "Phone"
+		return f.Choose(t.Context(), f.Links, people.Chosen{
+			Link: link, Owner: joe.ID, Purpose: purpose, Password: account.Secret("kettle lantern 91"), Phone: &phone,
+		})
+	}
+	if err := choose(account.Credential{ID: taken[0].ID}); !errors.Is(err, account.ErrTaken) {
+		t.Fatalf("with a credential that cannot be kept: %v", err)
+	}
+	if hash, err := f.db.PasswordHash(t.Context(), joe.ID); err != nil || hash != "" {
+		t.Errorf("a password was kept: %v", err)
+	}
+	if _, err := f.db.Transaction(t.Context(), link, noon); err != nil {
+		t.Errorf("the link is gone: %v", err)
+	}
+	if err := choose(account.Credential{ID: account.NewCredentialID()}); err != nil {
+		t.Fatal(err)
+	}
+	if err := choose(account.Credential{ID: account.NewCredentialID()}); !errors.Is(err, ceremony.ErrTransactionGone) {
+		t.Errorf("the second time: %v", err)
+	}
+	if _, err := f.Invite(t.Context(), people.Operator(), who("joe"), ""); err == nil {
+		t.Error("somebody with a password was invited")
 	}
 }

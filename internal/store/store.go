@@ -68,6 +68,11 @@ type Tx interface {
 	// codes that were sent and requests that were kept included.
 	EndAccountSessions(ctx context.Context, owner account.ID, but session.ID) error
 	DropTransactions(ctx context.Context, owner account.ID) error
+	// ReplaceTransaction keeps t in place of an open one of its Session and
+	// Key; RedeemTransaction ends one, ceremony.ErrTransactionGone where it is
+	// not open.
+	ReplaceTransaction(ctx context.Context, t ceremony.Transaction) error
+	RedeemTransaction(ctx context.Context, id string, now time.Time) error
 	AppendEvent(ctx context.Context, e audit.Event) (audit.Record, error)
 	// KeepMessage puts a message into the outbox if the transaction is kept.
 	KeepMessage(ctx context.Context, k delivery.Kept, limit int) error

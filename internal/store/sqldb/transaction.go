@@ -69,9 +69,20 @@ func (t *tx) openTransaction(ctx context.Context, c ceremony.Transaction, now ti
 	if err != nil {
 		return c, err
 	}
+	if err := t.insertTransaction(ctx, c); err != nil {
+		return c, err
+	}
+	return one(ctx, t.q, ceremony.ErrTransactionGone, t.scanTransaction,
+		`SELECT id, session, step, actor, subject, site, purpose, factor, sealed_state, created_at, expires_at, version
+		FROM challenge_transaction WHERE session = $1 AND step = $2 AND expires_at > $3`,
+		string(c.Session), c.Key, instant(now))
+}
+
+// insertTransaction keeps c, unless its session has one of its step.
+func (t *tx) insertTransaction(ctx context.Context, c ceremony.Transaction) error {
 	state, err := stateCell(c).seal(t.ring, c.State)
 	if err != nil {
-		return c, err
+		return err
 	}
 	_, err = t.q.exec(ctx,
 		`INSERT INTO challenge_transaction
@@ -79,13 +90,30 @@ func (t *tx) openTransaction(ctx context.Context, c ceremony.Transaction, now ti
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (session, step) DO NOTHING`,
 		c.ID, string(c.Session), c.Key, string(c.Actor), string(c.Subject), c.Site, c.Purpose, string(c.Factor), state,
 		instant(c.CreatedAt), instant(c.ExpiresAt), c.Version)
-	if err != nil {
-		return c, err
+	return err
+}
+
+// ReplaceTransaction implements store.Tx.
+func (t *tx) ReplaceTransaction(ctx context.Context, c ceremony.Transaction) error {
+	err := t.lock(ctx, lockAccount(c.Subject))
+	if err == nil {
+		_, err = t.q.exec(ctx, `DELETE FROM challenge_transaction WHERE session = $1 AND step = $2`, string(c.Session), c.Key)
 	}
-	return one(ctx, t.q, ceremony.ErrTransactionGone, t.scanTransaction,
-		`SELECT id, session, step, actor, subject, site, purpose, factor, sealed_state, created_at, expires_at, version
-		FROM challenge_transaction WHERE session = $1 AND step = $2 AND expires_at > $3`,
-		string(c.Session), c.Key, instant(now))
+	if err == nil {
+		err = t.insertTransaction(ctx, c)
+	}
+	if err != nil {
+		return fmt.Errorf("replace transaction: %w", err)
+	}
+	return nil
+}
+
+// RedeemTransaction implements store.Tx.
+func (t *tx) RedeemTransaction(ctx context.Context, id string, now time.Time) error {
+	if _, err := t.redeem(ctx, id, now); err != nil {
+		return fmt.Errorf("redeem transaction: %w", err)
+	}
+	return nil
 }
 
 // SaveTransaction implements ceremony.Store.

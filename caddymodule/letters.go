@@ -1,0 +1,112 @@
+package caddymodule
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stepgate/stepgate/factors"
+	"github.com/stepgate/stepgate/factors/delivery"
+	"github.com/stepgate/stepgate/factors/password"
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/ceremony"
+	"github.com/stepgate/stepgate/internal/people"
+)
+
+// letterTexts are the mails that bring a link: subject and body.
+var letterTexts = map[string][2]factors.Words{
+	ceremony.Register: {
+		{"en": "Register with {name}", "cy": "Cofrestru gyda {name}"},
+		{
+			"en": "An account was made for you: {account}.\n\nOpen this link to set it up. It works once, for three days:\n{link}\n\n" +
+				"You will need your mobile phone.\nIf you expected no account, ignore this message.\n",
+			"cy": "Crëwyd cyfrif i chi: {account}.\n\nAgorwch y ddolen hon i'w osod. Mae'n gweithio unwaith, am dridiau:\n{link}\n\n" +
+				"Bydd angen eich ffôn symudol arnoch.\nOs nad oeddech yn disgwyl cyfrif, anwybyddwch y neges hon.\n",
+		},
+	},
+	ceremony.ResetPassword: {
+		{"en": "Choose a new password", "cy": "Dewis cyfrinair newydd"},
+		{
+			"en": "Somebody asked for a new password for your account: {account}.\n\nOpen this link to choose one. It works once, for one hour:\n{link}\n\n" +
+				"If it was not you, ignore this message: nothing changes.\n",
+			"cy": "Gofynnodd rhywun am gyfrinair newydd ar gyfer eich cyfrif: {account}.\n\nAgorwch y ddolen hon i ddewis un. Mae'n gweithio unwaith, am awr:\n{link}\n\n" +
+				"Os nad chi wnaeth hyn, anwybyddwch y neges hon: nid oes dim yn newid.\n",
+		},
+	},
+}
+
+// changedTexts tell that a password was chosen.
+var changedTexts = [2]factors.Words{
+	{"en": "Your password was changed", "cy": "Newidiwyd eich cyfrinair"},
+	{
+		"en": "A new password was chosen for your account: {account}. All sessions were ended.\n\nService: {name} ({site})\nWhen: {when}\n\n" +
+			"If this was you, there is nothing to do.\nIf it was not, ask for help at once.\n",
+		"cy": "Dewiswyd cyfrinair newydd ar gyfer eich cyfrif: {account}. Daeth pob sesiwn i ben.\n\nGwasanaeth: {name} ({site})\nPryd: {when}\n\n" +
+			"Os mai chi wnaeth hyn, nid oes angen gwneud dim.\nOs na, gofynnwch am help ar unwaith.\n",
+	},
+}
+
+// links are those of a site that signs local accounts in.
+func (h *Handler) links(r *runtime) *people.Links {
+	return &people.Links{
+		Origin:  h.Origin,
+		Address: func(purpose, token string) string { return h.Origin + h.web.Path("/"+purpose+"/"+token) },
+		Letter: func(purpose string, to account.Account, link string) delivery.Message {
+			return h.letter(letterTexts[purpose], to, link)
+		},
+		Changed: func(to account.Account) delivery.Message { return h.letter(changedTexts, to, "") },
+		Mail:    func() bool { return r.outbox.Offers(delivery.Email) },
+		Wake:    r.outbox.Wake,
+	}
+}
+
+// letter is a mail in all languages of the site.
+func (h *Handler) letter(text [2]factors.Words, to account.Account, link string) delivery.Message {
+	fill := strings.NewReplacer("{account}", to.Username, "{name}", h.web.Name, "{site}", h.Origin, "{when}", h.moment(time.Now()), "{link}", link)
+	var parts []string
+	for _, language := range h.languages() {
+		part := fill.Replace(text[1].In(language))
+		if h.web.Help != "" {
+			part += h.web.Help + "\n"
+		}
+		if !slices.Contains(parts, part) {
+			parts = append(parts, part)
+		}
+	}
+	return delivery.Message{Subject: h.web.Name + ": " + fill.Replace(text[0].In(h.languages()[0])), Body: strings.Join(parts, "\n----\n\n")}
+}
+
+// signsLocal tells whether local accounts sign in at the site.
+func (h *Handler) signsLocal() bool {
+	for _, s := range h.sources {
+		if s.Name() == account.LocalSource {
+			return true
+		}
+	}
+	return false
+}
+
+// invitations are the links of the first site that signs local accounts in,
+// nil where there is none.
+func (a *App) invitations(r *runtime) *people.Links {
+	for _, site := range a.sites {
+		if site.signsLocal() && site.web != nil {
+			return site.links(r)
+		}
+	}
+	return nil
+}
+
+// judge says in the words of a page what is wrong with a chosen password.
+func (h *Handler) judge(chosen account.Secret, owner account.Account, alone bool) (text string, args []any) {
+	rules := password.Rules{}
+	if alone {
+		rules.MinLength = password.AloneLength
+	}
+	err := rules.Check(chosen, owner.Username, h.web.Name)
+	if refusal := (*password.Refusal)(nil); errors.As(err, &refusal) {
+		return "error.password." + string(refusal.Reason), []any{"min", refusal.Min, "max", refusal.Max}
+	}
+	return "", nil
+}

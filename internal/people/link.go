@@ -1,0 +1,203 @@
+package people
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/stepgate/stepgate/factors/delivery"
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/ceremony"
+)
+
+// Links sends people links to the pages of one site.
+type Links struct {
+	// Origin is the site's.
+	Origin string
+	// Address is the page that a token opens.
+	Address func(purpose, token string) string
+	// Letter is the mail that brings it, and Changed the one that tells that a
+	// password was chosen.
+	Letter  func(purpose string, to account.Account, link string) delivery.Message
+	Changed func(to account.Account) delivery.Message
+	// Mail tells whether e-mail goes out.
+	Mail func() bool
+	// Wake is called once a message has been kept.
+	Wake func()
+}
+
+// maxWaiting bounds the messages that wait in the store.
+const maxWaiting = 10_000
+
+// Invitation is a link for somebody who has an account and no password.
+type Invitation struct {
+	Account account.Account
+	// Link is set where it was not sent, and shown to whoever invites.
+	Link account.Secret
+	// Sent tells that it went out by e-mail.
+	Sent      bool
+	ExpiresAt time.Time
+}
+
+// Invite makes the link with which somebody registers: they prove their
+// number and choose a password. It is sent to their address, or returned
+// where it cannot be. Earlier invitations end.
+func (p *People) Invite(ctx context.Context, actor Actor, who Who, reason string) (Invitation, error) {
+	links := p.Links
+	if links == nil {
+		return Invitation{}, refused("no site of the configuration signs local accounts in", "add `sign_in local` to a site, or set a password with `user set-password`")
+	}
+	var made Invitation
+	err := p.changeAccount(ctx, actor, who, ActManage, func(tx Tx, _ Actor, a account.Account) (audit.Event, error) {
+		if err := p.mayBeInvited(ctx, tx, a); err != nil {
+			return audit.Event{}, err
+		}
+		token, t := ceremony.NewLink(ceremony.Register, a.ID, links.Origin, p.now())
+		link := links.Address(ceremony.Register, token)
+		if err := tx.ReplaceTransaction(ctx, t); err != nil {
+			return audit.Event{}, fmt.Errorf("keep the invitation: %w", err)
+		}
+		made = Invitation{Account: a, Sent: a.Email != "" && links.Mail(), ExpiresAt: t.ExpiresAt}
+		if !made.Sent {
+			made.Link = account.Secret(link)
+			return accountEvent(audit.UserInvited, a, reason, audit.Field{Key: "sent", Value: "no"}), nil
+		}
+		m := links.Letter(ceremony.Register, a, link)
+		m.ExpiresAt = t.ExpiresAt
+		if err := p.post(ctx, tx, a, m); err != nil {
+			return audit.Event{}, err
+		}
+		return accountEvent(audit.UserInvited, a, reason, audit.Field{Key: "sent", Value: "email"}), nil
+	})
+	if err != nil {
+		return Invitation{}, err
+	}
+	links.Wake()
+	return made, nil
+}
+
+func (p *People) mayBeInvited(ctx context.Context, tx Tx, a account.Account) error {
+	switch hash, err := tx.PasswordHash(ctx, a.ID); {
+	case err != nil && !errors.Is(err, account.ErrNotFound):
+		return fmt.Errorf("read password: %w", err)
+	case a.Source != account.LocalSource:
+		return refused(fmt.Sprintf("%q signs in at source %q", a.Username, a.Source), "there is nothing to register here")
+	case a.Suspended():
+		return refused(fmt.Sprintf("account %q is suspended", a.Username), "resume it first")
+	case hash != "":
+		return refused(fmt.Sprintf("%q has a password already", a.Username), "they choose a new one at the reset page of the site")
+	}
+	return nil
+}
+
+// post keeps an e-mail in the transaction of what it tells of.
+func (p *People) post(ctx context.Context, tx Tx, to account.Account, m delivery.Message) error {
+	m.ID, m.Channel, m.To, m.Account = rand.Text(), delivery.Email, to.Email, string(to.ID)
+	if m.ExpiresAt.IsZero() {
+		m.ExpiresAt = p.now().Add(48 * time.Hour)
+	}
+	if err := tx.KeepMessage(ctx, delivery.Kept{Message: m, DueAt: p.now()}, maxWaiting); err != nil {
+		return fmt.Errorf("keep the message: %w", err)
+	}
+	return nil
+}
+
+// OfferReset sends the link with which a person chooses a new password. A name
+// that nobody has, an account without an address and one of another source
+// are no errors: nobody is told of them.
+func (p *People) OfferReset(ctx context.Context, links *Links, username string) error {
+	if account.CheckUsername(username) != nil || !links.Mail() {
+		return nil
+	}
+	err := p.change(ctx, Gateway(), func(tx Tx, _ Actor) (audit.Event, error) {
+		a, err := tx.AccountByUsername(ctx, account.LocalSource, account.FoldUsername(username))
+		if err != nil {
+			return audit.Event{}, err
+		}
+		if a.Suspended() || a.Email == "" {
+			return audit.Event{}, account.ErrNotFound
+		}
+		token, t := ceremony.NewLink(ceremony.ResetPassword, a.ID, links.Origin, p.now())
+		if err := tx.ReplaceTransaction(ctx, t); err != nil {
+			return audit.Event{}, fmt.Errorf("keep the link: %w", err)
+		}
+		m := links.Letter(ceremony.ResetPassword, a, links.Address(ceremony.ResetPassword, token))
+		m.ExpiresAt = t.ExpiresAt
+		if err := p.post(ctx, tx, a, m); err != nil {
+			return audit.Event{}, err
+		}
+		return accountEvent(audit.TokenCreated, a, "", audit.Field{Key: "purpose", Value: ceremony.ResetPassword}), nil
+	})
+	if errors.Is(err, account.ErrNotFound) {
+		return nil
+	}
+	if err == nil {
+		links.Wake()
+	}
+	return err
+}
+
+// Chosen is the end of a link's ceremony.
+type Chosen struct {
+	// Link is the transaction, which is redeemed:
+	// ceremony.ErrTransactionGone when it was before.
+	Link     string
+	Owner    account.ID
+	Purpose  string
+	Password account.Secret
+	// Phone is the number that was proved at a registration; nil for none.
+	Phone *account.Credential
+}
+
+// Choose keeps the password of somebody who came by a link, with the number
+// that they proved, and ends all that the account has open: all of it or
+// nothing. Whether the password will do was judged before.
+func (p *People) Choose(ctx context.Context, links *Links, c Chosen) error {
+	hash, err := p.Passwords.Hash(ctx, c.Password)
+	if err != nil {
+		return fmt.Errorf("hash password: %w", err)
+	}
+	err = p.change(ctx, Gateway(), func(tx Tx, current Actor) (audit.Event, error) {
+		if err := tx.RedeemTransaction(ctx, c.Link, p.now()); err != nil {
+			return audit.Event{}, err
+		}
+		a, err := tx.Account(ctx, c.Owner)
+		if err != nil {
+			return audit.Event{}, fmt.Errorf("read account: %w", err)
+		}
+		if err := tx.SetPasswordHash(ctx, a.ID, hash); err != nil {
+			return audit.Event{}, fmt.Errorf("keep password: %w", err)
+		}
+		if err := endAll(ctx, tx, a.ID); err != nil {
+			return audit.Event{}, err
+		}
+		if err := p.keepPhone(ctx, tx, current, a, c.Phone); err != nil {
+			return audit.Event{}, err
+		}
+		if a.Email != "" && links.Mail() {
+			if err := p.post(ctx, tx, a, links.Changed(a)); err != nil {
+				return audit.Event{}, err
+			}
+		}
+		return accountEvent(audit.PasswordChange, a, "", audit.Field{Key: "by", Value: c.Purpose}), nil
+	})
+	if err == nil {
+		links.Wake()
+	}
+	return err
+}
+
+func (p *People) keepPhone(ctx context.Context, tx Tx, actor Actor, a account.Account, phone *account.Credential) error {
+	if phone == nil {
+		return nil
+	}
+	if err := tx.InsertCredential(ctx, *phone); err != nil {
+		return fmt.Errorf("keep the number: %w", err)
+	}
+	e := accountEvent(audit.FactorEnrolled, a, "")
+	e.Factor, e.Credential = phone.Factor, string(phone.ID)
+	return p.record(ctx, tx, actor, e)
+}
