@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -222,6 +224,11 @@ func (b *browser) do(method, target string, form url.Values, change ...func(*htt
 		c(r)
 	}
 	resp, err := b.client.Do(r)
+	// Caddy closes connections at a reload that a request is on its way on;
+	// browsers ask again where it changes nothing (RFC 9110 §9.2.2).
+	if method == http.MethodGet && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)) {
+		resp, err = b.client.Do(r)
+	}
 	if err != nil {
 		b.t.Fatal(err)
 	}
