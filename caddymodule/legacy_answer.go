@@ -218,7 +218,12 @@ func (o *welder) WriteHeader(status int) {
 			o.ResponseWriter.WriteHeader(status)
 		}
 		return
-	case o.done || o.visitor.entry == nil:
+	case !o.done && o.live != nil:
+		if err := o.handler.regiven(o.request.Context(), o.live, o.visitor, o.Header()); err != nil {
+			o.handler.logger.Error("end sessions whose cookie the app has given again", zapError(err))
+		}
+	}
+	if o.done || o.visitor.entry == nil {
 		o.done = true
 		o.ResponseWriter.WriteHeader(status)
 		return

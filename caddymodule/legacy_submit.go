@@ -142,6 +142,9 @@ func (l *watchedLogin) decide() (rest http.ResponseWriter) {
 		return l.stop(err)
 	}
 	gate.CorrectHeader(l.answer.sent)
+	if err := l.regiven(ctx, l.live, l.visitor, l.answer.sent); err != nil {
+		return l.stop(errors.Join(&web.Fail{Status: http.StatusServiceUnavailable, Err: err}, l.part()))
+	}
 	accepted, err := l.form.Judge(ctx, l.ask, &l.login)
 	if errors.Is(err, signin.ErrRefused) {
 		return l.inVain()

@@ -261,6 +261,20 @@ func (o *welder) issued(status int, header http.Header) {
 // before.
 func (h *Handler) bind(ctx context.Context, live *live, row session.Session, values []weld.Cookie) error {
 	others, err := live.weld.Bind(ctx, row.ID, row.EndsAt, values)
+	return errors.Join(err, h.endAll(ctx, live, others))
+}
+
+// regiven ends the sessions that have a value which the app gives somebody
+// else in this answer.
+func (h *Handler) regiven(ctx context.Context, live *live, v visitor, header http.Header) error {
+	if header["Set-Cookie"] == nil {
+		return nil
+	}
+	others, err := live.weld.Holders(ctx, v.id(), h.form.Cookies().Issued(header, live.now()))
+	return errors.Join(err, h.endAll(ctx, live, others))
+}
+
+func (h *Handler) endAll(ctx context.Context, live *live, others []session.ID) (err error) {
 	for _, id := range others {
 		live.runtime.turns.End(id, live.now().Add(weld.Kept), live.now())
 		err = errors.Join(err, live.runtime.sessions.EndID(ctx, id))

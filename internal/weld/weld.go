@@ -118,17 +118,27 @@ func (w *Weld) Bind(ctx context.Context, id session.ID, endsAt time.Time, values
 	if err := w.keep(ctx, id, endsAt, values, false); err != nil || len(values) == 0 {
 		return nil, err
 	}
+	// After the bond is kept: of two that bind the same value at once, one
+	// sees the other's at least.
+	return w.Holders(ctx, id, values)
+}
+
+// Holders are the sessions but one that have one of the values, or one that
+// some server takes for it: if the app gives it to anybody else, it opens
+// somebody else's session there.
+func (w *Weld) Holders(ctx context.Context, but session.ID, values []Cookie) ([]session.ID, error) {
 	var all []Hash
 	for _, c := range values {
 		all = append(all, w.kinHashes(c)...)
 	}
-	// After the bond is kept: of two that bind the same value at once, one
-	// sees the other's at least.
-	others, err = w.Store.SessionsBound(ctx, all, id, w.Now())
+	if all == nil {
+		return nil, nil
+	}
+	found, err := w.Store.SessionsBound(ctx, all, but, w.Now())
 	if err != nil {
 		return nil, fmt.Errorf("look for sessions with the same cookie: %w", err)
 	}
-	return others, nil
+	return found, nil
 }
 
 // Offer remembers values that the app set in the session.
