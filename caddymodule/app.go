@@ -8,9 +8,11 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/oschwald/maxminddb-golang/v2"
 	"go.uber.org/zap"
 
 	_ "github.com/stepgate/stepgate/caddymodule/guest" // the providers of the tree
@@ -65,10 +67,11 @@ type App struct {
 	// the operator's own. Default: none.
 	InternalNetworks []string `json:"internal_networks,omitempty"`
 
-	ctx     caddy.Context
-	logger  *zap.Logger
-	sites   []*Handler
-	senders map[string]delivery.Sender // by channel
+	ctx       caddy.Context
+	logger    *zap.Logger
+	sites     []*Handler
+	senders   map[string]delivery.Sender       // by channel
+	countries atomic.Pointer[maxminddb.Reader] // nil without geoip, and before Start
 	// introductions tell senders the host of the site.
 	introductions []func(host string)
 	undo          func() // puts back what was in force before
@@ -199,13 +202,18 @@ func (a *App) expandSecrets() error {
 	return nil
 }
 
+// where begins the errors about the app.
+func (a *App) where() string {
+	if a.Source == "" {
+		return "stepgate: "
+	}
+	return "stepgate: " + a.Source + ": "
+}
+
 // Validate only reads. It reports all findings joined.
 func (a *App) Validate() error {
 	var errs []error
-	where := "stepgate: "
-	if a.Source != "" {
-		where += a.Source + ": "
-	}
+	where := a.where()
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(where+format, args...)) }
 	if driver := a.Store.driver(); driver == nil {
 		bad("store %s: no such store; expected %s", a.Store.Driver, strings.Join(driverNames(), " or "))
@@ -240,6 +248,9 @@ func (a *App) Validate() error {
 // store that is not there yet is waited for, so that it takes no other site of
 // this server along.
 func (a *App) Start() error {
+	if err := a.openGeoIP(); err != nil {
+		return fmt.Errorf("%s%w", a.where(), err)
+	}
 	r, err := a.openNow(a.ctx)
 	if err == nil {
 		a.started(r)
@@ -287,6 +298,9 @@ func (a *App) Cleanup() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.stopped = true
+	if countries := a.countries.Swap(nil); countries != nil {
+		defer countries.Close()
+	}
 	if a.runtime == nil {
 		return nil
 	}

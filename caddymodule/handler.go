@@ -25,19 +25,20 @@ func init() {
 type Handler struct {
 	SiteConfig
 
-	logger  *zap.Logger
-	app     *App
-	sources []source.Module
-	policy  *policy.Policy
-	report  *policy.Policy // judged and told, never enforced
-	reader  *target.Reader
-	managed *gate.HeaderSet
-	names   []identityHeader
-	web     *web.Site
-	kit     *web.Kit
-	pages   *web.Pages
-	form    *legacyform.Form // the app's own login form, where one is watched
-	live    atomic.Pointer[live]
+	logger    *zap.Logger
+	app       *App
+	sources   []source.Module
+	policy    *policy.Policy
+	report    *policy.Policy // judged and told, never enforced
+	reader    *target.Reader
+	managed   *gate.HeaderSet
+	names     []identityHeader
+	web       *web.Site
+	kit       *web.Kit
+	pages     *web.Pages
+	form      *legacyform.Form // the app's own login form, where one is watched
+	live      atomic.Pointer[live]
+	forwarder proxyWarning
 }
 
 // CaddyModule implements caddy.Module.

@@ -24,10 +24,13 @@ const (
 	codeProxiesNotStrict = "trusted-proxies-not-strict"
 	codeGateInMatcher    = "gate-inside-matcher"
 	codeProxiesEveryone  = "trusted-proxies-everyone"
-	codeRewriteAfterGate = "rewrite-after-gate"
 	codeBindingDelay     = "binding-delay-none"
 	codeProxyWithoutGate = "proxy-without-gate"
-	codeEnrolment        = "enrolment-" // and the word
+	// codeRewriteAfterGate: the upstream gets another path than was judged.
+	codeRewriteAfterGate = "rewrite-after-gate"
+	// codeForwarder: something stands before Caddy that it does not believe.
+	codeForwarder = "no-trusted-proxies"
+	codeEnrolment = "enrolment-" // and the word
 	// codeFormWithoutIdentity: nobody but the form says who signed in.
 	codeFormWithoutIdentity = "legacy-form-without-identity"
 	codeSessionIdle         = "session-idle"
@@ -178,6 +181,8 @@ type servers struct {
 		TrustedProxies       json.RawMessage      `json:"trusted_proxies"`
 		TrustedProxiesUnix   bool                 `json:"trusted_proxies_unix"`
 		TrustedProxiesStrict int                  `json:"trusted_proxies_strict"`
+		Listen               []string             `json:"listen"`
+		TLS                  []json.RawMessage    `json:"tls_connection_policies"`
 	} `json:"servers"`
 }
 
@@ -189,12 +194,44 @@ type lintRoute struct {
 
 // lintHandler is what matters here of handlers of any kind.
 type lintHandler struct {
-	Handler   string      `json:"handler"`
-	Source    string      `json:"source"`
-	Routes    []lintRoute `json:"routes"`
-	Name      string      `json:"name"`
-	URI       string      `json:"uri"`
+	Handler string      `json:"handler"`
+	Source  string      `json:"source"`
+	Routes  []lintRoute `json:"routes"`
+	Name    string      `json:"name"`
+	Origin  string      `json:"origin"`
+	rewriting
+	Rewrite   *rewriting `json:"rewrite"` // of reverse_proxy
 	Upstreams []struct {
 		Dial string `json:"dial"`
 	} `json:"upstreams"`
+}
+
+// rewriting is what changes a path, as Caddy's rewrite handler writes it.
+type rewriting struct {
+	URI       string          `json:"uri"`
+	Prefix    string          `json:"strip_path_prefix"`
+	Suffix    string          `json:"strip_path_suffix"`
+	Substring json.RawMessage `json:"uri_substring"`
+	Regexp    json.RawMessage `json:"path_regexp"`
+}
+
+// changes names what a rewriting does, or is empty. Files that were found by
+// the path that was judged (`try_files`, `php_fastcgi`) are not another path.
+func (r *rewriting) changes() string {
+	switch {
+	case r == nil:
+		return ""
+	case r.Prefix != "":
+		return "strip_prefix " + r.Prefix
+	case r.Suffix != "":
+		return "strip_suffix " + r.Suffix
+	case r.Substring != nil:
+		return "replace"
+	case r.Regexp != nil:
+		return "path_regexp"
+	case r.URI != "" && !strings.Contains(r.URI, "{http.matchers.file"):
+		return "to " + r.URI
+	default:
+		return ""
+	}
 }

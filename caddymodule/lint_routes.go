@@ -27,9 +27,16 @@ func (d *drawing) lintServers() ([]author.Finding, error) {
 	w := &routeWalk{guarded: map[string]bool{}}
 	for _, name := range slices.Sorted(maps.Keys(all.Servers)) {
 		server := all.Servers[name]
-		w.named, w.gates = server.NamedRoutes, 0
+		w.named, w.gates, w.secure = server.NamedRoutes, 0, false
 		for _, route := range server.Routes {
 			w.site(route)
+		}
+		if w.secure && server.TrustedProxies == nil && !server.TrustedProxiesUnix && len(server.TLS) == 0 && !slices.ContainsFunc(server.Listen, isTLSPort) {
+			w.found = append(w.found, d.at(author.Finding{
+				Code: codeForwarder,
+				Text: "the origin is https and the server speaks plain http: something stands before it, and without trusted_proxies everybody has its address; a few wrong guesses from anywhere then stop everybody, and `client_ip` says nothing",
+				Mend: "name it in the server's options: `trusted_proxies static …` and `trusted_proxies_strict`",
+			}, d.linesOf("origin")))
 		}
 		if w.gates > 0 && server.TrustedProxiesStrict == 0 && (server.TrustedProxies != nil || server.TrustedProxiesUnix) {
 			w.found = append(w.found, d.at(author.Finding{
@@ -59,7 +66,9 @@ type routeWalk struct {
 	named map[string]lintRoute
 	depth int
 	gates int // gates seen so far in this server
-	found []author.Finding
+	// secure is set where one of them has an https origin that is written out.
+	secure bool
+	found  []author.Finding
 	// guarded are the upstreams that some gate stands before, open the
 	// proxies that none does.
 	guarded map[string]bool
@@ -129,17 +138,17 @@ func (w *routeWalk) route(route lintRoute, gated bool, narrowed []string, host s
 		case "stepgate":
 			gated = true
 			w.gates++
+			w.secure = w.secure || strings.HasPrefix(handler.Origin, "https:")
 			w.narrowed(handler, narrowed, host)
 		case "reverse_proxy":
 			w.proxy(handler, gated, host)
+			w.rewrite(handler.Rewrite, gated, host)
 		case "file_server":
 			if !gated {
 				w.open = append(w.open, openProxy{kind: "file_server", host: host})
 			}
 		case "rewrite":
-			if gated && handler.URI != "" && !strings.Contains(handler.URI, "{http.matchers.file") {
-				w.rewritten(host)
-			}
+			w.rewrite(&handler.rewriting, gated, host)
 		case "invoke":
 			gated = w.routes([]lintRoute{w.named[handler.Name]}, gated, narrowed, host)
 		default:
@@ -160,16 +169,6 @@ func (w *routeWalk) narrowed(gate lintHandler, matchers []string, host string) {
 		Text: fmt.Sprintf("the gate at %s stands inside a matcher (%s): what that does not match, also another spelling of a path, goes round the gate",
 			host, strings.Join(slices.Compact(matchers), ", ")),
 		Mend: "put `stepgate` outside of the matcher, and write the paths into its policy",
-	})
-}
-
-// rewritten finds a rewrite behind a gate: the app gets another path than the
-// one that was judged.
-func (w *routeWalk) rewritten(host string) {
-	w.found = append(w.found, author.Finding{
-		Code: codeRewriteAfterGate,
-		Text: fmt.Sprintf("a rewrite at %s stands behind the gate: the app gets a path that no rule was asked about", host),
-		Mend: "rewrite before `stepgate`, which then judges both, or write the policy for what comes out of it",
 	})
 }
 
@@ -215,3 +214,20 @@ func narrowing(route lintRoute) []string {
 	}
 	return names
 }
+
+// rewrite tells of a path that is changed behind the gate: the policy has
+// judged another one than the upstream gets.
+func (w *routeWalk) rewrite(r *rewriting, gated bool, host string) {
+	what := r.changes()
+	if !gated || what == "" {
+		return
+	}
+	w.found = append(w.found, author.Finding{
+		Code: codeRewriteAfterGate,
+		Text: fmt.Sprintf("a rewrite (%s) at %s stands behind the gate: the upstream gets another path than the policy has judged", what, host),
+		Mend: "rewrite before `stepgate`, which judges both paths then, or write the policy for the paths that browsers ask for and pin it with assertions",
+	})
+}
+
+// isTLSPort tells whether an address is where Caddy speaks https by itself.
+func isTLSPort(listen string) bool { return strings.HasSuffix(listen, ":443") }

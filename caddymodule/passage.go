@@ -177,6 +177,8 @@ func (p *passage) facts(h *Handler, r *http.Request, v visitor) *policy.Request 
 		q.Form = func() (string, []byte, bool) { return p.form(r) }
 	}
 	v.describe(h, q)
+	q.Country = h.app.countryOf(r)
+	h.warnAboutForwarder(r)
 	return q
 }
 

@@ -1,7 +1,10 @@
 package caddymodule
 
 import (
+	"net/http"
+	"net/netip"
 	"reflect"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -28,16 +31,30 @@ func trusts(srv *caddyhttp.Server) bool {
 	return srv.TrustedProxiesUnix || source.IsValid() && !source.IsNil()
 }
 
-// validHeaderName goes by RFC 9110 §5.6.2.
-func validHeaderName(name string) bool {
-	if name == "" {
-		return false
+// proxyWarning is given once a site: something forwards requests that Caddy
+// does not believe, so that everybody seems to be at one address.
+type proxyWarning struct{ given atomic.Bool }
+
+// warnAboutForwarder tells of X-Forwarded-For from an untrusted private peer.
+func (h *Handler) warnAboutForwarder(r *http.Request) {
+	if h.forwarder.given.Load() || r.Header["X-Forwarded-For"] == nil {
+		return
 	}
-	for i := 0; i < len(name); i++ {
-		c := name[i]
-		if c <= ' ' || c >= 0x7f || c == ':' || c == '"' || c == '(' || c == ')' || c == ',' || c == '/' || c == ';' || c == '<' || c == '=' || c == '>' || c == '?' || c == '@' || c == '[' || c == '\\' || c == ']' || c == '{' || c == '}' {
-			return false
-		}
+	peer, private := privatePeer(r.RemoteAddr)
+	if !private || clientAddress(r) != peer || !h.forwarder.given.CompareAndSwap(false, true) {
+		return
 	}
-	return true
+	h.logger.Warn("requests come with X-Forwarded-For from a private address that is not among trusted_proxies: everybody counts as that one address, and a few wrong guesses from anywhere stop everybody; name it in the server's options with trusted_proxies static private_ranges and trusted_proxies_strict (for a unix socket: trusted_proxies_unix)",
+		zap.String("peer", r.RemoteAddr), zap.String("site", h.Origin))
+}
+
+// privatePeer is the address of a connection's other end, the zero one for a
+// unix socket, and whether strangers cannot have it.
+func privatePeer(remote string) (netip.Addr, bool) {
+	at, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return netip.Addr{}, true
+	}
+	addr := at.Addr().Unmap().WithZone("")
+	return addr, addr.IsPrivate() || addr.IsLoopback() || addr.IsLinkLocalUnicast()
 }

@@ -21,10 +21,7 @@ import (
 // provisionSenders loads the providers of texts and e-mail. A provider is any
 // module of the two namespaces that is a delivery.Sender.
 func (a *App) provisionSenders(ctx caddy.Context) error {
-	where := "stepgate: "
-	if a.Source != "" {
-		where += a.Source + ": "
-	}
+	where := a.where()
 	if err := a.numbers().Check(); err != nil {
 		return fmt.Errorf("%s%w", where, err)
 	}

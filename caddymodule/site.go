@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/stepgate/stepgate/caddymodule/block"
 	"github.com/stepgate/stepgate/challenge"
@@ -245,7 +246,7 @@ func (h *Handler) enrolment() challenge.Enrolment {
 
 // check tells what is wrong with a header of `identity_headers`.
 func (i IdentityHeader) check() error {
-	if !validHeaderName(i.Name) {
+	if !httpguts.ValidHeaderFieldName(i.Name) {
 		return errors.New("not a header name")
 	}
 	placeholder, closed := strings.CutSuffix(strings.TrimPrefix(i.Placeholder, "{"), "}")

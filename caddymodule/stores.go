@@ -78,6 +78,9 @@ var storeDrivers = []storeDriver{{
 		if s.DSN == "" {
 			return errors.New("store postgres: the connection string is empty; give it as in `store postgres {env.STEPGATE_DSN}`")
 		}
+		if err := sqldb.CheckDSN(s.DSN); err != nil {
+			return fmt.Errorf("store postgres: %w", err)
+		}
 		return nil
 	},
 	label: func(s *StoreConfig) string {

@@ -8,6 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
+	"os"
+	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -41,6 +45,41 @@ type postgres struct {
 
 // errDSN does not repeat the DSN: it may hold a password.
 var errDSN = errors.New("the DSN cannot be read; expected postgres://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full")
+
+// errPlain is for a connection that may be in plain text, which nobody said.
+var errPlain = errors.New("the server is another machine, and without sslmode the connection may be in plain text; add sslmode=verify-full (and sslrootcert), or sslmode=disable to say that it may")
+
+// CheckDSN refuses a DSN that would go to another host in plain text without
+// saying so. It opens nothing; what cannot be read is refused when it is
+// opened.
+func CheckDSN(dsn string) error {
+	config, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return nil
+	}
+	if sslmode.MatchString(dsn) || os.Getenv("PGSSLMODE") != "" {
+		return nil
+	}
+	plain := config.TLSConfig == nil && !near(config.Host)
+	for _, fallback := range config.Fallbacks {
+		plain = plain || fallback.TLSConfig == nil && !near(fallback.Host)
+	}
+	if plain {
+		return errPlain
+	}
+	return nil
+}
+
+var sslmode = regexp.MustCompile(`(?i)\bsslmode\s*=`)
+
+// near tells whether a host is this machine: a socket's folder or the loopback.
+func near(host string) bool {
+	if strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@") || host == "localhost" {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
+}
 
 // OpenPostgres opens the store that the DSN leads to (a URL, or the
 // key=value form), or makes one in its schema. Commits wait for the server's
