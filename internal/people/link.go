@@ -48,7 +48,7 @@ type Invitation struct {
 func (p *People) Invite(ctx context.Context, actor Actor, who Who, reason string) (Invitation, error) {
 	links := p.Links
 	if links == nil {
-		return Invitation{}, refused("no site of the configuration signs local accounts in", "add `sign_in local` to a site, or set a password with `user set-password`")
+		return Invitation{}, refused("an invitation leads to a site that signs local accounts in, and none is known", "start the gateway with `sign_in local` at a site and invite again, or set a password with `user set-password`")
 	}
 	var made Invitation
 	err := p.changeAccount(ctx, actor, who, ActManage, func(tx Tx, _ Actor, a account.Account) (audit.Event, error) {
