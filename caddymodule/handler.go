@@ -11,6 +11,7 @@ import (
 	"github.com/stepgate/stepgate/caddymodule/source"
 	"github.com/stepgate/stepgate/internal/gate"
 	"github.com/stepgate/stepgate/internal/signin/legacyform"
+	"github.com/stepgate/stepgate/internal/signin/upstreambasic"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 	"github.com/stepgate/stepgate/policy/target"
@@ -36,7 +37,8 @@ type Handler struct {
 	web       *web.Site
 	kit       *web.Kit
 	pages     *web.Pages
-	form      *legacyform.Form // the app's own login form, where one is watched
+	form      *legacyform.Form      // the app's own login form, where one is watched
+	basic     *upstreambasic.Source // the app's own question for a password, where it is the sign-in
 	live      atomic.Pointer[live]
 	forwarder proxyWarning
 }
@@ -66,6 +68,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	h.reportOnly(p, r)
 	if sight := h.sight(r, p, decision); sight != legacyform.Elsewhere {
 		return h.login(w, r, p, visitor, decision, sight, next)
+	}
+	if h.strangerToApp(r, visitor, decision) {
+		return h.signInAtApp(w, r, p, visitor, decision, next)
 	}
 	decision = h.spend(r, visitor, decision, p)
 	switch {

@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/stepgate/stepgate/internal/signin/legacyform"
+	"github.com/stepgate/stepgate/internal/signin/upstreambasic"
 )
 
 // held is an answer that waits for a decision. What is longer than limit is
@@ -130,6 +131,9 @@ func (h *Handler) asker(r *http.Request, next caddyhttp.Handler) legacyform.Ask 
 		}
 		if token := legacyform.BearerOf(ctx); token != "" {
 			q.Header["Authorization"] = []string{"Bearer " + token}
+		}
+		if c, ok := upstreambasic.Of(ctx); ok {
+			q.Header["Authorization"] = []string{string(c.Line.Reveal())}
 		}
 		a := newHeld()
 		if err := next.ServeHTTP(a, caddyhttp.PrepareRequest(q.WithContext(ctx), caddy.NewReplacer(), a, server)); err != nil {

@@ -40,11 +40,17 @@ func (h *Handler) provisionSources(ctx caddy.Context) error {
 			return err
 		}
 	}
+	if h.basic != nil && len(h.sources) > 1 {
+		return fmt.Errorf("sign_in %s: where the application asks for the password nobody else does; take the site's other sources away", h.basic.Name())
+	}
 	return nil
 }
 
 // watchForm makes the handler watch the form of a source. One site has one.
 func (h *Handler) watchForm(module source.Module) error {
+	if asking, ok := module.(*guest.SignInUpstreamBasic); ok {
+		h.basic = asking.Basic()
+	}
 	watched, ok := module.(*guest.SignInLegacyForm)
 	if !ok {
 		return nil

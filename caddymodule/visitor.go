@@ -63,6 +63,7 @@ func (h *Handler) find(r *http.Request) visitor {
 	if v, again := h.remembered(r); again {
 		return h.revisit(r, live, v)
 	}
+	h.lend(r, live)
 	entry, err := live.runtime.sessions.Find(r.Context(), r.Header, live.ceremonies.Place)
 	if err != nil || entry == nil || !h.accepts(entry) {
 		return visitor{err: err, going: h.going(live, r)}

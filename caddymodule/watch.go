@@ -28,6 +28,9 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, p *passage, v vi
 	if h.coversPages(r) {
 		return h.fail(w, r, errServiceWorker)
 	}
+	if h.basic != nil {
+		h.holdCredentials(r, v)
+	}
 	w = p.shake.Over(w)
 	var welded *welder
 	if h.form != nil {

@@ -19,20 +19,7 @@ func StartTomcat(tb testing.TB) *Tree {
 	t.Front = "/front"
 	makeDirs(tb, t.Dir, "logs", "work", "temp", "webapps")
 	put(tb, t.Dir, map[string]string{
-		"conf/web.xml": `<?xml version="1.0" encoding="UTF-8"?>
-<web-app xmlns="https://jakarta.ee/xml/ns/jakartaee" version="6.0">
-	<servlet>
-		<servlet-name>default</servlet-name>
-		<servlet-class>org.apache.catalina.servlets.DefaultServlet</servlet-class>
-	</servlet>
-	<servlet>
-		<servlet-name>jsp</servlet-name>
-		<servlet-class>org.apache.jasper.servlet.JspServlet</servlet-class>
-	</servlet>
-	<servlet-mapping><servlet-name>default</servlet-name><url-pattern>/</url-pattern></servlet-mapping>
-	<servlet-mapping><servlet-name>jsp</servlet-name><url-pattern>*.jsp</url-pattern></servlet-mapping>
-</web-app>
-`,
+		"conf/web.xml": tomcatWebXML,
 		"docs/WEB-INF/web.xml": `<?xml version="1.0" encoding="UTF-8"?>
 <web-app xmlns="https://jakarta.ee/xml/ns/jakartaee" version="6.0" metadata-complete="true">
 	<servlet><servlet-name>front</servlet-name><jsp-file>/WEB-INF/front.jsp</jsp-file></servlet>
@@ -61,11 +48,32 @@ if (in != null) { out.print(new String(in.readAllBytes(), "UTF-8")); }
 	</Service>
 </Server>
 `, portOf(addr), t.Dir)})
-		return command{name: "tomcat", dir: t.Dir, user: webUser, argv: []string{
-			"/usr/bin/java", "-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Djava.io.tmpdir=" + t.Dir + "/temp",
-			"-Dcatalina.home=" + tomcatHome, "-Dcatalina.base=" + t.Dir, "-Djava.security.egd=file:/dev/urandom",
-			"-cp", tomcatHome + "/bin/bootstrap.jar:" + tomcatHome + "/bin/tomcat-juli.jar",
-			"org.apache.catalina.startup.Bootstrap", "start",
-		}}
+		return tomcat(t.Dir)
 	}))
+}
+
+// tomcatWebXML is what every application has besides its own.
+const tomcatWebXML = `<?xml version="1.0" encoding="UTF-8"?>
+<web-app xmlns="https://jakarta.ee/xml/ns/jakartaee" version="6.0">
+	<servlet>
+		<servlet-name>default</servlet-name>
+		<servlet-class>org.apache.catalina.servlets.DefaultServlet</servlet-class>
+	</servlet>
+	<servlet>
+		<servlet-name>jsp</servlet-name>
+		<servlet-class>org.apache.jasper.servlet.JspServlet</servlet-class>
+	</servlet>
+	<servlet-mapping><servlet-name>default</servlet-name><url-pattern>/</url-pattern></servlet-mapping>
+	<servlet-mapping><servlet-name>jsp</servlet-name><url-pattern>*.jsp</url-pattern></servlet-mapping>
+</web-app>
+`
+
+// tomcat runs what the folder's conf/server.xml says.
+func tomcat(dir string) command {
+	return command{name: "tomcat", dir: dir, user: webUser, argv: []string{
+		"/usr/bin/java", "-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Djava.io.tmpdir=" + dir + "/temp",
+		"-Dcatalina.home=" + tomcatHome, "-Dcatalina.base=" + dir, "-Djava.security.egd=file:/dev/urandom",
+		"-cp", tomcatHome + "/bin/bootstrap.jar:" + tomcatHome + "/bin/tomcat-juli.jar",
+		"org.apache.catalina.startup.Bootstrap", "start",
+	}}
 }

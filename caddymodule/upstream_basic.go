@@ -1,0 +1,215 @@
+package caddymodule
+
+import (
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/stepgate/stepgate/internal/signin"
+	"github.com/stepgate/stepgate/internal/signin/legacyform"
+	"github.com/stepgate/stepgate/internal/signin/upstreambasic"
+	"github.com/stepgate/stepgate/internal/web"
+	"github.com/stepgate/stepgate/policy"
+)
+
+// This file is for apps that ask with HTTP Basic or Digest themselves
+// (sign_in upstream_basic). The app compares the password at every request;
+// the gateway asks it once, and from then on lets pass what names the
+// session's person, and nobody else.
+
+const programPurpose = "upstream basic program"
+
+// strangerToApp tells whether somebody has to sign in at the app first:
+// without a session, or with the credentials of somebody else.
+func (h *Handler) strangerToApp(r *http.Request, v visitor, d policy.Decision) bool {
+	if h.basic == nil || d.Public || v.err != nil || d.Outcome == policy.Deny && d.Reason == policy.ReasonPathDenied {
+		return false
+	}
+	if v.entry == nil {
+		return true
+	}
+	c, named := upstreambasic.Read(r.Header)
+	return named && !h.ownCredentials(c, v)
+}
+
+func (h *Handler) ownCredentials(c upstreambasic.Credentials, v visitor) bool {
+	if v.entry == nil {
+		return false
+	}
+	owner, who := v.entry.Owner.Account, h.basic.Who(c.Username)
+	return owner.Source == who.Source && owner.Subject == who.Subject
+}
+
+// holdCredentials lets credentials reach the app that name the session's
+// person.
+func (h *Handler) holdCredentials(r *http.Request, v visitor) {
+	c, named := upstreambasic.Read(r.Header)
+	delete(r.Header, "Authorization")
+	if named && h.ownCredentials(c, v) {
+		r.Header["Authorization"] = []string{string(c.Line.Reveal())}
+	}
+}
+
+// lend gives a program that keeps no cookies the session of its first call.
+func (h *Handler) lend(r *http.Request, live *live) {
+	if h.basic == nil || r.Header["Cookie"] != nil {
+		return
+	}
+	if c, named := upstreambasic.Read(r.Header); named && !c.Digest {
+		if cookie := h.basic.Lent(h.program(live, c), live.now()); cookie != "" {
+			r.Header["Cookie"] = []string{cookie}
+		}
+	}
+}
+
+func (h *Handler) program(live *live, c upstreambasic.Credentials) [32]byte {
+	return [32]byte(live.runtime.ring.MAC(programPurpose, []byte(h.Origin), c.Line.Reveal()))
+}
+
+// signInAtApp asks the app about the credentials of a request, and makes a
+// session of its acceptance. Without credentials the answer is the app's own
+// question.
+func (h *Handler) signInAtApp(w http.ResponseWriter, r *http.Request, p *passage, v visitor, d policy.Decision, next caddyhttp.Handler) error {
+	live := h.live.Load()
+	if live == nil {
+		return h.unavailable(w, r, errNotStarted)
+	}
+	ctx, ask, at := r.Context(), h.asker(r, next), h.basic.LoginTarget()
+	c, named := upstreambasic.Read(r.Header)
+	if c.Digest {
+		// Digest credentials hold for one method and address. It is asked
+		// about only where a password is enough to be there.
+		if r.Method != http.MethodGet || d.Needed&^live.password != 0 && p.target() != at {
+			return h.askAtApp(w, r, nil, at)
+		}
+		at = p.target()
+	}
+	bare, err := ask(ctx, at, "")
+	switch {
+	case err != nil:
+		return h.fail(w, r, &web.Fail{Status: http.StatusBadGateway, Err: err})
+	case bare.Status != http.StatusUnauthorized:
+		return h.fail(w, r, &web.Fail{Status: http.StatusForbidden, Title: "fail.basic.title", Advice: "fail.basic.advice", Err: errAsksNobody})
+	case !named:
+		return h.askAtApp(w, r, bare, at)
+	}
+	receipt, err := live.ceremonies.SpendTyped(r, c.Username)
+	if err != nil {
+		return h.fail(w, r, err)
+	}
+	answer, err := ask(upstreambasic.With(ctx, c), at, "")
+	switch {
+	case err != nil || answer.Status >= 500:
+		return h.fail(w, r, errors.Join(&web.Fail{Status: http.StatusBadGateway, Err: err}, live.runtime.ledger.Refund(ctx, receipt)))
+	case answer.Status >= 400:
+		if err := live.ceremonies.TypedInVain(r, "refused"); err != nil {
+			return h.unavailable(w, r, err)
+		}
+		return h.askAtApp(w, r, answer, at)
+	}
+	entered, err := live.ceremonies.Enter(w, r, v.entry, h.basic.Who(c.Username))
+	if errors.Is(err, signin.ErrRefused) {
+		return h.fail(w, r, errors.Join(&web.Fail{Status: http.StatusForbidden, Err: errNoAccount}, live.ceremonies.TypedInVain(r, "no-account")))
+	}
+	if err == nil {
+		err = live.runtime.ledger.Success(ctx, receipt)
+	}
+	if err != nil {
+		return h.unavailable(w, r, err)
+	}
+	return h.acceptedAtApp(w, r, p, visitor{entry: entered, memo: h.memo(entered, live.now())}, c, next)
+}
+
+// errAsksNobody says that the app shows the probe to strangers: its
+// acceptance of a password would mean nothing.
+var errAsksNobody = errors.New("the application does not ask for a password at the probe: name a path where it does (sign_in upstream_basic, probe)")
+
+// acceptedAtApp goes on with a request whose person the app has accepted. A
+// browser comes again, with its cookie and with new credentials where they
+// hold for one request.
+func (h *Handler) acceptedAtApp(w http.ResponseWriter, r *http.Request, p *passage, v visitor, c upstreambasic.Credentials, next caddyhttp.Handler) error {
+	live := h.live.Load()
+	if landing(r) {
+		w.Header().Set("Location", p.target())
+		w.Header().Set("Cache-Control", "no-store")
+		w.WriteHeader(http.StatusSeeOther)
+		return nil
+	}
+	if cookie := given(w.Header(), live.ceremonies.Place.Cookie); cookie != "" && r.Header["Cookie"] == nil && !c.Digest {
+		h.basic.Lend(h.program(live, c), cookie, live.now())
+	}
+	d := h.spend(r, v, p.judge(h, r, v), p)
+	switch {
+	case d.Outcome == policy.Deny:
+		return h.deny(w, r, p, v, d)
+	case d.Outcome == policy.Allow:
+		h.prepare(r, p, v, d)
+		// What the app answers is freed of cookies of our names; ours come
+		// after.
+		ours := w.Header()["Set-Cookie"]
+		delete(w.Header(), "Set-Cookie")
+		return h.watch(&giver{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, cookies: ours}, r, p, v, d, next)
+	default:
+		return h.begin(w, r, p, v, d)
+	}
+}
+
+// giver adds cookies of the gateway to the app's answer.
+type giver struct {
+	caddyhttp.ResponseWriterWrapper
+	cookies []string
+}
+
+func (g *giver) WriteHeader(status int) {
+	if status >= 200 && g.cookies != nil {
+		g.Header()["Set-Cookie"] = append(g.Header()["Set-Cookie"], g.cookies...)
+		g.cookies = nil
+	}
+	g.ResponseWriterWrapper.WriteHeader(status)
+}
+
+func (g *giver) Write(p []byte) (int, error) {
+	if g.cookies != nil {
+		g.WriteHeader(http.StatusOK)
+	}
+	return g.ResponseWriterWrapper.Write(p)
+}
+
+// ReadFrom goes round Write in the embedded wrapper, so it is here as well.
+func (g *giver) ReadFrom(r io.Reader) (int64, error) {
+	if g.cookies != nil {
+		g.WriteHeader(http.StatusOK)
+	}
+	return g.ResponseWriterWrapper.ReadFrom(r)
+}
+
+// askAtApp answers with the app's own question. A browser whose credentials
+// could hold for another address only is sent there.
+func (h *Handler) askAtApp(w http.ResponseWriter, r *http.Request, question *legacyform.Answer, at string) error {
+	if question == nil {
+		if landing(r) && r.URL.RequestURI() != at {
+			w.Header().Set("Location", at)
+			w.Header().Set("Cache-Control", "no-store")
+			w.WriteHeader(http.StatusSeeOther)
+			return nil
+		}
+		return h.fail(w, r, &web.Fail{Status: http.StatusUnauthorized, Title: "fail.basic.title", Advice: "fail.basic.advice"})
+	}
+	for _, line := range question.Header["Www-Authenticate"] {
+		w.Header().Add("WWW-Authenticate", line)
+	}
+	return h.fail(w, r, &web.Fail{Status: http.StatusUnauthorized, Title: "fail.basic.title", Advice: "fail.basic.advice"})
+}
+
+// given is a cookie that an answer sets, as a browser sends it back; "" for
+// none.
+func given(h http.Header, name string) string {
+	for _, line := range h["Set-Cookie"] {
+		if c, err := http.ParseSetCookie(line); err == nil && c.Name == name && c.MaxAge >= 0 {
+			return c.Name + "=" + c.Value
+		}
+	}
+	return ""
+}

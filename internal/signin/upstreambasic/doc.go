@@ -1,0 +1,8 @@
+// Package upstreambasic is for an app that asks with HTTP Basic or Digest
+// itself: its 401 is the login, its acceptance the sign-in.
+//
+// It owns the reading of an Authorization header, so that the gateway and the
+// app find the same name in it, and the memory of what was accepted not long
+// ago. It compares no password and keeps none: the app does, at every request,
+// and the gateway asks it (caddymodule).
+package upstreambasic

@@ -1,0 +1,105 @@
+package upstreambasic
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/signin"
+)
+
+// Config is an app that asks by itself, as it is configured.
+type Config struct {
+	// Identity is what an account is known by: name, the only one there is
+	// and the default.
+	Identity string `json:"identity,omitempty"`
+	// Cache is how long a program that keeps no cookies goes on in the
+	// session of its first call. Default: 5m; at most an hour.
+	Cache time.Duration `json:"cache,omitempty"`
+	// Probe is the path and query at which the app is asked whether it
+	// accepts somebody. It must ask everybody, and a GET of it must change
+	// nothing. Default: /.
+	Probe string `json:"probe,omitempty"`
+}
+
+const (
+	defaultCache = 5 * time.Minute
+	maxCache     = time.Hour
+	// maxLent bounds how many programs are remembered.
+	maxLent = 4096
+)
+
+// Source is one such app. It is safe for concurrent use.
+type Source struct {
+	name   string
+	config Config
+
+	mu   sync.Mutex
+	lent map[[32]byte]lent
+}
+
+// lent is the session of a program.
+type lent struct {
+	cookie string
+	until  time.Time
+}
+
+// New checks a configuration for the source called name.
+func New(name string, c Config) (*Source, error) {
+	var errs []error
+	if c.Identity != "" && c.Identity != "name" {
+		errs = append(errs, fmt.Errorf("identity %s: expected `name`", c.Identity))
+	}
+	if c.Cache < 0 || c.Cache > maxCache {
+		errs = append(errs, fmt.Errorf("cache %s: expected at most %s", c.Cache, maxCache))
+	}
+	if c.Cache == 0 {
+		c.Cache = defaultCache
+	}
+	if c.Probe == "" {
+		c.Probe = "/"
+	}
+	if !strings.HasPrefix(c.Probe, "/") || strings.HasPrefix(c.Probe, "//") || strings.ContainsAny(c.Probe, " #\\") {
+		errs = append(errs, fmt.Errorf("probe %s: expected a path as it is sent, such as /manager/html", c.Probe))
+	}
+	return &Source{name: name, config: c}, errors.Join(errs...)
+}
+
+// Name implements signin.Source.
+func (s *Source) Name() string { return s.name }
+
+// LoginTarget implements signin.Observer: the page at which the app asks.
+func (s *Source) LoginTarget() string { return s.config.Probe }
+
+// Who is the person of a name that the app has accepted.
+func (s *Source) Who(username string) signin.Identity {
+	return signin.Identity{Source: s.name, Subject: account.FoldUsername(username), Username: username, MayCreate: true, Typed: username}
+}
+
+// Lend remembers the session cookie that a program got, by a keyed hash of
+// its credentials.
+func (s *Source) Lend(credentials [32]byte, cookie string, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lent == nil || len(s.lent) >= maxLent {
+		s.lent = map[[32]byte]lent{}
+	}
+	s.lent[credentials] = lent{cookie, now.Add(s.config.Cache)}
+}
+
+// Lent is the session cookie that was remembered for credentials, "" for
+// none. A session that has risen since has another, so that nobody gets a
+// second factor by a password alone.
+func (s *Source) Lent(credentials [32]byte, now time.Time) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l, ok := s.lent[credentials]
+	if ok && now.After(l.until) {
+		delete(s.lent, credentials)
+		return ""
+	}
+	return l.cookie
+}
