@@ -127,8 +127,32 @@ func (g *rig) load(caddyfile string) {
 	if err := g.tryLoad(caddyfile); err != nil {
 		g.t.Fatal(err)
 	}
-	// The server that idle connections led to has gone; a client that does
-	// not know it yet could not repeat a POST.
+	g.settle()
+}
+
+// settle waits until the listener before a reload takes no connection any
+// more: it may for a moment, and closes it, and a client could not repeat a
+// POST. No site is asked.
+func (g *rig) settle() {
+	g.t.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	good := 0
+	for range 1000 {
+		r, err := http.NewRequestWithContext(g.t.Context(), http.MethodGet, g.url, nil)
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		r.Host = "settle.invalid"
+		resp, err := client.Do(r)
+		if err != nil {
+			good = 0
+			continue
+		}
+		resp.Body.Close()
+		if good++; good == 8 {
+			break
+		}
+	}
 	for _, c := range g.clients {
 		c.CloseIdleConnections()
 	}
