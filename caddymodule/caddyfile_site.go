@@ -198,7 +198,7 @@ func (h *SiteConfig) parsePolicyBlock(d *caddyfile.Dispenser) error {
 var identityPlaceholders = []string{
 	"http.auth.user.id", "http.stepgate.name", "http.stepgate.email", "http.stepgate.groups", "http.stepgate.organisation",
 	"http.stepgate.levels", "http.stepgate.amr", "http.stepgate.auth_time", "http.stepgate.session", "http.stepgate.device",
-	"http.stepgate.assertion",
+	assertionPlaceholder,
 }
 
 // Interface guards.

@@ -35,11 +35,14 @@ func defaultIdentity() []identityHeader {
 		{"Remote-Name", "http.stepgate.name"},
 		{"Remote-Email", "http.stepgate.email"},
 		{"Remote-Groups", "http.stepgate.groups"},
-		{assertionHeader, "http.stepgate.assertion"},
+		{assertionHeader, assertionPlaceholder},
 	}
 }
 
-const assertionHeader = "Stepgate-Assertion"
+const (
+	assertionHeader      = "Stepgate-Assertion"
+	assertionPlaceholder = "http.stepgate.assertion"
+)
 
 // identity is what the upstream is told of a session, made once and used for
 // up to half a minute.
@@ -172,7 +175,7 @@ func (h *Handler) newIdentity(v visitor, now time.Time) (*identity, error) {
 		"http.stepgate.auth_time":    authTime.UTC().Format(time.RFC3339),
 		"http.stepgate.session":      string(row.ID),
 		"http.stepgate.device":       string(v.memo.device),
-		"http.stepgate.assertion":    assertion,
+		assertionPlaceholder:         assertion,
 	}
 	who := &identity{until: until, values: values}
 	who.provide = func(key string) (any, bool) {

@@ -130,6 +130,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := h.guardErrorRoutes(ctx); err != nil {
 		return h.misconfigured(err)
 	}
+	if err := h.quietLogs(ctx); err != nil {
+		return h.misconfigured(err)
+	}
 	h.warnAboutProxies(ctx)
 	h.warnAboutMatchers(ctx)
 	return nil

@@ -1,0 +1,182 @@
+package caddymodule
+
+import (
+	"net"
+	"net/http"
+	"net/http/fcgi"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// loudHead is testHead with everything in a file.
+const loudHead = `{
+	debug
+	admin off
+	persist_config off
+	auto_https off
+	log {
+		output file {{dir}}/caddy.log
+		format json
+	}
+	servers {
+		log_credentials
+	}
+	stepgate {
+		store sqlite {{dir}}/stepgate.db
+	}
+}
+`
+
+const loudSite = `&(shared) {
+	reverse_proxy {{upstream}}
+}
+{{site}} {
+	log
+	stepgate {
+		policy {
+			default signed_in
+		}
+	}
+	handle /named/* {
+		invoke shared
+	}
+	handle /renamed/* {
+		reverse_proxy {{upstream}} {
+			header_up X-Proof "as {http.stepgate.assertion}"
+			header_up -Stepgate-Assertion
+		}
+	}
+	handle /again/* {
+		reverse_proxy {{refused}} {{upstream}} {
+			lb_policy first
+			lb_retries 1
+			header_up X-Upstream {upstream_hostport}
+		}
+	}
+	handle /retried/* {
+		reverse_proxy {{refused}} {{upstream}} {
+			lb_policy first
+			lb_retries 1
+		}
+	}
+	handle /failed/* {
+		error 500
+	}
+	reverse_proxy {{upstream}}
+	handle_errors {
+		reverse_proxy {{upstream}}
+	}
+}
+`
+
+// caddyLog is what Caddy has written into its file.
+func (g *rig) caddyLog() string {
+	g.t.Helper()
+	text, err := os.ReadFile(filepath.Join(g.dir, "caddy.log"))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return string(text)
+}
+
+// wantSecret fails unless an assertion came, and none of it is in the log.
+func (g *rig) wantSecret(assertion string) {
+	g.t.Helper()
+	assertion = strings.TrimPrefix(assertion, "as ")
+	if strings.Count(assertion, ".") != 2 {
+		g.t.Fatalf("the application was sent %q and no assertion", assertion)
+	}
+	if strings.Contains(g.caddyLog(), assertion[:strings.LastIndexByte(assertion, '.')]) {
+		g.t.Error("the assertion is in the log")
+	}
+}
+
+func TestNoSecretIsInALogThatTellsEverything(t *testing.T) {
+	// Where nobody answers, the proxy asks the next one.
+	site := strings.ReplaceAll(loudSite, "{{refused}}", freeAddress(t))
+	g := startGateway(t, loudHead+site, nil)
+	g.addUser("joe")
+	b := g.browser()
+	b.signIn(b.get("/cases/1").at("/sign-in"), "joe").want(200, "/cases/1")
+	for path, header := range map[string]string{
+		"/cases/2":   assertionHeader,
+		"/named/1":   assertionHeader,
+		"/renamed/1": "X-Proof",
+		"/again/1":   assertionHeader,
+		"/retried/1": assertionHeader,
+		"/failed/1":  assertionHeader,
+	} {
+		t.Run(path, func(t *testing.T) {
+			b.get(path)
+			got := g.last()
+			if got == nil || got.Line != "GET "+path {
+				t.Fatalf("the application got %v", got)
+			}
+			g.wantSecret(got.Header.Get(header))
+		})
+	}
+	log := g.caddyLog()
+	for _, told := range []string{"upstream roundtrip", "handled request", redacted, "log_credentials is left out"} {
+		if !strings.Contains(log, told) {
+			t.Errorf("%q is not in the log: it does not tell everything", told)
+		}
+	}
+	if cookie := b.cookie(g.sessionCookie()); cookie == "" || strings.Contains(log, cookie) {
+		t.Errorf("the session's cookie %.4q is in the log, or there is none", cookie)
+	}
+}
+
+func TestAnAnswerThatBreaksOffLeavesNoAssertionInTheLog(t *testing.T) {
+	head := strings.NewReplacer("\tdebug\n", "", "\tservers {\n\t\tlog_credentials\n\t}\n", "").Replace(loudHead)
+	g := startGateway(t, head+walkSite, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.RawQuery != "broken" {
+			return
+		}
+		w.Header().Set("Content-Length", "100")
+		if _, err := w.Write([]byte("half")); err != nil {
+			t.Error(err)
+		}
+	}))
+	g.addUser("joe")
+	b := g.browser()
+	b.signIn(b.get("/").at("/sign-in"), "joe").want(200, "/")
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, g.url+"/?broken", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := b.client.Do(r)
+	if err == nil {
+		resp.Body.Close()
+	}
+	assertion := g.last().Header.Get(assertionHeader)
+	waitFor(t, func() bool { return strings.Contains(g.caddyLog(), "aborting with incomplete response") })
+	g.wantSecret(assertion)
+}
+
+func TestFastCGIThatTellsItsEnvironmentIsNotSentTheAssertion(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	seen := make(chan http.Header, 100)
+	go fcgi.Serve(l, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen <- r.Header.Clone() }))
+	site := strings.Replace(walkSite, "{{upstream}}", l.Addr().String()+" {\n\t\ttransport fastcgi\n\t}", 1)
+	g := startGateway(t, site, nil)
+	g.addUser("joe")
+	b := g.browser()
+	b.signIn(b.get("/").at("/sign-in"), "joe").want(200, "/")
+	if got := <-seen; got.Get("Remote-User") != "joe" || got.Get(assertionHeader) == "" {
+		t.Fatalf("without debug the application was sent %v", got)
+	}
+	g.load(loudHead + site)
+	b.get("/").want(200, "/")
+	if got := <-seen; got.Get("Remote-User") != "joe" || got.Get(assertionHeader) != "" {
+		t.Errorf("with debug the application was sent %v", got)
+	}
+	if log := g.caddyLog(); !strings.Contains(log, "HTTP_REMOTE_USER") || strings.Contains(log, "eyJ") {
+		t.Error("the environment is not in the log, or it has an assertion")
+	}
+}
