@@ -267,6 +267,9 @@ func (a *App) started(r *runtime) {
 	active.Store(r)
 	a.logger.Info("started", zap.String("store", r.storeName), zap.Int("sites", len(a.sites)))
 	a.greet(a.ctx, r)
+	for _, site := range a.sites {
+		site.warnAboutEnded(time.Now())
+	}
 }
 
 // greet tells an operator with an empty store what to do next.

@@ -50,7 +50,15 @@ func (h *Handler) unavailable(w http.ResponseWriter, r *http.Request, err error)
 func (h *Handler) deny(w http.ResponseWriter, r *http.Request, p *passage, v visitor, d policy.Decision) error {
 	e := h.decided(r, audit.AccessDenied, p, v, d)
 	h.observe(e)
-	return h.fail(w, r, &web.Fail{Status: http.StatusForbidden, Reference: e.Reference})
+	return h.fail(w, r, &web.Fail{Status: http.StatusForbidden, Advice: whyOf(d), Reference: e.Reference})
+}
+
+// whyOf is what the policy's author says to whom the deciding rule stops.
+func whyOf(d policy.Decision) string {
+	if d.Rule == nil {
+		return ""
+	}
+	return d.Rule.Why()
 }
 
 // begin answers a request that needs more proof.
@@ -72,7 +80,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, p *passage, v vi
 	h.observe(e)
 	err := live.ceremonies.Begin(w, r, challenge.Interrupted{
 		Visitor: v.entry, Target: p.target(), Needs: d.Needed, Names: e.Levels, MaxAge: d.MaxAge,
-		Once: p.request.Once, Reference: e.Reference, Kept: p.kept, KeptErr: p.keptErr,
+		Once: p.request.Once, Reference: e.Reference, Kept: p.kept, KeptErr: p.keptErr, Why: whyOf(d),
 	})
 	if err != nil {
 		return h.fail(w, r, err)

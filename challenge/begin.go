@@ -29,6 +29,9 @@ type Interrupted struct {
 	// KeptErr where it could not be redeemed.
 	Kept    *kept.Request
 	KeptErr error
+	// Why is what the policy's author says of the rule, for the pages; empty
+	// where nothing is said.
+	Why string
 }
 
 // Begin answers a request that needs more than its session has, each kind of
@@ -37,7 +40,7 @@ type Interrupted struct {
 func (s *Site) Begin(w http.ResponseWriter, r *http.Request, i Interrupted) error {
 	c := ceremony.Continuation{
 		ID: ceremony.NewID(), Kind: ceremony.Return, Target: i.Target, Needs: i.Needs, Policy: s.Policy.Fingerprint(),
-		Once: i.Once, Method: r.Method, At: s.Now().UTC(),
+		Once: i.Once, Method: r.Method, Why: i.Why, At: s.Now().UTC(),
 	}
 	safe := r.Method == http.MethodGet || r.Method == http.MethodHead
 	switch {

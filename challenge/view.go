@@ -83,6 +83,8 @@ type chooseView struct {
 // purpose says on the pages of a proof what it is for, where it is for one
 // thing alone.
 type purpose struct {
+	// Why is the policy author's word on the rule.
+	Why string
 	// Operation is the id of the text that names an operation.
 	Operation string
 	// Method and Target are those of the one request that is opened.
@@ -102,9 +104,9 @@ func (s *Site) purposeOf(v *session.Entry, c ceremony.Continuation) purpose {
 		if len(target) > maxShownTarget {
 			target = append(target[:maxShownTarget], '…')
 		}
-		return purpose{Method: c.Method, Target: string(target)}
+		return purpose{Why: c.Why, Method: c.Method, Target: string(target)}
 	default:
-		return purpose{}
+		return purpose{Why: c.Why}
 	}
 }
 
