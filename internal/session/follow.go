@@ -1,0 +1,111 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// Run reads the feed's end and then follows it until Close. An error means
+// that the store could not be asked.
+func (m *Manager) Run(ctx context.Context) error {
+	asked := m.Now()
+	_, seq, err := m.Store.Changes(ctx, -1)
+	if err != nil {
+		return fmt.Errorf("read the feed of changes: %w", err)
+	}
+	m.seq.Store(seq)
+	m.heardAt.Store(asked.UnixNano())
+	ctx, m.stop = context.WithCancel(context.Background())
+	m.done.Add(2)
+	go m.follow(ctx)
+	go m.touch(ctx)
+	return nil
+}
+
+// Close stops following. Sessions stay in the store.
+func (m *Manager) Close() {
+	if m.stop != nil {
+		m.stop()
+		m.done.Wait()
+	}
+}
+
+func (m *Manager) follow(ctx context.Context) {
+	defer m.done.Done()
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		err := m.poll(ctx)
+		failing := m.failing.Swap(err != nil)
+		if err != nil && !failing && ctx.Err() == nil {
+			m.Log("the store does not answer; known sessions are trusted for "+m.limits.Load().Grace.String(), err)
+		}
+		if err == nil && failing {
+			m.Log("the store answers again", nil)
+		}
+	}
+}
+
+// poll applies what is new in the feed. After a silence longer than the grace
+// nothing in memory is believed any more.
+func (m *Manager) poll(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
+	defer cancel()
+	asked := m.Now()
+	changes, seq, err := m.Store.Changes(ctx, m.seq.Load())
+	if err != nil {
+		return err
+	}
+	if m.silent(asked) {
+		m.memory.clear()
+	}
+	m.seq.Store(seq)
+	for _, c := range changes {
+		m.memory.apply(c)
+	}
+	m.heardAt.Store(asked.UnixNano())
+	return nil
+}
+
+func (m *Manager) silent(now time.Time) bool {
+	return now.UnixNano()-m.heardAt.Load() > int64(m.limits.Load().Grace)
+}
+
+// touch writes SeenAt off the request.
+func (m *Manager) touch(ctx context.Context) {
+	defer m.done.Done()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case e := <-m.touches:
+			if err := m.Store.TouchSession(ctx, e.Session.ID, e.SeenAt()); err != nil && ctx.Err() == nil {
+				m.Log("keep when a session was last seen", err)
+			}
+		}
+	}
+}
+
+// Answers is an error (ErrStore) where the store does not answer now, whatever
+// sessions are trusted without it. It asks the store only where the feed is
+// late.
+func (m *Manager) Answers(ctx context.Context) error {
+	switch {
+	case m.failing.Load():
+		return ErrStore
+	case m.Now().UnixNano()-m.heardAt.Load() < int64(2*pollEvery):
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
+	defer cancel()
+	if _, _, err := m.Store.Changes(ctx, m.seq.Load()); err != nil {
+		return fmt.Errorf("%w: %w", ErrStore, err)
+	}
+	return nil
+}
