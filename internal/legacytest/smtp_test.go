@@ -62,7 +62,7 @@ func TestMailKeepsWhatItTook(t *testing.T) {
 			}
 			want := []Message{{
 				From: "noreply@county.test", To: []string{"joe@county.test"},
-				Data: "Subject: Hello\r\n\r\n123456\r\n", TLS: !o.WithoutTLS,
+				Data: "Subject: Hello\r\n\r\n123456\r\n", TLS: !o.WithoutTLS, HELO: "localhost",
 			}}
 			if diff := cmp.Diff(want, m.Wait(t, 1)); diff != "" {
 				t.Error(diff)
