@@ -30,7 +30,13 @@ func (g *rig) link(page string, n int) string {
 // invite makes an account without a password, and invites its person.
 func (g *rig) invite(name string) account.Account {
 	g.t.Helper()
-	a := g.addUser(name, mobile("+447700900609"), func(n *people.NewAccount) { n.Password = nil })
+	return g.inviteAt(name, "+447700900609")
+}
+
+// inviteAt is invite for somebody with a number.
+func (g *rig) inviteAt(name, number string) account.Account {
+	g.t.Helper()
+	a := g.addUser(name, mobile(number), func(n *people.NewAccount) { n.Password = nil })
 	made, err := active.Load().people.Invite(g.t.Context(), people.Operator(), people.Who{ID: a.ID}, "")
 	if err != nil || !made.Sent || len(made.Link) > 0 {
 		g.t.Fatalf("invite: %+v, %v", made, err)
