@@ -75,6 +75,7 @@ func (h *Handler) newLive(ctx context.Context, r *runtime) (*live, error) {
 		site.People, site.Links, site.Judge = r.people, h.links(r), h.judge
 	}
 	for _, module := range h.sources {
+		site.Place.Sources = append(site.Place.Sources, module.Name())
 		opened, err := module.Open(ctx, source.Opening{Origin: h.Origin, Local: r.local, Log: r.log})
 		if err != nil {
 			return nil, fmt.Errorf("sign_in %s: %w", module.Name(), err)

@@ -65,20 +65,10 @@ func (h *Handler) find(r *http.Request) visitor {
 	}
 	h.lend(r, live)
 	entry, err := live.runtime.sessions.Find(r.Context(), r.Header, live.ceremonies.Place)
-	if err != nil || entry == nil || !h.accepts(entry) {
+	if err != nil || entry == nil {
 		return visitor{err: err, going: h.going(live, r)}
 	}
 	return visitor{entry: entry, memo: h.memo(entry, live.now()), going: h.going(live, r)}
-}
-
-// accepts tells whether a session's source is one of this site's.
-func (h *Handler) accepts(e *session.Entry) bool {
-	for _, s := range h.sources {
-		if s.Name() == e.Session.Source {
-			return true
-		}
-	}
-	return false
 }
 
 // memo returns what is known of a session, made anew where its levels may

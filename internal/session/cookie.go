@@ -93,6 +93,9 @@ type Place struct {
 	// Cookie is the cookie's name, Secure whether it goes over https only.
 	Cookie string
 	Secure bool
+	// Sources are the sign-in sources that the site has now: a session of
+	// another one is nobody's. Nil: any.
+	Sources []string
 }
 
 // SetCookie gives the browser a session's identifier: for this host alone, out

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -109,7 +110,7 @@ func (m *Manager) Peek(ctx context.Context, h http.Header, p Place) (*Entry, err
 			return nil, err
 		}
 	}
-	if e.Session.Site != p.Origin || !now.Before(e.Session.EndsAt) {
+	if e.Session.Site != p.Origin || !now.Before(e.Session.EndsAt) || p.Sources != nil && !slices.Contains(p.Sources, e.Session.Source) {
 		return nil, nil
 	}
 	return e, nil

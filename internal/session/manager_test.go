@@ -284,6 +284,11 @@ func TestAnotherSitesOrKeysCookieIsNobodys(t *testing.T) {
 	if e, err := f.Find(t.Context(), h, other); e != nil || err != nil {
 		t.Errorf("found at another site: %v, %v", e, err)
 	}
+	other = place
+	other.Sources = []string{"another"}
+	if e, err := f.Find(t.Context(), h, other); e != nil || err != nil {
+		t.Errorf("found where its source is none of the site's: %v, %v", e, err)
+	}
 	if g := newFixture(t); g.find(h) != nil {
 		t.Error("found with another key")
 	}
