@@ -29,7 +29,7 @@ func (h *Handler) sight(r *http.Request, p *passage, d policy.Decision) legacyfo
 // seen is the request as the form looks at it.
 func (p *passage) seen(r *http.Request) *legacyform.Seen {
 	seen := &legacyform.Seen{
-		Method: r.Method, Claimed: len(p.request.Claimed) > 0, Target: &p.sent, Encoded: r.Header["Content-Encoding"] != nil,
+		Method: r.Method, Claimed: len(p.request.Claimed) > 0, Target: &p.sent, Encoded: r.Header["Content-Encoding"] != nil, Types: r.Header["Content-Type"],
 	}
 	if r.ContentLength != 0 {
 		seen.Form = p.request.Form

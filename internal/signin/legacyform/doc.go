@@ -9,7 +9,7 @@
 //	LoginPage           no                goes to the app as on a public path
 //	Submit              no                goes to the app, whose answer is judged
 //	SignOut             no                goes to the app; a good answer ends the session
-//	Stray               -                 refused: a name and a password elsewhere
+//	Stray               -                 refused: a name and a password elsewhere, a form that may be another
 //	Elsewhere           as the policy     goes its way
 //
 // Whoever runs the app trusts what the app says: an answer counts. Whoever

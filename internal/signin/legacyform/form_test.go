@@ -119,6 +119,24 @@ func TestSightIsExact(t *testing.T) {
 	if encoded.Encoded = true; f.Sight(encoded) != Stray {
 		t.Error("a form in a content encoding passes")
 	}
+	for _, row := range []struct {
+		types []string
+		want  Sight
+	}{
+		{[]string{"multipart/form-data; boundary=x", "application/x-www-form-urlencoded"}, Stray},
+		{[]string{"text/plain", "application/x-www-form-urlencoded"}, Stray},
+		{[]string{"", "text/plain"}, Stray},
+		{[]string{"multipart/form-data; boundary=x, application/x-www-form-urlencoded"}, Stray},
+		{[]string{`multipart/form-data; boundary="a,b"`}, Elsewhere},
+		{[]string{"application/json", "application/json"}, Elsewhere},
+		{[]string{"application/json, application/json"}, Elsewhere},
+		{[]string{"application/x-www-form-urlencoded"}, Elsewhere},
+	} {
+		several := seen(t, "POST", "/any", "whatever")
+		if several.Types = row.types; f.Sight(several) != row.want {
+			t.Errorf("a body of the types %q is not %d", row.types, row.want)
+		}
+	}
 }
 
 func TestSubmissionNamesOnePersonInOneWay(t *testing.T) {

@@ -1,6 +1,7 @@
 package legacyform
 
 import (
+	"mime"
 	"net/url"
 	"slices"
 	"strings"
@@ -36,6 +37,9 @@ type Seen struct {
 	// Encoded says that the body has a Content-Encoding: no browser sends
 	// forms so, and what is in it cannot be read.
 	Encoded bool
+	// Types are the lines of Content-Type: servers take the first or the last
+	// of several (RFC 9110 §8.3).
+	Types []string
 }
 
 // target is a Target, compiled.
@@ -55,6 +59,9 @@ func (f *Form) Sight(s *Seen) Sight {
 			return Submit
 		}
 	}
+	if s.ambiguous() {
+		return Stray
+	}
 	for _, t := range f.pages {
 		if t.path == at && t.is(s) && !s.hasBody() {
 			return LoginPage
@@ -69,6 +76,22 @@ func (f *Form) Sight(s *Seen) Sight {
 		return Stray
 	}
 	return Elsewhere
+}
+
+// ambiguous tells whether a body is a form by one of several types and may be
+// another form, or none, by the next: nobody can say then which fields it has.
+func (s *Seen) ambiguous() bool {
+	if s.Form == nil {
+		return false
+	}
+	if len(s.Types) > 1 {
+		return slices.ContainsFunc(s.Types, pt.MayBeForm)
+	}
+	if len(s.Types) == 0 || !strings.Contains(s.Types[0], ",") {
+		return false
+	}
+	_, _, err := mime.ParseMediaType(s.Types[0])
+	return err != nil && pt.MayBeForm(s.Types[0])
 }
 
 func (s *Seen) hasBody() bool {
