@@ -14,9 +14,9 @@ import (
 	"github.com/stepgate/stepgate/internal/legacytest"
 )
 
-// startExample runs docs/examples/NAME/Caddyfile before a real application,
-// which start gets the gateway's address for.
-func startExample(t *testing.T, name string, start func(legacytest.Options) *legacytest.App) (*rig, *legacytest.App) {
+// startExample runs docs/examples/NAME/Caddyfile, with changes, before a real
+// application, which start gets the gateway's address for.
+func startExample(t *testing.T, name string, start func(legacytest.Options) *legacytest.App, change ...func(site string) string) (*rig, *legacytest.App) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("starts " + name)
@@ -29,6 +29,9 @@ func startExample(t *testing.T, name string, start func(legacytest.Options) *leg
 	site = strings.ReplaceAll(site, "127.0.0.1:9000", "{{upstream}}")
 	if assertions, err := filepath.Abs("../docs/examples/" + name + "/policy.assert"); err == nil {
 		site = strings.ReplaceAll(site, "policy.assert", assertions)
+	}
+	for _, c := range change {
+		site = c(site)
 	}
 	var proxy atomic.Pointer[httputil.ReverseProxy]
 	g := startGateway(t, site, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { proxy.Load().ServeHTTP(w, r) }))
@@ -141,6 +144,53 @@ func TestDokuWikiBehindTheGateway(t *testing.T) {
 	form.Set("wikitext", "A new case.")
 	form.Set("do[save]", "1")
 	b.do("POST", action, form).want(200, "/doku.php?id=cases:1002").wantBody("A new case.")
+}
+
+// TestDokuWikisLoginPageShowsNoPageBelowItsLevels makes the wiki's private
+// pages need a second factor: ?id=PAGE&do=login is the login page of every
+// page, and shows the page itself to whoever the wiki knows already.
+func TestDokuWikisLoginPageShowsNoPageBelowItsLevels(t *testing.T) {
+	g, app := startExample(t, "dokuwiki-login", func(o legacytest.Options) *legacytest.App { return legacytest.StartDokuWiki(t, o) }, func(site string) string {
+		return strings.Replace(site, "require mfa ", "require mfa /doku.php?id=private*\n\t\t\trequire mfa ", 1)
+	})
+	const page, says = "/doku.php?id=private:notes", "Only for people"
+	signedIn := func() *browser {
+		b := g.browser()
+		b.signInAt(b.get("/doku.php?id=start"), app, app.Accounts[0]).want(200, "/doku.php?id=start")
+		return b
+	}
+	b := signedIn()
+	for _, target := range []string{
+		"&do=login", "&do=login&sectok=", "&do=login&sectok=x", "&do=%6cogin", "&do=LOGIN", "&do=log-in", "&do[login]=1", "&do=login&do=show", "&do=login&rev=1",
+		"&do=register", "&do=resendpwd", "&do=export_raw", "&do=denied",
+	} {
+		if p := b.get(page + target); strings.Contains(p.body, says) {
+			t.Errorf("a password alone is shown the page by %s, at %s", target, p.url)
+		}
+	}
+	if !b.signedIn() {
+		t.Error("asking for login pages ends the session")
+	}
+	if p := b.do("HEAD", page+"&do=login", nil); p.status != 200 {
+		t.Errorf("HEAD: %d", p.status)
+	}
+	link := regexp.MustCompile(`href="/doku\.php\?id=start(&amp;do=logout[^"]*)"`)
+	for _, target := range []string{"", "&do=logout", "&do=logout&sectok=x", "&do=log-out", "&do=LOGOUT"} {
+		b = signedIn()
+		if target == "" {
+			found := link.FindStringSubmatch(b.get("/doku.php?id=start").body)
+			if found == nil {
+				t.Fatal("no link to sign out")
+			}
+			target = strings.ReplaceAll(found[1], "&amp;", "&")
+		}
+		if p := b.get(page + target); strings.Contains(p.body, says) {
+			t.Errorf("a password alone is shown the page by %s, at %s", target, p.url)
+		}
+	}
+	b = signedIn()
+	b.enrol(b.get(page).atEnrolment()).want(200, page).wantBody(says)
+	b.get(page + "&do=login").wantBody(says)
 }
 
 func TestMediaWikiBehindTheGateway(t *testing.T) {

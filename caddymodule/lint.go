@@ -65,7 +65,7 @@ func (d *drawing) Lint() ([]author.Finding, error) {
 			}, d.linesOf("binding_delay")))
 		}
 		found = append(found, h.lintEnrolment())
-		found = append(found, h.lintSources()...)
+		found = append(found, d.lintSources(h)...)
 	}
 	slices.SortStableFunc(found, func(a, b author.Finding) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
@@ -96,12 +96,16 @@ func (h *Handler) lintEnrolment() author.Finding {
 }
 
 // lintSources says what sign-in sources leave open.
-func (h *Handler) lintSources() []author.Finding {
+func (d *drawing) lintSources(h *Handler) []author.Finding {
 	var found []author.Finding
 	pos := parsePosition(h.Source)
 	for _, module := range h.sources {
 		form, ok := module.(*guest.SignInLegacyForm)
-		if !ok || form.Identity != nil {
+		if !ok {
+			continue
+		}
+		found = append(found, d.lintLoginPages(h, form)...)
+		if form.Identity != nil {
 			continue
 		}
 		found = append(found, author.Finding{
