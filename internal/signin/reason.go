@@ -1,7 +1,5 @@
 package signin
 
-import "context"
-
 // Reason says why somebody who gave the right password is not let in.
 type Reason string
 
@@ -23,13 +21,3 @@ func (r *Refusal) Error() string { return ErrRefused.Error() + ": " + string(r.R
 
 // Unwrap makes a Refusal one of the ways of not being let in.
 func (r *Refusal) Unwrap() error { return ErrRefused }
-
-// Rechecker can be asked, long after the sign-in, whether a person may still
-// be here.
-type Rechecker interface {
-	Source
-	// Recheck returns what the source says of a Subject today, or ErrRefused
-	// where it no longer vouches for them. Any other error is technical, and
-	// says nothing of the person.
-	Recheck(ctx context.Context, subject string) (Identity, error)
-}

@@ -54,9 +54,6 @@ type Identity struct {
 	// AMR are the RFC 8176 values that the source vouches for, where the
 	// operator said that they count (`trust_amr`); empty otherwise.
 	AMR []string
-	// IssuerSession is the issuer's own name for the sign-in (`sid`), where it
-	// may later say that this one has ended; "" otherwise.
-	IssuerSession string
 }
 
 // Source is a sign-in source. Implementations are safe for concurrent use.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"time"
 
 	"github.com/go-ldap/ldap/v3"
 
@@ -24,10 +23,7 @@ type Source struct {
 	binds   *pool // bound as whoever was compared last
 }
 
-var (
-	_ signin.PasswordChecker = (*Source)(nil)
-	_ signin.Rechecker       = (*Source)(nil)
-)
+var _ signin.PasswordChecker = (*Source)(nil)
 
 // New makes a source of a configuration that Check found nothing wrong with.
 // It reads ca_file and asks no server. Close ends it.
@@ -96,23 +92,6 @@ func (s *Source) CheckPassword(ctx context.Context, username string, password ac
 	return s.identity(ctx, entry)
 }
 
-// Recheck implements signin.Rechecker: the entry is looked up by its stable
-// identifier, so that one with the same name and another identifier is not it.
-func (s *Source) Recheck(ctx context.Context, subject string) (signin.Identity, error) {
-	filter, ok := s.subjectFilter(subject)
-	if !ok {
-		return signin.Identity{}, signin.ErrRefused
-	}
-	entry, err := s.find(ctx, filter)
-	if err != nil {
-		return signin.Identity{}, fmt.Errorf("ldap: search: %w", err)
-	}
-	if entry == nil || disabled(entry, time.Now()) {
-		return signin.Identity{}, signin.ErrRefused
-	}
-	return s.identity(ctx, entry)
-}
-
 // find returns the one entry that a filter matches, nil for none and for more
 // than one: which of them it is would be a guess.
 func (s *Source) find(ctx context.Context, filter string) (*ldap.Entry, error) {
@@ -120,7 +99,7 @@ func (s *Source) find(ctx context.Context, filter string) (*ldap.Entry, error) {
 	err := s.searchs.do(ctx, func(conn *ldap.Conn) error {
 		entries = nil
 		found, err := conn.Search(ldap.NewSearchRequest(s.config.BaseDN, ldap.ScopeWholeSubtree, ldap.NeverDerefAliases,
-			2, int(s.config.timeout().Seconds())+1, false, filter, append(s.config.Attributes.wanted(), stateAttributes...), nil))
+			2, int(s.config.timeout().Seconds())+1, false, filter, s.config.Attributes.wanted(), nil))
 		if ldap.IsErrorWithCode(err, ldap.LDAPResultSizeLimitExceeded) {
 			return nil
 		}

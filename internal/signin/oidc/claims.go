@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
@@ -93,10 +92,6 @@ func (s *Source) identity(ctx context.Context, i *issuer, id *oidc.IDToken, toke
 	}
 	slices.Sort(who.Groups)
 	who.Groups = slices.Compact(who.Groups)
-	if s.config.TrustAMR {
-		who.AMR = claims.list("amr")
-	}
-	who.IssuerSession = claims.text("sid")
 	return who, nil
 }
 
@@ -128,29 +123,3 @@ func oneOr(configured string, fallback ...string) []string {
 	}
 	return fallback
 }
-
-// Ended is whose sessions a logout token ends: all of a subject, or one
-// session of the issuer's.
-type Ended struct{ Subject, IssuerSession string }
-
-// Logout reads a logout token (Back-Channel Logout §2.6). signin.ErrRefused
-// says that it is none of this issuer's for this client; other errors are
-// technical.
-func (s *Source) Logout(ctx context.Context, raw string) (Ended, error) {
-	i, err := s.discover(ctx)
-	if err != nil {
-		return Ended{}, err
-	}
-	token, err := i.verifier.VerifyLogout(oidc.ClientContext(ctx, s.client), raw)
-	if err != nil {
-		return Ended{}, errors.Join(signin.ErrRefused, fmt.Errorf("oidc: logout token: %w", err))
-	}
-	if token.IssuedAt.After(s.now().Add(clockSkew)) || s.now().Sub(token.IssuedAt) > logoutLife {
-		return Ended{}, errors.Join(signin.ErrRefused, errors.New("oidc: logout token: too old, or of the future"))
-	}
-	return Ended{Subject: token.Subject, IssuerSession: token.SessionID}, nil
-}
-
-// logoutLife is how old a logout token may be. Ending the same sessions twice
-// does nothing, so no token is remembered.
-const logoutLife = 5 * time.Minute

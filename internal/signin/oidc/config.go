@@ -32,9 +32,6 @@ type Config struct {
 	// UserInfo asks the issuer's UserInfo endpoint too, for claims that are
 	// not in the ID token.
 	UserInfo bool `json:"userinfo,omitempty"`
-	// TrustAMR lets the issuer's `amr` count as proofs of what it says was
-	// proved there.
-	TrustAMR bool `json:"trust_amr,omitempty"`
 	// ACRValues are asked for at each sign-in, in order of preference.
 	ACRValues []string `json:"acr_values,omitempty"`
 	// CAFile has the certificates, in PEM, that the issuer's must lead to.

@@ -12,7 +12,4 @@
 // (RFC 9207), and in the ID token. So an answer of one issuer is never taken
 // for another's. Only signatures by keys that the issuer publishes count, never
 // `none` and never one made with the client's secret.
-//
-// A logout token (OpenID Connect Back-Channel Logout §2.4) names a subject, a
-// session of the issuer, or both; Logout says which.
 package oidc

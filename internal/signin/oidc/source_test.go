@@ -54,14 +54,10 @@ func TestSignInReadsThePerson(t *testing.T) {
 	}
 	want := signin.Identity{
 		Source: "oidc", Subject: "subject-1", Username: "joe", Name: "Joe Bloggs", Email: "joe@county.test", Groups: []string{"clerks"},
-		GroupsKnown: true, MayCreate: true, IssuerSession: "there-1",
+		GroupsKnown: true, MayCreate: true,
 	}
 	if diff := cmp.Diff(want, who); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
-	}
-	trusting := open(t, i, func(c *oidc.Config) { c.TrustAMR = true })
-	if who, err := walk(t, trusting, i, signin.Departure{}); err != nil || !slices.Equal(who.AMR, []string{"pwd", "otp"}) {
-		t.Errorf("trust_amr: %v, %v", who.AMR, err)
 	}
 }
 
@@ -267,45 +263,6 @@ func TestGroupsThatTheIssuerLeftOutSignNobodyIn(t *testing.T) {
 	i.claims["_claim_sources"] = map[string]any{"src1": map[string]string{"endpoint": "https://graph.example.com/"}}
 	if who, err := walk(t, open(t, i), i, signin.Departure{}); !errors.Is(err, oidc.ErrGroupsElsewhere) {
 		t.Errorf("%+v, %v", who, err)
-	}
-}
-
-func TestALogoutTokenIsTheIssuersForThisClient(t *testing.T) {
-	i := newIssuer(t)
-	s := open(t, i)
-	event := map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}
-	token := func(change map[string]any) string {
-		claims := map[string]any{
-			"iss": i.URL, "aud": client, "iat": time.Now().Unix(), "exp": time.Now().Add(time.Minute).Unix(), "jti": "1", "sub": "subject-1", "sid": "there-1", "events": event,
-		}
-		for name, value := range change {
-			claims[name] = value
-			if value == nil {
-				delete(claims, name)
-			}
-		}
-		return sign(t, jose.ES256, i.key, i.keyID, claims)
-	}
-	ended, err := s.Logout(t.Context(), token(nil))
-	if want := (oidc.Ended{Subject: "subject-1", IssuerSession: "there-1"}); err != nil || ended != want {
-		t.Errorf("%+v, %v; want %+v", ended, err, want)
-	}
-	for name, change := range map[string]map[string]any{
-		"an ID token":    {"events": nil, "nonce": "n"},
-		"with a nonce":   {"nonce": "n"},
-		"another client": {"aud": "another"},
-		"another issuer": {"iss": "https://login.example.gov"},
-		"expired":        {"exp": time.Now().Add(-time.Hour).Unix()},
-		"of an hour ago": {"iat": time.Now().Add(-time.Hour).Unix()},
-		"of nobody":      {"sub": nil, "sid": nil},
-		"without an id":  {"jti": nil},
-	} {
-		if ended, err := s.Logout(t.Context(), token(change)); !errors.Is(err, signin.ErrRefused) {
-			t.Errorf("%s: %+v, %v; want ErrRefused", name, ended, err)
-		}
-	}
-	if _, err := s.Logout(t.Context(), unsigned(map[string]any{"iss": i.URL, "aud": client, "events": event, "sub": "subject-1", "jti": "1"})); !errors.Is(err, signin.ErrRefused) {
-		t.Errorf("not signed: %v", err)
 	}
 }
 
