@@ -1,11 +1,8 @@
 package caddymodule
 
 import (
-	"io"
-	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 
 	ldapclient "github.com/go-ldap/ldap/v3"
@@ -97,7 +94,7 @@ func TestADirectoryThatIsDownKeepsWhoIsSignedIn(t *testing.T) {
 		t.Skip("starts slapd")
 	}
 	d := legacytest.StartDirectory(t)
-	way, cut := forwarder(t, d.Addr)
+	way, cut := forward(t, "127.0.0.1:0", d.Addr)
 	g := startGateway(t, strings.Replace(directorySite(d), d.URL, "ldap://"+way, 1), nil)
 	joe := g.browser()
 	joe.signInAs(joe.get("/"), "joe", "joe-Pass1").want(http.StatusOK, "/")
@@ -108,43 +105,4 @@ func TestADirectoryThatIsDownKeepsWhoIsSignedIn(t *testing.T) {
 	if strings.Contains(p.body, "dial") || p.marked("reference") == "" {
 		t.Errorf("the page of a directory that is down: %s", p.body)
 	}
-}
-
-// forwarder is another address of a server, until cut ends it and all that
-// goes through it.
-func forwarder(t *testing.T, to string) (addr string, cut func()) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var mu sync.Mutex
-	open := []io.Closer{l}
-	cut = func() {
-		mu.Lock()
-		defer mu.Unlock()
-		for _, c := range open {
-			c.Close()
-		}
-	}
-	t.Cleanup(cut)
-	go func() {
-		for {
-			in, err := l.Accept()
-			if err != nil {
-				return
-			}
-			out, err := net.Dial("tcp", to)
-			if err != nil {
-				in.Close()
-				continue
-			}
-			mu.Lock()
-			open = append(open, in, out)
-			mu.Unlock()
-			go io.Copy(in, out)
-			go io.Copy(out, in)
-		}
-	}()
-	return l.Addr().String(), cut
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stepgate/stepgate/internal/audit"
@@ -119,14 +120,24 @@ func TestAMailOutlivesARestart(t *testing.T) {
 	}
 }
 
-// forward lets an address lead to another until the test ends.
-func forward(t *testing.T, from, to string) {
+// forward lets an address lead to another, until cut or the test ends it and
+// all that goes through it.
+func forward(t *testing.T, from, to string) (addr string, cut func()) {
 	t.Helper()
 	l, err := net.Listen("tcp", from)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.Close() })
+	var mu sync.Mutex
+	open := []io.Closer{l}
+	cut = func() {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, c := range open {
+			c.Close()
+		}
+	}
+	t.Cleanup(cut)
 	go func() {
 		for {
 			in, err := l.Accept()
@@ -138,10 +149,14 @@ func forward(t *testing.T, from, to string) {
 				in.Close()
 				continue
 			}
+			mu.Lock()
+			open = append(open, in, out)
+			mu.Unlock()
 			go func() { io.Copy(out, in); out.Close() }()
 			go func() { io.Copy(in, out); in.Close() }()
 		}
 	}()
+	return l.Addr().String(), cut
 }
 
 // TestAThrottledCarrierIsAskedAtMostThreeTimes has SNS refuse everything: one
