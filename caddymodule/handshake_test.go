@@ -1,5 +1,7 @@
 package caddymodule
 
+//lint:file-ignore SA1019 Only the packages that are to go change to HTTP/2 in the clear, and send an extended CONNECT.
+
 import (
 	"bufio"
 	"bytes"

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"os/signal"
 	"sync/atomic"
@@ -180,12 +179,4 @@ func (m *meter) clear() {
 	if m.out != nil {
 		fmt.Fprint(m.out, "\r\x1b[K")
 	}
-}
-
-func originHost(origin string) string {
-	u, err := url.Parse(origin)
-	if err != nil {
-		return ""
-	}
-	return u.Host
 }

@@ -139,8 +139,12 @@ func (s *Handshake) judge(status int, h http.Header) error {
 // accepted goes by RFC 6455 §4.1, what a client checks of the answer.
 func (s *Handshake) accepted(h http.Header) bool {
 	sum := sha1.Sum([]byte(s.key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
-	// Caddy spells the name as the RFC does, which is not Go's way.
-	accept := append(h["Sec-Websocket-Accept"], h["Sec-WebSocket-Accept"]...)
+	var accept []string
+	for name, values := range h { // Caddy spells it as the RFC does, which is not Go's way
+		if strings.EqualFold(name, "Sec-WebSocket-Accept") {
+			accept = append(accept, values...)
+		}
+	}
 	return isAlone(h["Upgrade"], "websocket") && httpguts.HeaderValuesContainsToken(h["Connection"], "upgrade") &&
 		len(accept) == 1 && accept[0] == base64.StdEncoding.EncodeToString(sum[:])
 }

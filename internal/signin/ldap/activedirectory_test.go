@@ -64,7 +64,7 @@ func (a *activeDirectory) serve(conn net.Conn) {
 		switch request.Tag {
 		case ldapclient.ApplicationBindRequest:
 			code, text := 0, ""
-			if request.Children[1].Value == joeDN && (a.refusal != "" || string(request.Children[2].Data.Bytes()) != "joe-Pass1") {
+			if request.Children[1].Value == joeDN && (a.refusal != "" || request.Children[2].Data.String() != "joe-Pass1") {
 				code, text = ldapclient.LDAPResultInvalidCredentials, "80090308: LdapErr: DSID-0C090447, comment: AcceptSecurityContext error, data "+a.subCode(request)+", v4563"
 			}
 			reply(conn, id, result(ldapclient.ApplicationBindResponse, code, text))
@@ -80,7 +80,7 @@ func (a *activeDirectory) serve(conn net.Conn) {
 }
 
 func (a *activeDirectory) subCode(bind *ber.Packet) string {
-	if string(bind.Children[2].Data.Bytes()) != "joe-Pass1" && a.refusal != "775" {
+	if bind.Children[2].Data.String() != "joe-Pass1" && a.refusal != "775" {
 		return "52e"
 	}
 	return a.refusal

@@ -146,7 +146,7 @@ func (p *pool) dial(ctx context.Context) (*ldap.Conn, error) {
 }
 
 func (p *pool) connect(s *server) (*ldap.Conn, error) {
-	conn, err := ldap.DialURL(s.text, ldap.DialWithTLSDialer(s.tls, p.config.dialer()))
+	conn, err := ldap.DialURL(s.text, ldap.DialWithDialer(p.config.dialer()), ldap.DialWithTLSConfig(s.tls))
 	if err != nil {
 		return nil, err
 	}

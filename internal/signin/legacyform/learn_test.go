@@ -17,7 +17,6 @@ import (
 type townHall struct {
 	display  map[string]string // by name
 	profile  string            // a page's source; {name}, {display}
-	form     string            // more of the login form
 	action   string
 	nonces   int
 	requests []*http.Request
