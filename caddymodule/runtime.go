@@ -31,11 +31,12 @@ type runtime struct {
 	factors *factors.Registry
 	local   signin.PasswordChecker
 	log     *zap.Logger
+	keys    keyRing
 }
 
 // place is where the commands of whoever runs this server are done.
 func (r *runtime) place() operation.Place {
-	return operation.Place{Actor: people.Operator(), People: r.people, Store: r.store, Recorder: r.recorder, Ring: r.ring}
+	return operation.Place{Actor: people.Operator(), People: r.people, Store: r.store, Recorder: r.recorder, Ring: r.ring, Keys: r.keys}
 }
 
 // open gives the app its runtime, over what is shared, from the pool or new.
@@ -60,7 +61,7 @@ func (a *App) openNow(ctx context.Context) (*runtime, error) {
 		return nil, errors.New("stepgate: this configuration is no longer in force")
 	}
 	a.key = poolKey{a.Store.Driver, a.Store.Path, a.Store.DSN, a.KeyFile}
-	value, _, err := pool.LoadOrNew(a.key, func() (caddy.Destructor, error) {
+	value, before, err := pool.LoadOrNew(a.key, func() (caddy.Destructor, error) {
 		s, err := newShared(ctx, a, true)
 		if err == nil {
 			s.send()
@@ -71,7 +72,13 @@ func (a *App) openNow(ctx context.Context) (*runtime, error) {
 		return nil, fmt.Errorf("stepgate: %w", err)
 	}
 	s := value.(*shared)
-	r, err := a.wire(s)
+	if before {
+		err = keyRing{s, a.KeyFile}.reload(ctx)
+	}
+	var r *runtime
+	if err == nil {
+		r, err = a.wire(s)
+	}
 	if err != nil {
 		_, release := pool.Delete(a.key)
 		return nil, errors.Join(fmt.Errorf("stepgate: %w", err), release)

@@ -47,6 +47,8 @@ type shared struct {
 	end     context.CancelFunc
 	life    context.Context // ends with end
 	running sync.WaitGroup  // what runs until then
+	// keepChecks lets the store know the keys of the ring.
+	keepChecks func(context.Context) error
 	// finish is done after the last write, before the store is closed.
 	finish func(context.Context) error
 }
@@ -77,6 +79,7 @@ func newShared(ctx context.Context, a *App, mayCreate bool) (*shared, error) {
 	s.life, s.end = context.WithCancel(context.Background())
 	s.running.Go(func() { s.purgeEvery(10 * time.Minute) })
 	s.running.Go(func() { s.keepMark(seen, db) })
+	s.keepChecks = func(ctx context.Context) error { return db.SaveKeyChecks(ctx, ring.Checks()) }
 	s.finish = func(ctx context.Context) error { return seen.move(ctx, db) }
 	return s, nil
 }

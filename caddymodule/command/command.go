@@ -27,6 +27,7 @@ func Commands() []Command {
 		{"user", "Adds, lists and changes accounts", buildUser},
 		{"policy", "Explains, checks, compares and rehearses policies", buildPolicy},
 		{"legacy", "Learns how a legacy application's login form answers", Legacy},
+		{"keys", "Lists and rotates the keys of the key file", buildKeys},
 		{"store", "Says what happened to the store", buildStore},
 		{"audit", "Shows, exports and verifies the audit trail", buildAudit},
 	}

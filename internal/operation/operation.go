@@ -31,6 +31,17 @@ type Place struct {
 	Store    Store
 	Recorder *audit.Recorder
 	Ring     *keys.Ring
+	Keys     Keys
+}
+
+// Keys is the ring as its file, its store and the sessions have it.
+type Keys interface {
+	// List describes the keys, oldest first.
+	List() []keys.Info
+	// Prepare adds a key that writes nothing yet, unless there is one.
+	Prepare(ctx context.Context, now time.Time) error
+	// Rotate makes the prepared key, or else a new one, primary.
+	Rotate(ctx context.Context, now time.Time) error
 }
 
 // Store is what operations read beside what People does.

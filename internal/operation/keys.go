@@ -1,0 +1,99 @@
+package operation
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/keys"
+)
+
+// The states of a key.
+const (
+	// KeyPrimary is the one that everything new is written with.
+	KeyPrimary = "primary"
+	// KeyPrepared writes nothing before the next rotation.
+	KeyPrepared = "prepared"
+	// KeyOlder only opens and verifies what it wrote.
+	KeyOlder = "older"
+)
+
+// KeyView is a key as commands print it: no secret, nor anything made of one
+// but its public name.
+type KeyView struct {
+	ID      string    `json:"id"`
+	Created time.Time `json:"created"`
+	State   string    `json:"state"`
+}
+
+func viewKeys(list []keys.Info) []KeyView {
+	views := make([]KeyView, 0, len(list))
+	for _, k := range list {
+		state := KeyOlder
+		switch {
+		case k.Primary:
+			state = KeyPrimary
+		case k.Prepared:
+			state = KeyPrepared
+		}
+		views = append(views, KeyView{ID: k.ID, Created: k.Created, State: state})
+	}
+	return views
+}
+
+// KeysRotateInput is what `keys rotate` asks with.
+type KeysRotateInput struct {
+	// Prepare adds a key and leaves the primary as it is.
+	Prepare bool   `json:"prepare,omitempty"`
+	Reason  string `json:"reason,omitempty"`
+}
+
+// The verbs of keys. Only an operator may.
+var (
+	KeysList = define("keys/list", func(_ context.Context, p Place, _ struct{}) ([]KeyView, error) {
+		if err := onlyOperator(p, "see keys"); err != nil {
+			return nil, err
+		}
+		return viewKeys(p.Keys.List()), nil
+	})
+	KeysRotate = define("keys/rotate", func(ctx context.Context, p Place, in KeysRotateInput) ([]KeyView, error) {
+		if err := onlyOperator(p, "rotate keys"); err != nil {
+			return nil, err
+		}
+		now := time.Now()
+		change := p.Keys.Rotate
+		if in.Prepare {
+			change = p.Keys.Prepare
+		}
+		if err := change(ctx, now); err != nil {
+			return nil, fmt.Errorf("key_file: %w", err)
+		}
+		views := viewKeys(p.Keys.List())
+		if in.Prepare {
+			return views, nil
+		}
+		return views, p.Recorder.Record(ctx, rotated(now, views, in.Reason))
+	})
+)
+
+// rotated is the event of another primary key.
+func rotated(now time.Time, views []KeyView, reason string) audit.Event {
+	e := audit.Event{At: now.UTC(), Name: audit.KeyRotated, Actor: commandActor, Outcome: "success"}
+	for _, k := range views {
+		if k.State == KeyPrimary {
+			e.Detail = append(e.Detail, audit.Field{Key: "key", Value: k.ID})
+		}
+	}
+	if reason != "" {
+		e.Detail = append(e.Detail, audit.Field{Key: "reason", Value: reason})
+	}
+	return e
+}
+
+func onlyOperator(p Place, what string) error {
+	if p.Actor.IsOperator() {
+		return nil
+	}
+	return &Answer{Kind: No, Text: "only an operator may " + what}
+}
