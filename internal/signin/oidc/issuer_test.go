@@ -35,6 +35,7 @@ type issuer struct {
 	sign       func(claims map[string]any) string    // instead of the key
 	discovery  map[string]any                        // beside the usual document
 	token      func(http.ResponseWriter, url.Values) // instead of the endpoint
+	keys       func(http.ResponseWriter)             // instead of the keys, with mu held
 	userInfo   map[string]any
 	tokenCalls int
 }
@@ -85,7 +86,21 @@ func (i *issuer) serveDiscovery(w http.ResponseWriter, _ *http.Request) {
 func (i *issuer) serveKeys(w http.ResponseWriter, _ *http.Request) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	reply(w, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: i.key.Public(), KeyID: i.keyID, Algorithm: "ES256", Use: "sig"}}})
+	if i.keys != nil {
+		i.keys(w)
+		return
+	}
+	reply(w, i.publishedNow())
+}
+
+func (i *issuer) publishedNow() jose.JSONWebKeySet {
+	return jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: i.key.Public(), KeyID: i.keyID, Algorithm: "ES256", Use: "sig"}}}
+}
+
+func (i *issuer) published() jose.JSONWebKeySet {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.publishedNow()
 }
 
 func (i *issuer) serveToken(w http.ResponseWriter, r *http.Request) {

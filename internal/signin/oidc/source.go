@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -33,9 +34,12 @@ type Source struct {
 // issuer is what the discovery document says.
 type issuer struct {
 	*oidc.Provider
+	keys     *keySet
 	verifier *oidc.IDTokenVerifier
 	readAt   time.Time
 	claims   struct {
+		Keys       string   `json:"jwks_uri"`
+		Algorithms []string `json:"id_token_signing_alg_values_supported"`
 		// SendsIssuer: RFC 9207 §3.
 		SendsIssuer bool   `json:"authorization_response_iss_parameter_supported"`
 		EndSession  string `json:"end_session_endpoint"`
@@ -91,11 +95,27 @@ func (s *Source) discover(ctx context.Context) (*issuer, error) {
 	if err := provider.Claims(&found.claims); err != nil {
 		return nil, fmt.Errorf("oidc: discovery: %w", err)
 	}
-	found.verifier = provider.VerifierContext(context.WithoutCancel(ctx), &oidc.Config{
-		ClientID: s.config.ClientID, Now: func() time.Time { return s.now().Add(-clockSkew) },
-	})
+	keys := &keySet{url: found.claims.Keys, client: s.client, now: s.now}
+	if s.issuer != nil && s.issuer.claims.Keys == found.claims.Keys {
+		keys = s.issuer.keys
+	}
+	found.keys = keys
+	found.verifier = s.verifier(found, keys)
 	s.issuer = found
 	return found, nil
+}
+
+// verifier checks tokens of an issuer for this client.
+func (s *Source) verifier(i *issuer, keys oidc.KeySet) *oidc.IDTokenVerifier {
+	var offered []string
+	for _, algorithm := range signatures {
+		if len(i.claims.Algorithms) == 0 || slices.Contains(i.claims.Algorithms, string(algorithm)) {
+			offered = append(offered, string(algorithm))
+		}
+	}
+	return oidc.NewVerifier(s.config.Issuer, keys, &oidc.Config{
+		ClientID: s.config.ClientID, SupportedSigningAlgs: offered, Now: func() time.Time { return s.now().Add(-clockSkew) },
+	})
 }
 
 func (s *Source) oauth(i *issuer, callback string) *oauth2.Config {
@@ -195,7 +215,11 @@ func (s *Source) redeem(ctx context.Context, i *issuer, kept departure, r signin
 		return signin.Identity{}, exchangeError(err)
 	}
 	raw, _ := token.Extra("id_token").(string)
+	ctx, trouble := withTrouble(ctx)
 	id, err := i.verifier.Verify(ctx, raw)
+	if trouble.err != nil {
+		return signin.Identity{}, trouble.err
+	}
 	if err != nil {
 		return signin.Identity{}, errors.Join(signin.ErrRefused, fmt.Errorf("oidc: ID token: %w", err))
 	}
