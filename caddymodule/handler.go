@@ -39,6 +39,7 @@ type Handler struct {
 	pages     *web.Pages
 	form      *legacyform.Form      // the app's own login form, where one is watched
 	basic     *upstreambasic.Source // the app's own question for a password, where it is the sign-in
+	lending   lending
 	live      atomic.Pointer[live]
 	forwarder proxyWarning
 }
@@ -51,6 +52,7 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 // ServeHTTP is the way of every request. Each step has a name; what a step
 // does is below that name.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	r = h.hear(r) // before a header that names somebody is withheld
 	h.managed.StripRequest(r)
 	p := passages.Get().(*passage)
 	defer p.release()
@@ -71,6 +73,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	if h.strangerToApp(r, visitor, decision) {
 		return h.signInAtApp(w, r, p, visitor, decision, next)
+	}
+	if h.named(r, visitor, decision) {
+		return h.signInNamed(w, r, p, next)
 	}
 	decision = h.spend(r, visitor, decision, p)
 	switch {

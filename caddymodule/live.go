@@ -83,6 +83,9 @@ func (h *Handler) newLive(ctx context.Context, r *runtime) (*live, error) {
 		if checker, ok := opened.(signin.PasswordChecker); ok {
 			site.Passwords = append(site.Passwords, checker)
 		}
+		if asserter, ok := opened.(signin.Asserter); ok {
+			site.Asserters = append(site.Asserters, asserter)
+		}
 		if redirector, ok := opened.(signin.Redirector); ok {
 			site.Redirectors = append(site.Redirectors, redirector)
 		}

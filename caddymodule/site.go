@@ -195,6 +195,12 @@ func (h *Handler) provisionIdentity() error {
 	for _, i := range append(defaultIdentity(), h.names...) {
 		managed = append(managed, i.name)
 	}
+	for _, module := range h.sources {
+		// A header that may say who somebody is arrives from nobody.
+		if from, ok := module.(interface{ Headers() []string }); ok {
+			managed = append(managed, from.Headers()...)
+		}
+	}
 	h.managed = gate.NewHeaderSet(managed...)
 	h.managed.Paths = !h.PassURLOverrides
 	return nil

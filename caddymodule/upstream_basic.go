@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"errors"
-	"io"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -52,20 +51,17 @@ func (h *Handler) holdCredentials(r *http.Request, v visitor) {
 	}
 }
 
-// lend gives a program that keeps no cookies the session of its first call.
-func (h *Handler) lend(r *http.Request, live *live) {
-	if h.basic == nil || r.Header["Cookie"] != nil {
-		return
+// programAt names the program that a request's credentials are of; ok is false
+// where it has none that hold for more than one request.
+func (h *Handler) programAt(r *http.Request, live *live) (program [32]byte, ok bool) {
+	if h.basic == nil {
+		return program, false
 	}
-	if c, named := upstreambasic.Read(r.Header); named && !c.Digest {
-		if cookie := h.basic.Lent(h.program(live, c), live.now()); cookie != "" {
-			r.Header["Cookie"] = []string{cookie}
-		}
+	c, named := upstreambasic.Read(r.Header)
+	if !named || c.Digest {
+		return program, false
 	}
-}
-
-func (h *Handler) program(live *live, c upstreambasic.Credentials) [32]byte {
-	return [32]byte(live.runtime.ring.MAC(programPurpose, []byte(h.Origin), c.Line.Reveal()))
+	return [32]byte(live.runtime.ring.MAC(programPurpose, []byte(h.Origin), c.Line.Reveal())), true
 }
 
 // signInAtApp asks the app about the credentials of a request, and makes a
@@ -119,7 +115,7 @@ func (h *Handler) signInAtApp(w http.ResponseWriter, r *http.Request, p *passage
 	if err != nil {
 		return h.unavailable(w, r, err)
 	}
-	return h.acceptedAtApp(w, r, p, visitor{entry: entered, memo: h.memo(entered, live.now())}, c, next)
+	return h.acceptedAtApp(w, r, p, visitor{entry: entered, memo: h.memo(entered, live.now())}, next)
 }
 
 // errAsksNobody says that the app shows the probe to strangers: its
@@ -129,7 +125,7 @@ var errAsksNobody = errors.New("the application does not ask for a password at t
 // acceptedAtApp goes on with a request whose person the app has accepted. A
 // browser comes again, with its cookie and with new credentials where they
 // hold for one request.
-func (h *Handler) acceptedAtApp(w http.ResponseWriter, r *http.Request, p *passage, v visitor, c upstreambasic.Credentials, next caddyhttp.Handler) error {
+func (h *Handler) acceptedAtApp(w http.ResponseWriter, r *http.Request, p *passage, v visitor, next caddyhttp.Handler) error {
 	live := h.live.Load()
 	if landing(r) {
 		w.Header().Set("Location", p.target())
@@ -137,52 +133,10 @@ func (h *Handler) acceptedAtApp(w http.ResponseWriter, r *http.Request, p *passa
 		w.WriteHeader(http.StatusSeeOther)
 		return nil
 	}
-	if cookie := given(w.Header(), live.ceremonies.Place.Cookie); cookie != "" && r.Header["Cookie"] == nil && !c.Digest {
-		h.basic.Lend(h.program(live, c), cookie, live.now())
+	if program, ok := h.programAt(r, live); ok {
+		h.lend(w, r, live, program, h.basic.Cache())
 	}
-	d := h.spend(r, v, p.judge(h, r, v), p)
-	switch {
-	case d.Outcome == policy.Deny:
-		return h.deny(w, r, p, v, d)
-	case d.Outcome == policy.Allow:
-		h.prepare(r, p, v, d)
-		// What the app answers is freed of cookies of our names; ours come
-		// after.
-		ours := w.Header()["Set-Cookie"]
-		delete(w.Header(), "Set-Cookie")
-		return h.watch(&giver{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, cookies: ours}, r, p, v, d, next)
-	default:
-		return h.begin(w, r, p, v, d)
-	}
-}
-
-// giver adds cookies of the gateway to the app's answer.
-type giver struct {
-	caddyhttp.ResponseWriterWrapper
-	cookies []string
-}
-
-func (g *giver) WriteHeader(status int) {
-	if status >= 200 && g.cookies != nil {
-		g.Header()["Set-Cookie"] = append(g.Header()["Set-Cookie"], g.cookies...)
-		g.cookies = nil
-	}
-	g.ResponseWriterWrapper.WriteHeader(status)
-}
-
-func (g *giver) Write(p []byte) (int, error) {
-	if g.cookies != nil {
-		g.WriteHeader(http.StatusOK)
-	}
-	return g.ResponseWriterWrapper.Write(p)
-}
-
-// ReadFrom goes round Write in the embedded wrapper, so it is here as well.
-func (g *giver) ReadFrom(r io.Reader) (int64, error) {
-	if g.cookies != nil {
-		g.WriteHeader(http.StatusOK)
-	}
-	return g.ResponseWriterWrapper.ReadFrom(r)
+	return h.goOn(w, r, p, v, next)
 }
 
 // askAtApp answers with the app's own question. A browser whose credentials
@@ -201,15 +155,4 @@ func (h *Handler) askAtApp(w http.ResponseWriter, r *http.Request, question *leg
 		w.Header().Add("WWW-Authenticate", line)
 	}
 	return h.fail(w, r, &web.Fail{Status: http.StatusUnauthorized, Title: "fail.basic.title", Advice: "fail.basic.advice"})
-}
-
-// given is a cookie that an answer sets, as a browser sends it back; "" for
-// none.
-func given(h http.Header, name string) string {
-	for _, line := range h["Set-Cookie"] {
-		if c, err := http.ParseSetCookie(line); err == nil && c.Name == name && c.MaxAge >= 0 {
-			return c.Name + "=" + c.Value
-		}
-	}
-	return ""
 }

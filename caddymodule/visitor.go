@@ -63,8 +63,11 @@ func (h *Handler) find(r *http.Request) visitor {
 	if v, again := h.remembered(r); again {
 		return h.revisit(r, live, v)
 	}
-	h.lend(r, live)
+	h.borrow(r, live)
 	entry, err := live.runtime.sessions.Find(r.Context(), r.Header, live.ceremonies.Place)
+	if err == nil {
+		entry, err = live.ceremonies.Vouched(r, entry)
+	}
 	if err != nil || entry == nil {
 		return visitor{err: err, going: h.going(live, r)}
 	}

@@ -28,6 +28,9 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request) error {
 	if v != nil {
 		return s.dispatch(w, r, v, c)
 	}
+	if _, err := signin.Heard(r.Context()); err == nil && c.Done == "" {
+		return s.signInNamed(w, r, c)
+	}
 	if s.LoginPage != "" && len(s.Passwords) == 0 {
 		return s.toLoginPage(w, r, c)
 	}
@@ -45,11 +48,24 @@ func (s *Site) signInPage(w http.ResponseWriter, r *http.Request, v *session.Ent
 	view := &signInView{View: s.view(w, r, v), Continuation: sealed}
 	view.Errors, view.Values = errs, map[string]string{"username": username}
 	view.Done, view.Elsewhere, view.Passwords = c.Done, s.elsewhere(), len(s.Passwords) > 0
+	view.Named = len(s.Asserters) > 0 && !view.Passwords && len(view.Elsewhere) == 0
 	view.Forgot = s.People != nil && s.Links.Mail()
 	if err := s.invite(w, r, view); err != nil {
 		return err
 	}
 	return s.Pages.Render(w, r, s.Web, status, "sign-in", view)
+}
+
+// signInNamed signs in whom the request for the page names.
+func (s *Site) signInNamed(w http.ResponseWriter, r *http.Request, c ceremony.Continuation) error {
+	entered, err := s.EnterNamed(w, r)
+	switch {
+	case errors.Is(err, signin.ErrRefused):
+		return s.signInPage(w, r, nil, c, http.StatusForbidden, "", []web.FieldError{{Text: "error.named"}})
+	case err != nil:
+		return s.unavailable(err)
+	}
+	return s.dispatch(w, r, entered, c)
 }
 
 func (s *Site) signInPost(w http.ResponseWriter, r *http.Request, v *session.Entry) error {

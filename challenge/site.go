@@ -85,6 +85,8 @@ type Site struct {
 	Passwords []signin.PasswordChecker
 	// Redirectors are the sources that the sign-in page leads to.
 	Redirectors []signin.Redirector
+	// Asserters are the sources that name people at every request.
+	Asserters []signin.Asserter
 	// LoginPage is the path and query of the app's own login form, where
 	// people without a session go. Empty: they go to our own page.
 	LoginPage string
@@ -164,6 +166,9 @@ func (s *Site) Handler() http.Handler {
 // answer is 503.
 func (s *Site) visitor(r *http.Request) (*session.Entry, error) {
 	e, err := s.Sessions.Find(r.Context(), r.Header, s.Place)
+	if err == nil {
+		e, err = s.Vouched(r, e)
+	}
 	if e == nil && err == nil {
 		err = s.Sessions.Answers(r.Context())
 	}

@@ -27,6 +27,9 @@ type signInView struct {
 	// the sources that the page leads to.
 	Passwords bool
 	Elsewhere []away
+	// Named says that people are let in by somebody before the gateway, and
+	// in no other way.
+	Named bool
 	// Forgot offers a new password.
 	Forgot bool
 }

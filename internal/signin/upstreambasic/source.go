@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/stepgate/stepgate/internal/account"
@@ -28,23 +27,12 @@ type Config struct {
 const (
 	defaultCache = 5 * time.Minute
 	maxCache     = time.Hour
-	// maxLent bounds how many programs are remembered.
-	maxLent = 4096
 )
 
 // Source is one such app. It is safe for concurrent use.
 type Source struct {
 	name   string
 	config Config
-
-	mu   sync.Mutex
-	lent map[[32]byte]lent
-}
-
-// lent is the session of a program.
-type lent struct {
-	cookie string
-	until  time.Time
 }
 
 // New checks a configuration for the source called name.
@@ -79,27 +67,5 @@ func (s *Source) Who(username string) signin.Identity {
 	return signin.Identity{Source: s.name, Subject: account.FoldUsername(username), Username: username, MayCreate: true, Typed: username}
 }
 
-// Lend remembers the session cookie that a program got, by a keyed hash of
-// its credentials.
-func (s *Source) Lend(credentials [32]byte, cookie string, now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.lent == nil || len(s.lent) >= maxLent {
-		s.lent = map[[32]byte]lent{}
-	}
-	s.lent[credentials] = lent{cookie, now.Add(s.config.Cache)}
-}
-
-// Lent is the session cookie that was remembered for credentials, "" for
-// none. A session that has risen since has another, so that nobody gets a
-// second factor by a password alone.
-func (s *Source) Lent(credentials [32]byte, now time.Time) string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	l, ok := s.lent[credentials]
-	if ok && now.After(l.until) {
-		delete(s.lent, credentials)
-		return ""
-	}
-	return l.cookie
-}
+// Cache is how long a program goes on in the session of its first call.
+func (s *Source) Cache() time.Duration { return s.config.Cache }

@@ -43,24 +43,7 @@ func TestCredentialsNameOnePerson(t *testing.T) {
 	}
 }
 
-func TestLentSessionsEnd(t *testing.T) {
-	s, err := New("app", Config{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	s.Lend([32]byte{1}, "a=b", noon)
-	for after, want := range map[time.Duration]string{0: "a=b", 5 * time.Minute: "a=b"} {
-		if got := s.Lent([32]byte{1}, noon.Add(after)); got != want {
-			t.Errorf("after %s: %q", after, got)
-		}
-	}
-	if got := s.Lent([32]byte{2}, noon); got != "" {
-		t.Errorf("to others: %q", got)
-	}
-	if got := s.Lent([32]byte{1}, noon.Add(5*time.Minute+1)); got != "" {
-		t.Errorf("after its time: %q", got)
-	}
+func TestAConfigurationThatMakesNoSenseIsRefused(t *testing.T) {
 	for _, c := range []Config{{Identity: "header"}, {Cache: 2 * time.Hour}, {Cache: -1}, {Probe: "manager"}, {Probe: "//x"}} {
 		if _, err := New("app", c); err == nil {
 			t.Errorf("%+v is accepted", c)

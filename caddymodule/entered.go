@@ -1,0 +1,97 @@
+package caddymodule
+
+import (
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/stepgate/stepgate/policy"
+)
+
+// This file is about requests that are a sign-in themselves: their session
+// begins on the way to the app.
+
+// goOn judges a request anew whose person has just been signed in.
+func (h *Handler) goOn(w http.ResponseWriter, r *http.Request, p *passage, v visitor, next caddyhttp.Handler) error {
+	d := h.spend(r, v, p.judge(h, r, v), p)
+	switch {
+	case d.Outcome == policy.Deny:
+		return h.deny(w, r, p, v, d)
+	case d.Outcome == policy.Allow:
+		h.prepare(r, p, v, d)
+		// What the app answers is freed of cookies of our names; ours come
+		// after.
+		ours := w.Header()["Set-Cookie"]
+		delete(w.Header(), "Set-Cookie")
+		return h.watch(&giver{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, cookies: ours}, r, p, v, d, next)
+	default:
+		return h.begin(w, r, p, v, d)
+	}
+}
+
+// lend remembers for a program the session cookie that this answer gives it,
+// if it brought none.
+func (h *Handler) lend(w http.ResponseWriter, r *http.Request, live *live, program [32]byte, cache time.Duration) {
+	if cookie := given(w.Header(), live.ceremonies.Place.Cookie); cookie != "" && r.Header["Cookie"] == nil {
+		h.lending.lend(program, cookie, live.now().Add(cache))
+	}
+}
+
+// borrow gives a program that keeps no cookies the session of its first call.
+func (h *Handler) borrow(r *http.Request, live *live) {
+	if r.Header["Cookie"] != nil {
+		return
+	}
+	program, ok := h.programAt(r, live)
+	if !ok {
+		program, ok = h.programNamed(r, live)
+	}
+	if !ok {
+		return
+	}
+	if cookie := h.lending.cookie(program, live.now()); cookie != "" {
+		r.Header["Cookie"] = []string{cookie}
+	}
+}
+
+// giver adds cookies of the gateway to the app's answer.
+type giver struct {
+	caddyhttp.ResponseWriterWrapper
+	cookies []string
+}
+
+func (g *giver) WriteHeader(status int) {
+	if status >= 200 && g.cookies != nil {
+		g.Header()["Set-Cookie"] = append(g.Header()["Set-Cookie"], g.cookies...)
+		g.cookies = nil
+	}
+	g.ResponseWriterWrapper.WriteHeader(status)
+}
+
+func (g *giver) Write(p []byte) (int, error) {
+	if g.cookies != nil {
+		g.WriteHeader(http.StatusOK)
+	}
+	return g.ResponseWriterWrapper.Write(p)
+}
+
+// ReadFrom goes round Write in the embedded wrapper, so it is here as well.
+func (g *giver) ReadFrom(r io.Reader) (int64, error) {
+	if g.cookies != nil {
+		g.WriteHeader(http.StatusOK)
+	}
+	return g.ResponseWriterWrapper.ReadFrom(r)
+}
+
+// given is a cookie that an answer sets, as a browser sends it back; "" for
+// none.
+func given(h http.Header, name string) string {
+	for _, line := range h["Set-Cookie"] {
+		if c, err := http.ParseSetCookie(line); err == nil && c.Name == name && c.MaxAge >= 0 {
+			return c.Name + "=" + c.Value
+		}
+	}
+	return ""
+}
