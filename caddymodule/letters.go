@@ -4,7 +4,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/stepgate/stepgate/factors"
 	"github.com/stepgate/stepgate/factors/delivery"
@@ -36,17 +35,6 @@ var letterTexts = map[string][2]factors.Words{
 	},
 }
 
-// changedTexts tell that a password was chosen.
-var changedTexts = [2]factors.Words{
-	{"en": "Your password was changed", "cy": "Newidiwyd eich cyfrinair"},
-	{
-		"en": "A new password was chosen for your account: {account}. All sessions were ended.\n\nService: {name} ({site})\nWhen: {when}\n\n" +
-			"If this was you, there is nothing to do.\nIf it was not, ask for help at once.\n",
-		"cy": "Dewiswyd cyfrinair newydd ar gyfer eich cyfrif: {account}. Daeth pob sesiwn i ben.\n\nGwasanaeth: {name} ({site})\nPryd: {when}\n\n" +
-			"Os mai chi wnaeth hyn, nid oes angen gwneud dim.\nOs na, gofynnwch am help ar unwaith.\n",
-	},
-}
-
 // links are those of a site that signs local accounts in.
 func (h *Handler) links(r *runtime) *people.Links {
 	return &people.Links{
@@ -55,7 +43,7 @@ func (h *Handler) links(r *runtime) *people.Links {
 		Letter: func(purpose string, to account.Account, link string) delivery.Message {
 			return h.letter(letterTexts[purpose], to, link)
 		},
-		Changed: func(to account.Account) delivery.Message { return h.letter(changedTexts, to, "") },
+		Notices: h.notices(r),
 		Mail:    func() bool { return r.outbox.Offers(delivery.Email) },
 		Wake:    r.outbox.Wake,
 	}
@@ -63,7 +51,7 @@ func (h *Handler) links(r *runtime) *people.Links {
 
 // letter is a mail in all languages of the site.
 func (h *Handler) letter(text [2]factors.Words, to account.Account, link string) delivery.Message {
-	fill := strings.NewReplacer("{account}", to.Username, "{name}", h.web.Name, "{site}", h.Origin, "{when}", h.moment(time.Now()), "{link}", link)
+	fill := strings.NewReplacer("{account}", to.Username, "{name}", h.web.Name, "{site}", h.Origin, "{link}", link)
 	var parts []string
 	for _, language := range h.languages() {
 		part := fill.Replace(text[1].In(language))

@@ -66,7 +66,7 @@ func (h *Handler) newLive(ctx context.Context, r *runtime) (*live, error) {
 		Admit: r.people.Arrive, Shadowed: h.shadowed(r), Ledger: r.ledger, Plan: r.plan, Recorder: r.recorder, Sealer: r.ring,
 		Kept:    &kept.Keeper{Store: r.store, Max: h.keepBytes(), Now: time.Now},
 		Address: clientAddress, Enrolment: h.enrolment(), SignOutAfter: h.AfterEnrolment == "sign_out",
-		BindingDelay: h.bindingDelay(), RelyingParty: h.relyingParty(), Tell: h.tell(r), Now: time.Now,
+		BindingDelay: h.bindingDelay(), RelyingParty: h.relyingParty(), Notices: h.notices(r), Now: time.Now,
 		Report: func(reference string, err error) {
 			h.logger.Warn("a sign-in was refused", zap.String("reference", reference), zap.Error(err))
 		},

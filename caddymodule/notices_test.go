@@ -6,11 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/stepgate/stepgate/challenge"
-	"github.com/stepgate/stepgate/internal/account"
-	"github.com/stepgate/stepgate/internal/web"
 )
 
 func TestAPersonIsToldOfANewCredentialByEmail(t *testing.T) {
@@ -32,30 +27,6 @@ func TestAPersonIsToldOfANewCredentialByEmail(t *testing.T) {
 	}
 	if strings.Contains(sent, b.secret) {
 		t.Errorf("the mail has the secret:\n%s", sent)
-	}
-}
-
-func TestANoticeIsInEveryLanguageOfTheSite(t *testing.T) {
-	london, err := time.LoadLocation("Europe/London")
-	if err != nil {
-		t.Fatal(err)
-	}
-	h := &Handler{web: &web.Site{Name: "Y Porth", Languages: []string{"cy", "en"}, Zone: london}}
-	n := challenge.Notice{Account: account.Account{Username: "joe"}, Credential: account.Credential{Label: "{account}"}, Site: "https://porth.example"}
-	body := h.noticeBody(noticeTexts[challenge.NoticeEnrolled][1], n, time.Date(2026, 7, 1, 11, 0, 0, 0, time.UTC))
-	cymraeg, english, both := strings.Cut(body, "\n----\n")
-	if !both || !strings.Contains(cymraeg, "Cyfrif: joe\n") || !strings.Contains(english, "Account: joe\n") ||
-		strings.Count(body, "2026-07-01 12:00\n") != 2 || !strings.Contains(cymraeg, "at eich cyfrif: {account}.") {
-		t.Errorf("%s", body)
-	}
-	for key, words := range noticeTexts {
-		for _, text := range append(words[:], noticeRest) {
-			for _, language := range []string{"en", "cy"} {
-				if text[language] == "" {
-					t.Errorf("%s: %q is not in %s", key, text["en"], language)
-				}
-			}
-		}
 	}
 }
 

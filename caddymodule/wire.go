@@ -37,7 +37,7 @@ func (a *App) wire(s *shared) (*runtime, error) {
 		Temporary: &temporarycode.Factor{Store: s.store, Keys: s.ring}, Sources: a.peopleSources(),
 		Region: a.numbers().Region, TextCountries: a.numbers().Countries, Now: time.Now,
 	}
-	r.people.Links = a.invitations(r)
+	r.people.Links, r.people.Notices = a.invitations(r), a.notices(r)
 	var err error
 	r.factors, err = r.offer(a)
 	return r, err

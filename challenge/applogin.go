@@ -129,7 +129,7 @@ func (s *Site) Enter(w http.ResponseWriter, r *http.Request, v *session.Entry, w
 	if who.Typed != "" {
 		s.meet(w, r, owner.ID, who.Typed)
 	}
-	return entry, s.Recorder.Record(ctx, s.event(r, audit.LoginSuccess, entry))
+	return entry, s.signedIn(r, entry, s.event(r, audit.LoginSuccess, entry))
 }
 
 // admissible gives account.ErrNotFound for an account that gets no session.

@@ -9,6 +9,7 @@ import (
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/ceremony"
+	"github.com/stepgate/stepgate/internal/people"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
@@ -297,9 +298,12 @@ func (s *Site) enrol(r *http.Request, v *session.Entry, enrolled ceremony.Enroll
 	e := s.event(r, audit.FactorEnrolled, v)
 	e.Factor, e.Credential = credential.Factor, string(credential.ID)
 	enrolled.Credential, enrolled.Event = credential, e
-	err := s.Store.Enrol(r.Context(), enrolled, now)
-	if err == nil {
-		s.tell(r.Context(), v, NoticeEnrolled, credential)
+	var err error
+	if enrolled.Messages, err = s.tell(r, v, people.ToldFactorAdded, credential); err != nil {
+		return credential, err
+	}
+	if err = s.Store.Enrol(r.Context(), enrolled, now); err == nil {
+		s.sent(enrolled.Messages)
 	}
 	return credential, err
 }

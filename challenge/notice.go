@@ -2,37 +2,97 @@ package challenge
 
 import (
 	"context"
+	"net/http"
+	"net/netip"
+	"slices"
+	"time"
 
+	"github.com/stepgate/stepgate/factors/delivery"
 	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/people"
 	"github.com/stepgate/stepgate/internal/session"
 )
 
-// NoticeEnrolled tells a person that a credential was added.
-const NoticeEnrolled = "factor-added"
-
-// Notice is something about their own credentials that a person is told of.
-type Notice struct {
-	Account account.Account
-	// Key says what happened: NoticeEnrolled, or a factor's own word.
-	Key        string
-	Credential account.Credential
-	// Held are the credentials of the account, given where the person is to
-	// be told on every channel: a credential that has to wait before it counts
-	// gives them the time to object.
-	Held []account.Credential
-	// Site is the origin where it happened.
-	Site string
+// whence is where a request comes from, as notices say it.
+func (s *Site) whence(r *http.Request) people.Whence {
+	address := s.Address(r)
+	from := people.Whence{Address: address.String()}
+	if s.Where != nil {
+		from.Place = s.Where(address)
+	}
+	return from
 }
 
-// tell hands a notice to whoever sends it. It never holds a request up.
-func (s *Site) tell(ctx context.Context, v *session.Entry, key string, c account.Credential) {
-	if key == "" || s.Tell == nil {
-		return
+// tell writes what v is told of a credential, for the write that does it.
+func (s *Site) tell(r *http.Request, v *session.Entry, what people.Told, c account.Credential) ([]delivery.Kept, error) {
+	if what == "" || s.Notices == nil {
+		return nil, nil
 	}
-	n := Notice{Account: v.Owner.Account, Key: key, Credential: c, Site: s.Place.Origin}
-	if c.CountsFrom.After(s.Now()) {
-		// Without them the mail to the account's address goes out all the same.
-		n.Held, _ = s.Store.Credentials(context.WithoutCancel(ctx), c.Account)
+	held, err := s.Store.Credentials(r.Context(), v.Owner.Account.ID)
+	if err != nil {
+		return nil, err
 	}
-	s.Tell(ctx, n)
+	return s.Notices.Kept(people.Notice{
+		What: what, Account: v.Owner.Account, Credential: c, Held: held, From: s.whence(r), At: s.Now().UTC(),
+	}), nil
+}
+
+// sent lets messages that were kept go out.
+func (s *Site) sent(messages []delivery.Kept) {
+	if len(messages) > 0 && s.Notices.Wake != nil {
+		s.Notices.Wake()
+	}
+}
+
+const (
+	// longAbsence is after how long without a sign-in one from a network that
+	// none of the last ones came from is told.
+	longAbsence = 30 * 24 * time.Hour
+	lastSignIns = 20
+)
+
+// signedIn keeps the event of a sign-in, and tells the person of one from
+// somewhere new after a long time.
+func (s *Site) signedIn(r *http.Request, v *session.Entry, e audit.Event) error {
+	strange, err := s.fromNew(r.Context(), e)
+	if err != nil {
+		return err
+	}
+	if !strange {
+		return s.Recorder.Record(r.Context(), e)
+	}
+	messages, err := s.tell(r, v, people.ToldSignInFromNew, account.Credential{})
+	if err == nil {
+		err = s.Store.Note(r.Context(), e, messages)
+	}
+	if err == nil {
+		s.sent(messages)
+	}
+	return err
+}
+
+// fromNew tells whether a sign-in comes after a long time, and from a network
+// that is none of those before.
+func (s *Site) fromNew(ctx context.Context, e audit.Event) (bool, error) {
+	before, err := s.Store.Events(ctx, audit.Query{Account: e.Account, Names: []audit.Name{audit.LoginSuccess}, Limit: lastSignIns})
+	if err != nil || len(before) == 0 || e.At.Sub(before[0].Event.At) < longAbsence {
+		return false, err
+	}
+	network := networkOf(e.Address)
+	return !slices.ContainsFunc(before, func(r audit.Record) bool { return networkOf(r.Event.Address) == network }), nil
+}
+
+// networkOf is what neighbours share: the /24 of IPv4, the /48 of IPv6. What
+// is no address is a network of its own.
+func networkOf(address string) netip.Prefix {
+	addr, err := netip.ParseAddr(address)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	bits := 24
+	if addr.Is6() {
+		bits = 48
+	}
+	return netip.PrefixFrom(addr, bits).Masked()
 }

@@ -156,7 +156,6 @@ func (s *Site) burn(ctx context.Context, state factors.State) error {
 
 // begin makes a session of a successful sign-in.
 func (s *Site) begin(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, owner account.Account, proof policy.Proof) error {
-	ctx := r.Context()
 	entry, err := s.admitSession(w, r, v, s.beginning(r, owner, proof))
 	if err != nil {
 		return s.unavailable(err)
@@ -164,7 +163,7 @@ func (s *Site) begin(w http.ResponseWriter, r *http.Request, v *session.Entry, c
 	s.acquaint(w, r, entry)
 	e := s.event(r, audit.LoginSuccess, entry)
 	e.Factor, e.Credential = string(proof.Factor), proof.Credential
-	if err := s.Recorder.Record(ctx, e); err != nil {
+	if err := s.signedIn(r, entry, e); err != nil {
 		return s.unavailable(err)
 	}
 	return s.dispatch(w, r, entry, c)

@@ -9,6 +9,7 @@ import (
 	"github.com/stepgate/stepgate/factors"
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/ceremony"
+	"github.com/stepgate/stepgate/internal/people"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/throttle"
 	"github.com/stepgate/stepgate/policy"
@@ -103,15 +104,31 @@ func (k *walk) passed(w http.ResponseWriter, r *http.Request, t ceremony.Transac
 	}
 	e := k.s.event(r, audit.ChallengePassed, k.v)
 	e.Factor, e.Credential = string(k.factor.Kind()), string(verified.Credential.ID)
-	if err := k.s.Recorder.Record(ctx, e); err != nil {
+	if err := k.notePassed(r, e, verified); err != nil {
 		return k.s.unavailable(err)
 	}
-	k.s.tell(ctx, k.v, verified.Notice, verified.Credential)
 	v, err := k.rise(w, r, proofOf(k.factor.Kind(), verified, k.s.Now().UTC()))
 	if err != nil {
 		return err
 	}
 	return k.s.dispatch(w, r, v, k.c)
+}
+
+// notePassed keeps the event of a right answer, and with it what the person is
+// told of that.
+func (k *walk) notePassed(r *http.Request, e audit.Event, verified factors.Verified) error {
+	messages, err := k.s.tell(r, k.v, people.Told(verified.Notice), verified.Credential)
+	switch {
+	case err != nil:
+		return err
+	case len(messages) == 0:
+		return k.s.Recorder.Record(r.Context(), e)
+	}
+	if err := k.s.Store.Note(r.Context(), e, messages); err != nil {
+		return err
+	}
+	k.s.sent(messages)
+	return nil
 }
 
 // rise adds a proof to the session: for the operation or the request that it

@@ -76,7 +76,7 @@ func (l *link) choosePassword(w http.ResponseWriter, r *http.Request, fields map
 		return l.passwordPage(w, r, http.StatusBadRequest, []web.FieldError{{Field: "new_password", Text: text, Args: args}})
 	}
 	err := s.People.Choose(r.Context(), s.Links, people.Chosen{
-		Link: l.t.ID, Owner: l.owner.ID, Purpose: l.purpose, Password: chosen, Phone: l.phone(r),
+		Link: l.t.ID, Owner: l.owner.ID, Purpose: l.purpose, Password: chosen, Phone: l.phone(r), From: s.whence(r),
 	})
 	switch {
 	case errors.Is(err, ceremony.ErrTransactionGone):

@@ -52,9 +52,8 @@ type rig struct {
 	ring  *keys.Ring
 	pages http.Handler
 
-	mu   sync.Mutex
-	now  time.Time
-	told []Notice
+	mu  sync.Mutex
+	now time.Time
 }
 
 // newRig makes one; change may alter the site before its pages are made.
@@ -91,7 +90,7 @@ func newRig(t *testing.T, change func(*rig)) *rig {
 		Kept:      &kept.Keeper{Store: k.db, Max: 1 << 20, Now: k.clock},
 		Address:   func(*http.Request) netip.Addr { return netip.MustParseAddr("192.0.2.7") },
 		Enrolment: EnrolSelf, BindingDelay: 24 * time.Hour, RelyingParty: RelyingParty{"portal.example.gov", "Portal"},
-		Tell: k.tellRig, Now: k.clock,
+		Now: k.clock,
 	}
 	k.offer(&totp.Factor{Steps: k.db}, &backupcode.Factor{Store: k.db, Keys: k.ring}, &temporarycode.Factor{Store: k.db, Keys: k.ring})
 	k.wireWeb()
@@ -142,12 +141,6 @@ func (k *rig) wait(d time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.now = k.now.Add(d)
-}
-
-func (k *rig) tellRig(_ context.Context, n Notice) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.told = append(k.told, n)
 }
 
 // rigSource knows everybody by rigPassword.

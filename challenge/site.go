@@ -48,6 +48,8 @@ type Store interface {
 	// Credentials lists an account's credentials, the default first, then
 	// the last used.
 	Credentials(ctx context.Context, owner account.ID) ([]account.Credential, error)
+	// Events lists what the audit trail has, newest first.
+	Events(ctx context.Context, q audit.Query) ([]audit.Record, error)
 }
 
 // Recorder keeps audit events. An error means that the event is not kept.
@@ -119,9 +121,11 @@ type Site struct {
 	// id of a text with its parameters, "" for nothing. alone says that it
 	// will be the only factor.
 	Judge func(chosen account.Secret, owner account.Account, alone bool) (text string, args []any)
-	// Tell hands over what a person is to be told; nil tells nobody. It
-	// returns at once.
-	Tell func(ctx context.Context, n Notice)
+	// Notices writes what people are told of; nil tells nobody.
+	Notices *people.Notices
+	// Where says in words where an address is, "" where that is not known; nil
+	// knows of none.
+	Where func(netip.Addr) string
 	// Report writes to the operator's log what a page does not say, under the
 	// reference that the audit trail has.
 	Report func(reference string, err error)

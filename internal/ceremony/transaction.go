@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stepgate/stepgate/factors"
+	"github.com/stepgate/stepgate/factors/delivery"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/session"
@@ -70,6 +71,8 @@ type Enrolled struct {
 	// ErrNotFirst when the account holds more by now.
 	First *First
 	Event audit.Event
+	// Messages tell the person of it.
+	Messages []delivery.Kept
 }
 
 // Store keeps the transactions of ceremonies.
@@ -86,10 +89,13 @@ type Store interface {
 	// callers one gets nil and the others ErrTransactionGone.
 	RedeemTransaction(ctx context.Context, id string, now time.Time) error
 	// Enrol redeems the transaction, keeps the credential (the account's
-	// first of its factor becomes the default if it has none) and appends
-	// the event, all or nothing. account.ErrTaken says that another
+	// first of its factor becomes the default if it has none), appends the
+	// event and puts the messages into the outbox, all or nothing. account.ErrTaken says that another
 	// credential has its handle.
 	Enrol(ctx context.Context, e Enrolled, now time.Time) error
+	// Note appends an event and puts the messages that tell of it into the
+	// outbox, all or nothing.
+	Note(ctx context.Context, e audit.Event, messages []delivery.Kept) error
 }
 
 // OnceTransaction names the transaction by whose redemption a proof for one

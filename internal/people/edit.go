@@ -62,9 +62,26 @@ func (p *People) EditAccount(ctx context.Context, actor Actor, who Who, c Change
 		if err := tx.UpdateAccount(ctx, edited); err != nil {
 			return audit.Event{}, fmt.Errorf("keep account: %w", err)
 		}
+		if err := p.tellContacts(ctx, tx, p.Notices, a, edited, Whence{Staff: true}); err != nil {
+			return audit.Event{}, err
+		}
 		return editEvent(a, edited, c.Reason), nil
 	})
+	p.Notices.wake()
 	return edited, err
+}
+
+// tellContacts tells of addresses that are other ones than before.
+func (p *People) tellContacts(ctx context.Context, tx Tx, n *Notices, before, after account.Account, from Whence) error {
+	if before.Email != after.Email {
+		if err := p.tell(ctx, tx, n, Notice{What: ToldEmailChanged, Account: after, Before: &before, From: from}); err != nil {
+			return err
+		}
+	}
+	if before.Mobile != after.Mobile {
+		return p.tell(ctx, tx, n, Notice{What: ToldMobileChanged, Account: after, Before: &before, From: from})
+	}
+	return nil
 }
 
 // apply returns the account as it would be.

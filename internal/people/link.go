@@ -19,10 +19,10 @@ type Links struct {
 	Origin string
 	// Address is the page that a token opens.
 	Address func(purpose, token string) string
-	// Letter is the mail that brings it, and Changed the one that tells that a
-	// password was chosen.
+	// Letter is the mail that brings it, and Notices tells that a password was
+	// chosen.
 	Letter  func(purpose string, to account.Account, link string) delivery.Message
-	Changed func(to account.Account) delivery.Message
+	Notices *Notices
 	// Mail tells whether e-mail goes out.
 	Mail func() bool
 	// Wake is called once a message has been kept.
@@ -150,6 +150,7 @@ type Chosen struct {
 	Password account.Secret
 	// Phone is the number that was proved at a registration; nil for none.
 	Phone *account.Credential
+	From  Whence
 }
 
 // Choose keeps the password of somebody who came by a link, with the number
@@ -177,10 +178,8 @@ func (p *People) Choose(ctx context.Context, links *Links, c Chosen) error {
 		if err := p.keepPhone(ctx, tx, current, a, c.Phone); err != nil {
 			return audit.Event{}, err
 		}
-		if a.Email != "" && links.Mail() {
-			if err := p.post(ctx, tx, a, links.Changed(a)); err != nil {
-				return audit.Event{}, err
-			}
+		if err := p.tell(ctx, tx, links.Notices, Notice{What: ToldPasswordReset, Account: a, From: c.From}); err != nil {
+			return audit.Event{}, err
 		}
 		return accountEvent(audit.PasswordChange, a, "", audit.Field{Key: "by", Value: c.Purpose}), nil
 	})

@@ -33,8 +33,12 @@ func (p *People) SetPassword(ctx context.Context, actor Actor, who Who, password
 		if err := endAll(ctx, tx, a.ID); err != nil {
 			return audit.Event{}, err
 		}
+		if err := p.tell(ctx, tx, p.Notices, Notice{What: ToldPasswordReset, Account: a, From: Whence{Staff: true}}); err != nil {
+			return audit.Event{}, err
+		}
 		return accountEvent(audit.PasswordChange, a, reason), nil
 	})
+	p.Notices.wake()
 	return owner, err
 }
 

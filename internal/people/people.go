@@ -95,7 +95,10 @@ type People struct {
 	// Links are those of the site where invited people register; nil where no
 	// site signs local accounts in.
 	Links *Links
-	Now   func() time.Time
+	// Notices tells people what was done to their accounts by somebody else;
+	// nil tells nobody.
+	Notices *Notices
+	Now     func() time.Time
 }
 
 func (p *People) now() time.Time { return p.Now().UTC() }

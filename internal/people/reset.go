@@ -26,7 +26,11 @@ func (p *People) ResetFactors(ctx context.Context, actor Actor, who Who, reason 
 		if err := tx.DeleteCredentials(ctx, a.ID); err != nil {
 			return audit.Event{}, fmt.Errorf("delete credentials: %w", err)
 		}
+		if err := p.tell(ctx, tx, p.Notices, Notice{What: ToldFactorsReset, Account: a, From: Whence{Staff: true}}); err != nil {
+			return audit.Event{}, err
+		}
 		return resetEvent(a, held, reason), nil
 	})
+	p.Notices.wake()
 	return owner, removed, err
 }

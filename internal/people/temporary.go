@@ -57,6 +57,9 @@ func (p *People) IssueTemporaryCode(ctx context.Context, actor Actor, who Who, l
 		if err := tx.InsertCredential(ctx, credential); err != nil {
 			return audit.Event{}, fmt.Errorf("keep the temporary code: %w", err)
 		}
+		if err := p.tell(ctx, tx, p.Notices, Notice{What: ToldTemporaryCode, Account: a, From: Whence{Staff: true}}); err != nil {
+			return audit.Event{}, err
+		}
 		issued = Temporary{Account: a, Code: account.Secret(code), ExpiresAt: p.now().Add(lifetime)}
 		e := accountEvent(audit.TokenCreated, a, reason, audit.Field{Key: "lifetime", Value: lifetime.String()})
 		e.Factor, e.Credential = temporaryFactor, string(credential.ID)
@@ -65,6 +68,7 @@ func (p *People) IssueTemporaryCode(ctx context.Context, actor Actor, who Who, l
 	if err != nil {
 		return Temporary{}, err
 	}
+	p.Notices.wake()
 	return issued, nil
 }
 

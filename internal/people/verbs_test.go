@@ -367,9 +367,8 @@ func TestAChosenPasswordIsKeptWithEverythingOrNotAtAll(t *testing.T) {
 	f := newFixture(t)
 	f.Links = &people.Links{
 		Origin: "https://portal.example.gov", Address: func(purpose, token string) string { return purpose + " " + token },
-		Letter:  func(string, account.Account, string) delivery.Message { return delivery.Message{} },
-		Changed: func(account.Account) delivery.Message { return delivery.Message{} },
-		Mail:    func() bool { return false }, Wake: func() {},
+		Letter: func(string, account.Account, string) delivery.Message { return delivery.Message{} },
+		Mail:   func() bool { return false }, Wake: func() {},
 	}
 	joe, jim := f.add(t, people.NewAccount{Username: "joe"}), f.add(t, people.NewAccount{Username: "jim"})
 	f.open(t, jim.ID, "totp")

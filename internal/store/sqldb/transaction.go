@@ -8,7 +8,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/stepgate/stepgate/factors/delivery"
 	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/ceremony"
 )
 
@@ -193,11 +195,33 @@ func (db *DB) Enrol(ctx context.Context, e ceremony.Enrolled, now time.Time) err
 		if err := t.InsertCredential(ctx, c); err != nil {
 			return err
 		}
-		_, err = t.AppendEvent(ctx, e.Event)
-		return err
+		return t.note(ctx, e.Event, e.Messages)
 	})
 	if err != nil {
 		return fmt.Errorf("enrol: %w", err)
+	}
+	return nil
+}
+
+// maxNotices bounds what waits in the outbox when a notice is put into it.
+const maxNotices = 100_000
+
+// note appends an event and keeps the messages that tell of it.
+func (t *tx) note(ctx context.Context, e audit.Event, messages []delivery.Kept) error {
+	for _, k := range messages {
+		if err := t.KeepMessage(ctx, k, maxNotices); err != nil {
+			return err
+		}
+	}
+	_, err := t.AppendEvent(ctx, e)
+	return err
+}
+
+// Note implements ceremony.Store.
+func (db *DB) Note(ctx context.Context, e audit.Event, messages []delivery.Kept) error {
+	err := db.update(ctx, func(t *tx) error { return t.note(ctx, e, messages) })
+	if err != nil {
+		return fmt.Errorf("note: %w", err)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stepgate/stepgate/factors/delivery"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/ceremony"
@@ -126,7 +127,7 @@ func testTransactions(t *testing.T, f *fixture) {
 		} {
 			before, err := b.Store.Credentials(t.Context(), a.ID)
 			b.must(err)
-			e.Transaction = open.ID
+			e.Transaction, e.Messages = open.ID, []delivery.Kept{newMessage(name, delivery.Email)}
 			if err := b.Enrol(t.Context(), e, Noon); err == nil || errors.Is(err, ceremony.ErrTransactionGone) {
 				t.Errorf("%s: error is %v", name, err)
 			}
@@ -139,6 +140,18 @@ func testTransactions(t *testing.T, f *fixture) {
 		events, err := b.Events(t.Context(), audit.Query{})
 		if b.must(err); len(events) != 0 {
 			t.Errorf("%d events of enrolments that failed", len(events))
+		}
+		if waiting := b.claim(Noon, 10); len(waiting) != 0 {
+			t.Errorf("%d messages tell of enrolments that failed", len(waiting))
+		}
+	})
+	f.run(t, "EventAndMessagesAreNotedTogether", func(t *testing.T, b *bench) {
+		if err := b.Note(t.Context(), audit.Event{At: Noon, Name: "no such"}, []delivery.Kept{newMessage("lost", delivery.Email)}); err == nil {
+			t.Error("an event that is none was noted")
+		}
+		b.must(b.Note(t.Context(), audit.Event{At: Noon, Name: audit.LoginSuccess}, []delivery.Kept{newMessage("told", delivery.Email)}))
+		if waiting := b.claim(Noon, 10); len(waiting) != 1 || waiting[0].ID != "told" {
+			t.Errorf("%v wait", waiting)
 		}
 	})
 	f.run(t, "FirstOfItsFactorBecomesDefault", func(t *testing.T, b *bench) {
