@@ -65,7 +65,7 @@ func TestIdentityPlaceholdersStayHiddenWhereTheyAreNotSent(t *testing.T) {
 	g.addUser("joe")
 	b := g.browser()
 	b.signIn(b.get("/"), "joe").want(200, "/")
-	if _, err := active.Load().people.EditOrganisation(t.Context(), people.Operator(), account.DefaultOrganisation, "mfa", ""); err != nil {
+	if _, err := active.Load().people.EditOrganisation(t.Context(), people.Operator(), account.DefaultOrganisation, people.OrganisationRules{Require: new("mfa")}, ""); err != nil {
 		t.Fatal(err)
 	}
 	waitFor(t, func() bool { return strings.HasPrefix(b.get("/").url.Path, "/.stepgate/") })

@@ -334,7 +334,7 @@ func TestOrganisationRequirementIsAskedForAtTheNextRequest(t *testing.T) {
 	g.addUser("joe")
 	b := g.browser()
 	b.signIn(b.get("/"), "joe").want(200, "/")
-	if _, err := active.Load().people.EditOrganisation(t.Context(), people.Operator(), account.DefaultOrganisation, "mfa", ""); err != nil {
+	if _, err := active.Load().people.EditOrganisation(t.Context(), people.Operator(), account.DefaultOrganisation, people.OrganisationRules{Require: new("mfa")}, ""); err != nil {
 		t.Fatal(err)
 	}
 	waitFor(t, func() bool { return strings.HasPrefix(b.get("/").url.Path, "/.stepgate/enrol") })

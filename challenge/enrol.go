@@ -102,8 +102,8 @@ func (s *Site) whyStuck(v *session.Entry, c ceremony.Continuation, held holdings
 	switch {
 	case c.Kind == ceremony.Operate && held.second():
 		return "stuck.operation", time.Time{}
-	case c.Kind == ceremony.Operate || !held.second() && s.Enrolment != EnrolSelf:
-		return "stuck." + string(s.Enrolment), time.Time{}
+	case c.Kind == ceremony.Operate || !held.second() && s.enrolment(v) != EnrolSelf:
+		return "stuck." + string(s.enrolment(v)), time.Time{}
 	}
 	for _, way := range s.ways(s.missing(v, c), v, c) {
 		for _, f := range way {

@@ -59,14 +59,24 @@ func (s *Site) grant(v *session.Entry, c ceremony.Continuation, held holdings, o
 	}
 	if !held.second() {
 		g := grant{first: true, lifted: temporary(v, time.Time{})}
-		g.allowed = s.Enrolment == EnrolSelf || g.lifted || proven && s.Enrolment == EnrolContact
-		g.provable = s.Enrolment == EnrolContact || len(held.usable[policy.TemporaryCode]) > 0
+		rule := s.enrolment(v)
+		g.allowed = rule == EnrolSelf || g.lifted || proven && rule == EnrolContact
+		g.provable = rule == EnrolContact || len(held.usable[policy.TemporaryCode]) > 0
 		return g
 	}
 	g := grant{provable: true}
 	g.lifted = temporary(v, s.Now().Add(-ceremony.TransactionTTL)) || s.liftedFor(v, once)
 	g.allowed = g.lifted || proven
 	return g
+}
+
+// enrolment is who may enrol a first second factor: the rule of the person's
+// organisation, or else the site's.
+func (s *Site) enrolment(v *session.Entry) Enrolment {
+	if own := v.Owner.Enrolment; own != "" {
+		return Enrolment(own)
+	}
+	return s.Enrolment
 }
 
 // temporary tells whether the session has a temporary code's proof that was

@@ -91,7 +91,7 @@ func (s *Site) offerOperation(v *session.Entry, held holdings) offer {
 			can = append(can, f)
 		}
 	}
-	if !held.second() && s.Enrolment == EnrolContact {
+	if !held.second() && s.enrolment(v) == EnrolContact {
 		for f := range s.contacts(v) {
 			can = append(can, f)
 		}

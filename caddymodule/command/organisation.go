@@ -8,28 +8,30 @@ import (
 
 // buildOrganisation draws
 //
-//	organisation add NAME [--require LEVEL] [--reason TEXT]
+//	organisation add NAME [--require LEVEL] [--enrolment RULE] [--reason TEXT]
 //	organisation list
-//	organisation edit NAME --require LEVEL [--reason TEXT]
+//	organisation edit NAME [--require LEVEL] [--enrolment RULE] [--reason TEXT]
 //	organisation delete NAME [--reason TEXT]
 func buildOrganisation(cmd *cobra.Command) {
 	cmd.Aliases = []string{"organization"}
 	cmd.Long = "An organisation is a group of accounts with administrators of its own. It can require\n" +
 		"a built-in level (signed_in, mfa, phishing_resistant) of its accounts on every path\n" +
-		"that is not public. Accounts that name no organisation belong to `default`."
+		"that is not public, and say who of it may enrol a first second factor (self, contact,\n" +
+		"invited) instead of what the site says. Accounts that name no organisation belong to `default`."
 	configFlags(cmd)
 	group(cmd)
 	add := leaf("add NAME", "Makes an organisation", cobra.ExactArgs(1), func(c *cobra.Command, args []string) error {
 		return changeOrganisation(c, operation.OrganisationAdd, args[0], "added organisation %s")
 	})
-	edit := leaf("edit NAME", "Changes what an organisation requires", cobra.ExactArgs(1), func(c *cobra.Command, args []string) error {
-		if !c.Flags().Changed("require") {
-			return usagef("nothing to change: say what is required with --require LEVEL, or --require \"\" for nothing")
+	edit := leaf("edit NAME", "Changes the rules of an organisation", cobra.ExactArgs(1), func(c *cobra.Command, args []string) error {
+		if !c.Flags().Changed("require") && !c.Flags().Changed("enrolment") {
+			return usagef("nothing to change: say what is required with --require LEVEL, or --require \"\" for nothing, or who enrols with --enrolment")
 		}
 		return changeOrganisation(c, operation.OrganisationEdit, args[0], "changed organisation %s")
 	})
 	for _, c := range []*cobra.Command{add, edit} {
 		c.Flags().String("require", "", "a built-in `level` that its accounts need everywhere")
+		c.Flags().String("enrolment", "", "who may enrol a first second factor: self, contact or invited; the site's `rule` where none is given")
 	}
 	remove := leaf("delete NAME", "Deletes an organisation without accounts", cobra.ExactArgs(1), func(c *cobra.Command, args []string) error {
 		return changeOrganisation(c, operation.OrganisationDelete, args[0], "deleted organisation %s")
@@ -42,8 +44,10 @@ func buildOrganisation(cmd *cobra.Command) {
 
 func changeOrganisation(c *cobra.Command, op operation.Of[operation.OrganisationInput, operation.OrganisationView], name, done string) error {
 	in := operation.OrganisationInput{Name: name, Reason: flagText(c, "reason")}
-	if c.Flags().Lookup("require") != nil {
-		in.Require = flagText(c, "require")
+	for flag, rule := range map[string]**string{"require": &in.Require, "enrolment": &in.Enrolment} {
+		if c.Flags().Changed(flag) {
+			*rule = new(flagText(c, flag))
+		}
 	}
 	return atDesk(c, func(d *desk) error {
 		o, err := ask(c.Context(), d, op, in)
@@ -61,14 +65,14 @@ func listOrganisations(c *cobra.Command, _ []string) error {
 			return err
 		}
 		p := newPrinter(c)
-		rows := [][]string{{"NAME", "REQUIRES"}}
+		rows := [][]string{{"NAME", "REQUIRES", "ENROLMENT"}}
 		for _, o := range all {
 			if p.json {
 				if err := p.object(o); err != nil {
 					return err
 				}
 			}
-			rows = append(rows, []string{o.Name, orDash(o.Require)})
+			rows = append(rows, []string{o.Name, orDash(o.Require), orDash(o.Enrolment)})
 		}
 		if p.json {
 			return nil

@@ -51,7 +51,9 @@ type Account struct {
 	// it is unique within Source.
 	Username string
 	Name     string
-	Email    string
+	// Parts are those of Name where somebody entered them; see NameParts.Of.
+	Parts NameParts
+	Email string
 	// Mobile is E.164 ("+447700900123") or empty.
 	Mobile       string
 	Groups       []string
@@ -78,7 +80,10 @@ type Organisation struct {
 	Name string
 	// Require is the name of a built-in level that every path which is not
 	// public needs for its accounts; empty for none.
-	Require   string
+	Require string
+	// Enrolment is who may enrol a first second factor without one (self,
+	// contact, invited); empty for what the site says.
+	Enrolment string
 	CreatedAt time.Time
 }
 

@@ -83,6 +83,12 @@ const (
 	KeyRotated          Name = "key_rotated"
 	ConfigLoaded        Name = "config_loaded"
 	AuditExported       Name = "audit_exported"
+	AuditPruned         Name = "audit_pruned"
+	CallerChecked       Name = "caller_checked"
+	CallerFailed        Name = "caller_check_failed"
+	ApprovalAsked       Name = "approval_asked"
+	ApprovalGiven       Name = "approval_given"
+	ApprovalRefused     Name = "approval_refused"
 	EventsDropped       Name = "events_dropped"
 	StoreRestored       Name = "store_restored"
 )
@@ -180,6 +186,12 @@ var kinds = map[Name]description{
 	KeyRotated:          {Warn, "another key became primary"},
 	ConfigLoaded:        {Info, "a configuration was put to use"},
 	AuditExported:       {Info, "the audit trail was exported up to a checkpoint"},
+	AuditPruned:         {Warn, "old records were deleted; the event holds the signed bridge to those that stay"},
+	CallerChecked:       {Info, "a helpdesk has checked who is calling"},
+	CallerFailed:        {Warn, "a caller read out a wrong code"},
+	ApprovalAsked:       {Warn, "something that needs a second person was asked for"},
+	ApprovalGiven:       {Warn, "a second person approved what was asked for"},
+	ApprovalRefused:     {Warn, "a second person refused what was asked for"},
 	StoreRestored:       {Critical, "the store was brought back from a backup, and what could have been spent since is void"},
 	EventsDropped:       {Warn, "events of strangers were counted instead of kept, to bound the trail"},
 }

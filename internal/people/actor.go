@@ -50,6 +50,30 @@ type Actor struct {
 	operator bool
 	// name is how the trail calls an operator.
 	name string
+	// origin is what a page knows of the request.
+	origin Origin
+	// second is set where the actor wants a second person to approve.
+	second bool
+}
+
+// Origin is where a request of an actor came from, for the audit trail.
+type Origin struct{ Site, Address, UserAgent, Session string }
+
+// From is the actor with where their request came from.
+func (a Actor) From(o Origin) Actor {
+	a.origin = o
+	return a
+}
+
+// Is tells whether the actor is an account.
+func (a Actor) Is(id account.ID) bool { return !a.operator && a.account.ID == id }
+
+// id is how the trail names the actor.
+func (a Actor) id() string {
+	if a.operator {
+		return a.name
+	}
+	return string(a.account.ID)
 }
 
 // Operator is whoever runs commands on the server: everything is allowed.
@@ -88,7 +112,8 @@ func (a Actor) refresh(ctx context.Context, r Reader) (Actor, error) {
 	case err != nil:
 		return Actor{}, fmt.Errorf("read the actor's account: %w", err)
 	}
-	return As(current), nil
+	a.account = current
+	return a, nil
 }
 
 // may tells whether the actor may do this to some account or other.

@@ -14,11 +14,13 @@ import (
 
 // NewAccount is what is known of somebody who gets an account.
 type NewAccount struct {
-	Username string   `json:"username"`
-	Email    string   `json:"email,omitempty"`
-	Mobile   string   `json:"mobile,omitempty"` // as typed; kept in E.164
-	Name     string   `json:"name,omitempty"`
-	Groups   []string `json:"groups,omitempty"`
+	Username string `json:"username"`
+	Email    string `json:"email,omitempty"`
+	Mobile   string `json:"mobile,omitempty"` // as typed; kept in E.164
+	Name     string `json:"name,omitempty"`
+	// Parts, where there are any, make the name.
+	Parts  account.NameParts `json:"parts,omitzero"`
+	Groups []string          `json:"groups,omitempty"`
 	// Organisation is the actor's own, or `default`, when empty.
 	Organisation string       `json:"organisation,omitempty"`
 	Role         account.Role `json:"role,omitempty"` // empty is user
@@ -77,6 +79,9 @@ func (p *People) draft(actor Actor, n NewAccount) (account.Account, error) {
 	a.Groups, problems[4] = cleanGroups(n.Groups)
 	a.Role, problems[5] = cleanRole(n.Role)
 	a.Source, a.Subject, problems[6] = p.identity(n, a.ID)
+	if n.Parts != (account.NameParts{}) {
+		a.Parts, a.Name, problems[1] = cleanParts(n.Parts)
+	}
 	for _, problem := range problems {
 		if problem != nil {
 			return account.Account{}, problem

@@ -12,19 +12,24 @@ import (
 // Changes is what is to be different about an account. A nil field stays as
 // it is; one that points to an empty value is emptied.
 type Changes struct {
-	Username     *string       `json:"username,omitempty"`
-	Email        *string       `json:"email,omitempty"`
-	Mobile       *string       `json:"mobile,omitempty"`
-	Name         *string       `json:"name,omitempty"`
-	Groups       *[]string     `json:"groups,omitempty"` // all of them, not what is added
-	Organisation *string       `json:"organisation,omitempty"`
-	Role         *account.Role `json:"role,omitempty"`
-	Reason       string        `json:"reason,omitempty"`
+	Username *string `json:"username,omitempty"`
+	Email    *string `json:"email,omitempty"`
+	Mobile   *string `json:"mobile,omitempty"`
+	Name     *string `json:"name,omitempty"`
+	// Parts, where they are given, make the name.
+	Parts        *account.NameParts `json:"parts,omitempty"`
+	Groups       *[]string          `json:"groups,omitempty"` // all of them, not what is added
+	Organisation *string            `json:"organisation,omitempty"`
+	Role         *account.Role      `json:"role,omitempty"`
+	// Version, unless it is 0, is that of the account which whoever asks has
+	// seen: ErrStale where it is another by now.
+	Version int64  `json:"version,omitempty"`
+	Reason  string `json:"reason,omitempty"`
 }
 
 // empty tells whether nothing is to change.
 func (c Changes) empty() bool {
-	return c.Username == nil && c.Email == nil && c.Mobile == nil && c.Name == nil &&
+	return c.Username == nil && c.Email == nil && c.Mobile == nil && c.Name == nil && c.Parts == nil &&
 		c.Groups == nil && c.Organisation == nil && c.Role == nil
 }
 
@@ -37,6 +42,9 @@ func (p *People) EditAccount(ctx context.Context, actor Actor, who Who, c Change
 	}
 	var edited account.Account
 	err := p.changeAccount(ctx, actor, who, ActManage, func(tx Tx, current Actor, a account.Account) (audit.Event, error) {
+		if c.Version != 0 && c.Version != a.Version {
+			return audit.Event{}, stale(a.Username)
+		}
 		var err error
 		if edited, err = p.apply(c, a); err != nil {
 			return audit.Event{}, err
@@ -86,7 +94,7 @@ func (p *People) tellContacts(ctx context.Context, tx Tx, n *Notices, before, af
 
 // apply returns the account as it would be.
 func (p *People) apply(c Changes, a account.Account) (account.Account, error) {
-	var problems [6]error
+	var problems [7]error
 	if c.Username != nil {
 		if a.Source != account.LocalSource {
 			return account.Account{}, refused(fmt.Sprintf("the username comes from source %q", a.Source), "change it there")
@@ -101,6 +109,9 @@ func (p *People) apply(c Changes, a account.Account) (account.Account, error) {
 	}
 	if c.Name != nil {
 		a.Name, problems[3] = cleanName(*c.Name)
+	}
+	if c.Parts != nil {
+		a.Parts, a.Name, problems[6] = cleanParts(*c.Parts)
 	}
 	if c.Groups != nil {
 		a.Groups, problems[4] = cleanGroups(*c.Groups)

@@ -18,6 +18,13 @@ var (
 	// ErrRefused says that this cannot be done to that account or
 	// organisation as things are.
 	ErrRefused = errors.New("people: refused")
+	// ErrStale says that the account has changed since whoever asks saw it.
+	ErrStale = errors.New("people: changed meanwhile")
+	// ErrWaiting says that it was asked for, and waits until somebody else
+	// approves: see People.TwoPerson.
+	ErrWaiting = errors.New("people: waits for approval")
+	// ErrUnchecked says that a helpdesk has to check first who is calling.
+	ErrUnchecked = errors.New("people: caller not checked")
 )
 
 // Error is an answer of "no". Everything else that the verbs return is a
@@ -44,7 +51,11 @@ func (e *Error) Unwrap() error { return e.kind }
 func invalid(text, mend string) error   { return &Error{Text: text, Mend: mend, kind: ErrInvalid} }
 func forbidden(text, mend string) error { return &Error{Text: text, Mend: mend, kind: ErrForbidden} }
 func refused(text, mend string) error   { return &Error{Text: text, Mend: mend, kind: ErrRefused} }
-func taken(text, mend string) error     { return &Error{Text: text, Mend: mend, kind: account.ErrTaken} }
+func stale(name string) error {
+	return &Error{Text: fmt.Sprintf("somebody has changed account %q meanwhile", name), Mend: "look at it again", kind: ErrStale}
+}
+
+func taken(text, mend string) error { return &Error{Text: text, Mend: mend, kind: account.ErrTaken} }
 
 func noAccount(name, nearest string) error {
 	mend := "list those there are with `user list`"

@@ -12,10 +12,8 @@ import (
 func (p *People) signed(e audit.Event, actor Actor) audit.Event {
 	e.At = p.now()
 	e.Outcome = "success"
-	e.Actor = string(actor.account.ID)
-	if actor.operator {
-		e.Actor = actor.name
-	}
+	e.Actor = actor.id()
+	e.Site, e.Address, e.UserAgent, e.Session = actor.origin.Site, actor.origin.Address, actor.origin.UserAgent, actor.origin.Session
 	return e
 }
 
@@ -51,6 +49,7 @@ func editEvent(before, after account.Account, reason string) audit.Event {
 	}
 	changed("username", before.Username, after.Username, false)
 	changed("name", before.Name, after.Name, false)
+	changed("title", before.Parts.Title, after.Parts.Title, false)
 	changed("email", before.Email, after.Email, false)
 	changed("mobile", before.Mobile, after.Mobile, false)
 	changed("role", string(before.Role), string(after.Role), true)
@@ -70,9 +69,11 @@ func resetEvent(a account.Account, held []account.Credential, reason string) aud
 }
 
 func organisationEvent(name audit.Name, o account.Organisation, reason string) audit.Event {
-	detail := []audit.Field{{Key: "require", Value: o.Require}}
-	if o.Require == "" {
-		detail = nil
+	var detail []audit.Field
+	for _, rule := range []audit.Field{{Key: "require", Value: o.Require}, {Key: "enrolment", Value: o.Enrolment}} {
+		if rule.Value != "" {
+			detail = append(detail, rule)
+		}
 	}
 	return audit.Event{Name: name, Organisation: o.Name, Detail: withReason(detail, reason)}
 }

@@ -35,6 +35,19 @@ func cleanName(typed string) (string, error) {
 	return name, nil
 }
 
+// cleanParts gives the parts of a name and the name that they make.
+func cleanParts(typed account.NameParts) (account.NameParts, string, error) {
+	for _, part := range []*string{&typed.Title, &typed.First, &typed.Middle, &typed.Last} {
+		clean, err := cleanName(*part)
+		if err != nil {
+			return account.NameParts{}, "", err
+		}
+		*part = strings.Join(strings.Fields(clean), " ")
+	}
+	name, err := cleanName(typed.Whole())
+	return typed, name, err
+}
+
 // cleanEmail accepts one bare address, the way it is used as an envelope
 // recipient, or nothing.
 func cleanEmail(typed string) (string, error) {

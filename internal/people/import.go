@@ -4,15 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/stepgate/stepgate/internal/account"
 )
 
-// importBatch is how many accounts one transaction makes, so that sign-ins
-// wait for no more than a moment while a long table goes in.
-const importBatch = 200
+// maxImport is how many accounts one table may have: they are made in one
+// transaction, for which others wait.
+const maxImport = 20_000
 
 // maxProblems bounds what a refused import reports.
 const maxProblems = 100
@@ -36,9 +35,7 @@ type Imported struct {
 
 // Import makes the accounts of a table. Every
 // row is checked first; if any is wrong, all problems are reported and none
-// is imported. The accounts are then made in batches. Only where something
-// else changes the store meanwhile can a later batch be refused; the error
-// then says which lines are in.
+// is imported. The accounts are then made together: all of them or none.
 func (p *People) Import(ctx context.Context, actor Actor, t Table) (Imported, error) {
 	actor, err := actor.refresh(ctx, p.Store)
 	if err != nil {
@@ -51,6 +48,9 @@ func (p *People) Import(ctx context.Context, actor Actor, t Table) (Imported, er
 	if err != nil {
 		return Imported{}, err
 	}
+	if len(rows) > maxImport {
+		return Imported{}, refused(fmt.Sprintf("the table has %d rows, more than %d", len(rows), maxImport), "import it in parts")
+	}
 	drafts, err := p.checkTable(ctx, actor, rows)
 	if err != nil {
 		return Imported{}, err
@@ -59,12 +59,8 @@ func (p *People) Import(ctx context.Context, actor Actor, t Table) (Imported, er
 	if t.DryRun {
 		return made, nil
 	}
-	done := 0
-	for batch := range slices.Chunk(drafts, importBatch) {
-		if err := p.importBatch(ctx, actor, batch, t.Reason); err != nil {
-			return Imported{Accounts: done}, partly(err, drafts, done)
-		}
-		done += len(batch)
+	if err := p.insertAll(ctx, actor, drafts, t.Reason); err != nil {
+		return Imported{}, err
 	}
 	return made, nil
 }
@@ -153,13 +149,13 @@ func once(seen map[[3]string]int, a account.Account, line int) error {
 	return nil
 }
 
-func (p *People) importBatch(ctx context.Context, actor Actor, batch []drafted, reason string) error {
+func (p *People) insertAll(ctx context.Context, actor Actor, drafts []drafted, reason string) error {
 	return p.Store.Update(ctx, func(tx Tx) error {
 		current, err := actor.refresh(ctx, tx)
 		if err != nil {
 			return err
 		}
-		for _, d := range batch {
+		for _, d := range drafts {
 			if err := p.insert(ctx, tx, current, d.Account); err != nil {
 				return fmt.Errorf("line %d: %w", d.line, err)
 			}
@@ -176,12 +172,4 @@ func tableError(problems []string) error {
 		problems = append(problems[:maxProblems], fmt.Sprintf("and %d more lines", left))
 	}
 	return refused(strings.Join(problems, "\n"), "")
-}
-
-// partly adds to the error of a batch which lines went in before it.
-func partly(err error, drafts []drafted, done int) error {
-	if done == 0 {
-		return err
-	}
-	return fmt.Errorf("%w (the lines up to %d are imported; take them out and import the rest)", err, drafts[done-1].line)
 }

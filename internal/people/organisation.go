@@ -11,6 +11,41 @@ import (
 	"github.com/stepgate/stepgate/internal/audit"
 )
 
+// OrganisationRules are what an organisation asks of its accounts. In a change
+// nil leaves a rule as it is.
+type OrganisationRules struct {
+	// Require is a built-in level that its accounts need on every path that is
+	// not public; "" for none.
+	Require *string `json:"require,omitempty"`
+	// Enrolment says who of it may enrol a first second factor: self, contact
+	// or invited; "" for what the site says.
+	Enrolment *string `json:"enrolment,omitempty"`
+}
+
+// apply sets the rules that are given.
+func (rules OrganisationRules) apply(o *account.Organisation) (err error) {
+	if rules.Require != nil {
+		if o.Require, err = cleanRequire(*rules.Require); err != nil {
+			return err
+		}
+	}
+	if rules.Enrolment != nil {
+		o.Enrolment, err = cleanEnrolment(*rules.Enrolment)
+	}
+	return err
+}
+
+// enrolments are the rules of enrolment (contract, section 7).
+var enrolments = []string{"self", "contact", "invited"}
+
+func cleanEnrolment(typed string) (string, error) {
+	rule := strings.TrimSpace(typed)
+	if rule == "" || slices.Contains(enrolments, rule) {
+		return rule, nil
+	}
+	return "", invalid(fmt.Sprintf("there is no enrolment rule %q", rule), "it is "+list(enrolments))
+}
+
 // requirable are the built-in levels that an organisation may require of its
 // accounts. `public` requires nothing, and defined levels belong to one site.
 var requirable = []string{"signed_in", "mfa", "phishing_resistant"}
@@ -28,17 +63,16 @@ func (p *People) Organisations(ctx context.Context, actor Actor) ([]account.Orga
 	return slices.DeleteFunc(all, func(o account.Organisation) bool { return !actor.sees(o.Name) }), nil
 }
 
-// AddOrganisation makes one. require is the built-in level that its accounts
-// need everywhere, or empty.
-func (p *People) AddOrganisation(ctx context.Context, actor Actor, name, require, reason string) (account.Organisation, error) {
+// AddOrganisation makes one.
+func (p *People) AddOrganisation(ctx context.Context, actor Actor, name string, rules OrganisationRules, reason string) (account.Organisation, error) {
 	name, err := cleanOrganisationName(name)
 	if err != nil {
 		return account.Organisation{}, err
 	}
-	if require, err = cleanRequire(require); err != nil {
+	o := account.Organisation{Name: name, CreatedAt: p.now()}
+	if err := rules.apply(&o); err != nil {
 		return account.Organisation{}, err
 	}
-	o := account.Organisation{Name: name, Require: require, CreatedAt: p.now()}
 	err = p.change(ctx, actor, func(tx Tx, current Actor) (audit.Event, error) {
 		if err := current.may(ActOrganise); err != nil {
 			return audit.Event{}, err
@@ -54,23 +88,24 @@ func (p *People) AddOrganisation(ctx context.Context, actor Actor, name, require
 	return o, err
 }
 
-// EditOrganisation sets the built-in level that the accounts of an
-// organisation need on every path that is not public; empty for none. It is
-// asked for at their next request.
-func (p *People) EditOrganisation(ctx context.Context, actor Actor, name, require, reason string) (account.Organisation, error) {
-	require, err := cleanRequire(require)
-	if err != nil {
-		return account.Organisation{}, err
-	}
+// EditOrganisation changes an organisation's rules. They are asked for at the
+// next request of each of its accounts.
+func (p *People) EditOrganisation(ctx context.Context, actor Actor, name string, rules OrganisationRules, reason string) (account.Organisation, error) {
 	var o account.Organisation
-	err = p.change(ctx, actor, func(tx Tx, current Actor) (audit.Event, error) {
+	if err := rules.apply(&o); err != nil {
+		return o, err
+	}
+	err := p.change(ctx, actor, func(tx Tx, current Actor) (audit.Event, error) {
 		if err := current.may(ActOrganise); err != nil {
 			return audit.Event{}, err
 		}
+		var err error
 		if o, err = organisation(ctx, tx, current, name); err != nil {
 			return audit.Event{}, err
 		}
-		o.Require = require
+		if err := rules.apply(&o); err != nil {
+			return audit.Event{}, err
+		}
 		if err := tx.UpdateOrganisation(ctx, o); err != nil {
 			return audit.Event{}, fmt.Errorf("keep organisation: %w", err)
 		}

@@ -24,6 +24,8 @@ type Reader interface {
 	Organisation(ctx context.Context, name string) (account.Organisation, error)
 	Organisations(ctx context.Context) ([]account.Organisation, error)
 	Credentials(ctx context.Context, owner account.ID) ([]account.Credential, error)
+	Transaction(ctx context.Context, id string, now time.Time) (ceremony.Transaction, error)
+	TransactionsFor(ctx context.Context, purpose string, now time.Time) ([]ceremony.Transaction, error)
 }
 
 // Tx is one write transaction of the store: all of it happens or none.
@@ -98,7 +100,13 @@ type People struct {
 	// Notices tells people what was done to their accounts by somebody else;
 	// nil tells nobody.
 	Notices *Notices
-	Now     func() time.Time
+	// Callers are how a helpdesk finds out who is calling; nil lets none let
+	// anybody in.
+	Callers *Callers
+	// TwoPerson makes what resets a person's factors, or stands in for them,
+	// wait for a second administrator. Commands may still ask for it alone.
+	TwoPerson bool
+	Now       func() time.Time
 }
 
 func (p *People) now() time.Time { return p.Now().UTC() }

@@ -64,7 +64,8 @@ func newFixture(t *testing.T) fixture {
 	}
 	t.Cleanup(func() { db.Close() })
 	f := fixture{&people.People{Store: lent{db}, Passwords: plainPasswords{}, Region: "GB", Now: func() time.Time { return noon }}, db}
-	if _, err := f.AddOrganisation(t.Context(), people.Operator(), "north", "", ""); err != nil {
+	f.Callers = &people.Callers{MAC: ring.LastingMAC}
+	if _, err := f.AddOrganisation(t.Context(), people.Operator(), "north", people.OrganisationRules{}, ""); err != nil {
 		t.Fatal(err)
 	}
 	return f
@@ -78,6 +79,23 @@ func (f fixture) add(t *testing.T, n people.NewAccount) account.Account {
 		t.Fatal(err)
 	}
 	return added.Account
+}
+
+// keep gives somebody a credential.
+func (f fixture) keep(t *testing.T, c account.Credential) {
+	t.Helper()
+	if err := f.db.Update(t.Context(), func(tx store.Tx) error { return tx.InsertCredential(t.Context(), c) }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// called lets an actor check that somebody is calling, if they may.
+func (f fixture) called(t *testing.T, actor people.Actor, owner account.ID) {
+	t.Helper()
+	code, _ := f.CallerCode(owner)
+	if err := f.CheckCaller(t.Context(), actor, people.Who{ID: owner}, code, "T-1"); err != nil && !errors.Is(err, people.ErrForbidden) && !errors.Is(err, account.ErrNotFound) {
+		t.Fatal(err)
+	}
 }
 
 // open gives an account a session, a challenge and a credential of each of

@@ -99,6 +99,9 @@ func (f fixture) tryVerbs(t *testing.T, actor people.Actor, kind, organisation s
 	t.Helper()
 	name := "subject-" + account.NewID()
 	subject := f.add(t, people.NewAccount{Username: string(name), Organisation: organisation, Role: role})
+	if kind == "reset" {
+		f.called(t, actor, subject.ID)
+	}
 	before := f.lastEvent(t)
 	for i, verb := range verbs(f)[kind] {
 		err := verb(t.Context(), actor, who(string(name)))
@@ -207,13 +210,13 @@ func TestOrganisationsAreTheOwners(t *testing.T) {
 		actor := f.actor(t, string(role))
 		name := "made by " + string(role)
 		may := role == account.RoleOwner
-		errs := []error{second(f.AddOrganisation(t.Context(), actor, name, "", ""))}
+		errs := []error{second(f.AddOrganisation(t.Context(), actor, name, people.OrganisationRules{}, ""))}
 		if !may {
-			if _, err := f.AddOrganisation(t.Context(), people.Operator(), name, "", ""); err != nil {
+			if _, err := f.AddOrganisation(t.Context(), people.Operator(), name, people.OrganisationRules{}, ""); err != nil {
 				t.Fatal(err)
 			}
 		}
-		errs = append(errs, second(f.EditOrganisation(t.Context(), actor, name, "mfa", "")), f.DeleteOrganisation(t.Context(), actor, name, ""))
+		errs = append(errs, second(f.EditOrganisation(t.Context(), actor, name, people.OrganisationRules{Require: ptr("mfa")}, "")), f.DeleteOrganisation(t.Context(), actor, name, ""))
 		for i, err := range errs {
 			if may != (err == nil) || !may && !errors.Is(err, people.ErrForbidden) {
 				t.Errorf("%s, organisation verb %d: %v", role, i, err)

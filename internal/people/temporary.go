@@ -34,7 +34,8 @@ type Temporary struct {
 
 // IssueTemporaryCode gives somebody who has nothing else at hand a code of
 // one use. Codes that the account had before end. A lifetime of 0 is an hour;
-// the longest is a day.
+// the longest is a day. ErrWaiting and ErrUnchecked are as for ResetFactors; a
+// code that was approved is issued to whoever asked for it.
 func (p *People) IssueTemporaryCode(ctx context.Context, actor Actor, who Who, lifetime time.Duration, reason string) (Temporary, error) {
 	if lifetime == 0 {
 		lifetime = DefaultTemporaryLife
@@ -43,9 +44,18 @@ func (p *People) IssueTemporaryCode(ctx context.Context, actor Actor, who Who, l
 		return Temporary{}, invalid(fmt.Sprintf("a temporary code cannot live for %s", lifetime), "give it from 1m to 24h")
 	}
 	var issued Temporary
-	err := p.changeAccount(ctx, actor, who, ActTemporaryCode, func(tx Tx, _ Actor, a account.Account) (audit.Event, error) {
+	waiting := false
+	err := p.changeAccount(ctx, actor, who, ActTemporaryCode, func(tx Tx, current Actor, a account.Account) (audit.Event, error) {
 		if a.Suspended() {
 			return audit.Event{}, refused(fmt.Sprintf("account %q is suspended", a.Username), "resume it first")
+		}
+		detail, waits, err := p.mayIssue(ctx, tx, current, a)
+		if waiting = waits; waiting && err == nil {
+			issued.Account = a
+			return p.ask(ctx, tx, current, a, asked{Act: ActTemporaryCode, Reason: reason, Lifetime: lifetime}, detail)
+		}
+		if err != nil {
+			return audit.Event{}, err
 		}
 		if err := endTemporary(ctx, tx, a.ID); err != nil {
 			return audit.Event{}, err
@@ -61,15 +71,32 @@ func (p *People) IssueTemporaryCode(ctx context.Context, actor Actor, who Who, l
 			return audit.Event{}, err
 		}
 		issued = Temporary{Account: a, Code: account.Secret(code), ExpiresAt: p.now().Add(lifetime)}
-		e := accountEvent(audit.TokenCreated, a, reason, audit.Field{Key: "lifetime", Value: lifetime.String()})
+		e := accountEvent(audit.TokenCreated, a, reason, append(detail, audit.Field{Key: "lifetime", Value: lifetime.String()})...)
 		e.Factor, e.Credential = temporaryFactor, string(credential.ID)
 		return e, nil
 	})
+	if err == nil && waiting {
+		err = waits(issued.Account)
+	}
 	if err != nil {
 		return Temporary{}, err
 	}
 	p.Notices.wake()
 	return issued, nil
+}
+
+// mayIssue tells whether a code may be issued now, or waits for a second
+// person. detail is for the event.
+func (p *People) mayIssue(ctx context.Context, tx Tx, actor Actor, a account.Account) (detail []audit.Field, waiting bool, err error) {
+	if p.needsSecond(actor) {
+		got, ok, err := p.collect(ctx, tx, actor, a.ID, ActTemporaryCode)
+		if err != nil || ok {
+			return append(ticketField(got.Ticket), audit.Field{Key: "approved_by", Value: got.ApprovedBy}), false, err
+		}
+		waiting = true
+	}
+	detail, _, err = p.checked(ctx, tx, actor, a)
+	return detail, waiting, err
 }
 
 // endTemporary takes an account's temporary codes away.

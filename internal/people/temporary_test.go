@@ -64,7 +64,7 @@ func TestATemporaryCodeReplacesTheOneBefore(t *testing.T) {
 func TestATemporaryCodeIsRefusedWhereItCannotBeRight(t *testing.T) {
 	f := newFixture(t)
 	f.Temporary = plainCodes{}
-	f.add(t, people.NewAccount{Username: "joe"})
+	joe := f.add(t, people.NewAccount{Username: "joe"})
 	issue := func(actor people.Actor, name string, lifetime time.Duration, want error) {
 		t.Helper()
 		if _, err := f.IssueTemporaryCode(t.Context(), actor, people.Who{Username: name}, lifetime, ""); !errors.Is(err, want) {
@@ -76,6 +76,8 @@ func TestATemporaryCodeIsRefusedWhereItCannotBeRight(t *testing.T) {
 	issue(people.Operator(), "joe", 25*time.Hour, people.ErrInvalid)
 	issue(people.Operator(), "nobody", 0, account.ErrNotFound)
 	helpdesk := people.As(f.add(t, people.NewAccount{Username: "help", Role: account.RoleHelpdesk}))
+	issue(helpdesk, "joe", 0, people.ErrUnchecked)
+	f.called(t, helpdesk, joe.ID)
 	issue(helpdesk, "joe", 0, nil)
 	issue(helpdesk, "help", 0, people.ErrForbidden)
 	f.add(t, people.NewAccount{Username: "boss", Role: account.RoleOwner})

@@ -288,23 +288,23 @@ func TestFindAsksWhichOfSeveralSources(t *testing.T) {
 func TestOrganisations(t *testing.T) {
 	f := newFixture(t)
 	ctx, operator := t.Context(), people.Operator()
-	if _, err := f.AddOrganisation(ctx, operator, "South East", "mfa", ""); err != nil {
+	if _, err := f.AddOrganisation(ctx, operator, "South East", people.OrganisationRules{Require: ptr("mfa")}, ""); err != nil {
 		t.Fatal(err)
 	}
 	for name, err := range map[string]error{
-		"same":  second(f.AddOrganisation(ctx, operator, "north", "", "")),
-		"case":  second(f.AddOrganisation(ctx, operator, "NORTH", "", "")),
-		"space": second(f.AddOrganisation(ctx, operator, " north ", "", "")),
+		"same":  second(f.AddOrganisation(ctx, operator, "north", people.OrganisationRules{}, "")),
+		"case":  second(f.AddOrganisation(ctx, operator, "NORTH", people.OrganisationRules{}, "")),
+		"space": second(f.AddOrganisation(ctx, operator, " north ", people.OrganisationRules{}, "")),
 	} {
 		t.Run(name, func(t *testing.T) { wantError(t, err, account.ErrTaken, `"north"`) })
 	}
-	wantError(t, second(f.AddOrganisation(ctx, operator, "a\tb", "", "")), people.ErrInvalid)
-	wantError(t, second(f.EditOrganisation(ctx, operator, "north", "fresh_key", "")), people.ErrInvalid, "fresh_key", "phishing_resistant")
-	wantError(t, second(f.EditOrganisation(ctx, operator, "north", "public", "")), people.ErrInvalid)
-	wantError(t, second(f.EditOrganisation(ctx, operator, "nort", "mfa", "")), account.ErrNotFound, `did you mean "north"?`)
+	wantError(t, second(f.AddOrganisation(ctx, operator, "a\tb", people.OrganisationRules{}, "")), people.ErrInvalid)
+	wantError(t, second(f.EditOrganisation(ctx, operator, "north", people.OrganisationRules{Require: ptr("fresh_key")}, "")), people.ErrInvalid, "fresh_key", "phishing_resistant")
+	wantError(t, second(f.EditOrganisation(ctx, operator, "north", people.OrganisationRules{Require: ptr("public")}, "")), people.ErrInvalid)
+	wantError(t, second(f.EditOrganisation(ctx, operator, "nort", people.OrganisationRules{Require: ptr("mfa")}, "")), account.ErrNotFound, `did you mean "north"?`)
 
 	joe := f.add(t, people.NewAccount{Username: "joe", Organisation: "north"})
-	if _, err := f.EditOrganisation(ctx, operator, "north", "phishing_resistant", ""); err != nil {
+	if _, err := f.EditOrganisation(ctx, operator, "north", people.OrganisationRules{Require: ptr("phishing_resistant")}, ""); err != nil {
 		t.Fatal(err)
 	}
 	if e := f.lastEvent(t); e.Name != audit.OrganisationUpdated || e.Organisation != "north" || e.Detail[0].Value != "phishing_resistant" {

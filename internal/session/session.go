@@ -85,6 +85,9 @@ type Owner struct {
 	Account account.Account
 	// Require is the organisation's required built-in level, or empty.
 	Require string
+	// Enrolment is who of the organisation may enrol a first second factor, or
+	// empty for what the site says.
+	Enrolment string
 }
 
 // Requires lists the built-in levels that the account's organisation and the

@@ -34,6 +34,10 @@ type Reader interface {
 	Organisation(ctx context.Context, name string) (account.Organisation, error)
 	Organisations(ctx context.Context) ([]account.Organisation, error)
 	Credentials(ctx context.Context, owner account.ID) ([]account.Credential, error)
+	// Transaction reads an open one; ceremony.ErrTransactionGone for none.
+	// TransactionsFor lists the open ones of a purpose, oldest first.
+	Transaction(ctx context.Context, id string, now time.Time) (ceremony.Transaction, error)
+	TransactionsFor(ctx context.Context, purpose string, now time.Time) ([]ceremony.Transaction, error)
 	Credential(ctx context.Context, id account.CredentialID) (account.Credential, error)
 	// CredentialByHandle finds one over all accounts; account.ErrNotFound for
 	// none, and for the empty handle.
@@ -87,6 +91,7 @@ type Store interface {
 	weld.Store
 	kept.Store
 	audit.Store
+	audit.Receivers
 	oob.Codes
 	delivery.Store
 	// ConsumeStep moves a credential's Counter to step and its LastUsedAt to
@@ -109,6 +114,10 @@ type Store interface {
 	// used. It appends event with what went, all in one transaction, and
 	// returns how many lists of codes that was.
 	VoidSpendable(ctx context.Context, now time.Time, event audit.Event) (codes int64, err error)
+	// PruneEvents deletes the oldest records of the audit trail, those up to a
+	// number, and returns how many. The trail must say first, in itself, that
+	// it will begin behind them (audit.AuditPruned).
+	PruneEvents(ctx context.Context, upTo int64) (int64, error)
 	// Purge deletes what is over: sessions and what is known of them after
 	// session.Remembered, transactions, codes, kept requests, messages whose
 	// time is over, old feed rows, idle throttle counters.

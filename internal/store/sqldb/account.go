@@ -12,13 +12,13 @@ import (
 
 func scanAccount(rows *sql.Rows) (a account.Account, err error) {
 	err = rows.Scan(&a.ID, &a.Source, &a.Subject, &a.Username, &a.Name, &a.Email, &a.Mobile, asJSON(&a.Groups),
-		&a.Organisation, &a.Role, &a.TwoFactor, (*instant)(&a.SuspendedAt), (*instant)(&a.CreatedAt), &a.Version)
+		&a.Organisation, &a.Role, &a.TwoFactor, (*instant)(&a.SuspendedAt), (*instant)(&a.CreatedAt), &a.Version, asJSON(&a.Parts))
 	return a, err
 }
 
 // selectAccount lists what scanAccount reads, for the condition that follows.
 const selectAccount = `SELECT id, source, subject, username, full_name, email, mobile, member_of,
-	organisation, role, two_factor, suspended_at, created_at, version
+	organisation, role, two_factor, suspended_at, created_at, version, name_parts
 	FROM account`
 
 // Account implements store.Reader.
@@ -120,12 +120,12 @@ func (t *tx) InsertAccount(ctx context.Context, a account.Account) error {
 	}
 	n, err := t.q.exec(ctx,
 		`INSERT INTO account (id, source, subject, username, username_folded, full_name, name_folded, email, email_folded,
-			mobile, member_of, organisation, role, two_factor, suspended_at, created_at, version)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+			mobile, member_of, organisation, role, two_factor, suspended_at, created_at, version, name_parts)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 		ON CONFLICT DO NOTHING`,
 		string(a.ID), a.Source, a.Subject, a.Username, account.FoldUsername(a.Username), a.Name, account.FoldUsername(a.Name),
 		a.Email, account.FoldUsername(a.Email), a.Mobile, asJSON(&a.Groups), a.Organisation, string(a.Role), a.TwoFactor,
-		instant(a.SuspendedAt), instant(a.CreatedAt), a.Version)
+		instant(a.SuspendedAt), instant(a.CreatedAt), a.Version, asJSON(&a.Parts))
 	if err == nil && n == 0 {
 		err = account.ErrTaken
 	}
@@ -138,6 +138,9 @@ func (t *tx) InsertAccount(ctx context.Context, a account.Account) error {
 // storableAccount cleans the free text of an account.
 func storableAccount(a account.Account) account.Account {
 	a.Name, a.Email, a.Mobile = storable(a.Name), storable(a.Email), storable(a.Mobile)
+	for _, part := range []*string{&a.Parts.Title, &a.Parts.First, &a.Parts.Middle, &a.Parts.Last} {
+		*part = storable(*part)
+	}
 	return a
 }
 
@@ -181,11 +184,11 @@ func (t *tx) updateAccount(ctx context.Context, a account.Account) error {
 	n, err := t.q.exec(ctx,
 		`UPDATE account SET subject = $1, username = $2, username_folded = $3, full_name = $4, name_folded = $5, email = $6,
 			email_folded = $7, mobile = $8, member_of = $9, organisation = $10, role = $11, two_factor = $12,
-			suspended_at = $13, version = version + 1
-		WHERE id = $14`,
+			suspended_at = $13, name_parts = $14, version = version + 1
+		WHERE id = $15`,
 		a.Subject, a.Username, account.FoldUsername(a.Username), a.Name, account.FoldUsername(a.Name), a.Email,
 		account.FoldUsername(a.Email), a.Mobile, asJSON(&a.Groups), a.Organisation, string(a.Role), a.TwoFactor,
-		instant(a.SuspendedAt), string(a.ID))
+		instant(a.SuspendedAt), asJSON(&a.Parts), string(a.ID))
 	if err != nil {
 		return err
 	}

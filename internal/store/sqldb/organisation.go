@@ -10,14 +10,14 @@ import (
 )
 
 func scanOrganisation(rows *sql.Rows) (o account.Organisation, err error) {
-	err = rows.Scan(&o.Name, &o.Require, (*instant)(&o.CreatedAt))
+	err = rows.Scan(&o.Name, &o.Require, &o.Enrolment, (*instant)(&o.CreatedAt))
 	return o, err
 }
 
 // Organisation implements store.Reader.
 func (r reader) Organisation(ctx context.Context, name string) (account.Organisation, error) {
 	o, err := one(ctx, r.q, account.ErrNotFound, scanOrganisation,
-		`SELECT name, requires, created_at FROM organisation WHERE name = $1`, name)
+		`SELECT name, requires, enrolment, created_at FROM organisation WHERE name = $1`, name)
 	if err != nil {
 		return o, fmt.Errorf("read organisation: %w", err)
 	}
@@ -26,7 +26,7 @@ func (r reader) Organisation(ctx context.Context, name string) (account.Organisa
 
 // Organisations implements store.Reader; they come by name.
 func (r reader) Organisations(ctx context.Context) ([]account.Organisation, error) {
-	all, err := list(ctx, r.q, scanOrganisation, `SELECT name, requires, created_at FROM organisation ORDER BY name`)
+	all, err := list(ctx, r.q, scanOrganisation, `SELECT name, requires, enrolment, created_at FROM organisation ORDER BY name`)
 	if err != nil {
 		return nil, fmt.Errorf("list organisations: %w", err)
 	}
@@ -35,8 +35,8 @@ func (r reader) Organisations(ctx context.Context) ([]account.Organisation, erro
 
 // InsertOrganisation implements store.Tx.
 func (t *tx) InsertOrganisation(ctx context.Context, o account.Organisation) error {
-	n, err := t.q.exec(ctx, `INSERT INTO organisation (name, requires, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`,
-		o.Name, o.Require, instant(o.CreatedAt))
+	n, err := t.q.exec(ctx, `INSERT INTO organisation (name, requires, enrolment, created_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
+		o.Name, o.Require, o.Enrolment, instant(o.CreatedAt))
 	if err == nil && n == 0 {
 		err = account.ErrTaken
 	}
@@ -46,10 +46,10 @@ func (t *tx) InsertOrganisation(ctx context.Context, o account.Organisation) err
 	return nil
 }
 
-// UpdateOrganisation implements store.Tx: it replaces what the organisation
-// requires and moves the versions of its accounts.
+// UpdateOrganisation implements store.Tx: it replaces the organisation's
+// rules and moves the versions of its accounts.
 func (t *tx) UpdateOrganisation(ctx context.Context, o account.Organisation) error {
-	n, err := t.q.exec(ctx, `UPDATE organisation SET requires = $1 WHERE name = $2`, o.Require, o.Name)
+	n, err := t.q.exec(ctx, `UPDATE organisation SET requires = $1, enrolment = $2 WHERE name = $3`, o.Require, o.Enrolment, o.Name)
 	if err == nil && n == 0 {
 		err = account.ErrNotFound
 	}

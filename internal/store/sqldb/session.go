@@ -45,7 +45,7 @@ func scanOwnedSession(rows *sql.Rows) (o ownedSession, err error) {
 	a := &o.owner.Account
 	err = rows.Scan(append(sessionColumns(&o.session),
 		&a.ID, &a.Source, &a.Subject, &a.Username, &a.Name, &a.Email, &a.Mobile, asJSON(&a.Groups), &a.Organisation,
-		&a.Role, &a.TwoFactor, (*instant)(&a.SuspendedAt), (*instant)(&a.CreatedAt), &a.Version, &o.owner.Require)...)
+		&a.Role, &a.TwoFactor, (*instant)(&a.SuspendedAt), (*instant)(&a.CreatedAt), &a.Version, &o.owner.Require, &o.owner.Enrolment)...)
 	return o, err
 }
 
@@ -55,7 +55,7 @@ func (r reader) SessionByHash(ctx context.Context, h session.Hash, now time.Time
 		`SELECT s.hash, s.id, s.account, s.site, s.source, s.proofs, s.device, s.device_id, s.risk,
 			s.created_at, s.seen_at, s.ends_at, s.superseded_at, s.address, s.user_agent,
 			a.id, a.source, a.subject, a.username, a.full_name, a.email, a.mobile, a.member_of, a.organisation,
-			a.role, a.two_factor, a.suspended_at, a.created_at, a.version, o.requires
+			a.role, a.two_factor, a.suspended_at, a.created_at, a.version, o.requires, o.enrolment
 		FROM session s JOIN account a ON a.id = s.account JOIN organisation o ON o.name = a.organisation
 		WHERE s.hash = $1 AND s.ends_at > $2`, h[:], instant(now))
 	if err != nil {

@@ -45,6 +45,17 @@ func (r reader) Transaction(ctx context.Context, id string, now time.Time) (cere
 	return t, nil
 }
 
+// TransactionsFor implements store.Reader.
+func (r reader) TransactionsFor(ctx context.Context, purpose string, now time.Time) ([]ceremony.Transaction, error) {
+	all, err := list(ctx, r.q, r.scanTransaction,
+		`SELECT id, session, step, actor, subject, site, purpose, factor, sealed_state, created_at, expires_at, version
+		FROM challenge_transaction WHERE purpose = $1 AND expires_at > $2 ORDER BY created_at, id`, purpose, instant(now))
+	if err != nil {
+		return nil, fmt.Errorf("list transactions: %w", err)
+	}
+	return all, nil
+}
+
 // OpenTransaction implements ceremony.Store.
 func (db *DB) OpenTransaction(ctx context.Context, c ceremony.Transaction, now time.Time) (ceremony.Transaction, error) {
 	var open ceremony.Transaction
