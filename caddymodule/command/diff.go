@@ -1,6 +1,7 @@
 package command
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -14,6 +15,7 @@ func policyDiffCommand() *cobra.Command {
 	c := leaf("diff OLD NEW", "Tells what becomes weaker or stronger between two configuration files", cobra.ExactArgs(2), diffPolicies)
 	c.Flags().StringArray("log", nil, "count the requests of this access `log` that change; repeat for several")
 	c.Flags().String("fail-on", "", "exit 1 on a `change`: weaker (what may let somebody through who was not let through), or any")
+	formatFlag(c)
 	reportOnlyFlag(c)
 	c.Long = "Compares two configurations on every path, by every method, in every circumstance that their\n" +
 		"conditions tell apart, and the options around the policies. Each change comes with a request\n" +
@@ -197,9 +199,18 @@ func diffLogs(c *cobra.Command, p printer, was Drawing, pairs []author.SitePair,
 		return nil
 	}
 	report, err := rehearse(c, r, was, logs)
-	if err != nil {
+	if report == nil {
 		return err
 	}
+	if printed := printShifts(p, report); printed != nil {
+		return printed
+	}
+	return errors.Join(err, nothingRead(report))
+}
+
+// printShifts prints what changes for the requests of logs, also of those that
+// broke off.
+func printShifts(p printer, report *author.Report) error {
 	if !p.json {
 		fmt.Fprintln(p.out)
 		return report.Render(p.out)

@@ -1,16 +1,19 @@
 package command
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/stepgate/stepgate/policy/accesslog"
 	"github.com/stepgate/stepgate/policy/author"
 )
 
@@ -33,11 +36,21 @@ func policyRehearseCommand() *cobra.Command {
 	factFlags(c)
 	reportOnlyFlag(c)
 	c.Flags().Int("top", 10, "how many URLs to list of each kind")
-	c.Long = "Reads access logs in the common and combined formats and Caddy's JSON, compressed by gzip\n" +
-		"or not, `-` for stdin. Name them oldest first: sessions are played in that order. Logs of\n" +
-		"any size do; memory does not grow. What a log does not say is that of an ordinary visit,\n" +
-		"or of the flags."
+	formatFlag(c)
+	c.Long = "Reads the access logs of Apache, nginx, Caddy, IIS, HAProxy, Traefik, Envoy, and of AWS's balancers\n" +
+		"and CloudFront, packed (.gz, .zst, .bz2, .xz) or not, `-` for stdin. Name them oldest first:\n" +
+		"sessions are played in that order. Logs of any size do; memory does not grow. What a log does\n" +
+		"not say is that of an ordinary visit, or of the flags. Ctrl-C ends with what was read so far."
 	return c
+}
+
+// formatFlag names the format of logs where it cannot be found out.
+func formatFlag(c *cobra.Command) {
+	var names []string
+	for _, f := range accesslog.Formats() {
+		names = append(names, string(f))
+	}
+	c.Flags().String("format", "", "the `format` of the logs' lines, where it is not recognised: "+strings.Join(names, ", "))
 }
 
 // printReport prints what was seen, also of logs that broke off.
@@ -81,6 +94,11 @@ func rehearse(c *cobra.Command, r *author.Rehearsal, d Drawing, files []string) 
 		}
 		r.Top = top
 	}
+	if name := flagText(c, "format"); name != "" {
+		if r.Format, err = accesslog.ParseFormat(name); err != nil {
+			return nil, usagef("--format: %s", err)
+		}
+	}
 	meter := &meter{out: terminal(c.ErrOrStderr()), began: time.Now()}
 	logs, closeLogs, err := openLogs(c, meter, files)
 	defer closeLogs()
@@ -95,10 +113,13 @@ func rehearse(c *cobra.Command, r *author.Rehearsal, d Drawing, files []string) 
 	if report != nil && err != nil {
 		report.Partial = true
 	}
+	if errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted: the report has what was read until then")
+	}
 	return report, err
 }
 
-func openLogs(c *cobra.Command, m *meter, files []string) (logs []author.Log, closeLogs func(), err error) {
+func openLogs(c *cobra.Command, m *meter, files []string) (logs []accesslog.Log, closeLogs func(), err error) {
 	var opened []*os.File
 	closeLogs = func() {
 		for _, f := range opened {
@@ -107,7 +128,7 @@ func openLogs(c *cobra.Command, m *meter, files []string) (logs []author.Log, cl
 	}
 	for _, name := range files {
 		if name == "-" {
-			logs = append(logs, author.Log{Name: "stdin", Reader: c.InOrStdin()})
+			logs = append(logs, accesslog.Log{Name: "stdin", Reader: c.InOrStdin()})
 			m.unknown = true
 			continue
 		}
@@ -123,7 +144,7 @@ func openLogs(c *cobra.Command, m *meter, files []string) (logs []author.Log, cl
 		if err == nil {
 			m.size += info.Size()
 		}
-		logs = append(logs, author.Log{Name: name, Reader: m.count(f)})
+		logs = append(logs, accesslog.Log{Name: name, Reader: m.count(f)})
 	}
 	return logs, closeLogs, nil
 }
@@ -168,11 +189,18 @@ func (m *meter) seen(lines int64) {
 		return
 	}
 	m.shown = time.Now()
-	part := ""
-	if m.size > 0 && !m.unknown {
-		part = fmt.Sprintf("%3d%%  ", 100*m.read.Load()/m.size)
+	fmt.Fprint(m.out, "\r\x1b[K"+m.line(lines, time.Since(m.began)))
+}
+
+// line says how far it is after some time, and when it will be done.
+func (m *meter) line(lines int64, after time.Duration) string {
+	text := fmt.Sprintf("%d lines, %.0f a second", lines, float64(lines)/after.Seconds())
+	read := m.read.Load()
+	if m.size == 0 || m.unknown || read == 0 {
+		return text
 	}
-	fmt.Fprintf(m.out, "\r\x1b[K%s%d lines, %.0f a second", part, lines, float64(lines)/time.Since(m.began).Seconds())
+	left := time.Duration(float64(after) * float64(m.size-read) / float64(read)).Round(time.Second)
+	return fmt.Sprintf("%3d%%  %s, %s left", 100*read/m.size, text, max(left, 0))
 }
 
 func (m *meter) clear() {

@@ -45,7 +45,10 @@ type sitting struct {
 	proved []int64
 }
 
-type dayCount struct{ signIns, challenges int64 }
+type dayCount struct {
+	signIns, challenges int64
+	hours               [24]int64 // of challenges
+}
 
 // askedFor is what a challenge asked for at a site.
 type askedFor struct {
@@ -91,6 +94,7 @@ func (f *forecast) see(v *visit) {
 		return
 	}
 	day.challenges++
+	day.hours[(v.at%86400+86400)%86400/3600]++
 	f.asked[askedFor{v.site, missing}]++
 	proved := model.after(missing)
 	s.met |= proved & model.lasting

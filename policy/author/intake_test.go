@@ -1,53 +1,101 @@
 package author
 
 import (
-	"bytes"
-	"compress/gzip"
+	"context"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/klauspost/compress/zstd"
-	"github.com/ulikunitz/xz"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/stepgate/stepgate/policy/accesslog"
 )
 
-const oneLine = `10.0.0.1 - - [02/Mar/2026:12:00:00 +0000] "GET /cases/7 HTTP/1.1" 200 1 "-" "b"` + "\n"
+// clf is a line of the combined format.
+func clf(request string, status int, agent string) string {
+	return fmt.Sprintf("10.0.0.1 - - [02/Mar/2026:12:00:00 +0000] %q %d 1 \"-\" %q\n", request, status, agent)
+}
 
-// TestRehearseReadsWhatIsPacked knows compressions by their first bytes.
-func TestRehearseReadsWhatIsPacked(t *testing.T) {
-	packers := map[string]func(io.Writer) (io.WriteCloser, error){
-		"gz":  func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriter(w), nil },
-		"zst": func(w io.Writer) (io.WriteCloser, error) { return zstd.NewWriter(w) },
-		"xz":  func(w io.Writer) (io.WriteCloser, error) { return xz.NewWriter(w) },
+func TestRehearseShowsLinesThatItCannotRead(t *testing.T) {
+	report := run(t, rehearsal(t, contractSample), "one\ntwo\nthree\nfour\n{\"host\":\"x\"}\n"+clf("GET /cases/7 HTTP/1.1", 200, "b"))
+	if report.Unreadable != 5 || strings.Join(report.Samples, " ") != "one two three" {
+		t.Errorf("%+v", report)
 	}
-	for name, pack := range packers {
-		var packed bytes.Buffer
-		w, err := pack(&packed)
-		if err != nil {
-			t.Fatal(err)
-		}
-		io.WriteString(w, strings.Repeat(oneLine, 1000))
-		w.Close()
-		r := &Rehearsal{Sites: []*Site{siteOf(t, contractSample)}}
-		report, err := r.Run(t.Context(), Log{Name: name, Reader: bytes.NewReader(packed.Bytes())})
-		if err != nil || report.Requests != 1000 {
-			t.Errorf("%s: %v, %d requests", name, err, report.Requests)
-		}
-		if len(packed.Bytes()) < 40 {
-			continue
-		}
-		report, err = r.Run(t.Context(), Log{Name: name, Reader: bytes.NewReader(packed.Bytes()[:packed.Len()-12])})
-		if err == nil || report == nil {
-			t.Errorf("%s cut short: %v, report %v", name, err, report)
+}
+
+// TestRehearseNamesFormats, several where logs are mixed.
+func TestRehearseNamesFormats(t *testing.T) {
+	console := "2026/03/02 12:00:00.768\tINFO\thttp.log.access\thandled request\t" + `{"request": {"method": "GET", "uri": "/cases/7"}, "status": 200}` + "\n"
+	report := run(t, rehearsal(t, contractSample), clf("GET / HTTP/1.1", 200, "b")+clf("GET / HTTP/1.1", 200, "b"), console)
+	want := []FormatCount{{accesslog.Combined, 2}, {accesslog.CaddyConsole, 1}}
+	if diff := cmp.Diff(want, report.Formats); diff != "" {
+		t.Error(diff)
+	}
+	var b strings.Builder
+	report.Render(&b)
+	if !strings.Contains(b.String(), "written as combined (2), caddy-console (1)\n") {
+		t.Error(b.String())
+	}
+}
+
+// TestRehearseSetsBotsAndMissingPagesApart: they count for what is needed, but
+// stand apart in the lists, and a bot is nobody.
+func TestRehearseSetsBotsAndMissingPagesApart(t *testing.T) {
+	log := clf("GET /cases/7 HTTP/1.1", 200, "Mozilla/5.0 CUBOT X19") + clf("GET /wp-login.php HTTP/1.1", 404, "Mozilla/5.0") +
+		clf("GET /cases/8 HTTP/1.1", 200, "Mozilla/5.0 (compatible; Googlebot/2.1)")
+	report := run(t, rehearsal(t, contractSample), log)
+	if report.Requests != 3 || report.NotFound != 1 || report.Bots != 1 || report.Forecast.People != 2 {
+		t.Errorf("%d, %d, %d, %d people", report.Requests, report.NotFound, report.Bots, report.Forecast.People)
+	}
+	want := []URLCount{{URL: "/cases/*", Requests: 1}, {URL: "/wp-login.php", Requests: 1, NotFound: true}, {URL: "/cases/*", Requests: 1, Bot: true}}
+	if diff := cmp.Diff(want, report.Needs[0].URLs); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestRehearseListsSomethingOfEveryThingNeeded however many URLs there are.
+func TestRehearseListsSomethingOfEveryThingNeeded(t *testing.T) {
+	word := func(n int) string { return strings.Map(func(r rune) rune { return r - '0' + 'k' }, fmt.Sprint(n)) }
+	var deep, flat strings.Builder
+	for n := range 20_000 {
+		deep.WriteString(clf("GET /app/"+word(n)+" HTTP/1.1", 200, "b"))
+		flat.WriteString(clf("GET /"+word(n)+"/x HTTP/1.1", 200, "b"))
+	}
+	for want, log := range map[string]string{"/app/*": deep.String(), "/*": flat.String()} {
+		for _, workers := range []int{1, 3} {
+			r := rehearsal(t, "default mfa")
+			r.Workers = workers
+			list := run(t, r, log).Needs[0].URLs
+			if len(list) != 1 || list[0].URL != want || list[0].Requests != 20_000 {
+				t.Errorf("%d workers: %+v, want %s", workers, list, want)
+			}
 		}
 	}
 }
 
-func TestRehearseShowsLinesThatItCannotRead(t *testing.T) {
-	r := &Rehearsal{Sites: []*Site{siteOf(t, contractSample)}}
-	report, err := r.Run(t.Context(), Log{Reader: strings.NewReader("one\ntwo\nthree\nfour\n{\"host\":\"x\"}\n" + oneLine)})
-	if err != nil || report.Unreadable != 5 || strings.Join(report.Samples, " ") != "one two three" {
+// TestRehearseStopsWhileNothingComes: a pipe may be silent for ever.
+func TestRehearseStopsWhileNothingComes(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	silent, writer := io.Pipe()
+	defer writer.Close()
+	r := rehearsal(t, contractSample)
+	line := clf("GET /cases/7 HTTP/1.1", 200, "b")
+	r.Seen = func(int64) { cancel() }
+	report, err := r.Run(ctx, accesslog.Log{Name: "log", Reader: strings.NewReader(strings.Repeat(line, 100_000))}, accesslog.Log{Name: "pipe", Reader: silent})
+	if err == nil || report.Requests == 0 {
 		t.Errorf("%v, %+v", err, report)
+	}
+}
+
+func TestForecastKnowsTheHoursOfTheWeek(t *testing.T) {
+	line := func(at time.Time) string {
+		return fmt.Sprintf(`1.2.3.4 - joe%d [%s] "GET /cases/7 HTTP/1.1" 200 1`+"\n", at.Unix(), at.Format(clfTime))
+	}
+	hours := run(t, rehearsal(t, contractSample), line(noon)+line(noon.Add(time.Hour))+line(noon.Add(6*24*time.Hour))+line(noon.Add(7*24*time.Hour))).Forecast.Hours
+	if hours[0][12] != 2 || hours[0][13] != 1 || hours[6][12] != 1 {
+		t.Error(hours)
 	}
 }
 
@@ -61,38 +109,5 @@ func TestRehearseTellsActionsApart(t *testing.T) {
 		if got := general(raw) + action(raw); got != want {
 			t.Errorf("%s counts as %s, want %s", raw, got, want)
 		}
-	}
-}
-
-func TestCoverageNamesWhatNoAssertionTouches(t *testing.T) {
-	s := siteOf(t, contractSample)
-	c := NewCoverage(s, noon)
-	list, all := c.Untouched()
-	if len(list) != all || all != 13 {
-		t.Fatalf("%d of %d untouched at first", len(list), all)
-	}
-	for _, u := range list {
-		if u.Suggest == "" {
-			continue
-		}
-		assertions, err := ReadAssertions("suggested", strings.NewReader(u.Suggest))
-		if err != nil || len(assertions) != 1 {
-			t.Fatalf("%s: %v", u.Suggest, err)
-		}
-		assertions[0].Facts.Now = noon
-		v, err := assertions[0].Check(s)
-		if err != nil || !v.Holds {
-			t.Errorf("%s: %v, %v", u.Suggest, err, v)
-		}
-		c.See(v.Answer)
-	}
-	rest, _ := c.Untouched()
-	for _, u := range rest {
-		if u.Suggest != "" {
-			t.Errorf("what was suggested for %s does not touch it: %s", u.Text, u.Suggest)
-		}
-	}
-	if len(rest) > 1 {
-		t.Errorf("untouched: %+v", rest)
 	}
 }

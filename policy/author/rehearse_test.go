@@ -15,7 +15,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stepgate/stepgate/policy"
+	"github.com/stepgate/stepgate/policy/accesslog"
 )
+
+// clfTime is how the common format writes a time.
+const clfTime = "02/Jan/2006:15:04:05 -0700"
 
 func rehearsal(t testing.TB, text string) *Rehearsal {
 	t.Helper()
@@ -26,9 +30,9 @@ func rehearsal(t testing.TB, text string) *Rehearsal {
 
 func run(t testing.TB, r *Rehearsal, logs ...string) *Report {
 	t.Helper()
-	var list []Log
+	var list []accesslog.Log
 	for i, text := range logs {
-		list = append(list, Log{Name: fmt.Sprint("log ", i), Reader: strings.NewReader(text)})
+		list = append(list, accesslog.Log{Name: fmt.Sprint("log ", i), Reader: strings.NewReader(text)})
 	}
 	report, err := r.Run(t.Context(), list...)
 	if err != nil {
@@ -50,33 +54,6 @@ func summary(r *Report) string {
 	return strings.Join(parts, " ")
 }
 
-func TestRehearseReadsEveryFormat(t *testing.T) {
-	for name, log := range map[string]string{
-		"common":   `192.0.2.7 - joe [02/Mar/2026:12:00:00 +0100] "GET /cases/7 HTTP/1.1" 200 123`,
-		"combined": `192.0.2.7 - joe [02/Mar/2026:12:00:00 +0100] "GET /cases/7?x=1 HTTP/2.0" 200 - "https://portal.test/" "Mozilla/5.0 (\"quoted\")"`,
-		"vhost":    `portal.test:443 192.0.2.7 - joe [02/Mar/2026:12:00:00 +0100] "GET /cases/7 HTTP/1.1" 200 123 "-" "curl"`,
-		"old":      `192.0.2.7 - - [02/Mar/2026:12:00:00 +0100] "GET /cases/7" 200 123`,
-		"escaped":  `192.0.2.7 - "joe smith" [02/Mar/2026:12:00:00 +0100] "GET /cases/\x37?q=\"x\" HTTP/1.1" 200 123 "-" "\"[]\""`,
-		"caddy": `{"level":"info","ts":1772452800.7687502,"logger":"http.log.access.log0","msg":"handled request","request":{"remote_ip":"192.0.2.7","remote_port":"41342","client_ip":"192.0.2.7",` +
-			`"proto":"HTTP/2.0","method":"GET","host":"portal.test","uri":"/cases/7","headers":{"User-Agent":["a \"b\" }{"],"Accept":["*/*"]},"tls":{"resumed":false}},"bytes_read":0,"user_id":"joe","status":200}`,
-		"caddy, other times": `{"ts":"2026-03-02T12:00:00.000Z","request":{"method":"GET","uri":"\/cases\/7","headers":{}},"status":200}`,
-		"caddy, spaced":      `{"ts" : 1.772452800e9, "request" : { "uri" : "/cases/7" , "method" : "GET" , "x" : [1, {"y": null}] } }`,
-	} {
-		t.Run(name, func(t *testing.T) {
-			report := run(t, rehearsal(t, contractSample), log)
-			if got := summary(report); got != "mfa=1 default=0 other=0 unreadable=0 sign-ins=1 challenges=1 people=1" {
-				t.Error(got)
-			}
-			if !strings.HasPrefix(report.From.Format(time.RFC3339), "2026-03-02T1") {
-				t.Error(report.From)
-			}
-			if diff := cmp.Diff([]URLCount{{URL: "/cases/*", Requests: 1}}, report.Needs[0].URLs); diff != "" {
-				t.Error(diff)
-			}
-		})
-	}
-}
-
 func TestRehearseCountsWhatItCannotRead(t *testing.T) {
 	log := strings.Join([]string{
 		"", "# a comment", "nonsense", "\x00\xff\x16", `{"ts":1,"msg":"another log"}`, `{"ts":1,"request":{"method":"GET"`, `{`, "{}",
@@ -87,7 +64,7 @@ func TestRehearseCountsWhatItCannotRead(t *testing.T) {
 		`1.2.3.4 - - [02/Mar/2026:12:00:00 +0100] "GET /a/../b HTTP/1.1" 200 1`,
 		`1.2.3.4 - - [02/Mar/2026:12:00:00 +0100] "GET /debug HTTP/1.1" 200 1`,
 		`1.2.3.4 - - [02/Mar/2026:12:00:00 +0100] "GET /nowhere HTTP/1.1" 200 1`,
-		strings.Repeat("x", 3*blockBytes),
+		strings.Repeat("x", 3*accesslog.BlockBytes),
 		`1.2.3.4 - - [02/Mar/2026:12:00:00 +0100] "GET /assets/x HTTP/1.1" 200 1`,
 	}, "\r\n")
 	got := summary(run(t, rehearsal(t, contractSample), log))
@@ -105,7 +82,7 @@ func TestRehearseReadsCompressedLogsUpToWhereTheyBreak(t *testing.T) {
 	if whole.Requests != 40_000 || whole.Unreadable != 0 {
 		t.Errorf("%d requests, %d unreadable", whole.Requests, whole.Unreadable)
 	}
-	broken := []Log{{"access.log.gz", bytes.NewReader(zipped.Bytes()[:zipped.Len()/2])}, {"b", strings.NewReader(synthetic("common", 10))}}
+	broken := []accesslog.Log{{Name: "access.log.gz", Reader: bytes.NewReader(zipped.Bytes()[:zipped.Len()/2])}, {Name: "b", Reader: strings.NewReader(synthetic("common", 10))}}
 	report, err := rehearsal(t, contractSample).Run(t.Context(), broken...)
 	if err == nil || !strings.Contains(err.Error(), "access.log.gz") || report.Requests < 10_000 {
 		t.Errorf("%v after %d requests", err, report.Requests)
@@ -140,7 +117,7 @@ func TestForecastPlaysSessions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			lines = append(lines, fmt.Sprintf(`1.2.3.4 - %s [%s] "GET %s HTTP/1.1" 200 1`, person, noon.Add(d).Format(commonLayout), path))
+			lines = append(lines, fmt.Sprintf(`1.2.3.4 - %s [%s] "GET %s HTTP/1.1" 200 1`, person, noon.Add(d).Format(clfTime), path))
 		}
 		return strings.Join(lines, "\n")
 	}
@@ -202,7 +179,7 @@ func TestRehearseStopsWhenItIsTold(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	r := rehearsal(t, contractSample)
 	r.Seen = func(int64) { cancel() }
-	if _, err := r.Run(ctx, Log{"endless", endless{synthetic("common", 1000)}}); err == nil {
+	if _, err := r.Run(ctx, accesslog.Log{Name: "endless", Reader: endless{synthetic("common", 1000)}}); err == nil {
 		t.Error("no error")
 	}
 }
@@ -254,31 +231,6 @@ func TestDistinctEstimatesWithinTwoPerCent(t *testing.T) {
 	}
 }
 
-func TestCommonTimeIsThatOfTheStandardLibrary(t *testing.T) {
-	random := rand.New(rand.NewPCG(1, 1))
-	for range 10_000 {
-		want := time.Unix(random.Int64N(4e9), 0).In(time.FixedZone("", (random.IntN(27)-12)*3600+random.IntN(4)*900))
-		if got, ok := commonTime(want.Format(commonLayout)); !ok || got != want.Unix() {
-			t.Fatalf("%s: %d, want %d", want, got, want.Unix())
-		}
-	}
-}
-
-// FuzzParseLine holds lines to what the rest relies on.
-func FuzzParseLine(f *testing.F) {
-	for _, format := range []string{"common", "combined", "caddy"} {
-		line, _, _ := strings.Cut(synthetic(format, 1), "\n")
-		f.Add(line)
-	}
-	f.Fuzz(func(t *testing.T, line string) {
-		var e entry
-		if parseLine(line, &e) == lineRequest && (e.method == "" || e.target == "" && e.method == "") {
-			t.Errorf("%q is a request: %+v", line, e)
-		}
-		general(e.target)
-	})
-}
-
 // synthetic makes a log of n requests by 200 people in a day for each 50 000.
 func synthetic(format string, n int) string {
 	random := rand.New(rand.NewPCG(5, 5))
@@ -299,7 +251,7 @@ func synthetic(format string, n int) string {
 				`"tls":{"resumed":false,"version":772,"cipher_suite":4865,"proto":"h2","server_name":"portal.test"}},"bytes_read":0,"user_id":"%s","duration":0.001,"size":2326,"status":200,"resp_headers":{"Content-Type":["text/html"]}}`+"\n",
 				at.Unix(), i%1_000_000, ip, 1024+i%60_000, ip, method, path, user)
 		default:
-			fmt.Fprintf(&b, `%s - %s [%s] "%s %s HTTP/1.1" 200 2326`, ip, user, at.Format(commonLayout), method, path)
+			fmt.Fprintf(&b, `%s - %s [%s] "%s %s HTTP/1.1" 200 2326`, ip, user, at.Format(clfTime), method, path)
 			if format == "combined" {
 				b.WriteString(` "https://portal.test/" "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"`)
 			}
@@ -329,9 +281,9 @@ func BenchmarkRehearse(b *testing.B) {
 			rounds := 0
 			b.ResetTimer()
 			for b.Loop() {
-				var logs []Log
+				var logs []accesslog.Log
 				for range 10 {
-					logs = append(logs, Log{"log", strings.NewReader(text)})
+					logs = append(logs, accesslog.Log{Name: "log", Reader: strings.NewReader(text)})
 				}
 				report, err := r.Run(b.Context(), logs...)
 				if err != nil || report.Requests != 1_000_000 {

@@ -3,11 +3,13 @@ package author
 import (
 	"cmp"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/stepgate/stepgate/policy"
+	"github.com/stepgate/stepgate/policy/accesslog"
 )
 
 // Report is what a rehearsal saw.
@@ -18,6 +20,13 @@ type Report struct {
 	Requests   int64 `json:"requests"`
 	Other      int64 `json:"other_lines"`
 	Unreadable int64 `json:"unreadable_lines"`
+	// Formats says in which formats requests were written.
+	Formats []FormatCount `json:"formats"`
+	// NotFound and Bots are how many requests asked for pages that the app
+	// does not have, and came from programs that say so. They are among
+	// Requests, and listed apart; bots are nobody in the forecast.
+	NotFound int64 `json:"not_found"`
+	Bots     int64 `json:"bots"`
 	// Samples are the first lines that could not be read, shortened.
 	Samples []string `json:"unreadable_samples,omitempty"`
 	// Partial is set where a log broke off, or the rehearsal was ended.
@@ -34,6 +43,27 @@ type Report struct {
 	Changes []Shift `json:"changes,omitempty"`
 	// Forecast is nil where policies were compared.
 	Forecast *Forecast `json:"forecast,omitempty"`
+	// Classes are the kinds of requests, by what they need and which rule
+	// decides, the most frequent first.
+	Classes []Class `json:"-"`
+
+	tree *pathTree
+}
+
+// FormatCount is how many requests were written in a format.
+type FormatCount struct {
+	Format   accesslog.Format `json:"format"`
+	Requests int64            `json:"requests"`
+}
+
+// Class is requests that need the same by the same rule.
+type Class struct {
+	Site     string
+	Needs    []string
+	Rule     string // with its place
+	Requests int64
+	Share    float64
+	Example  string
 }
 
 // Share is some of the requests.
@@ -64,6 +94,9 @@ type URLCount struct {
 	// Over is by how much Requests may be too high; paths that are rare in a
 	// log of very many are counted roughly.
 	Over int64 `json:"over,omitempty"`
+	// NotFound and Bot tell of requests that are set apart.
+	NotFound bool `json:"not_found,omitempty"`
+	Bot      bool `json:"bot,omitempty"`
 }
 
 // Forecast is what people would have been asked.
@@ -82,6 +115,8 @@ type Forecast struct {
 	// ChallengesPerPersonDay is a person's on a day on which they come.
 	ChallengesPerPersonDay float64 `json:"challenges_per_person_day"`
 	ByLevels               []Asked `json:"by_levels"`
+	// Hours are challenges by day of the week, Monday first, and hour in UTC.
+	Hours [7][24]int64 `json:"by_hour"`
 	// Model says in a line what was reckoned with.
 	Model string `json:"model"`
 }
@@ -100,50 +135,58 @@ func (r *Rehearsal) report(judges []*judge, future *forecast) *Report {
 	top := cmp.Or(r.Top, 10)
 	report := &Report{
 		Lines: all.total + all.other + all.broken, Requests: all.total, Other: all.other, Unreadable: all.broken, Days: 1, Samples: all.samples,
+		NotFound: all.notFound, Bots: all.bots, Formats: []FormatCount{},
 	}
 	if all.total > 0 {
 		report.From, report.To = time.Unix(all.from, 0).UTC(), time.Unix(all.to, 0).UTC()
 		report.Days = max(1, report.To.Sub(report.From).Hours()/24)
 	}
+	for _, f := range slices.SortedFunc(maps.Keys(all.parser.Counted()), func(a, b accesslog.Format) int {
+		return cmp.Or(cmp.Compare(all.parser.Lines[b], all.parser.Lines[a]), cmp.Compare(a, b))
+	}) {
+		report.Formats = append(report.Formats, FormatCount{f, all.parser.Lines[f]})
+	}
 	if r.Compare != nil {
-		report.Changes = r.shifts(all, top)
+		report.Changes = r.shifts(all, r.Sites, r.Compare, top)
 		return report
+	}
+	if r.Enforced != nil {
+		report.Changes = r.shifts(all, r.Enforced, r.Sites, top)
 	}
 	report.Needs = r.shares(all, top)
 	fallback := all.fallback.share(all.total, top)
 	report.Default = &fallback
 	report.Forecast = r.foresee(all, future, report.Days)
+	report.Classes = r.classes(all)
+	report.tree = all.tree
 	return report
 }
 
-// join adds what another judge has counted.
-func (j *judge) join(o *judge) {
-	if o.from != 0 && (j.from == 0 || o.from < j.from) {
-		j.from = o.from
-	}
-	j.total, j.other, j.broken, j.to, j.named = j.total+o.total, j.other+o.other, j.broken+o.broken, max(j.to, o.to), j.named || o.named
-	j.samples = append(j.samples, o.samples...)
-	j.samples = j.samples[:min(len(j.samples), maxSamples)]
-	for k, t := range o.classes {
-		tallyOf(j.classes, k).join(t)
-	}
-	for k, t := range o.changes {
-		tallyOf(j.changes, k).join(t)
-	}
-	j.fallback.join(o.fallback)
-}
+// maxClasses is how many kinds of requests are told.
+const maxClasses = 1000
 
-func (t *tally) join(o *tally) {
-	t.count += o.count
-	t.urls.join(o.urls)
-}
-
-func (t *tally) share(of int64, top int) Share {
-	s := Share{Requests: t.count, Share: float64(t.count) / float64(max(of, 1)), URLs: []URLCount{}}
-	for _, c := range t.urls.most(top) {
-		s.URLs = append(s.URLs, URLCount{URL: c.key, Requests: c.count, Over: c.over})
+func (r *Rehearsal) classes(all *judge) []Class {
+	var list []Class
+	for k, x := range all.rules {
+		site := r.Sites[k.site]
+		c := Class{
+			Site: r.siteName(k.site), Needs: k.need.says(site), Rule: "the default", Requests: x.count, Share: float64(x.count) / float64(max(all.total, 1)),
+			Example: x.method + " " + x.url,
+		}
+		switch {
+		case k.need.refused:
+			c.Rule = "refused before any rule is asked"
+		case k.rule != nil:
+			c.Rule = rule(policy.ExplainRule(site.Policy, k.rule))
+		case k.need.public && strings.HasPrefix(x.url, site.Prefix+"/"):
+			c.Rule = "the gateway's own pages"
+		}
+		list = append(list, c)
 	}
-	return s
+	slices.SortFunc(list, func(a, b Class) int {
+		return cmp.Or(cmp.Compare(b.Requests, a.Requests), cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Example, b.Example))
+	})
+	return list[:min(len(list), maxClasses)]
 }
 
 func (r *Rehearsal) shares(all *judge, top int) []Share {
@@ -159,14 +202,14 @@ func (r *Rehearsal) shares(all *judge, top int) []Share {
 	return shares
 }
 
-func (r *Rehearsal) shifts(all *judge, top int) []Shift {
+func (r *Rehearsal) shifts(all *judge, before, after []*Site, top int) []Shift {
 	shifts := []Shift{}
 	for k, t := range all.changes {
-		way := direction(r.Sites[k.site].Policy, k.was, r.Compare[k.site].Policy, k.is)
+		way := direction(before[k.site].Policy, k.was, after[k.site].Policy, k.is)
 		if way == "" {
 			continue
 		}
-		s := Shift{Direction: way, Old: k.was.says(r.Sites[k.site]), New: k.is.says(r.Compare[k.site]), Share: t.share(all.total, top)}
+		s := Shift{Direction: way, Old: k.was.says(before[k.site]), New: k.is.says(after[k.site]), Share: t.share(all.total, top)}
 		s.Site = r.siteName(k.site)
 		shifts = append(shifts, s)
 	}
@@ -201,6 +244,8 @@ func (r *Rehearsal) foresee(all *judge, future *forecast, days float64) *Forecas
 	for _, day := range slices.Sorted(maps.Keys(future.days)) {
 		count := future.days[day]
 		f.SignIns, f.Challenges = f.SignIns+count.signIns, f.Challenges+count.challenges
+		weekday := ((day+3)%7 + 7) % 7 // the first of January 1970 was a Thursday
+		f.Hours[weekday] = sums(f.Hours[weekday], count.hours)
 		if count.challenges > f.BusiestDayChallenges {
 			f.BusiestDayChallenges, f.BusiestDay = count.challenges, time.Unix(day*86400, 0).UTC().Format(time.DateOnly)
 		}
@@ -214,6 +259,13 @@ func (r *Rehearsal) foresee(all *judge, future *forecast, days float64) *Forecas
 		return cmp.Or(cmp.Compare(b.Challenges, a.Challenges), cmp.Compare(words(a.Levels), words(b.Levels)))
 	})
 	return f
+}
+
+func sums(a, b [24]int64) [24]int64 {
+	for i, n := range b {
+		a[i] += n
+	}
+	return a
 }
 
 func (r *Rehearsal) model(named bool) string {
@@ -235,118 +287,4 @@ func short(d time.Duration) string {
 		text = strings.TrimSuffix(text, "0m")
 	}
 	return cmp.Or(text, "0s")
-}
-
-// Render writes the report for people: a table with a bar for each share.
-func (r *Report) Render(w io.Writer) error {
-	var b strings.Builder
-	if r.Partial {
-		b.WriteString("PARTIAL: not everything was read\n")
-	}
-	fmt.Fprintf(&b, "%s requests", grouped(r.Requests))
-	if r.Requests > 0 {
-		fmt.Fprintf(&b, ", %s to %s, %s", r.From.Format("2006-01-02 15:04"), r.To.Format("2006-01-02 15:04 MST"), span(r.Days))
-	}
-	fmt.Fprintf(&b, "\n%s other lines, %s that could not be read\n", grouped(r.Other), grouped(r.Unreadable))
-	for _, line := range r.Samples {
-		fmt.Fprintf(&b, "  not read: %s\n", visible(line))
-	}
-	if len(r.Needs) > 0 {
-		b.WriteString("\nWhat they would need\n")
-		for _, s := range r.Needs {
-			bar(&b, strings.TrimSpace(s.Site+" "+words(s.Needs)), s.Requests, s.Share)
-		}
-	}
-	if r.Forecast != nil {
-		r.Forecast.render(&b)
-	}
-	for _, s := range r.Needs {
-		urls(&b, "Most asked for that need "+strings.TrimSpace(words(s.Needs)+" "+s.Site), s.URLs)
-	}
-	if r.Default != nil {
-		bar(&b, "\nNo rule, so the default", r.Default.Requests, r.Default.Share)
-		urls(&b, "Most asked for that fall to the default", r.Default.URLs)
-	}
-	for _, c := range r.Changes {
-		bar(&b, strings.TrimSpace(fmt.Sprintf("%s: %s -> %s %s", c.Direction, words(c.Old), words(c.New), c.Site)), c.Requests, c.Share.Share)
-		urls(&b, "", c.URLs)
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
-}
-
-func span(days float64) string {
-	if days <= 1 {
-		return "counted as a day"
-	}
-	return fmt.Sprintf("%.1f days", days)
-}
-
-func (f *Forecast) render(b *strings.Builder) {
-	b.WriteString("\nWhat people would be asked\n")
-	fmt.Fprintf(b, "  %-28s %12s a day\n", "sign-ins", decimal(f.SignInsPerDay))
-	fmt.Fprintf(b, "  %-28s %12s a day", "challenges", decimal(f.ChallengesPerDay))
-	if f.BusiestDay != "" {
-		fmt.Fprintf(b, ", %s on the busiest (%s)", grouped(f.BusiestDayChallenges), f.BusiestDay)
-	}
-	who := "addresses with their browsers"
-	if f.Users {
-		who = "people"
-	}
-	fmt.Fprintf(b, "\n  %-28s %12s a day on which they come; about %s %s\n", "challenges for each", decimal(f.ChallengesPerPersonDay), grouped(f.People), who)
-	for _, a := range f.ByLevels {
-		bar(b, "for "+words(a.Levels), a.Challenges, float64(a.Challenges)/float64(max(1, f.Challenges)))
-	}
-	fmt.Fprintf(b, "  Model: %s.\n", f.Model)
-}
-
-func urls(b *strings.Builder, title string, list []URLCount) {
-	if len(list) == 0 {
-		return
-	}
-	if title != "" {
-		fmt.Fprintf(b, "\n%s\n", title)
-	}
-	for _, u := range list {
-		about := ""
-		if u.Over > 0 {
-			about = "at most "
-		}
-		fmt.Fprintf(b, "  %20s  %s\n", about+grouped(u.Requests), visible(u.URL))
-	}
-}
-
-const barCells = 30
-
-// bar is a line with a name, a number, and its share as a bar.
-func bar(b *strings.Builder, name string, n int64, share float64) {
-	eighths := min(int(share*barCells*8+0.5), barCells*8)
-	if n > 0 && eighths == 0 {
-		eighths = 1
-	}
-	full := strings.Repeat("█", eighths/8)
-	if part := eighths % 8; part > 0 {
-		full += string([]rune(" ▏▎▍▌▋▊▉")[part])
-	}
-	if strings.HasPrefix(name, "\n") {
-		b.WriteString("\n")
-		name = name[1:]
-	}
-	fmt.Fprintf(b, "  %-28s %12s %5.1f%%  %s\n", name, grouped(n), share*100, full)
-}
-
-// grouped writes a number with blanks between thousands.
-func grouped(n int64) string {
-	text := fmt.Sprint(n)
-	for at := len(text) - 3; at > 0; at -= 3 {
-		text = text[:at] + " " + text[at:]
-	}
-	return text
-}
-
-func decimal(f float64) string {
-	if f >= 100 {
-		return grouped(int64(f + 0.5))
-	}
-	return fmt.Sprintf("%.2f", f)
 }

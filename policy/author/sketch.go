@@ -75,6 +75,9 @@ func (t *topList) down(i int) {
 	}
 }
 
+// full tells whether a new key takes the place of another.
+func (t *topList) full() bool { return len(t.heap) == t.room }
+
 // join adds what another list has counted.
 func (t *topList) join(o *topList) {
 	for _, c := range o.heap {
@@ -86,6 +89,9 @@ func (t *topList) join(o *topList) {
 // most lists up to n keys, the most frequent first. A key whose count may be
 // more than half inherited is noise and left out.
 func (t *topList) most(n int) []counted {
+	if t == nil {
+		return nil
+	}
 	list := slices.DeleteFunc(slices.Clone(t.heap), func(c counted) bool { return 2*c.over > c.count })
 	slices.SortFunc(list, func(a, b counted) int {
 		return cmp.Or(cmp.Compare(b.count, a.count), strings.Compare(a.key, b.key))

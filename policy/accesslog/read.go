@@ -1,4 +1,4 @@
-package author
+package accesslog
 
 import (
 	"bufio"
@@ -21,20 +21,24 @@ type Log struct {
 	Reader io.Reader
 }
 
-// block is some lines of a log, whole ones, and what became of them.
-type block struct {
-	text string
-	// cut counts lines that were too long to be kept.
-	cut    int64
-	lines  int64
-	visits []visit
-	done   chan struct{}
+// Block is some lines of a log, whole ones.
+type Block struct {
+	Text string
+	// Cut counts lines that were too long to be kept: none is a request that
+	// a server would take.
+	Cut int64
+
+	columns *columns
 }
 
-const blockBytes = 1 << 20
+// BlockBytes is how large a block is at most, and how long a line.
+const BlockBytes = 1 << 20
 
-// readBlocks cuts logs into blocks of whole lines, until send says no.
-func readBlocks(ctx context.Context, logs []Log, send func(*block) bool) error {
+// Blocks cuts logs into blocks of whole lines, in their order, until send
+// says no. What was read before an error counts: a log that is still being
+// written may end in the middle of its compression. The error names each log
+// that could not be read to its end.
+func Blocks(ctx context.Context, logs []Log, send func(*Block) bool) error {
 	var errs []error
 	for _, log := range logs {
 		if err := log.blocks(send); err != nil && ctx.Err() == nil {
@@ -44,20 +48,19 @@ func readBlocks(ctx context.Context, logs []Log, send func(*block) bool) error {
 	return errors.Join(errs...)
 }
 
-// blocks reads one log. What was read before an error counts: a log that is
-// still being written may end in the middle of its compression.
-func (l Log) blocks(send func(*block) bool) error {
+func (l Log) blocks(send func(*Block) bool) error {
 	in, err := plain(l.Reader)
 	if err != nil {
 		return err
 	}
-	buffer, kept := make([]byte, blockBytes), 0
+	buffer, kept := make([]byte, BlockBytes), 0
 	skipping := false // in a line that was too long
+	var heading *columns
 	for {
 		n, err := fill(in, buffer[kept:])
 		text := buffer[:kept+n]
 		ended := err != nil
-		b := &block{done: make(chan struct{})}
+		b := &Block{columns: heading}
 		if skipping {
 			at := bytes.IndexByte(text, '\n') + 1
 			if skipping = at == 0; skipping {
@@ -70,11 +73,14 @@ func (l Log) blocks(send func(*block) bool) error {
 		case ended:
 			end = len(text)
 		case end == 0 && !skipping:
-			skipping, b.cut, text = true, 1, nil
+			skipping, b.Cut, text = true, 1, nil
 		}
-		b.text = string(text[:end])
+		b.Text = string(text[:end])
+		if c := lastHeading(text[:end]); c != nil {
+			heading = c
+		}
 		kept = copy(buffer, text[end:])
-		if (b.text != "" || b.cut > 0) && !send(b) {
+		if (b.Text != "" || b.Cut > 0) && !send(b) {
 			return nil
 		}
 		switch {
@@ -86,10 +92,17 @@ func (l Log) blocks(send func(*block) bool) error {
 	}
 }
 
-// broken adds the lines that were too long.
-func (b *block) broken(to *int64) {
-	b.lines += b.cut
-	*to += b.cut
+// lastHeading is the last line of a block that names columns; nil for none.
+func lastHeading(text []byte) *columns {
+	if !bytes.Contains(text, []byte(fieldsHeading)) { // much faster than to search from the end
+		return nil
+	}
+	at := bytes.LastIndex(text, []byte(fieldsHeading))
+	if at > 0 && text[at-1] != '\n' {
+		return nil
+	}
+	line, _, _ := bytes.Cut(text[at:], []byte{'\n'})
+	return columnsOf(string(bytes.TrimRight(line, "\r")))
 }
 
 // compression is one way in which logs are packed, by their first bytes.
@@ -109,7 +122,7 @@ func compressions() []compression {
 
 // plain undoes compression, where there is some.
 func plain(r io.Reader) (io.Reader, error) {
-	buffered := bufio.NewReaderSize(r, blockBytes)
+	buffered := bufio.NewReaderSize(r, BlockBytes)
 	for _, c := range compressions() {
 		begin, err := buffered.Peek(len(c.magic))
 		if err != nil && err != io.EOF {
