@@ -91,21 +91,21 @@ func (h *Handler) enforced() *policy.Config {
 // authored is the site as the tools for authors see it. It is there once the
 // policies are provisioned.
 func (h *Handler) authored() *author.Site {
-	return h.authoredPolicy(h.enforced(), h.policy)
+	return h.authoredPolicy(h.enforced(), h.gate.Policy)
 }
 
 // authoredReport is the same with the policy that is only watched; nil where
 // there is none.
 func (h *Handler) authoredReport() *author.Site {
-	if h.report == nil {
+	if h.gate.Report == nil {
 		return nil
 	}
-	return h.authoredPolicy(h.ReportOnly, h.report)
+	return h.authoredPolicy(h.ReportOnly, h.gate.Report)
 }
 
 func (h *Handler) authoredPolicy(config *policy.Config, p *policy.Policy) *author.Site {
 	site := &author.Site{
-		Origin: h.Origin, Config: config, Policy: p, Reader: h.reader, Prefix: h.Prefix,
+		Origin: h.Origin, Config: config, Policy: p, Reader: h.gate.Reader, Prefix: h.Prefix,
 		ClaimsMethod: gate.MethodOverrides.Has, Position: parsePosition(h.Source),
 	}
 	if asksCaddy(config) {

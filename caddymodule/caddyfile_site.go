@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	"github.com/stepgate/stepgate/caddymodule/block"
+	"github.com/stepgate/stepgate/internal/gate"
 	"github.com/stepgate/stepgate/policy"
 	"github.com/stepgate/stepgate/policy/target"
 )
@@ -198,7 +199,7 @@ func (h *SiteConfig) parsePolicyBlock(d *caddyfile.Dispenser) error {
 var identityPlaceholders = []string{
 	"http.auth.user.id", "http.stepgate.name", "http.stepgate.email", "http.stepgate.groups", "http.stepgate.organisation",
 	"http.stepgate.levels", "http.stepgate.amr", "http.stepgate.auth_time", "http.stepgate.session", "http.stepgate.device",
-	assertionPlaceholder,
+	gate.AssertionPlaceholder,
 }
 
 // Interface guards.

@@ -2,12 +2,8 @@
 // the handler "http.handlers.stepgate", the Caddyfile, the admin endpoint and
 // the commands.
 //
-// It wires the other rooms together (app.go is the composition root) and owns
-// the hot path (handler.go). It decides nothing about people, factors or
-// levels itself.
-//
-// A handler goes through these steps with every request, on one page in
-// Handler.ServeHTTP: strip what only the gateway may say, read the target in
-// every way, serve the gateway's own pages, find the visitor, decide, and
-// then pass on, challenge or refuse.
+// It wires the other rooms together (app.go is the composition root) and is
+// the porch of the request's way: handler.go hands every request to package
+// gate, and server.go tells it what only Caddy knows. It decides nothing about
+// people, factors or levels itself.
 package caddymodule

@@ -122,40 +122,6 @@ func guardWithin(tree any, before map[string]any) {
 	}
 }
 
-// passedVar holds the visitor of a request that the gate has passed on and
-// that came back as an error: its cookie is withheld by now.
-const passedVar = "stepgate.passed"
-
-type passed struct {
-	handler *Handler
-	visitor visitor
-}
-
-// remember is for the routes of errors, which see the request again.
-func (h *Handler) remember(r *http.Request, v visitor) {
-	caddyhttp.SetVar(r.Context(), passedVar, &passed{h, v})
-}
-
-// remembered is the visitor of a request that has passed this gate before.
-func (h *Handler) remembered(r *http.Request) (visitor, bool) {
-	p, ok := caddyhttp.GetVar(r.Context(), passedVar).(*passed)
-	if !ok || p.handler != h {
-		return visitor{}, false
-	}
-	return p.visitor, true
-}
-
-// revisit is find for such a request: the session may have ended meanwhile.
-func (h *Handler) revisit(r *http.Request, live *live, v visitor) visitor {
-	if v.entry == nil {
-		return v
-	}
-	if _, err := live.runtime.sessions.Current(r.Context(), v.entry); err != nil {
-		return visitor{}
-	}
-	return v
-}
-
 // Interface guards.
 var (
 	_ caddyhttp.MiddlewareHandler = (*errorGate)(nil)

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/stepgate/stepgate/caddymodule/command"
+	"github.com/stepgate/stepgate/internal/gate"
 )
 
 // examples are the Caddyfiles that people are shown, by FILE:LINE.
@@ -180,9 +181,9 @@ func TestReadmeNamesEveryCommandAndHeader(t *testing.T) {
 			t.Errorf("the README has no {%s}", placeholder)
 		}
 	}
-	for _, header := range defaultIdentity() {
-		if !strings.Contains(readme, "| `"+header.name+"` | `{"+header.placeholder+"}` |") {
-			t.Errorf("the README does not say that %s is {%s}", header.name, header.placeholder)
+	for _, header := range gate.DefaultIdentity() {
+		if !strings.Contains(readme, "| `"+header.Name+"` | `{"+header.Placeholder+"}` |") {
+			t.Errorf("the README does not say that %s is {%s}", header.Name, header.Placeholder)
 		}
 	}
 }
@@ -190,7 +191,7 @@ func TestReadmeNamesEveryCommandAndHeader(t *testing.T) {
 // TestOperationsPageNamesEveryMetric holds names against what is registered.
 func TestOperationsPageNamesEveryMetric(t *testing.T) {
 	page := readDocument(t, "docs/operations.md")
-	source, err := os.ReadFile("metrics.go")
+	source, err := os.ReadFile("../internal/gate/metrics.go")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ var letterTexts = map[string][2]factors.Words{
 func (h *Handler) links(r *runtime) *people.Links {
 	return &people.Links{
 		Origin:  h.Origin,
-		Address: func(purpose, token string) string { return h.Origin + h.web.Path("/"+purpose+"/"+token) },
+		Address: func(purpose, token string) string { return h.Origin + h.gate.Web.Path("/"+purpose+"/"+token) },
 		Letter: func(purpose string, to account.Account, link string) delivery.Message {
 			return h.letter(letterTexts[purpose], to, link)
 		},
@@ -51,18 +51,18 @@ func (h *Handler) links(r *runtime) *people.Links {
 
 // letter is a mail in all languages of the site.
 func (h *Handler) letter(text [2]factors.Words, to account.Account, link string) delivery.Message {
-	fill := strings.NewReplacer("{account}", to.Username, "{name}", h.web.Name, "{site}", h.Origin, "{link}", link)
+	fill := strings.NewReplacer("{account}", to.Username, "{name}", h.gate.Web.Name, "{site}", h.Origin, "{link}", link)
 	var parts []string
 	for _, language := range h.languages() {
 		part := fill.Replace(text[1].In(language))
-		if h.web.Help != "" {
-			part += h.web.Help + "\n"
+		if h.gate.Web.Help != "" {
+			part += h.gate.Web.Help + "\n"
 		}
 		if !slices.Contains(parts, part) {
 			parts = append(parts, part)
 		}
 	}
-	return delivery.Message{Subject: h.web.Name + ": " + fill.Replace(text[0].In(h.languages()[0])), Body: strings.Join(parts, "\n----\n\n")}
+	return delivery.Message{Subject: h.gate.Web.Name + ": " + fill.Replace(text[0].In(h.languages()[0])), Body: strings.Join(parts, "\n----\n\n")}
 }
 
 // signsLocal tells whether local accounts sign in at the site.
@@ -79,7 +79,7 @@ func (h *Handler) signsLocal() bool {
 // nil where there is none.
 func (a *App) invitations(r *runtime) *people.Links {
 	for _, site := range a.sites {
-		if site.signsLocal() && site.web != nil {
+		if site.signsLocal() && site.gate.Web != nil {
 			return site.links(r)
 		}
 	}
@@ -92,7 +92,7 @@ func (h *Handler) judge(chosen account.Secret, owner account.Account, alone bool
 	if alone {
 		rules.MinLength = password.AloneLength
 	}
-	err := rules.Check(chosen, owner.Username, h.web.Name)
+	err := rules.Check(chosen, owner.Username, h.gate.Web.Name)
 	if refusal := (*password.Refusal)(nil); errors.As(err, &refusal) {
 		return "error.password." + string(refusal.Reason), []any{"min", refusal.Min, "max", refusal.Max}
 	}

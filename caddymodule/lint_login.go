@@ -59,20 +59,20 @@ func (d *drawing) lintLoginPages(h *Handler, form *guest.SignInLegacyForm) []aut
 // protecting finds a rule for part of the site by which a path needs more than
 // a sign-in, and tells whether anything asks for anything there.
 func (h *Handler) protecting(path string, methods []string) (rule *policy.Rule, asks bool) {
-	readings, err := h.reader.Read(path)
+	readings, err := h.gate.Reader.Read(path)
 	if err != nil {
 		return nil, false
 	}
-	signedIn, _ := h.policy.Level(policy.LevelSignedIn)
+	signedIn, _ := h.gate.Policy.Level(policy.LevelSignedIn)
 	for i := range readings.Len() {
 		for _, method := range methods {
-			for _, r := range h.policy.RulesFor(method, readings.Path(i)) {
+			for _, r := range h.gate.Policy.RulesFor(method, readings.Path(i)) {
 				asks = asks || r.Verb() == policy.VerbRequire
 				whole := r.Pattern().Subtree() && len(r.Pattern().Parts()) == 0
-				if r == h.policy.Default() || whole || r.Verb() != policy.VerbRequire {
+				if r == h.gate.Policy.Default() || whole || r.Verb() != policy.VerbRequire {
 					continue
 				}
-				if len(r.Groups())+len(r.Users()) > 0 || h.policy.Weaker(signedIn.Set(), r.Levels()|r.Raised()) {
+				if len(r.Groups())+len(r.Users()) > 0 || h.gate.Policy.Weaker(signedIn.Set(), r.Levels()|r.Raised()) {
 					return r, true
 				}
 			}

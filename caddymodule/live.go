@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -15,54 +14,38 @@ import (
 
 	"github.com/stepgate/stepgate/caddymodule/source"
 	"github.com/stepgate/stepgate/challenge"
+	"github.com/stepgate/stepgate/internal/gate"
 	"github.com/stepgate/stepgate/internal/kept"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/signin"
 	"github.com/stepgate/stepgate/internal/web"
-	"github.com/stepgate/stepgate/internal/weld"
-	"github.com/stepgate/stepgate/policy"
 )
 
-// live is a site with its store open.
-type live struct {
-	runtime    *runtime
-	ceremonies *challenge.Site
-	pages      http.Handler
-	status     http.Handler
-	assets     http.Handler
-	weld       *weld.Weld      // nil where no login form is watched
-	password   policy.LevelSet // what a password alone meets
-}
-
-func (l *live) now() time.Time { return time.Now() }
-
-// alive returns the site with its store open. Apps start in any order, so the
-// first request may come before the app has started.
-func (h *Handler) alive(ctx context.Context) (*live, error) {
-	if l := h.live.Load(); l != nil {
-		return l, nil
-	}
-	ctx = context.WithoutCancel(ctx)
+// newLive opens the store, or takes it from the app, and builds what the
+// gate has then.
+func (h *Handler) newLive(ctx context.Context) (*gate.Live, error) {
 	r, err := h.app.open(ctx)
 	if err != nil {
 		return nil, err
 	}
-	l, err := h.newLive(ctx, r)
+	ceremonies, err := h.newCeremonies(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	h.live.CompareAndSwap(nil, l)
-	return h.live.Load(), nil
+	return &gate.Live{
+		Ceremonies: ceremonies, Sessions: r.sessions, Recorder: r.recorder, Ring: r.ring, Store: r.store, People: r.people,
+		Turns: r.turns, Ledger: r.ledger,
+	}, nil
 }
 
-func (h *Handler) newLive(ctx context.Context, r *runtime) (*live, error) {
+func (h *Handler) newCeremonies(ctx context.Context, r *runtime) (*challenge.Site, error) {
 	place, err := placeOf(h.Origin)
 	if err != nil {
 		return nil, err
 	}
 	site := &challenge.Site{
-		Web: h.web, Kit: h.kit, Pages: h.pages, Guard: &web.Guard{Site: h.web, MAC: r.ring.MAC, Verify: r.ring.VerifyMAC, Now: time.Now},
-		Place: place, Sessions: r.sessions, Store: r.store, Factors: r.factors, Policy: h.policy,
+		Web: h.gate.Web, Kit: h.gate.Kit, Pages: h.pages, Guard: &web.Guard{Site: h.gate.Web, MAC: r.ring.MAC, Verify: r.ring.VerifyMAC, Now: time.Now},
+		Place: place, Sessions: r.sessions, Store: r.store, Factors: r.factors, Policy: h.gate.Policy,
 		Admit: r.people.Arrive, Shadowed: h.shadowed(r), Ledger: r.ledger, Plan: r.plan, Recorder: r.recorder, Sealer: r.ring,
 		Kept:    &kept.Keeper{Store: r.store, Max: h.keepBytes(), Now: time.Now},
 		Address: clientAddress, Enrolment: h.enrolment(), SignOutAfter: h.AfterEnrolment == "sign_out",
@@ -93,16 +76,7 @@ func (h *Handler) newLive(ctx context.Context, r *runtime) (*live, error) {
 			site.LoginPage = watched.LoginTarget()
 		}
 	}
-	return &live{
-		runtime: r, ceremonies: site, pages: web.TopLevelOnly(h.web, site.Handler()), status: site.Status(), assets: h.kit.Assets(h.web),
-		weld: h.newWeld(r), password: passwordMeets(h.policy, time.Now()),
-	}, nil
-}
-
-// passwordMeets are the levels that whoever knows a password meets.
-func passwordMeets(p *policy.Policy, now time.Time) policy.LevelSet {
-	met, _ := p.MetUntil([]policy.Proof{{Factor: policy.Password, At: now}}, true, now)
-	return met
+	return site, nil
 }
 
 // placeOf is where the site's session cookie lives.
@@ -116,7 +90,7 @@ func placeOf(origin string) (session.Place, error) {
 }
 
 func (h *Handler) relyingParty() challenge.RelyingParty {
-	rp := challenge.RelyingParty{Name: h.web.Name}
+	rp := challenge.RelyingParty{Name: h.gate.Web.Name}
 	if u, err := url.Parse(h.Origin); err == nil {
 		rp.ID = u.Hostname()
 	}
@@ -129,80 +103,6 @@ func (h *Handler) relyingParty() challenge.RelyingParty {
 	return rp
 }
 
-// ownHandler finds the page at a path below the prefix.
-func (h *Handler) ownHandler(path string) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		l, err := h.alive(r.Context())
-		if path == h.Prefix+"/health" {
-			h.serveHealth(w, r, l, err)
-			return
-		}
-		if err != nil {
-			h.fail(w, r, &web.Fail{Status: http.StatusServiceUnavailable, Err: err})
-			return
-		}
-		// An earlier handler may have rewritten the path: pages go by what
-		// the client sent.
-		at := *r.URL
-		at.Path, at.RawPath = path, ""
-		own := *r
-		own.URL = &at
-		rest := strings.TrimPrefix(path, h.Prefix)
-		switch {
-		case rest == "/status":
-			l.status.ServeHTTP(w, &own)
-		case rest == "/jwks.json":
-			h.serveJWKS(w, &own, l)
-		case strings.HasPrefix(rest, "/assets/"):
-			l.assets.ServeHTTP(w, &own)
-		default:
-			l.pages.ServeHTTP(w, &own)
-		}
-	})
-}
-
-// serveHealth tells a balancer whether this node can serve, its store
-// included, and nobody anything more.
-func (h *Handler) serveHealth(w http.ResponseWriter, r *http.Request, l *live, err error) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		h.fail(w, r, &web.Fail{Status: http.StatusMethodNotAllowed, Allow: "GET, HEAD"})
-		return
-	}
-	if err == nil {
-		err = l.runtime.sessions.Answers(r.Context())
-	}
-	web.Harden(w.Header(), h.web)
-	if err != nil {
-		h.logger.Debug("not healthy", zapError(err))
-		w.WriteHeader(http.StatusServiceUnavailable)
-		return
-	}
-	w.WriteHeader(http.StatusNoContent)
-}
-
-// serveJWKS answers with the public keys of the identity assertion.
-func (h *Handler) serveJWKS(w http.ResponseWriter, r *http.Request, l *live) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		h.fail(w, r, &web.Fail{Status: http.StatusMethodNotAllowed, Allow: "GET, HEAD"})
-		return
-	}
-	web.Harden(w.Header(), h.web)
-	w.Header().Set("Content-Type", "application/jwk-set+json")
-	w.Header().Set("Cache-Control", "public, max-age=300")
-	w.Header().Del("Vary")
-	w.Write(l.runtime.ring.JWKS())
-}
-
-const changePasswordPath = "/.well-known/change-password"
-
-// changePassword sends password managers to the account page (W3C
-// change-password-url).
-func (h *Handler) changePassword(w http.ResponseWriter, r *http.Request) {
-	if err := web.Redirect(w, r, h.web, h.web.Path("/account")); err != nil {
-		h.fail(w, r, err)
-	}
-}
-
 // logPage writes down what became of a page, under the reference that its
 // visitor was shown.
 func (h *Handler) logPage(_ context.Context, level slog.Level, message, reference string, err error) {
@@ -212,8 +112,6 @@ func (h *Handler) logPage(_ context.Context, level slog.Level, message, referenc
 	}
 	h.logger.Log(at, message, zap.String("reference", reference), zap.Error(err))
 }
-
-func zapError(err error) zap.Field { return zap.Error(err) }
 
 // checkOrigin tells what is wrong with an origin (RFC 6454 §6.2).
 func checkOrigin(origin string) error {

@@ -10,7 +10,7 @@ import (
 // site.
 func (h *Handler) notices(r *runtime) *people.Notices {
 	return &people.Notices{
-		Name: h.web.Name, Origin: h.Origin, Help: h.web.Help, Languages: h.languages(), Zone: h.web.Zone,
+		Name: h.gate.Web.Name, Origin: h.Origin, Help: h.gate.Web.Help, Languages: h.languages(), Zone: h.gate.Web.Zone,
 		Offers: h.app.tells, Wake: r.outbox.Wake,
 	}
 }
@@ -19,7 +19,7 @@ func (h *Handler) notices(r *runtime) *people.Notices {
 // site, and what it tells goes out when the gateway runs again.
 func (a *App) notices(r *runtime) *people.Notices {
 	for _, site := range a.sites {
-		if site.web != nil {
+		if site.gate.Web != nil {
 			return site.notices(r)
 		}
 	}
@@ -33,8 +33,8 @@ func (a *App) tells(channel string) bool {
 
 // languages are the site's, the default first.
 func (h *Handler) languages() []string {
-	if len(h.web.Languages) == 0 {
+	if len(h.gate.Web.Languages) == 0 {
 		return []string{web.DefaultLanguage}
 	}
-	return h.web.Languages
+	return h.gate.Web.Languages
 }

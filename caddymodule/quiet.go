@@ -14,6 +14,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy/fastcgi"
 	"go.uber.org/zap"
+
+	"github.com/stepgate/stepgate/internal/gate"
 )
 
 func init() {
@@ -95,7 +97,7 @@ func requestAssertion(r *http.Request) string {
 	if !ok {
 		return ""
 	}
-	assertion, _ := repl.GetString(assertionPlaceholder)
+	assertion, _ := repl.GetString(gate.AssertionPlaceholder)
 	return assertion
 }
 

@@ -10,6 +10,8 @@ import (
 	"testing"
 )
 
+const assertionHeader = "Stepgate-Assertion"
+
 // loudHead is testHead with everything in a file.
 const loudHead = `{
 	debug

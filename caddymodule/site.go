@@ -109,8 +109,10 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.app = app.(*App)
 	h.app.sites = append(h.app.sites, h)
-	if err := registerMetrics(ctx); err != nil {
-		return fmt.Errorf("stepgate: metrics: %w", err)
+	if registry := ctx.GetMetricsRegistry(); registry != nil {
+		if err := gate.RegisterMetrics(registry); err != nil {
+			return fmt.Errorf("stepgate: metrics: %w", err)
+		}
 	}
 	if err := h.provisionAddress(ctx); err != nil {
 		return h.misconfigured(err)
@@ -133,6 +135,8 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := h.quietLogs(ctx); err != nil {
 		return h.misconfigured(err)
 	}
+	h.gate.Origin, h.gate.Prefix, h.gate.Audience, h.gate.KeepStream = h.Origin, h.Prefix, h.Audience, h.KeepStream
+	h.gate.Server, h.gate.Open, h.gate.Log = server{h.app}, h.newLive, h.logger
 	h.warnAboutProxies(ctx)
 	h.warnAboutMatchers(ctx)
 	return nil
@@ -164,36 +168,36 @@ func (h *Handler) provisionPolicies(ctx caddy.Context) error {
 	config := h.enforced()
 	options := policy.CompileOptions{Matcher: matcherCompiler(ctx)}
 	var err error
-	if h.policy, err = policy.Compile(config, options); err != nil {
+	if h.gate.Policy, err = policy.Compile(config, options); err != nil {
 		return err
 	}
 	if h.ReportOnly != nil {
-		if h.report, err = policy.Compile(h.ReportOnly, options); err != nil {
+		if h.gate.Report, err = policy.Compile(h.ReportOnly, options); err != nil {
 			return err
 		}
 	}
-	if h.reader, err = target.NewReader(target.Options{Scripts: config.Scripts, Charset: h.PathCharset}); err != nil {
+	if h.gate.Reader, err = target.NewReader(target.Options{Scripts: config.Scripts, Charset: h.PathCharset}); err != nil {
 		return err
 	}
 	return h.checkAsserts()
 }
 
 func (h *Handler) provisionIdentity() error {
-	h.names = defaultIdentity()
+	h.gate.Names = gate.DefaultIdentity()
 	if len(h.IdentityHeaders) > 0 {
-		h.names = nil
+		h.gate.Names = nil
 		for _, i := range h.IdentityHeaders {
 			if err := i.check(); err != nil {
 				return fmt.Errorf("identity_headers %s: %w", i.Name, err)
 			}
-			h.names = append(h.names, identityHeader{http.CanonicalHeaderKey(i.Name), strings.Trim(i.Placeholder, "{}")})
+			h.gate.Names = append(h.gate.Names, gate.IdentityHeader{Name: http.CanonicalHeaderKey(i.Name), Placeholder: strings.Trim(i.Placeholder, "{}")})
 		}
 	}
 	// What is managed by default stays so when it is renamed: an upstream may
 	// look at it all the same.
 	var managed []string
-	for _, i := range append(defaultIdentity(), h.names...) {
-		managed = append(managed, i.name)
+	for _, i := range append(gate.DefaultIdentity(), h.gate.Names...) {
+		managed = append(managed, i.Name)
 	}
 	for _, module := range h.sources {
 		// A header that may say who somebody is arrives from nobody.
@@ -201,8 +205,8 @@ func (h *Handler) provisionIdentity() error {
 			managed = append(managed, from.Headers()...)
 		}
 	}
-	h.managed = gate.NewHeaderSet(managed...)
-	h.managed.Paths = !h.PassURLOverrides
+	h.gate.Managed = gate.NewHeaderSet(managed...)
+	h.gate.Managed.Paths = !h.PassURLOverrides
 	return nil
 }
 
@@ -218,7 +222,7 @@ func (h *Handler) provisionPages() error {
 	if name == "" {
 		name = origin.Hostname()
 	}
-	h.web = &web.Site{
+	h.gate.Web = &web.Site{
 		Name: name, Help: h.Pages.Help, Origin: h.Origin, Prefix: h.Prefix, Languages: h.Pages.Languages,
 		SecureCookies: origin.Scheme == "https",
 	}
@@ -226,18 +230,18 @@ func (h *Handler) provisionPages() error {
 		if err := checkZone(zone); err != nil {
 			return fmt.Errorf("pages timezone %s: %w", zone, err)
 		}
-		if h.web.Zone, err = time.LoadLocation(zone); err != nil {
+		if h.gate.Web.Zone, err = time.LoadLocation(zone); err != nil {
 			return err
 		}
 	}
-	h.kit, err = web.New(web.Options{Log: h.logPage})
+	h.gate.Kit, err = web.New(web.Options{Log: h.logPage})
 	if err != nil {
 		return err
 	}
-	if h.pages, err = h.kit.Parse("challenge", challenge.Templates(), challenge.PageNames...); err != nil {
+	if h.pages, err = h.gate.Kit.Parse("challenge", challenge.Templates(), challenge.PageNames...); err != nil {
 		return err
 	}
-	return h.kit.CheckSite(h.web)
+	return h.gate.Kit.CheckSite(h.gate.Web)
 }
 
 // enrolment is the site's, or the default of its sources.
@@ -267,7 +271,7 @@ func (i IdentityHeader) check() error {
 
 // checkPrefix tells what is wrong with where the gateway's pages are.
 func checkPrefix(prefix string) error {
-	if !strings.HasPrefix(prefix, "/") || prefix != strings.ToLower(prefix) || !plainForURL(prefix) || strings.Trim(prefix, "/") == "" || strings.HasSuffix(prefix, "/") {
+	if !strings.HasPrefix(prefix, "/") || prefix != strings.ToLower(prefix) || !gate.PlainForURL(prefix) || strings.Trim(prefix, "/") == "" || strings.HasSuffix(prefix, "/") {
 		return errors.New("expected a path in lower case, such as /.stepgate")
 	}
 	return nil

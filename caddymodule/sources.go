@@ -40,8 +40,8 @@ func (h *Handler) provisionSources(ctx caddy.Context) error {
 			return err
 		}
 	}
-	if h.basic != nil && len(h.sources) > 1 {
-		return fmt.Errorf("sign_in %s: where the application asks for the password nobody else does; take the site's other sources away", h.basic.Name())
+	if h.gate.Basic != nil && len(h.sources) > 1 {
+		return fmt.Errorf("sign_in %s: where the application asks for the password nobody else does; take the site's other sources away", h.gate.Basic.Name())
 	}
 	return nil
 }
@@ -49,16 +49,16 @@ func (h *Handler) provisionSources(ctx caddy.Context) error {
 // watchForm makes the handler watch the form of a source. One site has one.
 func (h *Handler) watchForm(module source.Module) error {
 	if asking, ok := module.(*guest.SignInUpstreamBasic); ok {
-		h.basic = asking.Basic()
+		h.gate.Basic = asking.Basic()
 	}
 	watched, ok := module.(*guest.SignInLegacyForm)
 	if !ok {
 		return nil
 	}
-	if h.form != nil {
+	if h.gate.Form != nil {
 		return fmt.Errorf("sign_in legacy_form: a site has one application with one login form; give %s a site of its own", watched.Name())
 	}
-	h.form = watched.Form()
+	h.gate.Form = watched.Form()
 	return nil
 }
 

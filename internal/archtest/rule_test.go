@@ -51,7 +51,8 @@ var rooms = []room{
 	{name: "factors/delivery/*", may: "factors/delivery"},
 
 	// The way of a request.
-	{name: "gate", may: "challenge session policy kept web keys audit"},
+	{name: "gate", may: "challenge ceremony session policy policy/target kept web keys audit account people throttle weld signin signin/legacyform signin/upstreambasic",
+		because: "account, people and signin: the app's own login is a step of the way, and says who somebody is"},
 
 	// What a browser carries.
 	{name: "session", may: "account policy keys"},

@@ -1,16 +1,12 @@
-package caddymodule
+package gate
 
 import (
 	"bytes"
 	"context"
-	"errors"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
-
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/stepgate/stepgate/internal/signin/legacyform"
 	"github.com/stepgate/stepgate/internal/signin/upstreambasic"
@@ -105,14 +101,10 @@ var probeHeaders = []string{
 }
 
 // asker asks the app by the same way that the request goes.
-func (h *Handler) asker(r *http.Request, next caddyhttp.Handler) legacyform.Ask {
+func (h *Handler) asker(r *http.Request, next Next) legacyform.Ask {
 	return func(ctx context.Context, target, cookies string) (*legacyform.Answer, error) {
 		ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 		defer cancel()
-		server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-		if !ok {
-			return nil, errors.New("the request has no server")
-		}
 		at, err := url.ParseRequestURI(target)
 		if err != nil {
 			return nil, err
@@ -136,7 +128,7 @@ func (h *Handler) asker(r *http.Request, next caddyhttp.Handler) legacyform.Ask 
 			q.Header["Authorization"] = []string{string(c.Line.Reveal())}
 		}
 		a := newHeld()
-		if err := next.ServeHTTP(a, caddyhttp.PrepareRequest(q.WithContext(ctx), caddy.NewReplacer(), a, server)); err != nil {
+		if err := h.Server.Ask(q.WithContext(ctx), a, next); err != nil {
 			return nil, err
 		}
 		return a.answer(h, target)

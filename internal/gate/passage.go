@@ -1,4 +1,4 @@
-package caddymodule
+package gate
 
 import (
 	"bytes"
@@ -9,9 +9,6 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
-	"github.com/stepgate/stepgate/internal/gate"
 	"github.com/stepgate/stepgate/internal/kept"
 	"github.com/stepgate/stepgate/policy"
 	"github.com/stepgate/stepgate/policy/target"
@@ -33,9 +30,9 @@ type passage struct {
 	claimed []string
 	forward string // what the upstream is sent where it is not what came
 	body    peeked
-	shake   *gate.Handshake // set where this asks for a WebSocket
-	kept    *kept.Request   // set where this is one that was kept
-	keptErr error           // why it could not be redeemed
+	shake   *Handshake    // set where this asks for a WebSocket
+	kept    *kept.Request // set where this is one that was kept
+	keptErr error         // why it could not be redeemed
 }
 
 var passages = sync.Pool{New: func() any { return new(passage) }}
@@ -53,17 +50,17 @@ var errNotOrigin = errors.New("not in origin form")
 // made of it, and the one that the upstream will be sent, where they differ.
 func (p *passage) read(h *Handler, r *http.Request) error {
 	var err error
-	if p.shake, err = gate.ReadHandshake(r); err != nil {
+	if p.shake, err = ReadHandshake(r); err != nil {
 		return err
 	}
 	sent := r.RequestURI
-	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && original.RequestURI != "" {
-		sent = original.RequestURI
+	if original := h.Server.Original(r); original != "" {
+		sent = original
 	}
 	if sent == "*" && r.Method == http.MethodOptions {
 		sent = "/"
 	}
-	if p.sent, err = h.reader.Read(sent); err != nil {
+	if p.sent, err = h.Reader.Read(sent); err != nil {
 		return err
 	}
 	rewritten := r.RequestURI
@@ -78,7 +75,7 @@ func (p *passage) read(h *Handler, r *http.Request) error {
 		if other == sent || n == 1 && other == rewritten {
 			continue
 		}
-		if p.others[n], err = h.reader.Read(other); err != nil {
+		if p.others[n], err = h.Reader.Read(other); err != nil {
 			return err
 		}
 		p.also[n] = &p.others[n]
@@ -94,7 +91,7 @@ func (p *passage) read(h *Handler, r *http.Request) error {
 // lose an encoded slash.
 func forwarded(r *http.Request, raw string) (string, error) {
 	path, _, _ := strings.Cut(raw, "?")
-	if path == r.URL.Path && r.URL.RawPath == "" && plainForURL(path) {
+	if path == r.URL.Path && r.URL.RawPath == "" && PlainForURL(path) {
 		return raw, nil
 	}
 	if escaped := r.URL.EscapedPath(); escaped == path {
@@ -111,8 +108,8 @@ func forwarded(r *http.Request, raw string) (string, error) {
 	return r.URL.RequestURI(), nil
 }
 
-// plainForURL tells whether net/url writes path as it is.
-func plainForURL(path string) bool {
+// PlainForURL tells whether net/url writes path as it is.
+func PlainForURL(path string) bool {
 	for i := 0; i < len(path); i++ {
 		switch c := path[i]; {
 		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
@@ -132,7 +129,7 @@ func encodeForURL(path string) string {
 	var b strings.Builder
 	for i := 0; i < len(path); i++ {
 		c := path[i]
-		if plainForURL(path[i:i+1]) || strings.IndexByte("!'()*[]%", c) >= 0 {
+		if PlainForURL(path[i:i+1]) || strings.IndexByte("!'()*[]%", c) >= 0 {
 			b.WriteByte(c)
 			continue
 		}
@@ -177,8 +174,7 @@ func (p *passage) facts(h *Handler, r *http.Request, v visitor) *policy.Request 
 		q.Form = func() (string, []byte, bool) { return p.form(r) }
 	}
 	v.describe(h, q)
-	q.Country = h.app.countryOf(r)
-	h.warnAboutForwarder(r)
+	q.Country = h.Server.Country(r)
 	return q
 }
 
@@ -201,18 +197,18 @@ func (p *passage) Identity(placeholder string) (any, bool) {
 // request first: that may read the body, so that it is not done for others.
 func (p *passage) judge(h *Handler, r *http.Request, v visitor) policy.Decision {
 	q := p.facts(h, r, v)
-	d := h.policy.Decide(q)
-	if d.Needed&h.policy.OnceLevels() == 0 {
+	d := h.Policy.Decide(q)
+	if d.Needed&h.Policy.OnceLevels() == 0 {
 		return d
 	}
 	q.Once = p.once(r)
-	return h.policy.Decide(q)
+	return h.Policy.Decide(q)
 }
 
 // claims lists the methods that headers claim.
 func (p *passage) claims(header http.Header) []string {
 	for name, values := range header {
-		if gate.MethodOverrides.Has(name) {
+		if MethodOverrides.Has(name) {
 			p.claimed = append(p.claimed, values...)
 		}
 	}

@@ -1,10 +1,8 @@
-package caddymodule
+package gate
 
 import (
 	"errors"
 	"net/http"
-
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/stepgate/stepgate/internal/signin"
 	"github.com/stepgate/stepgate/internal/signin/legacyform"
@@ -23,7 +21,7 @@ const programPurpose = "upstream basic program"
 // strangerToApp tells whether somebody has to sign in at the app first:
 // without a session, or with the credentials of somebody else.
 func (h *Handler) strangerToApp(r *http.Request, v visitor, d policy.Decision) bool {
-	if h.basic == nil || d.Public || v.err != nil || d.Outcome == policy.Deny && d.Reason == policy.ReasonPathDenied {
+	if h.Basic == nil || d.Public || v.err != nil || d.Outcome == policy.Deny && d.Reason == policy.ReasonPathDenied {
 		return false
 	}
 	if v.entry == nil {
@@ -37,7 +35,7 @@ func (h *Handler) ownCredentials(c upstreambasic.Credentials, v visitor) bool {
 	if v.entry == nil {
 		return false
 	}
-	owner, who := v.entry.Owner.Account, h.basic.Who(c.Username)
+	owner, who := v.entry.Owner.Account, h.Basic.Who(c.Username)
 	return owner.Source == who.Source && owner.Subject == who.Subject
 }
 
@@ -53,26 +51,26 @@ func (h *Handler) holdCredentials(r *http.Request, v visitor) {
 
 // programAt names the program that a request's credentials are of; ok is false
 // where it has none that hold for more than one request.
-func (h *Handler) programAt(r *http.Request, live *live) (program [32]byte, ok bool) {
-	if h.basic == nil {
+func (h *Handler) programAt(r *http.Request, live *Live) (program [32]byte, ok bool) {
+	if h.Basic == nil {
 		return program, false
 	}
 	c, named := upstreambasic.Read(r.Header)
 	if !named || c.Digest {
 		return program, false
 	}
-	return [32]byte(live.runtime.ring.MAC(programPurpose, []byte(h.Origin), c.Line.Reveal())), true
+	return [32]byte(live.Ring.MAC(programPurpose, []byte(h.Origin), c.Line.Reveal())), true
 }
 
 // signInAtApp asks the app about the credentials of a request, and makes a
 // session of its acceptance. Without credentials the answer is the app's own
 // question.
-func (h *Handler) signInAtApp(w http.ResponseWriter, r *http.Request, p *passage, v visitor, d policy.Decision, next caddyhttp.Handler) error {
+func (h *Handler) signInAtApp(w http.ResponseWriter, r *http.Request, p *passage, v visitor, d policy.Decision, next Next) error {
 	live := h.live.Load()
 	if live == nil {
 		return h.unavailable(w, r, errNotStarted)
 	}
-	ctx, ask, at := r.Context(), h.asker(r, next), h.basic.LoginTarget()
+	ctx, ask, at := r.Context(), h.asker(r, next), h.Basic.LoginTarget()
 	c, named := upstreambasic.Read(r.Header)
 	if c.Digest {
 		// Digest credentials hold for one method and address. It is asked
@@ -91,26 +89,26 @@ func (h *Handler) signInAtApp(w http.ResponseWriter, r *http.Request, p *passage
 	case !named:
 		return h.askAtApp(w, r, bare, at)
 	}
-	receipt, err := live.ceremonies.SpendTyped(r, c.Username)
+	receipt, err := live.Ceremonies.SpendTyped(r, c.Username)
 	if err != nil {
 		return h.fail(w, r, err)
 	}
 	answer, err := ask(upstreambasic.With(ctx, c), at, "")
 	switch {
 	case err != nil || answer.Status >= 500:
-		return h.fail(w, r, errors.Join(&web.Fail{Status: http.StatusBadGateway, Err: err}, live.runtime.ledger.Refund(ctx, receipt)))
+		return h.fail(w, r, errors.Join(&web.Fail{Status: http.StatusBadGateway, Err: err}, live.Ledger.Refund(ctx, receipt)))
 	case answer.Status >= 400:
-		if err := live.ceremonies.TypedInVain(r, "refused"); err != nil {
+		if err := live.Ceremonies.TypedInVain(r, "refused"); err != nil {
 			return h.unavailable(w, r, err)
 		}
 		return h.askAtApp(w, r, answer, at)
 	}
-	entered, err := live.ceremonies.Enter(w, r, v.entry, h.basic.Who(c.Username))
+	entered, err := live.Ceremonies.Enter(w, r, v.entry, h.Basic.Who(c.Username))
 	if errors.Is(err, signin.ErrRefused) {
-		return h.fail(w, r, errors.Join(&web.Fail{Status: http.StatusForbidden, Err: errNoAccount}, live.ceremonies.TypedInVain(r, "no-account")))
+		return h.fail(w, r, errors.Join(&web.Fail{Status: http.StatusForbidden, Err: errNoAccount}, live.Ceremonies.TypedInVain(r, "no-account")))
 	}
 	if err == nil {
-		err = live.runtime.ledger.Success(ctx, receipt)
+		err = live.Ledger.Success(ctx, receipt)
 	}
 	if err != nil {
 		return h.unavailable(w, r, err)
@@ -125,7 +123,7 @@ var errAsksNobody = errors.New("the application does not ask for a password at t
 // acceptedAtApp goes on with a request whose person the app has accepted. A
 // browser comes again, with its cookie and with new credentials where they
 // hold for one request.
-func (h *Handler) acceptedAtApp(w http.ResponseWriter, r *http.Request, p *passage, v visitor, next caddyhttp.Handler) error {
+func (h *Handler) acceptedAtApp(w http.ResponseWriter, r *http.Request, p *passage, v visitor, next Next) error {
 	live := h.live.Load()
 	if landing(r) {
 		w.Header().Set("Location", p.target())
@@ -134,7 +132,7 @@ func (h *Handler) acceptedAtApp(w http.ResponseWriter, r *http.Request, p *passa
 		return nil
 	}
 	if program, ok := h.programAt(r, live); ok {
-		h.lend(w, r, live, program, h.basic.Cache())
+		h.lend(w, r, live, program, h.Basic.Cache())
 	}
 	return h.goOn(w, r, p, v, next)
 }

@@ -1,16 +1,13 @@
-package caddymodule
+package gate
 
 import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"slices"
 	"sync/atomic"
 	"time"
-
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/stepgate/stepgate/internal/ceremony"
 	"github.com/stepgate/stepgate/internal/session"
@@ -64,9 +61,9 @@ func (h *Handler) find(r *http.Request) visitor {
 		return h.revisit(r, live, v)
 	}
 	h.borrow(r, live)
-	entry, err := live.runtime.sessions.Find(r.Context(), r.Header, live.ceremonies.Place)
+	entry, err := live.Sessions.Find(r.Context(), r.Header, live.Ceremonies.Place)
 	if err == nil {
-		entry, err = live.ceremonies.Vouched(r, entry)
+		entry, err = live.Ceremonies.Vouched(r, entry)
 	}
 	if err != nil || entry == nil {
 		return visitor{err: err, going: h.going(live, r)}
@@ -81,10 +78,10 @@ func (h *Handler) memo(e *session.Entry, now time.Time) *memo {
 		return m
 	}
 	m := &memo{handler: h, device: policy.Device(e.Session.Device)}
-	m.met, m.until = h.policy.MetUntil(e.Session.Proofs, true, now)
+	m.met, m.until = h.Policy.MetUntil(e.Session.Proofs, true, now)
 	m.risk, _ = policy.ParseRisk(e.Session.Risk)
 	m.requires = e.Owner.Requires()
-	if required, err := h.policy.Required(m.requires); err == nil {
+	if required, err := h.Policy.Required(m.requires); err == nil {
 		m.required = required
 	} else {
 		m.required = ^policy.LevelSet(0)
@@ -143,12 +140,32 @@ func (p *passage) once(r *http.Request) string {
 	return base64.RawURLEncoding.EncodeToString(sum.Sum(nil))
 }
 
-// clientAddress is the client's, as Caddy's trusted_proxies vouch for it.
-func clientAddress(r *http.Request) netip.Addr {
-	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	addr, err := netip.ParseAddr(text)
-	if err != nil {
-		return netip.Addr{}
+// passed is what stays with a request that the gate has passed on and that
+// comes back as an error: its cookie is withheld by then.
+type passed struct {
+	handler *Handler
+	visitor visitor
+}
+
+// remember is for the routes of errors, which see the request again.
+func (h *Handler) remember(r *http.Request, v visitor) { h.Server.Remember(r, &passed{h, v}) }
+
+// remembered is the visitor of a request that has passed this gate before.
+func (h *Handler) remembered(r *http.Request) (visitor, bool) {
+	p, ok := h.Server.Remembered(r).(*passed)
+	if !ok || p.handler != h {
+		return visitor{}, false
 	}
-	return addr.Unmap().WithZone("")
+	return p.visitor, true
+}
+
+// revisit is find for such a request: the session may have ended meanwhile.
+func (h *Handler) revisit(r *http.Request, live *Live, v visitor) visitor {
+	if v.entry == nil {
+		return v
+	}
+	if _, err := live.Sessions.Current(r.Context(), v.entry); err != nil {
+		return visitor{}
+	}
+	return v
 }

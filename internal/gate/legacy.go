@@ -1,4 +1,4 @@
-package caddymodule
+package gate
 
 import (
 	"errors"
@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/ceremony"
@@ -20,10 +20,10 @@ import (
 // sight tells what a request is to the app's own login form, on sites that
 // watch one. A path that the policy denies is denied all the same.
 func (h *Handler) sight(r *http.Request, p *passage, d policy.Decision) legacyform.Sight {
-	if h.form == nil || d.Outcome == policy.Deny && d.Reason == policy.ReasonPathDenied {
+	if h.Form == nil || d.Outcome == policy.Deny && d.Reason == policy.ReasonPathDenied {
 		return legacyform.Elsewhere
 	}
-	return h.form.Sight(p.seen(r))
+	return h.Form.Sight(p.seen(r))
 }
 
 // seen is the request as the form looks at it.
@@ -39,7 +39,7 @@ func (p *passage) seen(r *http.Request) *legacyform.Seen {
 }
 
 // login lets a request reach the app's login, or refuses it.
-func (h *Handler) login(w http.ResponseWriter, r *http.Request, p *passage, v visitor, d policy.Decision, sight legacyform.Sight, next caddyhttp.Handler) error {
+func (h *Handler) login(w http.ResponseWriter, r *http.Request, p *passage, v visitor, d policy.Decision, sight legacyform.Sight, next Next) error {
 	if p.kept != nil { // no login is ever kept: the form was configured since
 		return h.fail(w, r, &web.Fail{Status: http.StatusConflict, Err: errKeptLogin})
 	}
@@ -55,7 +55,7 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request, p *passage, v vi
 			// The app shows its form, and not what its path shows to somebody
 			// of whom more is wanted.
 			if v.entry != nil {
-				h.form.Cookies().Strip(r.Header)
+				h.Form.Cookies().Strip(r.Header)
 			}
 			v = visitor{err: v.err}
 		}
@@ -91,7 +91,7 @@ func (h *Handler) fromThisSite(header http.Header) bool {
 
 // leaver ends the session once the app has answered a sign-out.
 type leaver struct {
-	caddyhttp.ResponseWriterWrapper
+	writerWrapper
 	handler *Handler
 	request *http.Request
 	visitor visitor
@@ -137,7 +137,7 @@ func (l *leaver) hide(status int) int {
 	if status >= 400 || header.Get("Location") != "" {
 		return status
 	}
-	header.Set("Location", l.handler.form.LoginTarget())
+	header.Set("Location", l.handler.Form.LoginTarget())
 	return http.StatusSeeOther
 }
 
@@ -156,26 +156,26 @@ func (l *leaver) ReadFrom(r io.Reader) (int64, error) { return io.Copy(onlyWrite
 
 func (l *leaver) leave() {
 	live, row := l.handler.live.Load(), l.visitor.entry.Session
-	live.runtime.turns.End(row.ID, row.EndsAt, live.now())
-	err := live.ceremonies.Leave(l.request.Context(), l.ResponseWriter, l.request, l.visitor.entry)
+	live.Turns.End(row.ID, row.EndsAt, live.now())
+	err := live.Ceremonies.Leave(l.request.Context(), l.ResponseWriter, l.request, l.visitor.entry)
 	if err != nil {
-		l.handler.logger.Error("end the session of somebody who signed out in the app", zapError(err))
+		l.handler.Log.Error("end the session of somebody who signed out in the app", zap.Error(err))
 	}
 }
 
 var errNotStarted = errors.New("the site has not started")
 
 // going is where the visitor was going before the app's own login page.
-func (h *Handler) going(live *live, r *http.Request) *ceremony.Continuation {
-	if h.form == nil {
+func (h *Handler) going(live *Live, r *http.Request) *ceremony.Continuation {
+	if h.Form == nil {
 		return nil
 	}
-	return live.ceremonies.Waiting(r)
+	return live.Ceremonies.Waiting(r)
 }
 
 // resume sends the visitor on to where they were going.
-func (h *Handler) resume(w http.ResponseWriter, r *http.Request, live *live, v visitor) error {
-	if err := live.ceremonies.Resume(w, r, *v.going); err != nil {
+func (h *Handler) resume(w http.ResponseWriter, r *http.Request, live *Live, v visitor) error {
+	if err := live.Ceremonies.Resume(w, r, *v.going); err != nil {
 		return h.fail(w, r, err)
 	}
 	return nil
@@ -184,11 +184,11 @@ func (h *Handler) resume(w http.ResponseWriter, r *http.Request, live *live, v v
 // landing tells whether a request shows a page in a window of its own.
 func landing(r *http.Request) bool { return r.Method == http.MethodGet && web.Navigation(r) }
 
-func (h *Handler) newWeld(r *runtime) *weld.Weld {
-	if h.form == nil {
+func (h *Handler) newWeld(l *Live) *weld.Weld {
+	if h.Form == nil {
 		return nil
 	}
 	return &weld.Weld{
-		Store: r.store, Ring: r.ring, Site: h.Origin, Names: h.form.Cookies(), Sealed: h.form.SealCookies(), Now: time.Now,
+		Store: l.Store, Ring: l.Ring, Site: h.Origin, Names: h.Form.Cookies(), Sealed: h.Form.SealCookies(), Now: time.Now,
 	}
 }

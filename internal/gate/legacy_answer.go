@@ -1,4 +1,4 @@
-package caddymodule
+package gate
 
 import (
 	"bytes"
@@ -11,10 +11,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 
 	"github.com/stepgate/stepgate/internal/audit"
-	"github.com/stepgate/stepgate/internal/gate"
 	"github.com/stepgate/stepgate/internal/signin/legacyform"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/internal/weld"
@@ -31,15 +30,15 @@ const maxWaiting = 8 << 20
 // session's cookie for somebody else, the app is asked, and the session ends
 // if it does not say that it is the same person still.
 type welder struct {
-	caddyhttp.ResponseWriterWrapper
+	writerWrapper
 	handler *Handler
-	live    *live
+	live    *Live
 	request *http.Request
 	visitor visitor
 	bonds   *weld.Bonds
 	cookies string // the Cookie line that the app gets
 	after   string // the same after its answer
-	next    caddyhttp.Handler
+	next    Next
 	// turn is nil where nothing is at stake and nothing changes: no session,
 	// no cookie of its own, an app that cannot be asked.
 	turn    *weld.Turn
@@ -59,7 +58,7 @@ type waitingAnswer struct {
 	body   bytes.Buffer
 }
 
-func (h *Handler) newWelder(w http.ResponseWriter, r *http.Request, live *live, v visitor, bonds *weld.Bonds) *welder {
+func (h *Handler) newWelder(w http.ResponseWriter, r *http.Request, live *Live, v visitor, bonds *weld.Bonds) *welder {
 	o := &welder{handler: h, live: live, request: r, visitor: v, bonds: bonds}
 	o.ResponseWriter = w
 	if len(r.Header["Cookie"]) == 1 {
@@ -77,9 +76,9 @@ func (o *welder) queue(d policy.Decision) error {
 	if !o.changes && !o.stake {
 		return nil
 	}
-	take := o.live.runtime.turns.Use
+	take := o.live.Turns.Use
 	if o.changes {
-		take = o.live.runtime.turns.Change
+		take = o.live.Turns.Change
 	}
 	turn, err := take(o.request.Context(), o.visitor.id())
 	if err != nil {
@@ -105,7 +104,7 @@ func safeMethod(method string) bool {
 
 func claimsMethod(h http.Header) bool {
 	for name := range h {
-		if gate.MethodOverrides.Has(name) {
+		if MethodOverrides.Has(name) {
 			return true
 		}
 	}
@@ -115,7 +114,7 @@ func claimsMethod(h http.Header) bool {
 // same asks the app whether the session's cookie is the same person's still.
 // Nil says that it is.
 func (o *welder) same() error {
-	who, err := o.handler.form.Who(context.WithoutCancel(o.request.Context()), o.handler.asker(o.request, o.next), o.after)
+	who, err := o.handler.Form.Who(context.WithoutCancel(o.request.Context()), o.handler.asker(o.request, o.next), o.after)
 	if err == nil && !o.handler.isVisitor(context.WithoutCancel(o.request.Context()), o.live, o.visitor, who) {
 		return errForeign
 	}
@@ -136,7 +135,7 @@ func (o *welder) settle(err error, gaveUp bool) error {
 	if o.after == "" {
 		o.after = o.cookies
 	}
-	if neverSent(err) || o.live.runtime.turns.Ended(o.visitor.id()) {
+	if neverSent(err) || o.live.Turns.Ended(o.visitor.id()) {
 		return err
 	}
 	if why := o.same(); why != nil {
@@ -168,7 +167,7 @@ func neverSent(err error) bool {
 // be its person.
 func (o *welder) end(why error) {
 	h, row, ctx := o.handler, o.visitor.entry.Session, context.WithoutCancel(o.request.Context())
-	o.live.runtime.turns.End(row.ID, row.EndsAt, o.live.now())
+	o.live.Turns.End(row.ID, row.EndsAt, o.live.now())
 	e := h.event(o.request, audit.WeldRefused, o.visitor)
 	e.Outcome, e.Reason = "refused", "person-changed"
 	switch {
@@ -176,17 +175,17 @@ func (o *welder) end(why error) {
 		e.Name, e.Outcome, e.Reason = audit.SessionLogout, "", "nobody-in-app"
 	case !errors.Is(why, errForeign):
 		e.Reason = "person-unknown"
-		h.logger.Error("ask the app who somebody is", zapError(why))
+		h.Log.Error("ask the app who somebody is", zap.Error(why))
 	}
-	if err := errors.Join(o.live.runtime.sessions.EndID(ctx, row.ID), o.live.runtime.recorder.Record(ctx, e)); err != nil {
-		h.logger.Error("end a session whose cookie is somebody else's", zapError(err))
+	if err := errors.Join(o.live.Sessions.EndID(ctx, row.ID), o.live.Recorder.Record(ctx, e)); err != nil {
+		h.Log.Error("end a session whose cookie is somebody else's", zap.Error(err))
 	}
 }
 
 // refuse answers in place of the app.
 func (o *welder) refuse(why error) {
 	clear(o.Header())
-	o.live.ceremonies.Place.ClearCookie(o.ResponseWriter)
+	o.live.Ceremonies.Place.ClearCookie(o.ResponseWriter)
 	o.done, o.swapped = true, true
 	o.handler.fail(o.ResponseWriter, o.request, waitedInVain(errors.Join(weld.ErrEnded, why)))
 }
@@ -220,7 +219,7 @@ func (o *welder) WriteHeader(status int) {
 		return
 	case !o.done && o.live != nil:
 		if err := o.handler.regiven(o.request.Context(), o.live, o.visitor, o.Header()); err != nil {
-			o.handler.logger.Error("end sessions whose cookie the app has given again", zapError(err))
+			o.handler.Log.Error("end sessions whose cookie the app has given again", zap.Error(err))
 		}
 	}
 	if o.done || o.visitor.entry == nil {
@@ -270,7 +269,7 @@ func (o *welder) agree() bool {
 // streams tells whether an answer goes on for as long as it likes.
 func streams(status int, h http.Header) bool {
 	kind := strings.ToLower(h.Get("Content-Type"))
-	return status == http.StatusSwitchingProtocols || gate.EventStream(kind) || strings.HasPrefix(kind, "application/grpc")
+	return status == http.StatusSwitchingProtocols || EventStream(kind) || strings.HasPrefix(kind, "application/grpc")
 }
 
 func redirects(status int) bool {
@@ -281,7 +280,7 @@ func redirects(status int) bool {
 func (o *welder) commit(status int) {
 	o.done = true
 	header := o.Header()
-	if who, err := o.handler.form.Named(status, header); err == nil && !o.handler.isVisitor(context.WithoutCancel(o.request.Context()), o.live, o.visitor, who) {
+	if who, err := o.handler.Form.Named(status, header); err == nil && !o.handler.isVisitor(context.WithoutCancel(o.request.Context()), o.live, o.visitor, who) {
 		o.end(errForeign)
 		o.refuse(errForeign)
 		return
@@ -342,8 +341,28 @@ func (o *welder) ReadFrom(r io.Reader) (int64, error) {
 	if o.swapped || o.waiting != nil {
 		return io.Copy(onlyWriter{o}, r)
 	}
-	return o.ResponseWriterWrapper.ReadFrom(r)
+	return o.writerWrapper.ReadFrom(r)
 }
 
-// onlyWriter hides ReadFrom, so that every piece passes Write.
-type onlyWriter struct{ io.Writer }
+// writerWrapper is a writer around another, with what the one below can do.
+type writerWrapper struct{ http.ResponseWriter }
+
+// Unwrap is for http.ResponseController.
+func (w *writerWrapper) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// ReadFrom lets a whole file or connection be sent without copying where the
+// writer below can.
+func (w *writerWrapper) ReadFrom(r io.Reader) (int64, error) {
+	if below, ok := w.ResponseWriter.(io.ReaderFrom); ok {
+		return below.ReadFrom(r)
+	}
+	return io.Copy(w.ResponseWriter, r)
+}
+
+// Push implements http.Pusher where the writer below does.
+func (w *writerWrapper) Push(target string, o *http.PushOptions) error {
+	if pusher, ok := w.ResponseWriter.(http.Pusher); ok {
+		return pusher.Push(target, o)
+	}
+	return http.ErrNotSupported
+}

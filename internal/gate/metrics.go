@@ -1,9 +1,8 @@
-package caddymodule
+package gate
 
 import (
 	"errors"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -26,12 +25,8 @@ var metrics = struct {
 	}, []string{"outcome"}),
 }
 
-// registerMetrics makes the collectors part of a configuration's registry.
-func registerMetrics(ctx caddy.Context) error {
-	registry := ctx.GetMetricsRegistry()
-	if registry == nil {
-		return nil
-	}
+// RegisterMetrics makes the collectors part of a configuration's registry.
+func RegisterMetrics(registry prometheus.Registerer) error {
 	for _, c := range []prometheus.Collector{metrics.allowed, metrics.stopped, metrics.reported} {
 		var already prometheus.AlreadyRegisteredError
 		if err := registry.Register(c); err != nil && !errors.As(err, &already) {

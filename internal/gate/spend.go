@@ -1,4 +1,4 @@
-package caddymodule
+package gate
 
 import (
 	"context"
@@ -12,14 +12,14 @@ import (
 	"github.com/stepgate/stepgate/policy"
 )
 
-// StillMeets implements gate.Site.
+// StillMeets implements Site.
 func (h *Handler) StillMeets(ctx context.Context, e *session.Entry, needed policy.LevelSet) bool {
 	live := h.live.Load()
-	row, err := live.runtime.sessions.Current(ctx, e)
+	row, err := live.Sessions.Current(ctx, e)
 	if err != nil {
 		return false
 	}
-	return h.KeepStream || needed&^h.policy.Met(row.Proofs, true, live.now()) == 0
+	return h.KeepStream || needed&^h.Policy.Met(row.Proofs, true, live.now()) == 0
 }
 
 // coversPages tells whether a request fetches a service worker whose scope
@@ -61,9 +61,9 @@ func (h *Handler) spendProofs(r *http.Request, v visitor, d policy.Decision, p *
 			continue
 		}
 		id := ceremony.OnceTransaction(v.entry.Session.ID, proof)
-		if live.runtime.store.RedeemTransaction(r.Context(), id, live.now()) == nil {
+		if live.Store.RedeemTransaction(r.Context(), id, live.now()) == nil {
 			fresh = append(fresh, proof)
 		}
 	}
-	return d.Once&^h.policy.MetOnce(d.Once, fresh, true, live.now(), p.request.Once) == 0
+	return d.Once&^h.Policy.MetOnce(d.Once, fresh, true, live.now(), p.request.Once) == 0
 }

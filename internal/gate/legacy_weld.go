@@ -1,4 +1,4 @@
-package caddymodule
+package gate
 
 import (
 	"context"
@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/session"
@@ -34,7 +34,7 @@ func (v visitor) id() session.ID {
 }
 
 // bonds are the cookies of the visitor's session; nil for nobody.
-func (h *Handler) bonds(ctx context.Context, live *live, v visitor) (*weld.Bonds, error) {
+func (h *Handler) bonds(ctx context.Context, live *Live, v visitor) (*weld.Bonds, error) {
 	if v.entry == nil {
 		return nil, nil
 	}
@@ -44,7 +44,7 @@ func (h *Handler) bonds(ctx context.Context, live *live, v visitor) (*weld.Bonds
 	return h.readBonds(ctx, live, v)
 }
 
-func (h *Handler) readBonds(ctx context.Context, live *live, v visitor) (*weld.Bonds, error) {
+func (h *Handler) readBonds(ctx context.Context, live *Live, v visitor) (*weld.Bonds, error) {
 	bonds, err := live.weld.Bonds(ctx, v.id())
 	if err == nil {
 		v.memo.bonds.Store(bonds)
@@ -65,13 +65,13 @@ func (h *Handler) weldRefused(r *http.Request, v visitor) error {
 // welded leaves of the app's session cookies what is the visitor's, and gives
 // a writer that sees the app set others. Nil says that the request has been
 // answered.
-func (h *Handler) welded(w http.ResponseWriter, r *http.Request, p *passage, v visitor, d policy.Decision, next caddyhttp.Handler) *welder {
+func (h *Handler) welded(w http.ResponseWriter, r *http.Request, p *passage, v visitor, d policy.Decision, next Next) *welder {
 	token, bears := weld.BearerToken(r.Header)
-	if bears = bears && h.form.Bears(); bears || !h.form.PassAuthorization() {
+	if bears = bears && h.Form.Bears(); bears || !h.Form.PassAuthorization() {
 		delete(r.Header, "Authorization")
 	}
 	if r.Body != nil && (r.ContentLength < 0 || r.ContentLength > maxFormBytes) {
-		r.Body = h.form.Watch(r.Body, r.Header.Get("Content-Type"))
+		r.Body = h.Form.Watch(r.Body, r.Header.Get("Content-Type"))
 	}
 	live := h.live.Load()
 	bonds, err := h.knownBonds(r, live, v)
@@ -91,7 +91,7 @@ func (h *Handler) welded(w http.ResponseWriter, r *http.Request, p *passage, v v
 		return nil
 	}
 	if !known {
-		h.form.Cookies().Strip(r.Header)
+		h.Form.Cookies().Strip(r.Header)
 		return h.newWelder(w, r, live, visitor{}, nil)
 	}
 	if bears && h.passToken(r, live, v, bonds, token, d.Public, next) {
@@ -100,7 +100,7 @@ func (h *Handler) welded(w http.ResponseWriter, r *http.Request, p *passage, v v
 	own := h.passCookies(r, live, v, bonds, d.Public, next)
 	o := h.newWelder(w, r, live, v, bonds)
 	o.next = next
-	if own && h.form.ConfirmsLater() {
+	if own && h.Form.ConfirmsLater() {
 		if err := o.queue(d); err != nil {
 			h.fail(w, r, err)
 			return nil
@@ -112,7 +112,7 @@ func (h *Handler) welded(w http.ResponseWriter, r *http.Request, p *passage, v v
 // elsewhereIDs are the app's session ids that a request has in its targets and
 // its form.
 func (h *Handler) elsewhereIDs(r *http.Request, p *passage) []weld.Cookie {
-	names := h.form.Cookies()
+	names := h.Form.Cookies()
 	found := names.InURL(p.sent.RawPath(), p.sent.RawQuery())
 	if path, query, _ := strings.Cut(r.RequestURI, "?"); path != p.sent.RawPath() || query != p.sent.RawQuery() {
 		found = append(found, names.InURL(path, query)...)
@@ -124,7 +124,7 @@ func (h *Handler) elsewhereIDs(r *http.Request, p *passage) []weld.Cookie {
 	return found
 }
 
-func (h *Handler) knownBonds(r *http.Request, live *live, v visitor) (*weld.Bonds, error) {
+func (h *Handler) knownBonds(r *http.Request, live *Live, v visitor) (*weld.Bonds, error) {
 	if live == nil {
 		return nil, errNotStarted
 	}
@@ -134,7 +134,7 @@ func (h *Handler) knownBonds(r *http.Request, live *live, v visitor) (*weld.Bond
 
 // passCookies withholds what is not the visitor's, and tells whether anything
 // is. The line of the session's last request is remembered.
-func (h *Handler) passCookies(r *http.Request, live *live, v visitor, bonds *weld.Bonds, public bool, next caddyhttp.Handler) (own bool) {
+func (h *Handler) passCookies(r *http.Request, live *Live, v visitor, bonds *weld.Bonds, public bool, next Next) (own bool) {
 	line := weld.JoinLines(r.Header)
 	if line == "" {
 		return false
@@ -168,7 +168,7 @@ type weldedLine struct {
 
 // passAnew looks again at cookies that are not known to be the session's:
 // another node may have bound them since, or the app may say that they are.
-func (h *Handler) passAnew(r *http.Request, live *live, v visitor, line string, passed weld.Passed, next caddyhttp.Handler) weld.Passed {
+func (h *Handler) passAnew(r *http.Request, live *Live, v visitor, line string, passed weld.Passed, next Next) weld.Passed {
 	ctx, now := r.Context(), live.now()
 	if last := v.memo.withheld.Load(); last != nil && last.line == line && now.Before(last.until) {
 		return passed
@@ -176,7 +176,7 @@ func (h *Handler) passAnew(r *http.Request, live *live, v visitor, line string, 
 	again := func() {
 		fresh, err := h.readBonds(ctx, live, v)
 		if err != nil {
-			h.logger.Error("read bound cookies", zapError(err))
+			h.Log.Error("read bound cookies", zap.Error(err))
 			return
 		}
 		passed = live.weld.Pass(ctx, line, v.id(), fresh, false)
@@ -199,14 +199,14 @@ type withheldLine struct {
 
 // confirm binds values that the app set in this session, if the app says that
 // they are the same person's. It tells whether one was bound.
-func (h *Handler) confirm(r *http.Request, live *live, v visitor, line string, offered []weld.Cookie, next caddyhttp.Handler) bool {
+func (h *Handler) confirm(r *http.Request, live *Live, v visitor, line string, offered []weld.Cookie, next Next) bool {
 	ctx, row := r.Context(), v.entry.Session
-	if !h.form.ConfirmsLater() || live.now().UnixNano() < v.memo.confirmFrom.Load() {
+	if !h.Form.ConfirmsLater() || live.now().UnixNano() < v.memo.confirmFrom.Load() {
 		return false
 	}
 	bound := false
 	for _, c := range offered {
-		who, err := h.form.Who(ctx, h.asker(r, next), join(h.form.Cookies().Others(line), c))
+		who, err := h.Form.Who(ctx, h.asker(r, next), join(h.Form.Cookies().Others(line), c))
 		if err == nil && h.isVisitor(ctx, live, v, who) {
 			err = h.bind(ctx, live, row, []weld.Cookie{c})
 			bound = bound || err == nil
@@ -219,13 +219,13 @@ func (h *Handler) confirm(r *http.Request, live *live, v visitor, line string, o
 
 // isVisitor tells whether the app means the visitor: by a name that has led to
 // their account before, byte for byte. What it was for is remembered.
-func (h *Handler) isVisitor(ctx context.Context, live *live, v visitor, who signin.Identity) bool {
+func (h *Handler) isVisitor(ctx context.Context, live *Live, v visitor, who signin.Identity) bool {
 	if known := v.memo.named.Load(); known != nil && *known == who.Username {
 		return true
 	}
-	same, err := live.runtime.people.SameName(ctx, v.entry.Owner.Account, who)
+	same, err := live.People.SameName(ctx, v.entry.Owner.Account, who)
 	if err != nil {
-		h.logger.Error("read which account a name has led to", zapError(err))
+		h.Log.Error("read which account a name has led to", zap.Error(err))
 	}
 	if same {
 		v.memo.named.Store(&who.Username)
@@ -237,47 +237,47 @@ func (h *Handler) isVisitor(ctx context.Context, live *live, v visitor, who sign
 func (o *welder) issued(status int, header http.Header) {
 	ctx, row, h := o.request.Context(), o.visitor.entry.Session, o.handler
 	var fresh []weld.Cookie
-	for _, c := range h.form.Cookies().Issued(header, o.live.now()) {
+	for _, c := range h.Form.Cookies().Issued(header, o.live.now()) {
 		if !o.live.weld.Mine(o.bonds, c) {
 			fresh = append(fresh, c)
 		}
 	}
 	var err error
-	if who, nobody := h.form.Named(status, header); nobody == nil && h.isVisitor(ctx, o.live, o.visitor, who) {
+	if who, nobody := h.Form.Named(status, header); nobody == nil && h.isVisitor(ctx, o.live, o.visitor, who) {
 		err = h.bind(ctx, o.live, row, fresh)
-	} else if h.form.ConfirmsLater() {
+	} else if h.Form.ConfirmsLater() {
 		err = o.live.weld.Offer(ctx, row.ID, row.EndsAt, fresh)
 	}
 	if err != nil {
-		h.logger.Error("remember cookies of the app", zapError(err))
+		h.Log.Error("remember cookies of the app", zap.Error(err))
 	}
 	if err := o.live.weld.SealAnswer(header, row.ID); err != nil {
 		delete(header, "Set-Cookie")
-		h.logger.Error("seal cookies of the app", zapError(err))
+		h.Log.Error("seal cookies of the app", zap.Error(err))
 	}
 }
 
 // bind ties values to a session, and ends the sessions that had one of them
 // before.
-func (h *Handler) bind(ctx context.Context, live *live, row session.Session, values []weld.Cookie) error {
+func (h *Handler) bind(ctx context.Context, live *Live, row session.Session, values []weld.Cookie) error {
 	others, err := live.weld.Bind(ctx, row.ID, row.EndsAt, values)
 	return errors.Join(err, h.endAll(ctx, live, others))
 }
 
 // regiven ends the sessions that have a value which the app gives somebody
 // else in this answer.
-func (h *Handler) regiven(ctx context.Context, live *live, v visitor, header http.Header) error {
+func (h *Handler) regiven(ctx context.Context, live *Live, v visitor, header http.Header) error {
 	if header["Set-Cookie"] == nil {
 		return nil
 	}
-	others, err := live.weld.Holders(ctx, v.id(), h.form.Cookies().Issued(header, live.now()))
+	others, err := live.weld.Holders(ctx, v.id(), h.Form.Cookies().Issued(header, live.now()))
 	return errors.Join(err, h.endAll(ctx, live, others))
 }
 
-func (h *Handler) endAll(ctx context.Context, live *live, others []session.ID) (err error) {
+func (h *Handler) endAll(ctx context.Context, live *Live, others []session.ID) (err error) {
 	for _, id := range others {
-		live.runtime.turns.End(id, live.now().Add(weld.Kept), live.now())
-		err = errors.Join(err, live.runtime.sessions.EndID(ctx, id))
+		live.Turns.End(id, live.now().Add(weld.Kept), live.now())
+		err = errors.Join(err, live.Sessions.EndID(ctx, id))
 	}
 	return err
 }

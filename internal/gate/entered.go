@@ -1,11 +1,9 @@
-package caddymodule
+package gate
 
 import (
 	"io"
 	"net/http"
 	"time"
-
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/stepgate/stepgate/policy"
 )
@@ -14,7 +12,7 @@ import (
 // begins on the way to the app.
 
 // goOn judges a request anew whose person has just been signed in.
-func (h *Handler) goOn(w http.ResponseWriter, r *http.Request, p *passage, v visitor, next caddyhttp.Handler) error {
+func (h *Handler) goOn(w http.ResponseWriter, r *http.Request, p *passage, v visitor, next Next) error {
 	d := h.spend(r, v, p.judge(h, r, v), p)
 	switch {
 	case d.Outcome == policy.Deny:
@@ -25,7 +23,7 @@ func (h *Handler) goOn(w http.ResponseWriter, r *http.Request, p *passage, v vis
 		// after.
 		ours := w.Header()["Set-Cookie"]
 		delete(w.Header(), "Set-Cookie")
-		return h.watch(&giver{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, cookies: ours}, r, p, v, d, next)
+		return h.watch(&giver{writerWrapper: writerWrapper{ResponseWriter: w}, cookies: ours}, r, p, v, d, next)
 	default:
 		return h.begin(w, r, p, v, d)
 	}
@@ -33,14 +31,14 @@ func (h *Handler) goOn(w http.ResponseWriter, r *http.Request, p *passage, v vis
 
 // lend remembers for a program the session cookie that this answer gives it,
 // if it brought none.
-func (h *Handler) lend(w http.ResponseWriter, r *http.Request, live *live, program [32]byte, cache time.Duration) {
-	if cookie := given(w.Header(), live.ceremonies.Place.Cookie); cookie != "" && r.Header["Cookie"] == nil {
+func (h *Handler) lend(w http.ResponseWriter, r *http.Request, live *Live, program [32]byte, cache time.Duration) {
+	if cookie := given(w.Header(), live.Ceremonies.Place.Cookie); cookie != "" && r.Header["Cookie"] == nil {
 		h.lending.lend(program, cookie, live.now().Add(cache))
 	}
 }
 
 // borrow gives a program that keeps no cookies the session of its first call.
-func (h *Handler) borrow(r *http.Request, live *live) {
+func (h *Handler) borrow(r *http.Request, live *Live) {
 	if r.Header["Cookie"] != nil {
 		return
 	}
@@ -58,7 +56,7 @@ func (h *Handler) borrow(r *http.Request, live *live) {
 
 // giver adds cookies of the gateway to the app's answer.
 type giver struct {
-	caddyhttp.ResponseWriterWrapper
+	writerWrapper
 	cookies []string
 }
 
@@ -67,14 +65,14 @@ func (g *giver) WriteHeader(status int) {
 		g.Header()["Set-Cookie"] = append(g.Header()["Set-Cookie"], g.cookies...)
 		g.cookies = nil
 	}
-	g.ResponseWriterWrapper.WriteHeader(status)
+	g.writerWrapper.WriteHeader(status)
 }
 
 func (g *giver) Write(p []byte) (int, error) {
 	if g.cookies != nil {
 		g.WriteHeader(http.StatusOK)
 	}
-	return g.ResponseWriterWrapper.Write(p)
+	return g.writerWrapper.Write(p)
 }
 
 // ReadFrom goes round Write in the embedded wrapper, so it is here as well.
@@ -82,7 +80,7 @@ func (g *giver) ReadFrom(r io.Reader) (int64, error) {
 	if g.cookies != nil {
 		g.WriteHeader(http.StatusOK)
 	}
-	return g.ResponseWriterWrapper.ReadFrom(r)
+	return g.writerWrapper.ReadFrom(r)
 }
 
 // given is a cookie that an answer sets, as a browser sends it back; "" for

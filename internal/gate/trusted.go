@@ -1,12 +1,9 @@
-package caddymodule
+package gate
 
 import (
 	"errors"
 	"net/http"
 	"time"
-
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/stepgate/stepgate/internal/signin"
 	"github.com/stepgate/stepgate/internal/web"
@@ -27,18 +24,14 @@ const (
 // hear asks the site's sources whom a request names.
 func (h *Handler) hear(r *http.Request) *http.Request {
 	live, err := h.alive(r.Context())
-	if err != nil || len(live.ceremonies.Asserters) == 0 {
+	if err != nil || len(live.Ceremonies.Asserters) == 0 {
 		return r
 	}
-	replacer, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
-	if !ok {
+	earlier := h.Server.Placeholders(r)
+	if earlier == nil {
 		return r
 	}
-	earlier := func(placeholder string) string {
-		value, _ := replacer.GetString(placeholder)
-		return value
-	}
-	return r.WithContext(signin.Hear(r.Context(), live.ceremonies.Asserters, r, earlier))
+	return r.WithContext(signin.Hear(r.Context(), live.Ceremonies.Asserters, r, earlier))
 }
 
 // named tells whether a request begins the session of whom it names. Public
@@ -53,12 +46,12 @@ func (h *Handler) named(r *http.Request, v visitor, d policy.Decision) bool {
 
 // signInNamed begins the session of whom a request names, and goes on with the
 // request.
-func (h *Handler) signInNamed(w http.ResponseWriter, r *http.Request, p *passage, next caddyhttp.Handler) error {
+func (h *Handler) signInNamed(w http.ResponseWriter, r *http.Request, p *passage, next Next) error {
 	live := h.live.Load()
 	if live == nil {
 		return h.unavailable(w, r, errNotStarted)
 	}
-	entered, err := live.ceremonies.EnterNamed(w, r)
+	entered, err := live.Ceremonies.EnterNamed(w, r)
 	switch {
 	case errors.Is(err, signin.ErrRefused):
 		return h.fail(w, r, &web.Fail{Status: http.StatusForbidden, Title: "fail.named.title", Advice: "fail.named.advice", Err: err})
@@ -72,10 +65,10 @@ func (h *Handler) signInNamed(w http.ResponseWriter, r *http.Request, p *passage
 }
 
 // programNamed names a program by whom it is named.
-func (h *Handler) programNamed(r *http.Request, live *live) (program [32]byte, ok bool) {
+func (h *Handler) programNamed(r *http.Request, live *Live) (program [32]byte, ok bool) {
 	who, err := signin.Heard(r.Context())
 	if err != nil {
 		return program, false
 	}
-	return [32]byte(live.runtime.ring.MAC(namedPurpose, []byte(h.Origin), []byte(who.Source), []byte(who.Subject))), true
+	return [32]byte(live.Ring.MAC(namedPurpose, []byte(h.Origin), []byte(who.Source), []byte(who.Subject))), true
 }

@@ -1,4 +1,4 @@
-package caddymodule
+package gate
 
 import (
 	"crypto/rand"
@@ -8,9 +8,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
 
-	"github.com/stepgate/stepgate/internal/gate"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/policy"
 )
@@ -22,27 +21,27 @@ const (
 	assertionReuse = 30 * time.Second
 )
 
-// identityHeader is one header that tells the upstream who it is.
-type identityHeader struct {
-	name        string // canonical
-	placeholder string // without braces
+// IdentityHeader is one header that tells the upstream who it is.
+type IdentityHeader struct {
+	Name        string // canonical
+	Placeholder string // without braces
 }
 
-// defaultIdentity are the headers of `identity_headers` without a block.
-func defaultIdentity() []identityHeader {
-	return []identityHeader{
+// DefaultIdentity are the headers of `identity_headers` without a block.
+func DefaultIdentity() []IdentityHeader {
+	return []IdentityHeader{
 		{"Remote-User", "http.auth.user.id"},
 		{"Remote-Name", "http.stepgate.name"},
 		{"Remote-Email", "http.stepgate.email"},
 		{"Remote-Groups", "http.stepgate.groups"},
-		{assertionHeader, assertionPlaceholder},
+		{assertionHeader, AssertionPlaceholder},
 	}
 }
 
-const (
-	assertionHeader      = "Stepgate-Assertion"
-	assertionPlaceholder = "http.stepgate.assertion"
-)
+const assertionHeader = "Stepgate-Assertion"
+
+// AssertionPlaceholder is where the assertion itself is found.
+const AssertionPlaceholder = "http.stepgate.assertion"
 
 // identity is what the upstream is told of a session, made once and used for
 // up to half a minute.
@@ -51,7 +50,7 @@ type identity struct {
 	values map[string]string
 	header []preparedHeader
 	// provide resolves the placeholders.
-	provide caddy.ReplacerFunc
+	provide func(placeholder string) (any, bool)
 }
 
 type preparedHeader struct{ name, value string }
@@ -60,15 +59,15 @@ type preparedHeader struct{ name, value string }
 // the gateway's own cookies.
 func (h *Handler) prepare(r *http.Request, p *passage, v visitor, d policy.Decision) {
 	if v.entry == nil {
-		gate.WithholdRequestCookies(r.Header)
+		WithholdRequestCookies(r.Header)
 		return
 	}
 	who, err := h.identify(v, h.live.Load().now())
 	if err != nil {
-		h.logger.Error("sign the assertion", zapError(err))
+		h.Log.Error("sign the assertion", zap.Error(err))
 	}
 	if err != nil || d.Public && v.memo.required&^v.memo.met != 0 {
-		gate.WithholdRequestCookies(r.Header)
+		WithholdRequestCookies(r.Header)
 		return
 	}
 	// Handlers further on may alter values in place, so that none is shared
@@ -79,9 +78,7 @@ func (h *Handler) prepare(r *http.Request, p *passage, v visitor, d policy.Decis
 		r.Header[who.header[i].name] = values[i : i+1 : i+1]
 	}
 	withholdKnownCookies(r.Header, v.memo, values[len(who.header):])
-	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-		repl.Map(who.provide)
-	}
+	h.Server.Provide(r, who.provide)
 }
 
 // withholdKnownCookies is WithholdRequestCookies for a session whose last
@@ -90,12 +87,12 @@ func (h *Handler) prepare(r *http.Request, p *passage, v visitor, d policy.Decis
 func withholdKnownCookies(header http.Header, m *memo, room []string) {
 	lines := header["Cookie"]
 	if len(lines) != 1 {
-		gate.WithholdRequestCookies(header)
+		WithholdRequestCookies(header)
 		return
 	}
 	last := m.cookies.Load()
 	if last == nil || last[0] != lines[0] {
-		last = &[2]string{lines[0], gate.WithholdCookies(lines[0])}
+		last = &[2]string{lines[0], WithholdCookies(lines[0])}
 		m.cookies.Store(last)
 	}
 	if last[1] == "" {
@@ -152,10 +149,10 @@ func (h *Handler) newIdentity(v visitor, now time.Time) (*identity, error) {
 		}
 	}
 	groups := cleanGroups(owner.Groups)
-	levels := h.policy.MetNames(v.memo.met)
+	levels := h.Policy.MetNames(v.memo.met)
 	amr := methodReferences(row.Proofs)
 	authTime := lastProof(row)
-	assertion, err := h.live.Load().runtime.ring.SignAssertion(claims{
+	assertion, err := h.live.Load().Ring.SignAssertion(claims{
 		Issuer: h.Origin, Audience: h.audience(), Subject: string(owner.ID), PreferredUsername: cleanValue(owner.Username),
 		Name: cleanValue(owner.Name), Email: cleanValue(owner.Email), Groups: groups, Organisation: owner.Organisation,
 		ACR: strings.Join(levels, " "), AMR: amr, AuthTime: authTime.Unix(), Session: string(row.ID),
@@ -175,7 +172,7 @@ func (h *Handler) newIdentity(v visitor, now time.Time) (*identity, error) {
 		"http.stepgate.auth_time":    authTime.UTC().Format(time.RFC3339),
 		"http.stepgate.session":      string(row.ID),
 		"http.stepgate.device":       string(v.memo.device),
-		assertionPlaceholder:         assertion,
+		AssertionPlaceholder:         assertion,
 	}
 	who := &identity{until: until, values: values}
 	who.provide = func(key string) (any, bool) {
@@ -184,15 +181,15 @@ func (h *Handler) newIdentity(v visitor, now time.Time) (*identity, error) {
 		}
 		return nil, false
 	}
-	for _, header := range h.names {
+	for _, header := range h.Names {
 		if value := header.expand(values); value != "" {
-			who.header = append(who.header, preparedHeader{header.name, value})
+			who.header = append(who.header, preparedHeader{header.Name, value})
 		}
 	}
 	return who, nil
 }
 
-func (i identityHeader) expand(values map[string]string) string { return values[i.placeholder] }
+func (i IdentityHeader) expand(values map[string]string) string { return values[i.Placeholder] }
 
 func (h *Handler) audience() string {
 	if h.Audience != "" {

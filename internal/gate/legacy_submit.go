@@ -1,4 +1,4 @@
-package caddymodule
+package gate
 
 import (
 	"context"
@@ -6,12 +6,10 @@ import (
 	"net/http"
 	"slices"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/ceremony"
-	"github.com/stepgate/stepgate/internal/gate"
 	"github.com/stepgate/stepgate/internal/people"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/signin"
@@ -25,7 +23,7 @@ import (
 // watchedLogin is one submit of the app's form on its way there and back.
 type watchedLogin struct {
 	*Handler
-	live    *live
+	live    *Live
 	w       http.ResponseWriter
 	r       *http.Request
 	p       *passage
@@ -43,7 +41,7 @@ type watchedLogin struct {
 
 // submit lets a name and a password reach the app, and makes a session of it
 // if the app lets the person in.
-func (h *Handler) submit(w http.ResponseWriter, r *http.Request, p *passage, v visitor, next caddyhttp.Handler) error {
+func (h *Handler) submit(w http.ResponseWriter, r *http.Request, p *passage, v visitor, next Next) error {
 	live := h.live.Load()
 	if live == nil || v.err != nil {
 		return h.unavailable(w, r, errors.Join(errNotStarted, v.err))
@@ -54,19 +52,19 @@ func (h *Handler) submit(w http.ResponseWriter, r *http.Request, p *passage, v v
 	}
 	if v.entry != nil {
 		var err error
-		if l.turn, err = live.runtime.turns.Change(r.Context(), v.id()); err != nil {
-			return h.fail(w, r, errors.Join(waitedInVain(err), live.runtime.ledger.Refund(r.Context(), l.receipt)))
+		if l.turn, err = live.Turns.Change(r.Context(), v.id()); err != nil {
+			return h.fail(w, r, errors.Join(waitedInVain(err), live.Ledger.Refund(r.Context(), l.receipt)))
 		}
 		defer l.leave()
 	}
 	if err := l.ready(); err != nil {
-		return h.fail(w, r, errors.Join(err, live.runtime.ledger.Refund(r.Context(), l.receipt)))
+		return h.fail(w, r, errors.Join(err, live.Ledger.Refund(r.Context(), l.receipt)))
 	}
 	l.passed = true
 	l.answer.full = func() http.ResponseWriter { return l.decide() }
 	if err := next.ServeHTTP(l.answer, r); err != nil && !l.decided {
 		l.decided = neverSent(err)
-		return errors.Join(err, live.runtime.ledger.Refund(r.Context(), l.receipt))
+		return errors.Join(err, live.Ledger.Refund(r.Context(), l.receipt))
 	}
 	if !l.decided {
 		l.decide()
@@ -80,7 +78,7 @@ func (l *watchedLogin) leave() {
 	defer l.turn.Done()
 	if l.passed && !l.decided {
 		if err := l.part(); err != nil {
-			l.logger.Error("end the session of a login that broke off", zap.Error(err))
+			l.Log.Error("end the session of a login that broke off", zap.Error(err))
 		}
 	}
 }
@@ -95,13 +93,13 @@ func (l *watchedLogin) admit() error {
 		return &web.Fail{Status: http.StatusForbidden, Reference: e.Reference, Err: web.ErrCrossSite}
 	}
 	var err error
-	if l.login.Submission, err = l.form.Submission(l.p.seen(l.r)); err != nil {
+	if l.login.Submission, err = l.Form.Submission(l.p.seen(l.r)); err != nil {
 		e := l.event(l.r, audit.InputRefused, l.visitor)
 		e.Outcome, e.Reason = "refused", "login-ambiguous"
 		l.observe(e)
 		return &web.Fail{Status: http.StatusBadRequest, Reference: e.Reference, Err: err}
 	}
-	l.receipt, err = l.live.ceremonies.SpendTyped(l.r, l.login.Username)
+	l.receipt, err = l.live.Ceremonies.SpendTyped(l.r, l.login.Username)
 	return err
 }
 
@@ -109,8 +107,8 @@ func (l *watchedLogin) admit() error {
 // nobody's name.
 func (l *watchedLogin) ready() error {
 	r, ctx := l.r, l.r.Context()
-	gate.WithholdRequestCookies(r.Header)
-	if !l.form.PassAuthorization() || l.form.Bears() {
+	WithholdRequestCookies(r.Header)
+	if !l.Form.PassAuthorization() || l.Form.Bears() {
 		delete(r.Header, "Authorization") // nobody who signs in has a token yet
 	}
 	// The answer is to be read. Go's own transport asks for compression by
@@ -126,7 +124,7 @@ func (l *watchedLogin) ready() error {
 	passed := l.live.weld.Pass(ctx, weld.JoinLines(r.Header), l.visitor.id(), bonds, true)
 	weld.SetLine(r.Header, passed.Line)
 	l.login.Cookies = passed.Line
-	if err := l.form.Before(ctx, l.ask, &l.login); err != nil {
+	if err := l.Form.Before(ctx, l.ask, &l.login); err != nil {
 		return &web.Fail{Status: http.StatusBadGateway, Err: err}
 	}
 	return nil
@@ -141,11 +139,11 @@ func (l *watchedLogin) decide() (rest http.ResponseWriter) {
 	if l.login.Answer, err = l.answer.answer(l.Handler, l.p.target()); err != nil {
 		return l.stop(err)
 	}
-	gate.CorrectHeader(l.answer.sent)
+	CorrectHeader(l.answer.sent)
 	if err := l.regiven(ctx, l.live, l.visitor, l.answer.sent); err != nil {
 		return l.stop(errors.Join(&web.Fail{Status: http.StatusServiceUnavailable, Err: err}, l.part()))
 	}
-	accepted, err := l.form.Judge(ctx, l.ask, &l.login)
+	accepted, err := l.Form.Judge(ctx, l.ask, &l.login)
 	if errors.Is(err, signin.ErrRefused) {
 		return l.inVain()
 	}
@@ -156,22 +154,22 @@ func (l *watchedLogin) decide() (rest http.ResponseWriter) {
 	if errors.Is(err, people.ErrPinned) {
 		return l.stop(errors.Join(
 			&web.Fail{Status: http.StatusForbidden, Title: "fail.pinned.title", Advice: "fail.pinned.advice", Err: err},
-			l.part(), l.live.ceremonies.TypedInVain(l.r, "name-conflict"),
+			l.part(), l.live.Ceremonies.TypedInVain(l.r, "name-conflict"),
 		))
 	}
 	if errors.Is(err, signin.ErrRefused) {
 		// The app let somebody in whom the gateway does not know. Its cookies
 		// do not leave.
-		return l.stop(errors.Join(&web.Fail{Status: http.StatusForbidden, Err: errNoAccount}, l.part(), l.live.ceremonies.TypedInVain(l.r, "no-account")))
+		return l.stop(errors.Join(&web.Fail{Status: http.StatusForbidden, Err: errNoAccount}, l.part(), l.live.Ceremonies.TypedInVain(l.r, "no-account")))
 	}
 	if err != nil {
 		return l.stop(errors.Join(&web.Fail{Status: http.StatusServiceUnavailable, Err: err}, l.part()))
 	}
 	if v := l.visitor.entry; v != nil && v.Session.ID != entered.Session.ID {
-		l.live.runtime.turns.End(v.Session.ID, v.Session.EndsAt, l.live.now())
+		l.live.Turns.End(v.Session.ID, v.Session.EndsAt, l.live.now())
 	}
 	if err := l.bind(entered, accepted); err != nil {
-		err = errors.Join(err, l.live.runtime.sessions.End(ctx, l.w, l.live.ceremonies.Place, entered))
+		err = errors.Join(err, l.live.Sessions.End(ctx, l.w, l.live.Ceremonies.Place, entered))
 		return l.stop(&web.Fail{Status: http.StatusServiceUnavailable, Err: err})
 	}
 	return l.show(visitor{entry: entered, memo: l.memo(entered, l.live.now())})
@@ -190,13 +188,13 @@ func (l *watchedLogin) enter(who signin.Identity) (*session.Entry, error) {
 	who.Typed = l.login.Username
 	asSent := l.r.Clone(l.r.Context())
 	asSent.Header["Cookie"] = l.sent
-	return l.live.ceremonies.Enter(l.w, asSent, l.visitor.entry, who)
+	return l.live.Ceremonies.Enter(l.w, asSent, l.visitor.entry, who)
 }
 
 // inVain passes on the answer to a login that let nobody in.
 func (l *watchedLogin) inVain() http.ResponseWriter {
 	parted, err := l.partUnlessSame()
-	if err := errors.Join(err, l.live.ceremonies.TypedInVain(l.r, "refused")); err != nil {
+	if err := errors.Join(err, l.live.Ceremonies.TypedInVain(l.r, "refused")); err != nil {
 		return l.stop(&web.Fail{Status: http.StatusServiceUnavailable, Err: err})
 	}
 	if l.visitor.entry != nil && !parted {
@@ -211,7 +209,7 @@ func (l *watchedLogin) inVain() http.ResponseWriter {
 func (l *watchedLogin) undecided(why error) http.ResponseWriter {
 	return l.stop(errors.Join(
 		&web.Fail{Status: http.StatusBadGateway, Title: "fail.unnamed.title", Advice: "fail.unnamed.advice", Err: why},
-		l.part(), l.live.ceremonies.TypedInVain(l.r, "undecided"),
+		l.part(), l.live.Ceremonies.TypedInVain(l.r, "undecided"),
 	))
 }
 
@@ -222,18 +220,18 @@ func (l *watchedLogin) part() error {
 		return nil
 	}
 	row := l.visitor.entry.Session
-	l.live.runtime.turns.End(row.ID, row.EndsAt, l.live.now())
-	return l.live.runtime.sessions.End(context.WithoutCancel(l.r.Context()), l.w, l.live.ceremonies.Place, l.visitor.entry)
+	l.live.Turns.End(row.ID, row.EndsAt, l.live.now())
+	return l.live.Sessions.End(context.WithoutCancel(l.r.Context()), l.w, l.live.Ceremonies.Place, l.visitor.entry)
 }
 
 // partUnlessSame is part, unless the app says when it is asked again that its
 // cookies are the session's person's still: its answer did not let anybody in,
 // but the answer may mislead.
 func (l *watchedLogin) partUnlessSame() (parted bool, err error) {
-	if l.visitor.entry == nil || len(l.form.Cookies().Cookies(l.login.Cookies)) == 0 {
+	if l.visitor.entry == nil || len(l.Form.Cookies().Cookies(l.login.Cookies)) == 0 {
 		return false, nil
 	}
-	who, err := l.form.Who(l.r.Context(), l.ask, weld.After(l.login.Cookies, l.answer.sent, l.live.now()))
+	who, err := l.Form.Who(l.r.Context(), l.ask, weld.After(l.login.Cookies, l.answer.sent, l.live.now()))
 	if err == nil && l.isVisitor(l.r.Context(), l.live, l.visitor, who) {
 		return false, nil
 	}
@@ -248,7 +246,7 @@ func (l *watchedLogin) bind(entered *session.Entry, a legacyform.Accepted) error
 		// The app keeps the cookie that the browser had before. Somebody else
 		// may have put it there, so that it is bound only if the app says, of
 		// this cookie alone, that it is this person's.
-		who, err := l.form.Who(ctx, l.ask, join(l.form.Cookies().Others(l.login.Cookies), c))
+		who, err := l.Form.Who(ctx, l.ask, join(l.Form.Cookies().Others(l.login.Cookies), c))
 		if err == nil && who.Username == a.Username {
 			kept = append(kept, c)
 		}
@@ -256,13 +254,13 @@ func (l *watchedLogin) bind(entered *session.Entry, a legacyform.Accepted) error
 	if err := l.Handler.bind(ctx, l.live, session, slices.Concat(a.Issued, kept)); err != nil {
 		return err
 	}
-	if err := l.live.runtime.ledger.Success(ctx, l.receipt); err != nil {
+	if err := l.live.Ledger.Success(ctx, l.receipt); err != nil {
 		return err
 	}
 	if err := l.live.weld.SealAnswer(l.answer.sent, session.ID); err != nil {
 		return err
 	}
-	return l.live.weld.Reseal(l.answer.sent, session.ID, kept, l.live.ceremonies.Place.Secure)
+	return l.live.weld.Reseal(l.answer.sent, session.ID, kept, l.live.Ceremonies.Place.Secure)
 }
 
 func join(line string, c weld.Cookie) string {
@@ -284,7 +282,7 @@ func (l *watchedLogin) show(v visitor) http.ResponseWriter {
 	page.request.Also = page.also[:len(l.p.request.Also)]
 	q := page.facts(l.Handler, l.r, v)
 	q.Claimed = append(q.Claimed, http.MethodGet)
-	d := l.policy.Decide(q)
+	d := l.Policy.Decide(q)
 	// A script that signs somebody in needs the app's answer; the next page
 	// leads on.
 	going := l.visitor.going != nil && web.Navigation(l.r)
@@ -305,7 +303,7 @@ func (l *watchedLogin) show(v visitor) http.ResponseWriter {
 	if !web.Navigation(l.r) && d.Outcome == policy.StepUp {
 		v.going = nil
 		if err := l.begin(l.w, l.r, l.p, v, d); err != nil {
-			l.logger.Error("ask a script for more proof", zap.Error(err))
+			l.Log.Error("ask a script for more proof", zap.Error(err))
 		}
 		return nil
 	}
@@ -313,7 +311,7 @@ func (l *watchedLogin) show(v visitor) http.ResponseWriter {
 	if !going {
 		v.going = &ceremony.Continuation{
 			ID: ceremony.NewID(), Kind: ceremony.Return, Target: l.p.target(), Needs: d.Needed,
-			Policy: l.policy.Fingerprint(), Method: http.MethodGet, At: l.live.now().UTC(),
+			Policy: l.Policy.Fingerprint(), Method: http.MethodGet, At: l.live.now().UTC(),
 		}
 	}
 	l.resume(l.w, l.r, l.live, v)

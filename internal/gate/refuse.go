@@ -1,4 +1,4 @@
-package caddymodule
+package gate
 
 import (
 	"encoding/json"
@@ -71,14 +71,14 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, p *passage, v vi
 		return h.resume(w, r, live, v)
 	}
 	if v.entry == nil {
-		if err := live.runtime.sessions.Answers(r.Context()); err != nil {
+		if err := live.Sessions.Answers(r.Context()); err != nil {
 			return h.unavailable(w, r, err)
 		}
 	}
 	endWaiting(w, r)
 	e := h.decided(r, audit.StepUpRequired, p, v, d)
 	h.observe(e)
-	err := live.ceremonies.Begin(w, r, challenge.Interrupted{
+	err := live.Ceremonies.Begin(w, r, challenge.Interrupted{
 		Visitor: v.entry, Target: p.target(), Needs: d.Needed, Names: e.Levels, MaxAge: d.MaxAge,
 		Once: p.request.Once, Reference: e.Reference, Kept: p.kept, KeptErr: p.keptErr, Why: whyOf(d),
 	})
@@ -100,12 +100,12 @@ func (p *passage) target() string {
 // shows.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) error {
 	endWaiting(w, r)
-	reference := h.kit.RenderFail(w, r, h.web, err)
+	reference := h.Kit.RenderFail(w, r, h.Web, err)
 	level := zap.DebugLevel
 	if f := (*web.Fail)(nil); !errors.As(err, &f) || f.Status >= http.StatusInternalServerError {
 		level = zap.ErrorLevel
 	}
-	h.logger.Log(level, "refused", zap.String("reference", reference), zap.Error(err))
+	h.Log.Log(level, "refused", zap.String("reference", reference), zap.Error(err))
 	return nil
 }
 
@@ -119,14 +119,14 @@ func endWaiting(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// Fail implements gate.Site.
+// Fail implements Site.
 func (h *Handler) Fail(w http.ResponseWriter, r *http.Request, err error) { h.fail(w, r, err) }
 
 // event begins an audit event about a request, with a reference of its own.
 func (h *Handler) event(r *http.Request, name audit.Name, v visitor) audit.Event {
 	e := audit.Event{
 		Name: name, Reference: audit.NewReference(), Site: h.Origin,
-		Address: clientAddress(r).String(), UserAgent: r.UserAgent(),
+		Address: h.Server.Client(r).String(), UserAgent: r.UserAgent(),
 	}
 	if v.entry != nil {
 		e.Account = string(v.entry.Owner.Account.ID)
@@ -141,47 +141,47 @@ func (h *Handler) event(r *http.Request, name audit.Name, v visitor) audit.Event
 func (h *Handler) decided(r *http.Request, name audit.Name, p *passage, v visitor, d policy.Decision) audit.Event {
 	metrics.stopped.WithLabelValues(d.Outcome.String()).Inc()
 	e := h.event(r, name, v)
-	e.Outcome, e.Reason, e.Levels = d.Outcome.String(), d.Reason, h.policy.LevelNames(d.Needed)
+	e.Outcome, e.Reason, e.Levels = d.Outcome.String(), d.Reason, h.Policy.LevelNames(d.Needed)
 	if d.Rule != nil {
-		e.Rule = ruleName(d.Rule)
+		e.Rule = RuleName(d.Rule)
 	}
-	if text, err := json.Marshal(h.policy.Explain(&p.request)); err == nil {
+	if text, err := json.Marshal(h.Policy.Explain(&p.request)); err == nil {
 		e.Explanation = text
 	}
 	return e
 }
 
-// ruleName is a rule's pattern and where it stands.
-func ruleName(r *policy.Rule) string {
+// RuleName is a rule's pattern and where it stands.
+func RuleName(r *policy.Rule) string {
 	return strings.TrimSpace(r.Pattern().String() + " " + r.Position().String())
 }
 
 // observe keeps an event that strangers can cause in any number.
 func (h *Handler) observe(e audit.Event) {
 	if live := h.live.Load(); live != nil {
-		live.runtime.recorder.Observe(e)
+		live.Recorder.Observe(e)
 	}
 }
 
 // reportOnly judges by the policy that is only watched, and tells what it
 // would have asked.
 func (h *Handler) reportOnly(p *passage, r *http.Request) {
-	if h.report == nil {
+	if h.Report == nil {
 		return
 	}
 	q := p.request
 	q.MetKnown = false
-	d := h.report.Decide(&q)
+	d := h.Report.Decide(&q)
 	if d.Outcome == policy.Allow {
 		return
 	}
 	e := h.event(r, audit.PolicyDecision, visitor{})
-	e.Outcome, e.Reason, e.Levels = "report-only "+d.Outcome.String(), d.Reason, h.report.LevelNames(d.Missing)
+	e.Outcome, e.Reason, e.Levels = "report-only "+d.Outcome.String(), d.Reason, h.Report.LevelNames(d.Missing)
 	if d.Rule != nil {
-		e.Rule = ruleName(d.Rule)
+		e.Rule = RuleName(d.Rule)
 	}
 	metrics.reported.WithLabelValues(d.Outcome.String()).Inc()
 	h.observe(e)
-	h.logger.Info("report only: would have asked for more", zap.String("reference", e.Reference),
+	h.Log.Info("report only: would have asked for more", zap.String("reference", e.Reference),
 		zap.String("outcome", d.Outcome.String()), zap.String("rule", e.Rule), zap.Strings("levels", e.Levels))
 }

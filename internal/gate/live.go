@@ -1,0 +1,74 @@
+package gate
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/stepgate/stepgate/challenge"
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/keys"
+	"github.com/stepgate/stepgate/internal/session"
+	"github.com/stepgate/stepgate/internal/signin"
+	"github.com/stepgate/stepgate/internal/throttle"
+	"github.com/stepgate/stepgate/internal/web"
+	"github.com/stepgate/stepgate/internal/weld"
+	"github.com/stepgate/stepgate/policy"
+)
+
+// Live is what a site has once its store is open.
+type Live struct {
+	Ceremonies *challenge.Site
+	Sessions   *session.Manager
+	Recorder   *audit.Recorder
+	Ring       *keys.Ring
+	Store      Store
+	People     Names
+	Turns      *weld.Turns
+	Ledger     *throttle.Ledger
+
+	pages    http.Handler
+	status   http.Handler
+	assets   http.Handler
+	weld     *weld.Weld      // nil where no login form is watched
+	password policy.LevelSet // what a password alone meets
+}
+
+// Store is what the gate itself keeps.
+type Store interface {
+	weld.Store
+	// RedeemTransaction spends a proof that was made for one request;
+	// ceremony.ErrTransactionGone says that it is spent.
+	RedeemTransaction(ctx context.Context, id string, now time.Time) error
+}
+
+// Names tells which account a name of the app has led to.
+type Names interface {
+	SameName(ctx context.Context, owner account.Account, who signin.Identity) (bool, error)
+}
+
+func (l *Live) now() time.Time { return time.Now() }
+
+// alive returns the site with its store open. Apps start in any order, so the
+// first request may come before the app has started.
+func (h *Handler) alive(ctx context.Context) (*Live, error) {
+	if l := h.live.Load(); l != nil {
+		return l, nil
+	}
+	l, err := h.Open(context.WithoutCancel(ctx))
+	if err != nil {
+		return nil, err
+	}
+	l.pages = web.TopLevelOnly(h.Web, l.Ceremonies.Handler())
+	l.status, l.assets = l.Ceremonies.Status(), h.Kit.Assets(h.Web)
+	l.weld, l.password = h.newWeld(l), passwordMeets(h.Policy, time.Now())
+	h.live.CompareAndSwap(nil, l)
+	return h.live.Load(), nil
+}
+
+// passwordMeets are the levels that whoever knows a password meets.
+func passwordMeets(p *policy.Policy, now time.Time) policy.LevelSet {
+	met, _ := p.MetUntil([]policy.Proof{{Factor: policy.Password, At: now}}, true, now)
+	return met
+}
