@@ -123,8 +123,10 @@ type Credential struct {
 type Filter struct {
 	Organisation string
 	Source       string
-	// Query is matched against the folded username, name and e-mail as a
-	// part of them.
+	Role         Role
+	// Query finds by the beginnings of words of the username, name and e-mail
+	// (Words): all of its first MaxTerms must be there. What is found comes in
+	// the order of the words, a listing without a query in that of usernames.
 	Query string
 	// After is the ID behind which the page begins; Limit at most how many,
 	// 0 means 100.

@@ -9,8 +9,9 @@ import (
 	"github.com/stepgate/stepgate/internal/account"
 )
 
-// scanLimit is how many accounts one read of a longer listing asks for.
-const scanLimit = 500
+// nearLimit is how many accounts are looked through for a name that may have
+// been meant.
+const nearLimit = 500
 
 // Who names one account, the way an operator does.
 type Who struct {
@@ -133,7 +134,12 @@ func (p *People) matches(ctx context.Context, who Who) ([]account.Account, error
 	case who.Source != "":
 		one, err = p.Store.AccountByUsername(ctx, who.Source, folded)
 	default:
-		return p.everySource(ctx, folded)
+		// Of all sources, those that no site names any more as well.
+		same, err := p.Store.AccountsNamed(ctx, folded)
+		if err != nil {
+			return nil, fmt.Errorf("look for an account: %w", err)
+		}
+		return same, nil
 	}
 	if errors.Is(err, account.ErrNotFound) {
 		return nil, nil
@@ -144,34 +150,12 @@ func (p *People) matches(ctx context.Context, who Who) ([]account.Account, error
 	return []account.Account{one}, nil
 }
 
-// everySource finds the accounts of a username in all sources, those that no
-// site names any more as well.
-func (p *People) everySource(ctx context.Context, folded string) ([]account.Account, error) {
-	var same []account.Account
-	f := account.Filter{Query: folded, Limit: scanLimit}
-	for {
-		page, err := p.Store.Accounts(ctx, f)
-		if err != nil {
-			return nil, fmt.Errorf("look for an account: %w", err)
-		}
-		for _, a := range page {
-			if account.FoldUsername(a.Username) == folded {
-				same = append(same, a)
-			}
-		}
-		if len(page) < scanLimit {
-			return same, nil
-		}
-		f.After = page[len(page)-1].ID
-	}
-}
-
 // nearestUsername looks through the first accounts only: it is a courtesy.
 func (p *People) nearestUsername(ctx context.Context, actor Actor, who Who) (string, error) {
 	if who.Username == "" {
 		return "", nil
 	}
-	some, err := p.Store.Accounts(ctx, account.Filter{Organisation: actor.organisation(), Source: who.Source, Limit: scanLimit})
+	some, err := p.Store.Accounts(ctx, account.Filter{Organisation: actor.organisation(), Source: who.Source, Limit: nearLimit})
 	if err != nil {
 		return "", fmt.Errorf("list accounts: %w", err)
 	}

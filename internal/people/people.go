@@ -18,6 +18,8 @@ type Reader interface {
 	AccountByUsername(ctx context.Context, source, folded string) (account.Account, error)
 	AccountBySubject(ctx context.Context, source, subject string) (account.Account, error)
 	Accounts(ctx context.Context, f account.Filter) ([]account.Account, error)
+	// AccountsNamed are those of a folded username, of all sources.
+	AccountsNamed(ctx context.Context, folded string) ([]account.Account, error)
 	Pin(ctx context.Context, source string, kind account.PinKind, name string) (account.Pin, error)
 	Pins(ctx context.Context, owner account.ID) ([]account.Pin, error)
 	PasswordHash(ctx context.Context, id account.ID) (string, error)

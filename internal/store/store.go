@@ -23,6 +23,7 @@ type Reader interface {
 	AccountBySubject(ctx context.Context, source, subject string) (account.Account, error)
 	// Accounts lists by folded username, f.Limit at most, behind f.After.
 	Accounts(ctx context.Context, f account.Filter) ([]account.Account, error)
+	AccountsNamed(ctx context.Context, folded string) ([]account.Account, error)
 	// AnyAccount tells whether there is one at all.
 	AnyAccount(ctx context.Context) (bool, error)
 	// Pin returns what a name has led to; account.ErrNotFound for nothing.

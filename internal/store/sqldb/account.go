@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"strings"
 
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/session"
@@ -51,47 +50,6 @@ func (r reader) AccountBySubject(ctx context.Context, source, subject string) (a
 	return a, nil
 }
 
-const defaultPage = 100
-
-// Accounts implements store.Reader. It returns account.ErrNotFound when
-// f.After is gone: the listing has to begin again.
-func (r reader) Accounts(ctx context.Context, f account.Filter) ([]account.Account, error) {
-	after := ""
-	if f.After != "" {
-		var err error
-		after, err = one(ctx, r.q, account.ErrNotFound, value[string],
-			`SELECT username_folded FROM account WHERE id = $1`, string(f.After))
-		if err != nil {
-			return nil, fmt.Errorf("list accounts: %w", err)
-		}
-	}
-	limit := f.Limit
-	if limit <= 0 {
-		limit = defaultPage
-	}
-	all, err := list(ctx, r.q, scanAccount,
-		selectAccount+`
-		WHERE ($1 = '' OR organisation = $1) AND ($2 = '' OR source = $2)
-			AND ($3 = '' OR username_folded LIKE $3 ESCAPE '!' OR name_folded LIKE $3 ESCAPE '!' OR email_folded LIKE $3 ESCAPE '!')
-			AND ($4 = '' OR username_folded > $5 OR (username_folded = $5 AND id > $4))
-		ORDER BY username_folded, id LIMIT $6`,
-		f.Organisation, f.Source, partPattern(f.Query), string(f.After), after, limit)
-	if err != nil {
-		return nil, fmt.Errorf("list accounts: %w", err)
-	}
-	return all, nil
-}
-
-// partPattern is the LIKE pattern for "query is a part of it", "" for an
-// empty query.
-func partPattern(query string) string {
-	folded := storable(account.FoldUsername(query))
-	if folded == "" {
-		return ""
-	}
-	return "%" + strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(folded) + "%"
-}
-
 // AnyAccount implements store.Reader.
 func (r reader) AnyAccount(ctx context.Context) (bool, error) {
 	ids, err := list(ctx, r.q, value[string], `SELECT id FROM account LIMIT 1`)
@@ -128,6 +86,9 @@ func (t *tx) InsertAccount(ctx context.Context, a account.Account) error {
 		instant(a.SuspendedAt), instant(a.CreatedAt), a.Version, asJSON(&a.Parts))
 	if err == nil && n == 0 {
 		err = account.ErrTaken
+	}
+	if err == nil {
+		err = writeWords(ctx, t.q, a)
 	}
 	if err != nil {
 		return fmt.Errorf("insert account: %w", err)
@@ -195,6 +156,9 @@ func (t *tx) updateAccount(ctx context.Context, a account.Account) error {
 	if n == 0 {
 		return account.ErrNotFound
 	}
+	if err := writeWords(ctx, t.q, a); err != nil {
+		return err
+	}
 	t.tell(session.AccountChanged, string(a.ID))
 	if a.Suspended() {
 		return t.EndAccountSessions(ctx, a.ID, "")
@@ -222,6 +186,9 @@ func (t *tx) deleteAccount(ctx context.Context, id account.ID) error {
 		return err
 	}
 	if _, err := t.q.exec(ctx, `DELETE FROM name_pin WHERE account = $1`, string(id)); err != nil {
+		return err
+	}
+	if err := dropWords(ctx, t.q, id); err != nil {
 		return err
 	}
 	n, err := t.q.exec(ctx, `DELETE FROM account WHERE id = $1`, string(id))

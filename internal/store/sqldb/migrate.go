@@ -31,6 +31,8 @@ type migrator struct {
 	db *sql.DB
 	// files has the steps, NNNN_name.sql.
 	files fs.FS
+	// fill has what is done after a step, by its name, where SQL cannot.
+	fill map[string]func(ctx context.Context, q querier) error
 	// lock keeps other nodes from doing the same at the same time.
 	lock func(ctx context.Context, q querier) error
 }
@@ -51,8 +53,16 @@ func (m *migrator) run(ctx context.Context) error {
 	}
 }
 
-// step applies the next file, if there is one.
+// fills are those of the embedded migrations, of all dialects.
+var fills = map[string]func(ctx context.Context, q querier) error{"0007_words.sql": fillWords}
+
+// step applies the next file, if there is one. The store must be reached
+// before ctx ends; how long a step then takes turns on how much is kept.
 func (m *migrator) step(ctx context.Context, steps []string) (done bool, err error) {
+	if err := m.db.PingContext(ctx); err != nil {
+		return false, err
+	}
+	ctx = context.WithoutCancel(ctx)
 	tx, err := m.db.BeginTx(ctx, nil)
 	if err != nil {
 		return false, err
@@ -77,6 +87,11 @@ func (m *migrator) step(ctx context.Context, steps []string) (done bool, err err
 	}
 	if _, err := q.exec(ctx, string(text)); err != nil {
 		return false, fmt.Errorf("%s: %w", steps[version], err)
+	}
+	if fill := m.fill[steps[version]]; fill != nil {
+		if err := fill(ctx, q); err != nil {
+			return false, fmt.Errorf("%s: %w", steps[version], err)
+		}
 	}
 	_, err = q.exec(ctx, `INSERT INTO stepgate_migration (version, applied_at) VALUES ($1, $2)`, version+1, instant(time.Now()))
 	if err != nil {

@@ -91,7 +91,7 @@ func OpenPostgres(ctx context.Context, dsn string, o Options) (*DB, error) {
 		return nil, fmt.Errorf("open postgres store: %w", errDSN)
 	}
 	writers := openPool(config, postgresWriters)
-	m := migrator{db: writers, files: steps("postgres"), lock: func(ctx context.Context, q querier) error {
+	m := migrator{db: writers, files: steps("postgres"), fill: fills, lock: func(ctx context.Context, q querier) error {
 		return lockPostgres(ctx, q, "migration")
 	}}
 	if err := m.run(ctx); err != nil {

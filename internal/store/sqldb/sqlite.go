@@ -47,7 +47,7 @@ func openSQLite(ctx context.Context, path string, o Options) (*DB, error) {
 		return nil, err
 	}
 	writer.SetMaxOpenConns(1)
-	m := migrator{db: writer, files: steps("sqlite"), lock: func(context.Context, querier) error { return nil }}
+	m := migrator{db: writer, files: steps("sqlite"), fill: fills, lock: func(context.Context, querier) error { return nil }}
 	if err := errors.Join(m.run(ctx), file.present()); err != nil {
 		writer.Close()
 		return nil, err

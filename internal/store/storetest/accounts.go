@@ -142,6 +142,7 @@ func testAccounts(t *testing.T, f *fixture) {
 	})
 	f.run(t, "DeleteRemovesEverythingButTheTrail", testDeleteAccount)
 	f.run(t, "Listing", testListing)
+	f.run(t, "FoundByWhatItIs", testFinding)
 }
 
 func testUniqueNames(t *testing.T, b *bench) {
@@ -233,12 +234,20 @@ func testListing(t *testing.T, b *bench) {
 		{"all", account.Filter{}, []string{"alice", "alice", "bob", "carol_x", "dave"}},
 		{"organisation", account.Filter{Organisation: "police"}, []string{"bob"}},
 		{"source", account.Filter{Source: "directory"}, []string{"alice"}},
-		{"part of username", account.Filter{Query: " LIC "}, []string{"alice", "alice"}},
-		{"part of name", account.Filter{Query: "MÜLLER"}, []string{"bob"}},
+		{"beginning of username", account.Filter{Query: " ALI "}, []string{"alice", "alice"}},
+		{"a word of the name", account.Filter{Query: "MÜLL"}, []string{"bob"}},
+		{"words of the name in any order", account.Filter{Query: "mü rob 1"}, []string{"bob"}},
+		{"a word that is not there", account.Filter{Query: "rob second"}, nil},
 		{"part of e-mail", account.Filter{Query: "strasse"}, []string{"carol_x"}},
-		{"wildcards are letters", account.Filter{Query: "_"}, []string{"carol_x"}},
-		{"percent is a letter", account.Filter{Query: "0%"}, []string{"bob"}},
-		{"the escape is a letter", account.Filter{Query: "!"}, nil},
+		{"all of an e-mail", account.Filter{Query: "C.X@Straße.example"}, []string{"carol_x"}},
+		{"several words of one account", account.Filter{Query: "c"}, []string{"carol_x"}},
+		{"in the order of the words", account.Filter{Query: "s"}, []string{"alice", "carol_x"}},
+		{"wildcards are letters", account.Filter{Query: "a%"}, nil},
+		{"or are left out", account.Filter{Query: "_x"}, []string{"carol_x"}},
+		{"no word", account.Filter{Query: "!"}, nil},
+		{"role", account.Filter{Role: account.RoleUser}, []string{"dave"}},
+		{"role in an organisation", account.Filter{Role: account.RoleUser, Organisation: "police"}, nil},
+		{"role among what is found", account.Filter{Role: account.RoleUser, Query: "d"}, []string{"dave"}},
 		{"both", account.Filter{Query: "b", Organisation: "police", Source: account.LocalSource}, []string{"bob"}},
 		{"none", account.Filter{Query: "zz"}, nil},
 	} {
@@ -252,8 +261,43 @@ func testListing(t *testing.T, b *bench) {
 			}
 		}
 	}
-	_, err := b.Accounts(t.Context(), account.Filter{After: "gone"})
-	b.is(err, account.ErrNotFound)
+	for _, query := range []string{"", "a"} {
+		_, err := b.Accounts(t.Context(), account.Filter{Query: query, After: "gone"})
+		b.is(err, account.ErrNotFound)
+	}
+	found, err := b.AccountsNamed(t.Context(), "alice")
+	b.must(err)
+	if len(found) != 2 || found[0].Source != "directory" || found[1].Source != account.LocalSource {
+		t.Errorf("accounts of one name: %v", found)
+	}
+}
+
+// testFinding is for what an account is found by: it changes with the account,
+// and goes with it.
+func testFinding(t *testing.T, b *bench) {
+	found := func(query string, want ...string) {
+		t.Helper()
+		got, err := b.pages(account.Filter{Query: query})
+		b.must(err)
+		b.same(got, want)
+	}
+	a := b.person("jo")
+	a.Name, a.Username = "Joanna Bloggs", "joanna"
+	b.update(func(ctx context.Context, tx store.Tx) error { return tx.UpdateAccount(ctx, a) })
+	found("bloggs", "joanna")
+	found("joanna", "joanna")
+	b.update(func(ctx context.Context, tx store.Tx) error {
+		return tx.InsertOrganisation(ctx, account.Organisation{Name: "police", CreatedAt: Noon})
+	})
+	a.Name, a.Organisation = "", "police"
+	b.update(func(ctx context.Context, tx store.Tx) error { return tx.UpdateAccount(ctx, a) })
+	found("bloggs")
+	inside, err := b.Accounts(t.Context(), account.Filter{Query: "joanna", Organisation: "police"})
+	if b.must(err); len(inside) != 1 {
+		t.Errorf("not found in the organisation it has moved to: %v", inside)
+	}
+	b.update(func(ctx context.Context, tx store.Tx) error { return tx.DeleteAccount(ctx, a.ID) })
+	found("joanna")
 }
 
 // pages reads a listing to its end.

@@ -1,0 +1,222 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+
+	"github.com/stepgate/stepgate/internal/account"
+)
+
+const defaultPage = 100
+
+// Accounts implements store.Reader. It returns account.ErrNotFound when
+// f.After is gone: the listing has to begin again.
+func (r reader) Accounts(ctx context.Context, f account.Filter) (page []account.Account, err error) {
+	if f.Limit <= 0 {
+		f.Limit = defaultPage
+	}
+	terms := account.Terms(storable(f.Query))
+	switch {
+	case f.Query != "" && len(terms) == 0:
+	case f.Role != "" || f.Query == "":
+		page, err = r.listAccounts(ctx, f, terms)
+	default:
+		page, err = r.findAccounts(ctx, f, terms)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list accounts: %w", err)
+	}
+	return page, nil
+}
+
+// The listings each go along one index, in its order, and stop at the limit.
+const (
+	listAll = ` WHERE (username_folded, id) > ($1, $2) AND ($3 = '' OR source = $3)
+		ORDER BY username_folded, id LIMIT $4`
+	listOrganisation = ` WHERE organisation = $1 AND (username_folded, id) > ($2, $3) AND ($4 = '' OR source = $4)
+		ORDER BY username_folded, id LIMIT $5`
+	listRole = ` WHERE role = $1 AND (username_folded, id) > ($2, $3) AND ($4 = '' OR source = $4) AND ($5 = '' OR organisation = $5)
+			AND ($6 = '' OR EXISTS (SELECT 1 FROM account_word WHERE word_account = id AND word >= $6 AND word < $7))
+			AND ($8 = '' OR EXISTS (SELECT 1 FROM account_word WHERE word_account = id AND word >= $8 AND word < $9))
+			AND ($10 = '' OR EXISTS (SELECT 1 FROM account_word WHERE word_account = id AND word >= $10 AND word < $11))
+		ORDER BY username_folded, id LIMIT $12`
+)
+
+// listAccounts goes through all accounts, or those of an organisation or role.
+// Few have a role that is looked for, so that a query only narrows them down.
+func (r reader) listAccounts(ctx context.Context, f account.Filter, terms []string) ([]account.Account, error) {
+	after, err := r.usernameBehind(ctx, f.After)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case f.Role != "":
+		args := append([]any{string(f.Role), after, string(f.After), f.Source, f.Organisation}, ranges(terms, account.MaxTerms)...)
+		return list(ctx, r.q, scanAccount, selectAccount+listRole, append(args, f.Limit)...)
+	case f.Organisation != "":
+		return list(ctx, r.q, scanAccount, selectAccount+listOrganisation, f.Organisation, after, string(f.After), f.Source, f.Limit)
+	default:
+		return list(ctx, r.q, scanAccount, selectAccount+listAll, after, string(f.After), f.Source, f.Limit)
+	}
+}
+
+// usernameBehind is the folded username of the account that a page begins
+// behind.
+func (r reader) usernameBehind(ctx context.Context, after account.ID) (string, error) {
+	if after == "" {
+		return "", nil
+	}
+	return one(ctx, r.q, account.ErrNotFound, value[string], `SELECT username_folded FROM account WHERE id = $1`, string(after))
+}
+
+// AccountsNamed implements store.Reader.
+func (r reader) AccountsNamed(ctx context.Context, folded string) ([]account.Account, error) {
+	all, err := list(ctx, r.q, scanAccount, selectAccount+` WHERE username_folded = $1 ORDER BY source`, folded)
+	if err != nil {
+		return nil, fmt.Errorf("list accounts of a name: %w", err)
+	}
+	return all, nil
+}
+
+// Finding goes along the words that begin as the first term does, in their
+// order, and asks the others about each. Who has several such words is found
+// at the first of them. That costs as much as the page is long, however many
+// begin so.
+const (
+	findAll = ` JOIN account_word ON word_account = id
+		WHERE word >= $1 AND word < $2 AND (word, word_username, word_account) > ($3, $4, $5)
+			AND NOT EXISTS (SELECT 1 FROM account_word o WHERE o.word_account = id AND o.word >= $1 AND o.word < account_word.word)
+			AND ($6 = '' OR EXISTS (SELECT 1 FROM account_word o WHERE o.word_account = id AND o.word >= $6 AND o.word < $7))
+			AND ($8 = '' OR EXISTS (SELECT 1 FROM account_word o WHERE o.word_account = id AND o.word >= $8 AND o.word < $9))
+			AND ($10 = '' OR source = $10)
+		ORDER BY word, word_username, word_account LIMIT $11`
+
+	findOrganisation = ` JOIN account_word ON word_account = id
+		WHERE word >= $1 AND word < $2 AND (word, word_username, word_account) > ($3, $4, $5)
+			AND NOT EXISTS (SELECT 1 FROM account_word o WHERE o.word_account = id AND o.word >= $1 AND o.word < account_word.word)
+			AND ($6 = '' OR EXISTS (SELECT 1 FROM account_word o WHERE o.word_account = id AND o.word >= $6 AND o.word < $7))
+			AND ($8 = '' OR EXISTS (SELECT 1 FROM account_word o WHERE o.word_account = id AND o.word >= $8 AND o.word < $9))
+			AND ($10 = '' OR source = $10) AND word_organisation = $11
+		ORDER BY word, word_username, word_account LIMIT $12`
+)
+
+func (r reader) findAccounts(ctx context.Context, f account.Filter, terms []string) ([]account.Account, error) {
+	if err := r.rarestFirst(ctx, terms); err != nil {
+		return nil, err
+	}
+	behind, err := r.wordBehind(ctx, f.After, terms[0])
+	if err != nil {
+		return nil, err
+	}
+	args := append(ranges(terms, 1), behind.word, behind.username, string(f.After))
+	args = append(append(args, ranges(terms[1:], account.MaxTerms-1)...), f.Source)
+	if f.Organisation != "" {
+		return list(ctx, r.q, scanAccount, selectAccount+findOrganisation, append(args, f.Organisation, f.Limit)...)
+	}
+	return list(ctx, r.q, scanAccount, selectAccount+findAll, append(args, f.Limit)...)
+}
+
+// commonFrom is how many accounts have a word for it to count as common.
+const commonFrom = 10000
+
+// rarestFirst puts the term first that fewest words begin with.
+func (r reader) rarestFirst(ctx context.Context, terms []string) error {
+	if len(terms) < 2 {
+		return nil
+	}
+	words := map[string]int{}
+	for _, term := range terms {
+		n, err := one(ctx, r.q, sql.ErrNoRows, value[int],
+			`SELECT count(*) FROM (SELECT 1 FROM account_word WHERE word >= $1 AND word < $2 LIMIT $3) AS some`, term, afterWords(term), commonFrom)
+		if err != nil {
+			return err
+		}
+		words[term] = n
+	}
+	slices.SortStableFunc(terms, func(a, b string) int { return words[a] - words[b] })
+	return nil
+}
+
+// ranges are the words that begin as the first n terms do, each from and to;
+// "" for those that are not there.
+func ranges(terms []string, n int) []any {
+	args := make([]any, 0, 2*n)
+	for i := range n {
+		if i < len(terms) {
+			args = append(args, terms[i], afterWords(terms[i]))
+		} else {
+			args = append(args, "", "")
+		}
+	}
+	return args
+}
+
+// afterWords is behind all words that begin with term.
+func afterWords(term string) string { return term + "\U0010FFFF" }
+
+// foundAt is the place of an account among the words.
+type foundAt struct{ word, username, organisation string }
+
+// wordBehind is where the account is found that a page begins behind.
+func (r reader) wordBehind(ctx context.Context, after account.ID, term string) (foundAt, error) {
+	if after == "" {
+		return foundAt{}, nil
+	}
+	return one(ctx, r.q, account.ErrNotFound, func(rows *sql.Rows) (at foundAt, err error) {
+		return at, rows.Scan(&at.word, &at.username)
+	}, `SELECT word, word_username FROM account_word WHERE word_account = $1 AND word >= $2 AND word < $3 ORDER BY word LIMIT 1`,
+		string(after), term, afterWords(term))
+}
+
+// writeWords keeps what an account is found by. Where nothing of that has
+// changed it writes nothing.
+func writeWords(ctx context.Context, q querier, a account.Account) error {
+	words := make([]foundAt, 0, 8)
+	for _, word := range a.Words() {
+		words = append(words, foundAt{word, account.FoldUsername(a.Username), a.Organisation})
+	}
+	same, err := list(ctx, q, func(rows *sql.Rows) (at foundAt, err error) {
+		return at, rows.Scan(&at.word, &at.username, &at.organisation)
+	}, `SELECT word, word_username, word_organisation FROM account_word WHERE word_account = $1 ORDER BY word`, string(a.ID))
+	if err != nil || slices.Equal(same, words) {
+		return err
+	}
+	if err := dropWords(ctx, q, a.ID); err != nil {
+		return err
+	}
+	for _, at := range words {
+		if _, err := q.exec(ctx,
+			`INSERT INTO account_word (word, word_username, word_account, word_organisation) VALUES ($1, $2, $3, $4)`,
+			at.word, at.username, string(a.ID), at.organisation); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func dropWords(ctx context.Context, q querier, id account.ID) error {
+	_, err := q.exec(ctx, `DELETE FROM account_word WHERE word_account = $1`, string(id))
+	return err
+}
+
+// fillWords is the part of a migration that SQL cannot do: it writes the words
+// of all accounts there are. It reads columns of that step's schema only.
+func fillWords(ctx context.Context, q querier) error {
+	var last account.Account
+	for {
+		page, err := list(ctx, q, func(rows *sql.Rows) (a account.Account, err error) {
+			return a, rows.Scan(&a.ID, &a.Username, &a.Name, &a.Email, &a.Organisation)
+		}, `SELECT id, username, full_name, email, organisation FROM account WHERE id > $1 ORDER BY id LIMIT 1000`, string(last.ID))
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for _, a := range page {
+			if err := writeWords(ctx, q, a); err != nil {
+				return err
+			}
+		}
+		last = page[len(page)-1]
+	}
+}

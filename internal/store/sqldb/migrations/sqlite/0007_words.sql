@@ -1,0 +1,16 @@
+-- What an account is found by as somebody types: the words of its username,
+-- name and e-mail address, folded. The other columns give the order in which
+-- accounts are shown.
+CREATE TABLE account_word (
+	word              TEXT NOT NULL,
+	word_username     TEXT NOT NULL,
+	word_account      TEXT NOT NULL REFERENCES account (id),
+	word_organisation TEXT NOT NULL,
+	PRIMARY KEY (word, word_username, word_account)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX account_word_organisation ON account_word (word_organisation, word, word_username, word_account);
+CREATE INDEX account_word_account ON account_word (word_account, word);
+
+DROP INDEX account_organisation;
+CREATE INDEX account_organisation ON account (organisation, username_folded, id);
+CREATE INDEX account_role ON account (role, username_folded, id);
