@@ -54,7 +54,7 @@ func (m *migrator) run(ctx context.Context) error {
 }
 
 // fills are those of the embedded migrations, of all dialects.
-var fills = map[string]func(ctx context.Context, q querier) error{"0007_words.sql": fillWords}
+var fills = map[string]func(ctx context.Context, q querier) error{"0008_words.sql": fillWords}
 
 // step applies the next file, if there is one. The store must be reached
 // before ctx ends; how long a step then takes turns on how much is kept.
