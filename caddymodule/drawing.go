@@ -15,7 +15,7 @@ import (
 )
 
 func init() {
-	command.Use(command.Module{Load: loadApp, Draw: drawGates})
+	command.Use(command.Module{Load: loadApp, Draw: drawGates, Store: findStore})
 }
 
 // loadApp is how commands find the store.

@@ -28,7 +28,7 @@ func Commands() []Command {
 		{"policy", "Explains, checks, compares and rehearses policies", buildPolicy},
 		{"legacy", "Learns how a legacy application's login form answers", Legacy},
 		{"keys", "Lists and rotates the keys of the key file", buildKeys},
-		{"store", "Says what happened to the store", buildStore},
+		{"store", "Copies the store, or says what happened to it", buildStore},
 		{"audit", "Shows, exports and verifies the audit trail", buildAudit},
 	}
 }

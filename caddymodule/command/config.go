@@ -29,6 +29,18 @@ type Module struct {
 	// assertions of its policies: whoever asks why one does not hold must get
 	// an answer. The process is expected to end soon: nothing is cleaned up.
 	Draw func(file string, raw []byte) (Drawing, error)
+	// Store finds a store by its address: the path of a SQLite file, or a
+	// postgres URL. It opens nothing.
+	Store func(address string) (StoreAddress, error)
+}
+
+// StoreAddress is a store that a command names.
+type StoreAddress interface {
+	// Name is what Configuration has as Store.
+	Name() string
+	// CopyTo copies it, and calls progress for every table that was copied
+	// and compared.
+	CopyTo(ctx context.Context, to StoreAddress, progress func(table string, rows int64)) error
 }
 
 // Configuration is the app as the configuration has it.

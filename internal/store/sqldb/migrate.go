@@ -76,6 +76,8 @@ func (m *migrator) step(ctx context.Context, steps []string) (done bool, err err
 	switch {
 	case err != nil:
 		return false, err
+	case version >= unfinished:
+		return false, ErrUnfinished
 	case version > len(steps):
 		return false, fmt.Errorf("%w: it has schema %d, this program knows up to %d; run the newer program or restore an older backup", ErrNewer, version, len(steps))
 	case version == len(steps):
