@@ -1,8 +1,11 @@
 package caddymodule
 
 import (
+	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/people"
@@ -103,5 +106,80 @@ func TestWithoutIdentityTheNameIsTheOneThatWasUsed(t *testing.T) {
 	b.get("/login.php")
 	if p := b.atOffice("JOE", officePasswords["joe"]); p.status != 403 || b.signedIn() {
 		t.Errorf("JOE of the app is joe (%d)", p.status)
+	}
+}
+
+// An app that keeps its cookie and lets people take each other's names says
+// nothing when it is asked who somebody is after a sign-in: the typed name does.
+func TestSignInWithAnothersNameEndsTheSessionWhateverTheAppCallsThem(t *testing.T) {
+	for name, password := range map[string]string{"accepted": officePasswords["mallory"], "refused": "wrong"} {
+		app := &office{keeps: true}
+		g := startGateway(t, officeSite, app)
+		g.browser().signInAtOffice("mallory").want(200, "/home.php")
+		b := enrolled(t, g, "ann")
+		app.calls("mallory", "ann")
+		b.atOffice("mallory", password)
+		if p := b.get("/cases/1"); strings.Contains(p.body, "mallory") || b.signedIn() {
+			t.Errorf("%s: ann's proofs open %s", name, p.body)
+		}
+	}
+}
+
+func TestNewSpellingOfANameBeginsWithoutProofs(t *testing.T) {
+	g := startGateway(t, officeSite, new(office))
+	b := enrolled(t, g, "ann")
+	if p := b.atOffice("Ann", officePasswords["ann"]); p.status != 200 {
+		t.Fatalf("%d at %s", p.status, p.url)
+	}
+	b.get("/cases/1").at("/challenge/totp")
+}
+
+// Two browsers sign in with one cookie at once, and the app keeps it: it is
+// whose sign-in reached the app last, so that they reach it one after another.
+func TestLoginsThatCarryOneCookieReachTheAppInTurn(t *testing.T) {
+	app := &office{keeps: true}
+	g := startGateway(t, officeSite, app)
+	mallory, ann := g.browser(), g.browser()
+	mallory.get("/login.php")
+	ann.put(officeCookie, mallory.cookie(officeCookie))
+	began, other := make(chan bool, 10), make(chan *page, 1)
+	var asked atomic.Int32
+	app.begun = func(r *http.Request) {
+		switch {
+		case r.Method == http.MethodPost:
+			began <- true
+		case r.URL.Path == "/profile.php":
+			// The app has answered mallory's login, which is not judged yet.
+			if asked.Add(1) == 2 {
+				go func() { other <- ann.still().atOffice("ann", officePasswords["ann"]) }()
+				select {
+				case <-began: // hers
+				case <-time.After(5 * time.Second):
+				}
+				select {
+				case <-began:
+					t.Error("ann's login went to the app before mallory's was judged")
+				case <-time.After(200 * time.Millisecond):
+				}
+			}
+		}
+	}
+	mallory.still().atOffice("mallory", officePasswords["mallory"])
+	<-other
+	app.begun = nil
+	mallory.get("/home.php").wantBody(`as "mallory"`)
+	ann.get("/home.php").wantBody(`as "ann"`)
+}
+
+func TestValueMadeOfANobodysCookieIsNotTheSessions(t *testing.T) {
+	app := &office{rotates: true}
+	g := startGateway(t, officeSite, app)
+	g.browser().signInAtOffice("mallory").want(200, "/home.php")
+	b := enrolled(t, g, "ann")
+	b.put(officeCookie, app.direct(t, "mallory")) // which the gateway has not seen
+	app.calls("mallory", "ann")
+	b.get("/public/x").want(200, "/public/x").wantBody(`as "mallory"`)
+	if p := b.get("/cases/1"); strings.Contains(p.body, "mallory") {
+		t.Errorf("ann's proofs open %s", p.body)
 	}
 }

@@ -201,9 +201,10 @@ func TestWrongPasswordInsideASessionProvesNothing(t *testing.T) {
 	if b.cookie(g.sessionCookie()) != before {
 		t.Error("a wrong password raised the session")
 	}
-	b.atOffice("mallory", "wrong")
-	if b.cookie(g.sessionCookie()) != before {
-		t.Error("a wrong password changed the session")
+	// Of another's name the answer says nothing: an app may let her in, call
+	// her joe and look as if it had not.
+	if b.atOffice("mallory", "wrong"); b.signedIn() {
+		t.Error("joe's session outlives a sign-in in another's name")
 	}
 }
 

@@ -44,6 +44,7 @@ type welder struct {
 	turn    *weld.Turn
 	changes bool // the request may change the person
 	stake   bool // its path needs more than a password gives
+	strange bool // the app may have been shown a session that is nobody's here
 	asks    bool // the app can be asked about a cookie of the session's
 	waiting *waitingAnswer
 	settled bool // the app was asked, or need not be

@@ -37,6 +37,8 @@ type watchedLogin struct {
 	passed  bool // to the app
 	decided bool
 	turn    *weld.Turn // nil for somebody without a session
+	done    func()     // lets other logins have the values that it carries
+	holders []session.ID
 }
 
 // submit lets a name and a password reach the app, and makes a session of it
@@ -57,7 +59,11 @@ func (h *Handler) submit(w http.ResponseWriter, r *http.Request, p *passage, v v
 		}
 		defer l.leave()
 	}
-	if err := l.ready(); err != nil {
+	err := l.ready()
+	if l.done != nil {
+		defer l.done()
+	}
+	if err != nil {
 		return h.fail(w, r, errors.Join(err, live.Ledger.Refund(r.Context(), l.receipt)))
 	}
 	l.passed = true
@@ -118,12 +124,19 @@ func (l *watchedLogin) ready() error {
 	if err != nil {
 		return &web.Fail{Status: http.StatusServiceUnavailable, Err: err}
 	}
-	if !l.live.weld.Allowed(ctx, l.elsewhereIDs(r, l.p), l.visitor.id(), bonds, true) {
+	line, elsewhere := weld.JoinLines(r.Header), l.elsewhereIDs(r, l.p)
+	if l.done, err = l.live.Turns.Logins(ctx, l.live.weld.Carried(line, l.visitor.id(), elsewhere)); err != nil {
+		return waitedInVain(err)
+	}
+	if !l.live.weld.Allowed(ctx, elsewhere, l.visitor.id(), bonds, true) {
 		return l.weldRefused(r, l.visitor)
 	}
-	passed := l.live.weld.Pass(ctx, weld.JoinLines(r.Header), l.visitor.id(), bonds, true)
+	passed := l.live.weld.Pass(ctx, line, l.visitor.id(), bonds, true)
 	weld.SetLine(r.Header, passed.Line)
 	l.login.Cookies = passed.Line
+	if l.holders, err = l.live.weld.Holders(ctx, "", l.Form.Cookies().Cookies(passed.Line)); err != nil {
+		return &web.Fail{Status: http.StatusServiceUnavailable, Err: err}
+	}
 	if err := l.Form.Before(ctx, l.ask, &l.login); err != nil {
 		return &web.Fail{Status: http.StatusBadGateway, Err: err}
 	}
@@ -183,12 +196,31 @@ func (l *watchedLogin) stop(err error) http.ResponseWriter {
 	return nil
 }
 
-// enter begins the session of whom the app let in.
+// enter begins the session of whom the app let in, or adds to the one that
+// they have. A name that was typed for the first time adds to none: the app
+// may tell it from one that it gives the same name.
 func (l *watchedLogin) enter(who signin.Identity) (*session.Entry, error) {
 	who.Typed = l.login.Username
 	asSent := l.r.Clone(l.r.Context())
 	asSent.Header["Cookie"] = l.sent
-	return l.live.Ceremonies.Enter(l.w, asSent, l.visitor.entry, who)
+	before := l.visitor.entry
+	if own, err := l.ownName(); err != nil {
+		return nil, err
+	} else if !own {
+		if err := l.part(); err != nil {
+			return nil, err
+		}
+		before = nil
+	}
+	return l.live.Ceremonies.Enter(l.w, asSent, before, who)
+}
+
+// ownName tells whether what was typed has led to the visitor before.
+func (l *watchedLogin) ownName() (bool, error) {
+	if l.visitor.entry == nil {
+		return false, nil
+	}
+	return l.live.People.SameTyped(l.r.Context(), l.visitor.entry.Owner.Account, l.login.Username)
 }
 
 // inVain passes on the answer to a login that let nobody in.
@@ -224,11 +256,18 @@ func (l *watchedLogin) part() error {
 	return l.live.Sessions.End(context.WithoutCancel(l.r.Context()), l.w, l.live.Ceremonies.Place, l.visitor.entry)
 }
 
-// partUnlessSame is part, unless the app says when it is asked again that its
-// cookies are the session's person's still: its answer did not let anybody in,
-// but the answer may mislead.
+// partUnlessSame is part, unless the name was the visitor's own and the app
+// says when it is asked again that its cookies are the session's person's
+// still: its answer did not let anybody in, but the answer may mislead. For
+// another name the app's word is not enough, for it may call both the same.
 func (l *watchedLogin) partUnlessSame() (parted bool, err error) {
-	if l.visitor.entry == nil || len(l.Form.Cookies().Cookies(l.login.Cookies)) == 0 {
+	if l.visitor.entry == nil {
+		return false, nil
+	}
+	if own, err := l.ownName(); err != nil || !own {
+		return true, errors.Join(err, l.part())
+	}
+	if len(l.Form.Cookies().Cookies(l.login.Cookies)) == 0 {
 		return false, nil
 	}
 	who, err := l.Form.Who(l.r.Context(), l.ask, weld.After(l.login.Cookies, l.answer.sent, l.live.now()))
@@ -251,7 +290,11 @@ func (l *watchedLogin) bind(entered *session.Entry, a legacyform.Accepted) error
 			kept = append(kept, c)
 		}
 	}
-	if err := l.Handler.bind(ctx, l.live, session, slices.Concat(a.Issued, kept)); err != nil {
+	others, err := l.live.weld.Bind(ctx, session.ID, session.EndsAt, slices.Concat(a.Issued, kept))
+	if err := errors.Join(err, l.endAll(ctx, l.live, others)); err != nil {
+		return err
+	}
+	if err := l.keptAlone(ctx, session.ID, kept); err != nil {
 		return err
 	}
 	if err := l.live.Ledger.Success(ctx, l.receipt); err != nil {
@@ -262,6 +305,22 @@ func (l *watchedLogin) bind(entered *session.Entry, a legacyform.Accepted) error
 	}
 	return l.live.weld.Reseal(l.answer.sent, session.ID, kept, l.live.Ceremonies.Place.Secure)
 }
+
+// keptAlone is an error where another node has bound a value that this login
+// has kept, since the app got it: which of the two signed in last, nobody
+// knows. The other session has ended by now.
+func (l *watchedLogin) keptAlone(ctx context.Context, id session.ID, kept []weld.Cookie) error {
+	others, err := l.live.weld.Holders(ctx, id, kept)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(others, func(other session.ID) bool { return !slices.Contains(l.holders, other) }) {
+		return errKeptTwice
+	}
+	return nil
+}
+
+var errKeptTwice = errors.New("two logins have kept one cookie of the app's at once")
 
 func join(line string, c weld.Cookie) string {
 	if line != "" {

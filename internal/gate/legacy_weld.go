@@ -79,7 +79,8 @@ func (h *Handler) welded(w http.ResponseWriter, r *http.Request, p *passage, v v
 		h.unavailable(w, r, err)
 		return nil
 	}
-	if found := h.elsewhereIDs(r, p); len(found) > 0 {
+	found := h.elsewhereIDs(r, p)
+	if len(found) > 0 {
 		if live == nil || err != nil || !live.weld.Allowed(r.Context(), found, v.id(), bonds, d.Public) {
 			h.fail(w, r, h.weldRefused(r, v))
 			return nil
@@ -97,10 +98,10 @@ func (h *Handler) welded(w http.ResponseWriter, r *http.Request, p *passage, v v
 	if bears && h.passToken(r, live, v, bonds, token, d.Public, next) {
 		r.Header["Authorization"] = []string{"Bearer " + token}
 	}
-	own := h.passCookies(r, live, v, bonds, d.Public, next)
+	passed := h.passCookies(r, live, v, bonds, d.Public, next)
 	o := h.newWelder(w, r, live, v, bonds)
-	o.next = next
-	if own && h.Form.ConfirmsLater() {
+	o.next, o.strange = next, passed.Strange || d.Public && (bears || len(found) > 0)
+	if passed.Mine && h.Form.ConfirmsLater() {
 		if err := o.queue(d); err != nil {
 			h.fail(w, r, err)
 			return nil
@@ -132,20 +133,20 @@ func (h *Handler) knownBonds(r *http.Request, live *Live, v visitor) (*weld.Bond
 	return bonds, errors.Join(err, v.err)
 }
 
-// passCookies withholds what is not the visitor's, and tells whether anything
-// is. The line of the session's last request is remembered.
-func (h *Handler) passCookies(r *http.Request, live *Live, v visitor, bonds *weld.Bonds, public bool, next Next) (own bool) {
+// passCookies withholds what is not the visitor's. The line of the session's
+// last request is remembered.
+func (h *Handler) passCookies(r *http.Request, live *Live, v visitor, bonds *weld.Bonds, public bool, next Next) (passed weld.Passed) {
 	line := weld.JoinLines(r.Header)
 	if line == "" {
-		return false
+		return passed
 	}
 	if v.memo != nil {
 		if last := v.memo.welded.Load(); last != nil && last.line == line {
 			weld.SetLine(r.Header, last.passed.Line)
-			return last.passed.Mine
+			return last.passed
 		}
 	}
-	passed := live.weld.Pass(r.Context(), line, v.id(), bonds, public)
+	passed = live.weld.Pass(r.Context(), line, v.id(), bonds, public)
 	if !passed.Own && !public && v.entry != nil {
 		passed = h.passAnew(r, live, v, line, passed, next)
 	}
@@ -156,7 +157,7 @@ func (h *Handler) passCookies(r *http.Request, live *Live, v visitor, bonds *wel
 		v.memo.welded.Store(&weldedLine{line, passed})
 	}
 	weld.SetLine(r.Header, passed.Line)
-	return passed.Mine
+	return passed
 }
 
 // weldedLine is a Cookie line of which all that counts is the session's own,
@@ -233,7 +234,9 @@ func (h *Handler) isVisitor(ctx context.Context, live *Live, v visitor, who sign
 	return same
 }
 
-// issued remembers, or binds, what the app sets in the middle of a session.
+// issued remembers, or binds, what the app sets in the middle of a session. It
+// remembers nothing where the app was shown a cookie that is nobody's: it may
+// answer whoever that is, and call them as it calls the visitor.
 func (o *welder) issued(status int, header http.Header) {
 	ctx, row, h := o.request.Context(), o.visitor.entry.Session, o.handler
 	var fresh []weld.Cookie
@@ -245,7 +248,7 @@ func (o *welder) issued(status int, header http.Header) {
 	var err error
 	if who, nobody := h.Form.Named(status, header); nobody == nil && h.isVisitor(ctx, o.live, o.visitor, who) {
 		err = h.bind(ctx, o.live, row, fresh)
-	} else if h.Form.ConfirmsLater() {
+	} else if h.Form.ConfirmsLater() && !o.strange {
 		err = o.live.weld.Offer(ctx, row.ID, row.EndsAt, fresh)
 	}
 	if err != nil {

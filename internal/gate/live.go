@@ -43,9 +43,11 @@ type Store interface {
 	RedeemTransaction(ctx context.Context, id string, now time.Time) error
 }
 
-// Names tells which account a name of the app has led to.
+// Names tells which account a name has led to: SameName one that the app gives,
+// SameTyped one that was typed into its form.
 type Names interface {
 	SameName(ctx context.Context, owner account.Account, who signin.Identity) (bool, error)
+	SameTyped(ctx context.Context, owner account.Account, typed string) (bool, error)
 }
 
 func (l *Live) now() time.Time { return time.Now() }

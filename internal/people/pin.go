@@ -217,3 +217,13 @@ func (p *People) SameName(ctx context.Context, a account.Account, who signin.Ide
 	}
 	return err == nil && pin.Account == a.ID, err
 }
+
+// SameTyped tells whether what somebody typed into the form of the account's
+// source has led to the account before, byte for byte.
+func (p *People) SameTyped(ctx context.Context, a account.Account, typed string) (bool, error) {
+	pin, err := p.Store.Pin(ctx, a.Source, account.PinSubmitted, typed)
+	if errors.Is(err, account.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && pin.Account == a.ID, err
+}

@@ -1,8 +1,10 @@
 package weld
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -75,6 +77,30 @@ func (t *Turns) Use(ctx context.Context, id session.ID) (*Turn, error) {
 	free := func(q *queue) bool { return !q.changing && q.waiting == 0 }
 	late := func(*queue) bool { return true }
 	return turn, turn.take(ctx, free, late)
+}
+
+// Logins gives a login the values that it carries for itself: until it has
+// been judged, no other login reaches the app with one of them, whosever
+// session it is in. An app that keeps its cookie takes it for whoever signed
+// in last. It waits as Change does, and done must be called where it is given.
+func (t *Turns) Logins(ctx context.Context, values []Hash) (done func(), err error) {
+	var turns []*Turn
+	done = func() {
+		for _, turn := range turns {
+			turn.Done()
+		}
+	}
+	// All take them in one order, so that no two wait for each other.
+	values = slices.SortedFunc(slices.Values(values), func(a, b Hash) int { return bytes.Compare(a[:], b[:]) })
+	for _, h := range slices.Compact(values) {
+		turn, err := t.Change(ctx, session.ID("value "+string(h[:])))
+		if err != nil {
+			done()
+			return nil, err
+		}
+		turns = append(turns, turn)
+	}
+	return done, nil
 }
 
 func (u *Turn) take(ctx context.Context, free, late func(*queue) bool) error {

@@ -115,3 +115,41 @@ func TestWaitingEndsWithTheRequest(t *testing.T) {
 		}
 	})
 }
+
+func TestLoginsWithOneValueTakeTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var turns Turns
+		a, b, c := Hash{1}, Hash{2}, Hash{3}
+		done, err := turns.Logins(t.Context(), []Hash{b, a, b})
+		if err != nil {
+			t.Fatal(err)
+		}
+		free, err := turns.Logins(t.Context(), []Hash{c})
+		if err != nil {
+			t.Fatalf("another value waits: %v", err)
+		}
+		free()
+		if _, err := turns.Logins(t.Context(), []Hash{c, b}); !errors.Is(err, ErrBusy) {
+			t.Errorf("%v, want ErrBusy", err)
+		}
+		got := make(chan error, 1)
+		go func() {
+			done, err := turns.Logins(t.Context(), []Hash{a, c})
+			if err == nil {
+				done()
+			}
+			got <- err
+		}()
+		synctest.Wait()
+		if len(got) != 0 {
+			t.Fatal("it did not wait")
+		}
+		done()
+		if err := <-got; err != nil {
+			t.Fatal(err)
+		}
+		if len(turns.queue) != 0 {
+			t.Errorf("%d queues are left", len(turns.queue))
+		}
+	})
+}

@@ -219,8 +219,9 @@ type Passed struct {
 	// session's own, so that the same line has the same answer while the
 	// bonds last.
 	Own bool
-	// Mine says that one passed as the session's own.
-	Mine bool
+	// Mine says that one passed as the session's own, Strange that one passed
+	// as nobody's: what the app then sets may be for whoever that is.
+	Mine, Strange bool
 	// Offered are those that may be the session's own if somebody confirms.
 	Offered []Cookie
 	// Foreign says that one is bound to another session.
@@ -254,6 +255,7 @@ func (w *Weld) Pass(ctx context.Context, line string, id session.ID, b *Bonds, p
 			// Sealed for this session and not bound: kept from the app.
 		case public && plainValue(c.Value):
 			taken[fold(c.Name)] = true
+			p.Strange = true
 			pass = append(pass, c)
 		case at == offered && !public && kept == w.Sealed:
 			p.Offered = append(p.Offered, c)
@@ -261,6 +263,21 @@ func (w *Weld) Pass(ctx context.Context, line string, id session.ID, b *Bonds, p
 	}
 	p.Line = join(others, pass)
 	return p
+}
+
+// Carried names the values of session cookies in a Cookie line, and others
+// that were found elsewhere in the request, by what those have in common that
+// some server takes for one. What is named is no secret.
+func (w *Weld) Carried(line string, id session.ID, others []Cookie) (values []Hash) {
+	session, _ := w.Names.split(line)
+	for _, c := range session {
+		c, _ = w.unwrap(c, id)
+		values = append(values, w.kinHash(c))
+	}
+	for _, c := range others {
+		values = append(values, w.kinHash(c))
+	}
+	return values
 }
 
 // Allowed tells whether session ids in a URL may reach the app.
