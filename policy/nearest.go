@@ -1,6 +1,9 @@
 package policy
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Nearest returns the word of known that somebody who wrote word most likely
 // meant, or "" when none is near. Letter case, `-` and `_` do not count, nor
@@ -8,14 +11,14 @@ import "strings"
 // alphabet wins.
 func Nearest(word string, known []string) string {
 	plain := flatten(word)
-	if plain == "" {
+	if len(plain) == 0 {
 		return ""
 	}
 	best, bestCost := "", 1+max(1, len(plain)/3)
 	for _, candidate := range known {
 		other := flatten(candidate)
 		cost := distance(plain, other)
-		if len(plain) >= 3 && strings.HasPrefix(other, plain) {
+		if len(plain) >= 3 && len(other) > len(plain) && slices.Equal(other[:len(plain)], plain) {
 			cost = min(cost, 1)
 		}
 		if cost < bestCost || cost == bestCost && best != "" && candidate < best {
@@ -25,13 +28,13 @@ func Nearest(word string, known []string) string {
 	return best
 }
 
-func flatten(word string) string {
-	return strings.ReplaceAll(strings.ToLower(word), "-", "_")
+func flatten(word string) []rune {
+	return []rune(strings.ReplaceAll(strings.ToLower(word), "-", "_"))
 }
 
 // distance counts the letters to add, drop, replace or swap with their
 // neighbour that lead from a to b.
-func distance(a, b string) int {
+func distance(a, b []rune) int {
 	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range last {
 		last[j] = j

@@ -132,26 +132,3 @@ func FuzzEMail(f *testing.F) {
 		maskEmail(got.to)
 	})
 }
-
-func FuzzCode(f *testing.F) {
-	for _, seed := range []string{"123456", "123 456", "12-34 56", "１２３４５６", "123456\x00", "+123456", "1234567"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, typed string) {
-		code, ok := normalise(typed)
-		if !ok {
-			return
-		}
-		if len(code) != 6 || strings.Trim(code, "0123456789") != "" {
-			t.Errorf("%q: %q", typed, code)
-		}
-		rest := typed
-		for _, digit := range code {
-			_, after, found := strings.Cut(rest, string(digit))
-			if !found {
-				t.Fatalf("%q: %q has digits in another order", typed, code)
-			}
-			rest = after
-		}
-	})
-}

@@ -7,9 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/big"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/stepgate/stepgate/factors"
 	"github.com/stepgate/stepgate/internal/account"
@@ -126,24 +124,6 @@ func bound(slot Slot, scope factors.Scope, to, code string) [][]byte {
 		parts = append(parts, []byte(part))
 	}
 	return parts
-}
-
-// maxTyped bounds what is looked at of an answer.
-const maxTyped = 64
-
-// normalise takes blanks and dashes out of a typed code. What is left has to
-// be six ASCII digits.
-func normalise(typed string) (string, bool) {
-	if len(typed) > maxTyped {
-		return "", false
-	}
-	code := strings.Map(func(r rune) rune {
-		if unicode.IsSpace(r) || unicode.Is(unicode.Pd, r) || r == '\u2212' {
-			return -1
-		}
-		return r
-	}, typed)
-	return code, len(code) == digits && strings.Trim(code, "0123456789") == ""
 }
 
 // pending is what an enrolment remembers: the address that was typed.

@@ -120,7 +120,7 @@ func (f *Factor) Verify(ctx context.Context, scope factors.Scope, held []account
 // check compares an answer with the code that was sent to an address, and
 // spends it. What was sent meanwhile is what counts.
 func (f *Factor) check(ctx context.Context, scope factors.Scope, to string, answer factors.Answer) error {
-	typed, ok := normalise(answer.Code())
+	typed, ok := factors.Digits(answer.Code(), digits)
 	if !ok {
 		return factors.ErrWrongAnswer
 	}

@@ -4,9 +4,7 @@ import (
 	"crypto/subtle"
 	"encoding/base32"
 	"errors"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/pquerna/otp"
 	"github.com/pquerna/otp/hotp"
@@ -59,23 +57,4 @@ func match(seed account.Secret, code string, now time.Time) (step int64, matched
 		found |= same
 	}
 	return present + int64(offset), found == 1, nil
-}
-
-// maxTyped bounds what is looked at of an answer.
-const maxTyped = 64
-
-// normalise takes the blanks and dashes out of a code as people and apps
-// write it ("123 456"). What is left has to be six ASCII digits: digits of
-// other scripts are refused rather than guessed at.
-func normalise(typed string) (string, bool) {
-	if len(typed) > maxTyped {
-		return "", false
-	}
-	code := strings.Map(func(r rune) rune {
-		if unicode.IsSpace(r) || unicode.Is(unicode.Pd, r) || r == '\u2212' {
-			return -1
-		}
-		return r
-	}, typed)
-	return code, len(code) == digits && strings.Trim(code, "0123456789") == ""
 }

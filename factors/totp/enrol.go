@@ -80,7 +80,7 @@ func (f *Factor) ConfirmEnrolment(_ context.Context, scope factors.Scope, held [
 	if p.expired(scope.Now) {
 		return account.Credential{}, factors.ErrExpired
 	}
-	code, ok := normalise(answer.Code())
+	code, ok := factors.Digits(answer.Code(), digits)
 	if !ok {
 		return account.Credential{}, factors.ErrWrongAnswer
 	}

@@ -43,7 +43,7 @@ func (f *Factor) Verify(ctx context.Context, scope factors.Scope, held []account
 	if len(own) == 0 {
 		return factors.Verified{}, factors.ErrUnavailable
 	}
-	code, ok := normalise(answer.Code())
+	code, ok := factors.Digits(answer.Code(), digits)
 	if !ok {
 		return factors.Verified{}, factors.ErrWrongAnswer
 	}

@@ -33,8 +33,8 @@ var rooms = []room{
 	{name: "selfservice", may: "ceremony people factors session account policy kept throttle audit web keys"},
 	{name: "admin", may: "ceremony people factors session account policy kept throttle audit web keys"},
 	{name: "ceremony", may: "factors factors/delivery account audit session policy", because: "what a step writes: a factor's state, a credential with its event and with the messages that tell of it"},
-	{name: "people", may: "account session factors/delivery audit signin ceremony",
-		because: "signin: it finds or makes the account of who a source says is at the door; ceremony: an invitation is a link, and a link a transaction"},
+	{name: "people", may: "account session factors/delivery audit signin ceremony policy",
+		because: "signin: it finds or makes the account of who a source says is at the door; ceremony: an invitation is a link, and a link a transaction; policy: the words of levels, and the nearest of words"},
 	{name: "operation", may: "people account audit keys policy/author", because: "what is asked of a gateway, by commands and by pages, in the words of the rooms that do it"},
 
 	// Who is at the door.

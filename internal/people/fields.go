@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/policy"
 )
 
 // Limits of what a record may hold, in runes.
@@ -127,7 +128,7 @@ func cleanRole(typed account.Role) (account.Role, error) {
 		words = append(words, string(r))
 	}
 	mend := "the roles are " + strings.Join(words, ", ")
-	if meant := nearest(string(role), words); meant != "" {
+	if meant := policy.Nearest(string(role), words); meant != "" {
 		mend = fmt.Sprintf("did you mean %q? %s", meant, strings.ToUpper(mend[:1])+mend[1:])
 	}
 	return "", invalid(fmt.Sprintf("there is no role %q", typed), mend)

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/policy"
 )
 
 // nearLimit is how many accounts are looked through for a name that may have
@@ -163,5 +164,5 @@ func (p *People) nearestUsername(ctx context.Context, actor Actor, who Who) (str
 	for _, a := range some {
 		names = append(names, a.Username)
 	}
-	return nearest(who.Username, names), nil
+	return policy.Nearest(who.Username, names), nil
 }

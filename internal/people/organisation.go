@@ -9,6 +9,7 @@ import (
 
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/policy"
 )
 
 // OrganisationRules are what an organisation asks of its accounts. In a change
@@ -157,7 +158,7 @@ func organisation(ctx context.Context, r Reader, actor Actor, name string) (acco
 			names = append(names, o.Name)
 		}
 	}
-	return account.Organisation{}, noOrganisation(name, nearest(name, names))
+	return account.Organisation{}, noOrganisation(name, policy.Nearest(name, names))
 }
 
 // freeOrganisation refuses a name that a person would take for another's.
@@ -180,7 +181,7 @@ func cleanRequire(typed string) (string, error) {
 		return level, nil
 	}
 	mend := "an organisation can require " + list(requirable)
-	if meant := nearest(level, requirable); meant != "" {
+	if meant := policy.Nearest(level, requirable); meant != "" {
 		mend = fmt.Sprintf("did you mean %q?", meant)
 	}
 	return "", invalid(fmt.Sprintf("%q is no built-in level", level), mend)

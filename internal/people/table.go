@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/policy"
 )
 
 // MaxImportBytes bounds a table of people.
@@ -79,7 +80,7 @@ func noColumn(name string) error {
 	mend := "the columns are " + strings.Join(columns, ",")
 	if strings.ContainsAny(name, ";\t") {
 		mend = "separate the columns by commas"
-	} else if meant := nearest(name, columns); meant != "" {
+	} else if meant := policy.Nearest(name, columns); meant != "" {
 		mend = fmt.Sprintf("did you mean %q?", meant)
 	}
 	return refused(fmt.Sprintf("line 1: there is no column %q", name), mend)
