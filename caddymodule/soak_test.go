@@ -67,7 +67,7 @@ func TestSoak(t *testing.T) {
 	for i := range soakBrowsers * soakAccounts {
 		s.addUser(soakName(i))
 	}
-	before := used()
+	before := used(t)
 	s.until = time.Now().Add(span)
 	t.Run("all at once", func(t *testing.T) {
 		t.Run("reload", s.reload)
@@ -75,7 +75,7 @@ func TestSoak(t *testing.T) {
 			t.Run(fmt.Sprintf("browser %d", i), func(t *testing.T) { s.people(t, i*soakAccounts) })
 		}
 	})
-	after := used()
+	after := used(t)
 	slices.Sort(s.walks)
 	if len(s.walks) == 0 {
 		t.Fatal("nobody got through")
@@ -124,9 +124,16 @@ type usage struct {
 	heap       uint64
 }
 
-// used is what the process holds once it has come to rest.
-func used() usage {
-	time.Sleep(3 * time.Second) // the proxy keeps its connections for one
+// used is what the process holds once it has come to rest: nothing has ended
+// for longer than the proxy keeps its connections.
+func used(t *testing.T) usage {
+	least, since := goruntime.NumGoroutine(), time.Now()
+	waitFor(t, func() bool {
+		if n := goruntime.NumGoroutine(); n < least {
+			least, since = n, time.Now()
+		}
+		return time.Since(since) > 2*time.Second
+	})
 	goruntime.GC()
 	var mem goruntime.MemStats
 	goruntime.ReadMemStats(&mem)
@@ -139,8 +146,10 @@ func (s *soak) over() bool { return time.Now().After(s.until) }
 // again.
 func (s *soak) reload(t *testing.T) {
 	t.Parallel()
+	tick := time.NewTicker(soakReloadEvery)
+	defer tick.Stop()
 	for round := 1; !s.over(); round++ {
-		time.Sleep(soakReloadEvery)
+		<-tick.C
 		if err := s.tryLoad(strings.ReplaceAll(soakSite, "{{round}}", fmt.Sprint(round))); err != nil {
 			t.Fatalf("reload %d: %v", round, err)
 		}

@@ -214,13 +214,13 @@ func (s *openStream) endsWithin(since time.Time) {
 	}
 }
 
-// isOpen fails where the stream has ended.
-func (s *openStream) isOpen() {
+// outlasts wants the stream open until a time.
+func (s *openStream) outlasts(until time.Time) {
 	s.t.Helper()
 	select {
-	case <-s.ended:
-		s.t.Errorf("%s has ended", s.name)
-	default:
+	case at := <-s.ended:
+		s.t.Errorf("%s ended %s before", s.name, until.Sub(at).Round(10*time.Millisecond))
+	case <-time.After(time.Until(until)):
 	}
 }
 
@@ -289,9 +289,8 @@ func TestStreamsEndWithTheirSession(t *testing.T) {
 				o.endsWithin(since)
 			}
 			waitFor(t, func() bool { return len(s.left) >= len(gone) })
-			time.Sleep(time.Until(since.Add(3 * superviseEvery)))
 			for _, o := range public {
-				o.isOpen()
+				o.outlasts(since.Add(3 * superviseEvery))
 			}
 		})
 	}
@@ -310,7 +309,7 @@ func TestStreamsEndWithALevelOfTheirPath(t *testing.T) {
 		o.endsWithin(out)
 	}
 	for _, o := range stay {
-		o.isOpen()
+		o.outlasts(time.Now())
 	}
 }
 
@@ -319,9 +318,8 @@ func TestKeepStreamLeavesThoseWhoseLevelRanOut(t *testing.T) {
 	b, proved := s.enrolled()
 	kept := []*openStream{b.socket(t, s.url, "/fresh/socket").follow(), b.events(t, "/fresh/events", false).follow()}
 	waitFor(t, func() bool { return b.get("/fresh/page", fetch).status == http.StatusUnauthorized })
-	time.Sleep(time.Until(proved.Add(3*time.Second + 3*superviseEvery)))
 	for _, o := range kept {
-		o.isOpen()
+		o.outlasts(proved.Add(3*time.Second + 3*superviseEvery))
 	}
 }
 
@@ -331,6 +329,5 @@ func TestARaisedSessionKeepsItsStreams(t *testing.T) {
 	socket := b.socket(t, s.url, "/socket").follow()
 	waitFor(t, func() bool { return b.get("/fresh/page", fetch).status == http.StatusUnauthorized })
 	b.submit(b.get("/fresh/page").at("/challenge/totp"), "code", map[string]string{"code": b.code()}).want(200, "/fresh/page")
-	time.Sleep(3 * superviseEvery)
-	socket.isOpen()
+	socket.outlasts(time.Now().Add(3 * superviseEvery))
 }
