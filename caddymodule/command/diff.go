@@ -1,9 +1,11 @@
 package command
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,6 +18,7 @@ func policyDiffCommand() *cobra.Command {
 	c.Flags().StringArray("log", nil, "count the requests of this access `log` that change; repeat for several")
 	c.Flags().String("fail-on", "", "exit 1 on a `change`: weaker (what may let somebody through who was not let through), or any")
 	formatFlag(c)
+	htmlFlag(c)
 	reportOnlyFlag(c)
 	c.Long = "Compares two configurations on every path, by every method, in every circumstance that their\n" +
 		"conditions tell apart, and the options around the policies. Each change comes with a request\n" +
@@ -26,6 +29,24 @@ func policyDiffCommand() *cobra.Command {
 
 func reportOnlyFlag(c *cobra.Command) {
 	c.Flags().Bool("report-only", false, "judge by the policy that is watched and not enforced, where there is one")
+}
+
+// htmlFlag is that of commands that can write what they found as a page.
+func htmlFlag(c *cobra.Command) {
+	c.Flags().String("html", "", "write it as one page into this `file` as well, to be shown around and printed")
+}
+
+// writePage writes the page that was asked for, if one was.
+func writePage(c *cobra.Command, render func(io.Writer) error) error {
+	name := flagText(c, "html")
+	if name == "" {
+		return nil
+	}
+	var page bytes.Buffer
+	if err := render(&page); err != nil {
+		return err
+	}
+	return os.WriteFile(name, page.Bytes(), 0o644)
 }
 
 // sitesOf are the gates of a drawing, by the policy that the flags choose.
@@ -73,6 +94,7 @@ type diffing struct {
 	weaker   int
 	changes  int
 	complete bool
+	sites    []author.SiteDifference
 }
 
 func diffPolicies(c *cobra.Command, args []string) error {
@@ -99,10 +121,14 @@ func diffPolicies(c *cobra.Command, args []string) error {
 	if err := d.sum(); err != nil {
 		return err
 	}
+	var counted *author.Report
 	if logs, _ := c.Flags().GetStringArray("log"); len(logs) > 0 {
-		if err := diffLogs(c, d.p, was, pairs, logs); err != nil {
+		if counted, err = diffLogs(c, d.p, was, pairs, logs); err != nil && counted == nil {
 			return err
 		}
+	}
+	if err := errors.Join(err, d.page(c, args, counted)); err != nil {
+		return err
 	}
 	switch {
 	case failOn == "weaker" && (d.weaker > 0 || !d.complete):
@@ -121,6 +147,7 @@ func (d *diffing) site(pair author.SitePair, several bool) error {
 		fmt.Fprintln(d.p.out, origin)
 	}
 	if gone, ok := pair.Gate(); ok {
+		d.sites = append(d.sites, author.SiteDifference{Origin: origin, Difference: author.Difference{Complete: true}, Settings: []author.SettingChange{gone}})
 		return d.setting(origin, gone)
 	}
 	difference, err := author.Diff(pair.Was, pair.Is, time.Now())
@@ -134,6 +161,7 @@ func (d *diffing) site(pair author.SitePair, several bool) error {
 		}
 	}
 	settings := author.DiffSettings(pair.Was, pair.Is)
+	d.sites = append(d.sites, author.SiteDifference{Origin: origin, Difference: difference, Settings: settings, Was: pair.Was, Is: pair.Is})
 	for _, change := range settings {
 		if err := d.setting(origin, change); err != nil {
 			return err
@@ -171,10 +199,24 @@ func (d *diffing) sum() error {
 	if d.p.json {
 		return d.p.object(verdictOf{d.weaker == 0 && d.complete, d.complete})
 	}
-	return d.render(d.p.out)
+	_, err := fmt.Fprintln(d.p.out, d.verdict())
+	return err
 }
 
-func (d *diffing) render(w io.Writer) error {
+// page writes the comparison as a page.
+func (d *diffing) page(c *cobra.Command, args []string, counted *author.Report) error {
+	var shifts []author.Shift
+	if counted != nil {
+		shifts = counted.Changes
+	}
+	return writePage(c, func(w io.Writer) error {
+		title := args[0] + " and " + args[1] + " compared"
+		return author.RenderDiffHTML(w, title, d.verdict(), d.weaker == 0 && d.complete, d.sites, shifts, time.Now())
+	})
+}
+
+// verdict says what all of it comes to.
+func (d *diffing) verdict() string {
 	text := "never weaker: whatever was needed is needed still"
 	switch {
 	case d.weaker == 1:
@@ -184,11 +226,10 @@ func (d *diffing) render(w io.Writer) error {
 	case !d.complete:
 		text = "nothing weaker was found, but not everything could be gone through: too many conditions, globs or paths together"
 	}
-	_, err := fmt.Fprintln(w, text)
-	return err
+	return text
 }
 
-func diffLogs(c *cobra.Command, p printer, was Drawing, pairs []author.SitePair, logs []string) error {
+func diffLogs(c *cobra.Command, p printer, was Drawing, pairs []author.SitePair, logs []string) (*author.Report, error) {
 	r := &author.Rehearsal{}
 	for _, pair := range pairs {
 		if _, gone := pair.Gate(); !gone {
@@ -196,16 +237,16 @@ func diffLogs(c *cobra.Command, p printer, was Drawing, pairs []author.SitePair,
 		}
 	}
 	if len(r.Sites) == 0 {
-		return nil
+		return nil, nil
 	}
 	report, err := rehearse(c, r, was, logs)
 	if report == nil {
-		return err
+		return nil, err
 	}
 	if printed := printShifts(p, report); printed != nil {
-		return printed
+		return nil, printed
 	}
-	return errors.Join(err, nothingRead(report))
+	return report, errors.Join(err, nothingRead(report))
 }
 
 // printShifts prints what changes for the requests of logs, also of those that

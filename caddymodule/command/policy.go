@@ -21,9 +21,9 @@ import (
 //	policy explain [METHOD] URL [--user U | --group G… --organisation O] [--client-ip IP]
 //	               [--device D] [--risk R] [--header "NAME: VALUE"]… [--form NAME=VALUE]… [--at TIME]
 //	policy lint [--strict] [--ignore CODE]…
-//	policy test FILE…
-//	policy diff OLD NEW [--log FILE]… [--fail-on weaker|any]
-//	policy rehearse LOG… [--top N]
+//	policy test FILE… [--coverage] [--threshold N] [--suggest]
+//	policy diff OLD NEW [--log FILE]… [--format FORMAT] [--fail-on weaker|any] [--html FILE]
+//	policy rehearse LOG… [--format FORMAT] [--top N] [--propose] [--html FILE]
 //
 // All but lint take --report-only.
 func buildPolicy(cmd *cobra.Command) {

@@ -18,30 +18,70 @@ import (
 )
 
 func policyRehearseCommand() *cobra.Command {
-	c := leaf("rehearse LOG…", "Holds access logs against the policy: who would be asked for what", cobra.MinimumNArgs(1),
-		func(c *cobra.Command, logs []string) error {
-			d, err := drawConfigured(c)
-			if err != nil {
-				return err
-			}
-			report, err := rehearse(c, &author.Rehearsal{Sites: sitesOf(c, d)}, d, logs)
-			if report == nil {
-				return err
-			}
-			if printed := printReport(c, report); printed != nil {
-				return printed
-			}
-			return errors.Join(err, nothingRead(report))
-		})
+	c := leaf("rehearse LOG…", "Holds access logs against the policy: who would be asked for what", cobra.MinimumNArgs(1), rehearsePolicy)
 	factFlags(c)
 	reportOnlyFlag(c)
 	c.Flags().Int("top", 10, "how many URLs to list of each kind")
+	c.Flags().Bool("propose", false, "print a policy drafted from the traffic instead, for a person to edit: never weaker than a rule that is enforced")
 	formatFlag(c)
+	htmlFlag(c)
 	c.Long = "Reads the access logs of Apache, nginx, Caddy, IIS, HAProxy, Traefik, Envoy, and of AWS's balancers\n" +
 		"and CloudFront, packed (.gz, .zst, .bz2, .xz) or not, `-` for stdin. Name them oldest first:\n" +
 		"sessions are played in that order. Logs of any size do; memory does not grow. What a log does\n" +
 		"not say is that of an ordinary visit, or of the flags. Ctrl-C ends with what was read so far."
 	return c
+}
+
+func rehearsePolicy(c *cobra.Command, logs []string) error {
+	d, err := drawConfigured(c)
+	if err != nil {
+		return err
+	}
+	propose, _ := c.Flags().GetBool("propose")
+	r := &author.Rehearsal{Sites: sitesOf(c, d), Paths: propose || flagText(c, "html") != ""}
+	if watched, _ := c.Flags().GetBool("report-only"); watched {
+		r.Enforced = d.Sites()
+	}
+	report, err := rehearse(c, r, d, logs)
+	if report == nil {
+		return err
+	}
+	if nothing := nothingRead(report); nothing != nil {
+		return errors.Join(err, nothing)
+	}
+	print := printReport
+	if propose {
+		print = func(c *cobra.Command, report *author.Report) error { return printProposals(c, r, report) }
+	}
+	return errors.Join(print(c, report), writePage(c, func(w io.Writer) error { return r.RenderHTML(w, report) }), err)
+}
+
+// siteProposal is a drafted policy as it is printed.
+type siteProposal struct {
+	Site   string `json:"site"`
+	Policy string `json:"policy"`
+}
+
+func printProposals(c *cobra.Command, r *author.Rehearsal, report *author.Report) error {
+	list, err := r.Propose(report, time.Now())
+	if err != nil {
+		return err
+	}
+	p := newPrinter(c)
+	for _, one := range list {
+		switch {
+		case p.json:
+			err = p.object(siteProposal{one.Origin, one.Text})
+		case len(list) > 1:
+			_, err = fmt.Fprintf(p.out, "# %s\n%s\n", one.Origin, one.Text)
+		default:
+			_, err = io.WriteString(p.out, one.Text)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // formatFlag names the format of logs where it cannot be found out.
@@ -57,9 +97,6 @@ func formatFlag(c *cobra.Command) {
 func printReport(c *cobra.Command, report *author.Report) error {
 	if p := newPrinter(c); p.json {
 		return p.object(report)
-	}
-	if report.Requests == 0 {
-		return nil
 	}
 	return report.Render(c.OutOrStdout())
 }

@@ -12,7 +12,7 @@ import (
 func (c Change) Render(w io.Writer) error {
 	where := c.Pattern
 	if len(c.Methods) > 0 {
-		where += " for " + strings.Replace(strings.Join(c.Methods, ", "), "*", "other methods", 1)
+		where += " for " + methodNames(c.Methods)
 	}
 	if c.When != "" {
 		where += ", when " + c.When
@@ -34,6 +34,11 @@ func (c Change) Render(w io.Writer) error {
 	fmt.Fprintf(&b, "          was: %s\n          is:  %s\n", ruleOrDefault(c.OldRule), ruleOrDefault(c.NewRule))
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// methodNames are those of a change; `*` stands for what no rule names.
+func methodNames(methods []string) string {
+	return strings.Replace(strings.Join(methods, ", "), "*", "other methods", 1)
 }
 
 func ruleOrDefault(r *policy.RuleExplanation) string {
