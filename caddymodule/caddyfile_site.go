@@ -39,6 +39,7 @@ import (
 //		scripts GLOB…
 //		pass_url_overrides
 //		keep_stream
+//		inject_step_up [early]
 //	}
 func parseSite(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	handler := new(Handler)
@@ -67,6 +68,7 @@ func parseSite(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 		"path_charset":       block.Checked(&handler.PathCharset, target.CheckCharset),
 		"pass_url_overrides": block.Flag(&handler.PassURLOverrides),
 		"keep_stream":        block.Flag(&handler.KeepStream),
+		"inject_step_up":     handler.parseInject,
 	}}
 	if err := b.Parse(d); err != nil {
 		return nil, err

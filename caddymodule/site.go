@@ -72,6 +72,10 @@ type SiteConfig struct {
 	PathCharset string `json:"path_charset,omitempty"`
 	// PassURLOverrides lets X-Original-URL and its kin reach the upstream.
 	PassURLOverrides bool `json:"pass_url_overrides,omitempty"`
+	// InjectStepUp adds the gateway's script to the app's pages: on, or early
+	// to have it say above a form that sending it will ask for more. Default:
+	// none.
+	InjectStepUp string `json:"inject_step_up,omitempty"`
 	// KeepStream leaves WebSockets and event streams open when a level of
 	// their path runs out; they still end with their session.
 	KeepStream bool `json:"keep_stream,omitempty"`
@@ -241,7 +245,10 @@ func (h *Handler) provisionPages() error {
 	if h.pages, err = h.gate.Kit.Parse("challenge", challenge.Templates(), challenge.PageNames...); err != nil {
 		return err
 	}
-	return h.gate.Kit.CheckSite(h.gate.Web)
+	if err := h.gate.Kit.CheckSite(h.gate.Web); err != nil {
+		return err
+	}
+	return h.provisionScript()
 }
 
 // enrolment is the site's, or the default of its sources.

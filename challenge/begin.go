@@ -42,11 +42,10 @@ func (s *Site) Begin(w http.ResponseWriter, r *http.Request, i Interrupted) erro
 		ID: ceremony.NewID(), Kind: ceremony.Return, Target: i.Target, Needs: i.Needs, Policy: s.Policy.Fingerprint(),
 		Once: i.Once, Method: r.Method, Why: i.Why, At: s.Now().UTC(),
 	}
-	safe := r.Method == http.MethodGet || r.Method == http.MethodHead
 	switch {
 	case web.Framed(r):
 		return s.beginFramed(w, r, i, c)
-	case web.Navigation(r) && safe:
+	case web.Navigation(r) && safe(r):
 	case web.Navigation(r):
 		var err error
 		if c, err = s.keep(w, r, i, c); c.Kind == ceremony.Lost {
@@ -71,7 +70,15 @@ func (s *Site) Begin(w http.ResponseWriter, r *http.Request, i Interrupted) erro
 	return web.Redirect(w, r, s.Web, door)
 }
 
+func safe(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
+
 func (s *Site) beginFramed(w http.ResponseWriter, r *http.Request, i Interrupted, c ceremony.Continuation) error {
+	// Afterwards the whole window is not to show what was meant for the frame,
+	// but the page around it: as a rule the one that the frame came from. Where
+	// scripts run, the small page knows it.
+	if c.Framed = safe(r); c.Framed && r.Header.Get("Referer") != "" {
+		c.Target = s.referringPage(r.Header.Get("Referer"))
+	}
 	door, err := s.Door(i.Visitor, c)
 	if err != nil {
 		return err
@@ -93,7 +100,7 @@ func (s *Site) beginElsewhere(w http.ResponseWriter, i Interrupted, c ceremony.C
 	web.Problem{
 		Status: http.StatusUnauthorized, Title: "More proof of identity is needed",
 		Detail: "Open challenge_url in a browser window, then repeat the request.",
-		Levels: i.Names, MaxAge: i.MaxAge, ChallengeURL: door, Reference: i.Reference,
+		Levels: i.Names, MaxAge: i.MaxAge, ChallengeURL: door, Method: c.Method, Once: c.Once != "", Reference: i.Reference,
 	}.Write(w, s.Web)
 	return nil
 }

@@ -32,6 +32,9 @@ func (s *Site) Door(v *session.Entry, c ceremony.Continuation) (string, error) {
 // continuationField carries a continuation, in addresses and in forms.
 const continuationField = "c"
 
+// backField, beside the continuation of a frame, is the page around it.
+const backField = "back"
+
 // frontContinuation is the ID of the continuation of a page that was opened
 // by itself.
 const frontContinuation = "front"
@@ -44,6 +47,9 @@ func (s *Site) continuation(r *http.Request) ceremony.Continuation {
 		text = r.URL.Query().Get(continuationField)
 	}
 	if c, err := ceremony.OpenContinuation(s.Sealer, s.Place.Origin, text, s.Now()); err == nil {
+		if back := r.URL.Query().Get(backField); c.Framed && web.SafePath(back) {
+			c.Target, c.Framed = back, false
+		}
 		return c
 	}
 	return ceremony.Continuation{ID: frontContinuation, Kind: ceremony.Return, Target: "/", At: s.Now().UTC()}

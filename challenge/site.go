@@ -126,6 +126,9 @@ type Site struct {
 	// Where says in words where an address is, "" where that is not known; nil
 	// knows of none.
 	Where func(netip.Addr) string
+	// Ahead judges a request that v has not made: what it needs, and whether
+	// that is more than v has and could be proved beforehand. Nil judges none.
+	Ahead func(r *http.Request, v *session.Entry, method, target string) (needs policy.LevelSet, more bool)
 	// Report writes to the operator's log what a page does not say, under the
 	// reference that the audit trail has.
 	Report func(reference string, err error)

@@ -59,6 +59,7 @@ const (
 	FactorReset         Name = "factor_reset"
 	FactorDisabled      Name = "factor_disabled"
 	StepUpRequired      Name = "stepup_required"
+	ProofDropped        Name = "proof_dropped"
 	PolicyDecision      Name = "policy_decision"
 	RequestKept         Name = "request_kept"
 	RequestContinued    Name = "request_continued"
@@ -162,6 +163,7 @@ var kinds = map[Name]description{
 	FactorReset:         {Warn, "an account's factors were reset"},
 	FactorDisabled:      {Warn, "a credential was disabled by the gateway or by someone else"},
 	StepUpRequired:      {Info, "a request needed more proof than its session had"},
+	ProofDropped:        {Info, "someone gave up what they had confirmed beyond their sign-in"},
 	PolicyDecision:      {Info, "what a policy decided, or would have decided where it only reports"},
 	RequestKept:         {Info, "an interrupted request was kept"},
 	RequestContinued:    {Info, "a kept request was sent on"},

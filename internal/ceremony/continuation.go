@@ -15,13 +15,15 @@ import (
 )
 
 // ErrContinuation says that a continuation cannot be read: altered, another
-// site's, or older than a day.
+// site's, or too old.
 var ErrContinuation = errors.New("ceremony: continuation does not hold")
 
 const (
 	// ContinuationTTL is how long a page may stay open before it forgets
 	// where the person was going.
 	ContinuationTTL = 24 * time.Hour
+	// RememberedTTL is how long it remembers the address, and nothing else.
+	RememberedTTL = 30 * 24 * time.Hour
 	// maxSealed bounds what a page's address may carry, in bytes. Caddy takes
 	// request heads of 16 KiB, and cookies want room beside it.
 	maxSealed = 11 << 10
@@ -84,6 +86,9 @@ type Continuation struct {
 	Why string `json:"why,omitempty"`
 	// Back is the page that the form of a kept request was on.
 	Back string `json:"back,omitempty"`
+	// Framed says that Target is to be shown around the frame that was
+	// interrupted, so that a page of the site may name another instead.
+	Framed bool `json:"framed,omitempty"`
 }
 
 // NewID names a continuation or a transaction.
@@ -163,8 +168,14 @@ func OpenContinuation(s Sealer, site, text string, now time.Time) (Continuation,
 	if err != nil || c.unpack(plain) != nil {
 		return Continuation{}, ErrContinuation
 	}
-	if now.Sub(c.At) > ContinuationTTL {
+	switch age := now.Sub(c.At); {
+	case age <= ContinuationTTL:
+		return c, nil
+	case age <= RememberedTTL && c.Kind == Return:
+		// A tab that a browser has restored: it still leads to where it was,
+		// and what that needs is asked anew.
+		return Continuation{ID: c.ID, Kind: Return, Target: c.Target, At: now.UTC()}, nil
+	default:
 		return Continuation{}, ErrContinuation
 	}
-	return c, nil
 }

@@ -47,8 +47,17 @@ func TestASealedContinuationOpensAsItWas(t *testing.T) {
 		if _, err := OpenContinuation(plainSealer{}, "https://b.test", text, now); !errors.Is(err, ErrContinuation) {
 			t.Errorf("%s opens at another site", name)
 		}
-		if _, err := OpenContinuation(plainSealer{}, "https://a.test", text, now.Add(ContinuationTTL+1)); !errors.Is(err, ErrContinuation) {
+		later := now.Add(ContinuationTTL + 1)
+		got, err = OpenContinuation(plainSealer{}, "https://a.test", text, later)
+		if c.Kind == Return {
+			if diff := cmp.Diff(Continuation{ID: c.ID, Kind: Return, Target: c.Target, At: later}, got); diff != "" || err != nil {
+				t.Errorf("%s a day later (-wanted +opened), %v:\n%s", name, err, diff)
+			}
+		} else if !errors.Is(err, ErrContinuation) {
 			t.Errorf("%s opens a day later", name)
+		}
+		if _, err := OpenContinuation(plainSealer{}, "https://a.test", text, now.Add(RememberedTTL+1)); !errors.Is(err, ErrContinuation) {
+			t.Errorf("%s opens a month later", name)
 		}
 	}
 }

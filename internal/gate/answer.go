@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/stepgate/stepgate/internal/inject"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
@@ -37,8 +38,11 @@ type Answer struct {
 	// Needed are the levels that a stream of this answer must go on to meet.
 	Needed  policy.LevelSet
 	Private bool // of a path that is not public
+	// Page adds the gateway's script to what a browser shows; nil adds none.
+	Page *inject.Page
 
 	sent   bool
+	body   inject.Body // where the script is being added
 	opened bool        // a WebSocket that was asked for and accepted
 	ended  atomic.Bool // nothing more is written
 	supervision
@@ -57,6 +61,7 @@ var headerSteps = [...]struct {
 	{"words", false, (*Answer).keepOwnWords},    // what only the gateway may say
 	{"cookies", false, (*Answer).keepOwnCookies},
 	{"cache", true, (*Answer).keepPrivate},
+	{"script", true, (*Answer).addScript},
 	{"stream", true, (*Answer).superviseStream}, // by the content's type, which no step changes
 }
 
@@ -136,6 +141,14 @@ func (a *Answer) keepPrivate(_ int, h http.Header) {
 	}
 }
 
+// addScript has the body go through what adds the script, where it is a page
+// that a browser will show.
+func (a *Answer) addScript(status int, h http.Header) {
+	if a.Page != nil && a.Page.Prepare(status, h) {
+		a.body = a.Page.Body(a.ResponseWriter)
+	}
+}
+
 // CorrectHeader takes away what only the gateway may say, from an answer that
 // goes out by another way.
 func CorrectHeader(h http.Header) {
@@ -179,6 +192,9 @@ func (a *Answer) Write(p []byte) (int, error) {
 		return 0, errEnded
 	}
 	a.implicit()
+	if a.body != nil {
+		return a.body.Write(p)
+	}
 	return a.ResponseWriter.Write(p)
 }
 
@@ -189,7 +205,7 @@ func (a *Answer) ReadFrom(r io.Reader) (int64, error) {
 		return 0, errEnded
 	}
 	a.implicit()
-	if EventStream(a.ResponseWriter.Header().Get("Content-Type")) {
+	if a.body != nil || EventStream(a.ResponseWriter.Header().Get("Content-Type")) {
 		return io.Copy(onlyWriter{a}, r) // every piece passes Write
 	}
 	if below, ok := a.ResponseWriter.(io.ReaderFrom); ok {
@@ -204,6 +220,11 @@ type onlyWriter struct{ io.Writer }
 // FlushError sends the header too.
 func (a *Answer) FlushError() error {
 	a.implicit()
+	if a.body != nil {
+		if err := a.body.Flush(); err != nil {
+			return err
+		}
+	}
 	return http.NewResponseController(a.ResponseWriter).Flush()
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/stepgate/stepgate/internal/inject"
 	"github.com/stepgate/stepgate/internal/signin/legacyform"
 	"github.com/stepgate/stepgate/internal/signin/upstreambasic"
 	"github.com/stepgate/stepgate/internal/web"
@@ -36,6 +37,7 @@ type Handler struct {
 	Form    *legacyform.Form      // the app's own login form, where one is watched
 	Basic   *upstreambasic.Source // the app's own question for a password, where it is the sign-in
 	Log     *zap.Logger
+	Script  *inject.Script // what is added to the app's pages; nil adds none
 
 	lending lending
 	live    atomic.Pointer[Live]

@@ -30,6 +30,7 @@ type Live struct {
 
 	pages    http.Handler
 	status   http.Handler
+	script   http.Handler // what the script in the app's pages asks
 	assets   http.Handler
 	weld     *weld.Weld      // nil where no login form is watched
 	password policy.LevelSet // what a password alone meets
@@ -63,6 +64,7 @@ func (h *Handler) alive(ctx context.Context) (*Live, error) {
 		return nil, err
 	}
 	l.pages = web.TopLevelOnly(h.Web, l.Ceremonies.Handler())
+	l.Ceremonies.Ahead, l.script = h.ahead, l.Ceremonies.Live()
 	l.status, l.assets = l.Ceremonies.Status(), h.Kit.Assets(h.Web)
 	l.weld, l.password = h.newWeld(l), passwordMeets(h.Policy, time.Now())
 	h.live.CompareAndSwap(nil, l)

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 
 	"go.uber.org/zap"
@@ -12,6 +13,12 @@ import (
 // ownHandler finds the page at a path below the prefix.
 func (h *Handler) ownHandler(path string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h.servesScript(path) {
+			own := *r
+			own.URL = &url.URL{Path: path}
+			h.Script.ServeHTTP(w, &own)
+			return
+		}
 		l, err := h.alive(r.Context())
 		if path == h.Prefix+"/health" {
 			h.serveHealth(w, r, l, err)
@@ -31,6 +38,8 @@ func (h *Handler) ownHandler(path string) http.Handler {
 		switch {
 		case rest == "/status":
 			l.status.ServeHTTP(w, &own)
+		case rest == "/live" && h.Script != nil:
+			l.script.ServeHTTP(w, &own)
 		case rest == "/jwks.json":
 			h.serveJWKS(w, &own, l)
 		case strings.HasPrefix(rest, "/assets/"):

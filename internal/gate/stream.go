@@ -30,8 +30,13 @@ func (a *Answer) Begin() *http.Request {
 	return a.Request.WithContext(ctx)
 }
 
-// End waits for the watcher: nothing touches the answer after its handler.
+// End sends what is left of a page that the script was added to, and waits
+// for the watcher: nothing touches the answer after its handler.
 func (a *Answer) End() {
+	if a.body != nil {
+		// What came broken arrives broken: there is nobody else to tell.
+		_ = a.body.Close()
+	}
 	if a.stop != nil {
 		a.stop()
 		<-a.gone

@@ -25,9 +25,10 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, p *passage, v vi
 		w = welded
 	}
 	metrics.allowed.Inc()
-	a := &Answer{ResponseWriter: w, Site: h, Request: r, Handshake: p.shake, Entry: v.entry, Needed: d.Needed &^ d.Once, Private: !d.Public}
+	a := &Answer{ResponseWriter: w, Site: h, Request: r, Handshake: p.shake, Entry: v.entry, Needed: d.Needed &^ d.Once, Private: !d.Public, Page: h.page(r, v)}
 	defer a.End()
 	err := next.ServeHTTP(a, a.Begin())
+	a.End() // before the weld looks at the whole
 	if err == nil && !a.Sent() && h.Server.Switched(r) {
 		a.RefuseSwitch()
 	}

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-//go:embed testdata/oidcprovider
+//go:embed testdata/oidcprovider testdata/libraries
 var nodePrograms embed.FS
 
 // nodeModules is a folder with the packages that testdata/NAME's lock file

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"time"
 
@@ -77,6 +78,13 @@ type Session struct {
 	// where it compared none of ours. InsertSession looks at it, nobody keeps
 	// it.
 	Password account.PasswordMark
+}
+
+// Mark tells the session apart from others, under whichever identifier, and
+// names it to nobody: it stands in pages.
+func (s *Session) Mark() string {
+	sum := sha256.Sum256([]byte("mark of session " + string(s.ID)))
+	return base64.RawURLEncoding.EncodeToString(sum[:12])
 }
 
 // Owner is the account of a session with what its organisation requires, as

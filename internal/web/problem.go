@@ -20,7 +20,12 @@ type Problem struct {
 	MaxAge time.Duration
 	// ChallengeURL is where the person can meet the levels.
 	ChallengeURL string
-	Reference    string
+	// Method is that of the request, which a redirect may have changed; Once
+	// says that a proof will open this very request and no other. Both are for
+	// scripts that repeat it.
+	Method    string
+	Once      bool
+	Reference string
 	// RetryAfter is when to come back. Zero says nothing.
 	RetryAfter time.Duration
 }
@@ -33,6 +38,8 @@ type wire struct {
 	Levels       []string `json:"levels,omitempty"`
 	MaxAge       int64    `json:"max_age_s,omitempty"`
 	ChallengeURL string   `json:"challenge_url,omitempty"`
+	Method       string   `json:"method,omitempty"`
+	Once         bool     `json:"once,omitempty"`
 	Reference    string   `json:"reference,omitempty"`
 }
 
@@ -47,7 +54,7 @@ func (p Problem) Write(w http.ResponseWriter, site *Site) {
 	}
 	body, err := json.Marshal(wire{
 		Title: p.Title, Status: p.Status, Detail: p.Detail, Levels: p.Levels,
-		MaxAge: seconds(p.MaxAge), ChallengeURL: p.ChallengeURL, Reference: p.Reference,
+		MaxAge: seconds(p.MaxAge), ChallengeURL: p.ChallengeURL, Method: p.Method, Once: p.Once, Reference: p.Reference,
 	})
 	if err != nil { // strings and numbers always marshal
 		panic(err)

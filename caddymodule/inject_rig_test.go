@@ -1,0 +1,262 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/accessibility"
+	"github.com/chromedp/cdproto/target"
+	"github.com/chromedp/chromedp"
+
+	"github.com/stepgate/stepgate/internal/legacytest"
+)
+
+// scriptedSite asks for a password that is three seconds old at most where
+// data are: one that can be given as often as a test likes.
+const scriptedSite = `{{site}} {
+	stepgate {
+		inject_step_up
+		policy {
+			level recent {
+				accept password
+				max_age 3s
+			}
+			level sealed {
+				accept password
+				once
+			}
+			public             /lib/*
+			require signed_in  /
+			require recent     /data/*
+			require sealed     /sealed/*
+			require recent     POST /long
+			default            signed_in
+		}
+	}
+	reverse_proxy {{upstream}}
+}
+`
+
+// scripted is a browser at a page of an application with scripts.
+type scripted struct {
+	*tab
+	g *rig
+	// opens are the windows that the page opens.
+	opens <-chan target.ID
+}
+
+// scriptedApp serves pages as a test writes them, libraries, and data.
+type scriptedApp struct {
+	mu    sync.Mutex
+	pages map[string]scriptedPage
+	lib   http.Handler
+}
+
+type scriptedPage struct {
+	text   string
+	header http.Header
+}
+
+func (a *scriptedApp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a.mu.Lock()
+	p, ok := a.pages[r.URL.Path]
+	a.mu.Unlock()
+	switch {
+	case ok && r.Method == http.MethodGet:
+		for name, values := range p.header {
+			w.Header()[name] = values
+		}
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		io.WriteString(w, p.text)
+	case strings.HasPrefix(r.URL.Path, "/lib/") && a.lib != nil:
+		a.lib.ServeHTTP(w, r)
+	case strings.HasPrefix(r.URL.Path, "/data/events"):
+		a.events(w, r)
+	case strings.HasSuffix(r.URL.Path, "/binary"):
+		w.Write([]byte{0, 1, 2, 255})
+	case strings.HasSuffix(r.URL.Path, "/fragment"):
+		io.WriteString(w, "<b>fragment of "+r.URL.Path+"</b>")
+	default:
+		body, _ := io.ReadAll(r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(map[string]string{
+			"method": r.Method, "target": r.RequestURI, "body": string(body), "type": r.Header.Get("Content-Type"), "custom": r.Header.Get("X-Custom"),
+		})
+	}
+}
+
+// events numbers events from the one that the browser had last.
+func (a *scriptedApp) events(w http.ResponseWriter, r *http.Request) {
+	n, _ := strconv.Atoi(r.Header.Get("Last-Event-Id"))
+	w.Header().Set("Content-Type", "text/event-stream")
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		n++
+		if _, err := fmt.Fprintf(w, "id: %d\nevent: count\ndata: %d\n\n", n, n); err != nil {
+			return
+		}
+		w.(http.Flusher).Flush()
+		select {
+		case <-r.Context().Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// startScripted runs a gateway with the script before an application of these
+// pages, and signs somebody in.
+func startScripted(t *testing.T, site string, pages map[string]scriptedPage, libraries bool) *scripted {
+	t.Helper()
+	c := startChromium(t)
+	app := &scriptedApp{pages: pages}
+	if libraries {
+		app.lib = http.StripPrefix("/lib/", http.FileServerFS(os.DirFS(legacytest.Libraries(t))))
+	}
+	g := startGateway(t, site, app)
+	g.addUser("joe")
+	s := &scripted{tab: c.profile(t, looks{width: 1280, scripts: true}), g: g}
+	s.open(g.url + "/").signIn("joe")
+	return s
+}
+
+// stale opens a page of the application, and lets the password grow too old.
+func (s *scripted) stale(path string) *scripted {
+	s.t.Helper()
+	s.open(s.g.url + path)
+	s.until(`fetch("/.stepgate/status").then((r) => r.json()).then((s) => !s.levels.includes("recent"))`)
+	ctx, cancel := context.WithCancel(s.ctx)
+	s.t.Cleanup(cancel)
+	s.opens = chromedp.WaitNewTarget(ctx, func(i *target.Info) bool { return i.Type == "page" })
+	return s
+}
+
+// until waits for an expression, or a promise, to be true.
+func (s *scripted) until(expression string) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.ctx, 20*time.Second)
+	defer cancel()
+	for {
+		ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](expression, chromedp.EvalAwaitPromise))
+		if err == nil && ok {
+			return
+		}
+		if ctx.Err() != nil {
+			s.shoot("failed")
+			s.t.Fatalf("%s never became true: %v\n%s\n%s", expression, err, s.text(), s.spoken())
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// spoken is what a screen reader finds in the page, the script's own dialog
+// included.
+func (s *scripted) spoken() string {
+	s.t.Helper()
+	tree, err := chromedp.Call(s.ctx, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, n := range tree.Nodes {
+		if !n.Ignored && n.Role != nil && n.Name != nil {
+			fmt.Fprintf(&b, "%s: %s\n", bare(n.Role), bare(n.Name))
+		}
+	}
+	return b.String()
+}
+
+func bare(v *accessibility.Value) string {
+	var text string
+	_ = json.Unmarshal(v.Value, &text)
+	return text
+}
+
+// asks waits until the dialog is there.
+func (s *scripted) asks() *scripted {
+	s.t.Helper()
+	s.hears("dialog: Confirm it is you")
+	return s
+}
+
+// hears waits until a reader finds some words.
+func (s *scripted) hears(words string) *scripted {
+	s.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(s.spoken(), words); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("never %q:\n%s", words, s.spoken())
+		}
+	}
+	return s
+}
+
+// silent waits until there is no dialog any more.
+func (s *scripted) silent() *scripted {
+	s.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); strings.Contains(s.spoken(), "dialog: "); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("the dialog stays:\n%s", s.spoken())
+		}
+	}
+	return s
+}
+
+// key presses one key.
+func (s *scripted) key(keys string) {
+	s.t.Helper()
+	s.do(chromedp.KeyEvent(keys))
+}
+
+// small is the window that the dialog opened.
+func (s *scripted) small() *tab {
+	s.t.Helper()
+	select {
+	case id := <-s.opens:
+		ctx, cancel := chromedp.NewContext(s.ctx, chromedp.WithTargetID(id))
+		s.t.Cleanup(cancel)
+		if err := chromedp.Do(ctx); err != nil {
+			s.t.Fatal(err)
+		}
+		w := &tab{t: s.t, ctx: ctx, looks: s.looks, shots: s.shots}
+		w.awaitURL("/.stepgate/challenge/password")
+		return w
+	case <-time.After(20 * time.Second):
+		s.t.Fatalf("no window was opened:\n%s", s.spoken())
+		return nil
+	}
+}
+
+// confirm answers the dialog: its button, the window, the password. The
+// window closes itself, so that its next page may never be seen.
+func (s *scripted) confirm() {
+	s.t.Helper()
+	s.key("\r")
+	s.small().answer()
+}
+
+func (b *tab) answer() {
+	b.t.Helper()
+	b.fill("password", password1).do(chromedp.Click(chromedp.CSS(submitButton)))
+}
+
+// out waits until the page's script has put something into window.out.
+func (s *scripted) out(want string) {
+	s.t.Helper()
+	s.until(fmt.Sprintf(`JSON.stringify(window.out ?? null).includes(%q)`, want))
+}
+
+func htmlPage(script string) scriptedPage {
+	return scriptedPage{text: `<!doctype html><html lang="en"><head><title>page</title></head><body><p>page</p><input id="typed">` + script + `</body></html>`}
+}
+
+func inline(code string) string { return "<script>" + code + "</script>" }

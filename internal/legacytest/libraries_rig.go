@@ -1,0 +1,13 @@
+package legacytest
+
+import (
+	"path/filepath"
+	"testing"
+)
+
+// Libraries is a folder of script libraries, as applications of several ages
+// load them, each as its npm package has it.
+func Libraries(tb testing.TB) string {
+	tb.Helper()
+	return filepath.Join(nodeModules(tb, "libraries"), "node_modules")
+}
