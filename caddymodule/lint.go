@@ -45,7 +45,7 @@ const (
 
 // Lint looks at the policies of all gates and at what is around them.
 func (d *drawing) Lint() ([]author.Finding, error) {
-	found, err := d.lintServers()
+	found, _, err := d.lintServers()
 	if err != nil {
 		return nil, err
 	}

@@ -14,15 +14,16 @@ import (
 	"github.com/stepgate/stepgate/policy/author"
 )
 
-// lintServers looks at the routes around the gates.
-func (d *drawing) lintServers() ([]author.Finding, error) {
+// lintServers looks at the routes around the gates. guarded are the upstreams
+// behind them.
+func (d *drawing) lintServers() (found []author.Finding, guarded []string, err error) {
 	var config caddy.Config
 	if err := json.Unmarshal(d.raw, &config); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var all servers
 	if err := json.Unmarshal(config.AppsRaw["http"], &all); err != nil {
-		return nil, fmt.Errorf("%s: read routes: %w", d.file, err)
+		return nil, nil, fmt.Errorf("%s: read routes: %w", d.file, err)
 	}
 	w := &routeWalk{guarded: map[string]bool{}}
 	for _, name := range slices.Sorted(maps.Keys(all.Servers)) {
@@ -58,7 +59,7 @@ func (d *drawing) lintServers() ([]author.Finding, error) {
 			w.found = append(w.found, d.at(p.finding(), d.linesOf("reverse_proxy", p.dial)))
 		}
 	}
-	return w.found, nil
+	return w.found, slices.Sorted(maps.Keys(w.guarded)), nil
 }
 
 // routeWalk goes through routes in the order in which requests do.

@@ -87,7 +87,7 @@ func sourceSettings(value any) []author.Setting {
 // findings are those that lint has around the gates: where one is new, a
 // request goes round a gate that did not.
 func (d *drawing) findings() []author.Setting {
-	found, err := d.lintServers()
+	found, _, err := d.lintServers()
 	if err != nil {
 		return nil
 	}

@@ -29,6 +29,7 @@ func Commands() []Command {
 		{"legacy", "Learns how a legacy application's login form answers", Legacy},
 		{"keys", "Lists and rotates the keys of the key file", buildKeys},
 		{"store", "Copies the store, or says what happened to it", buildStore},
+		{"doctor", "Probes the running sites as an attacker would", buildDoctor},
 		{"audit", "Shows, exports and verifies the audit trail", buildAudit},
 	}
 }

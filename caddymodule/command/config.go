@@ -64,6 +64,9 @@ type Drawing interface {
 	ReportOnly() []*author.Site
 	// Lint looks at the policies of all gates and at what is around them.
 	Lint() ([]author.Finding, error)
+	// Upstreams are the addresses of the applications behind the gates, each
+	// once.
+	Upstreams() ([]string, error)
 	// Limits are those of its sessions.
 	Limits() author.Limits
 }

@@ -22,7 +22,7 @@ var rooms = []room{
 	{name: "caddymodule", may: "…", because: "the composition root: rooms that need each other meet there"},
 
 	{name: "caddymodule/block", may: "policy", because: "policy: options keep where they stand, and lengths of time their unit"},
-	{name: "caddymodule/command", may: "caddymodule/block operation people policy/author policy/accesslog policy audit account session signin/legacyform demo",
+	{name: "caddymodule/command", may: "caddymodule/block operation people policy/author policy/accesslog policy audit account session signin/legacyform demo doctor",
 		because: "`demo` shows the portal, `legacy learn` tries a login form; the others are the words that operations are asked in"},
 	{name: "caddymodule/guest", may: "caddymodule/block caddymodule/source factors/delivery factors/delivery/* account signin/*"},
 	{name: "caddymodule/source", may: "signin account", because: "it names the types of the contract for modules of other repositories"},
@@ -74,6 +74,8 @@ var rooms = []room{
 		because: "factors: codes, messages and credentials are data of theirs"},
 	{name: "store/*", may: "store ceremony session account kept weld throttle audit people keys factors factors/* factors/delivery policy",
 		because: "policy: the proofs of a session are its data"},
+
+	{name: "doctor", may: "policy/author", because: "what a request should lead to is the policy's own word"},
 
 	// What everyone may import.
 	{name: "account", closed: true},
