@@ -235,3 +235,44 @@ func TestPHPLDAPAdminBehindTheGateway(t *testing.T) {
 		signOut: func(b *browser) *page { return b.get("/cmd.php?cmd=logout&server_id=1") },
 	})
 }
+
+// It translates its pages by what the browser asks for, and so the words by
+// which the probe finds a name.
+func TestFrenchPHPLDAPAdminIsAskedInEnglish(t *testing.T) {
+	g, app := startExample(t, "phpldapadmin", func(o legacytest.Options) *legacytest.App {
+		app, _ := legacytest.StartPHPLDAPAdmin(t, o)
+		return app
+	})
+	mallory, ann := app.Accounts[1], app.Accounts[2]
+	frenchly := func(r *http.Request) { r.Header.Set("Accept-Language", "fr-FR,fr;q=0.9") }
+	signIn := func(b *browser, who legacytest.Account) *page {
+		p := b.get("/index.php", frenchly).want(200, "")
+		_, form := p.form(app.Login.PasswordField)
+		if form == nil { // signed in already: the form is at its own address
+			_, form = b.get(app.Login.Page, frenchly).form(app.Login.PasswordField)
+		}
+		form.Set(app.Login.UsernameField, who.Username)
+		form.Set(app.Login.PasswordField, who.Password)
+		return b.do("POST", "/cmd.php", form, frenchly)
+	}
+	sensitive := "/cmd.php?cmd=template_engine&server_id=1&dn=" + url.QueryEscape(ann.Username)
+
+	b := g.browser()
+	signIn(b, mallory)
+	if p := b.get("/index.php", frenchly); strings.Contains(p.body, "Logged in as") || !strings.Contains(p.body, "logged_in") || b.username() != mallory.Username {
+		t.Fatalf("the program does not speak French, or mallory is %q:\n%.2000s", b.username(), p.body)
+	}
+	b.enrol(b.get(sensitive, frenchly).atEnrolment()).want(200, sensitive)
+	// In her session, with her proofs, she signs in as ann.
+	signIn(b, ann)
+	if p := b.get(sensitive, frenchly); p.url.RequestURI() == sensitive {
+		t.Errorf("mallory's proofs serve as %q:\n%.300s", b.username(), p.body)
+	}
+	// Ann herself signs in all the same.
+	c := g.browser()
+	signIn(c, ann)
+	if c.username() != ann.Username {
+		t.Errorf("ann is %q", c.username())
+	}
+	c.get(sensitive, frenchly).atEnrolment()
+}

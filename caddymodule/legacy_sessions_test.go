@@ -115,3 +115,15 @@ func TestPHPThatKeepsItsIDIsWelded(t *testing.T) {
 	b.atOffice("ann", officePasswords["ann"]).want(200, "/home.php").wantBody(`as "ann"`)
 	b.get("/cases/1").atEnrolment()
 }
+
+// PHP says nothing of a session whose page it still writes, however long that
+// page is: it waits outside memory, and comes out whole.
+func TestLongAnswersWaitUntilPHPLetsGoOfItsSession(t *testing.T) {
+	g, _ := startPHPOffice(t, officeVariant("public /public/* /api/*", "public /public/*", "require mfa /cases/*", "require mfa /cases/* /api/*",
+		"success status 302 303", "success status 200 302", "success location !/login*", "", "require signed_in /", "require signed_in / /login.php"))
+	c := g.browser()
+	c.get("/login.php")
+	if p := c.do("POST", "/login.php", url.Values{"user": {"joe"}, "pass": {officePasswords["joe"]}, "kb": {"3000"}}); p.status != 200 || len(p.body) != 3_000_000+len("welcome") || c.username() != "joe" {
+		t.Errorf("a login that shows a long page: %d, %d bytes, %q", p.status, len(p.body), c.username())
+	}
+}

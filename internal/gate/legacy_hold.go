@@ -12,13 +12,16 @@ import (
 	"github.com/stepgate/stepgate/internal/signin/upstreambasic"
 )
 
-// held is an answer that waits for a decision. What is longer than limit is
-// decided at that point: full is called, and what follows goes to rest.
+// held is an answer that waits for a decision, to its end: an app may hold its
+// session until then, and could not say whose it is. One that is too long even
+// for that is decided at that point: full is called, and what follows goes to
+// rest. Where full is nil, its beginning is all that counts.
 type held struct {
 	header http.Header
 	sent   http.Header // the header as it was when the answer began
 	status int
 	body   bytes.Buffer
+	more   spool // what came after the body that is looked at
 	full   func() (rest http.ResponseWriter)
 	whole  bool // nothing was cut off
 	rest   http.ResponseWriter
@@ -38,14 +41,19 @@ func (a *held) WriteHeader(status int) {
 
 func (a *held) Write(p []byte) (int, error) {
 	a.WriteHeader(http.StatusOK)
-	if !a.passed && a.body.Len()+len(p) <= legacyform.MaxBody {
+	if a.whole && a.body.Len()+len(p) <= legacyform.MaxBody {
 		return a.body.Write(p)
 	}
+	a.whole = false
+	if a.full == nil {
+		return len(p), nil
+	}
 	if !a.passed {
-		a.whole, a.passed = false, true
-		if a.full != nil {
-			a.rest = a.full()
+		if _, err := a.more.Write(p); err == nil {
+			return len(p), nil
 		}
+		a.passed = true
+		a.rest = a.full()
 	}
 	if a.rest == nil {
 		return len(p), nil
@@ -76,11 +84,13 @@ func (a *held) pass(w http.ResponseWriter) {
 	}
 	w.WriteHeader(a.status)
 	w.Write(a.body.Bytes())
+	a.more.WriteTo(w)
 }
 
 // passHeader is pass without the body.
 func (a *held) passHeader(w http.ResponseWriter) {
 	a.body.Reset()
+	a.more.Close()
 	for name := range a.sent {
 		if strings.HasPrefix(name, "Content-") || name == "Transfer-Encoding" || name == "Trailer" {
 			delete(a.sent, name)

@@ -67,6 +67,7 @@ func (h *Handler) submit(w http.ResponseWriter, r *http.Request, p *passage, v v
 		return h.fail(w, r, errors.Join(err, live.Ledger.Refund(r.Context(), l.receipt)))
 	}
 	l.passed = true
+	defer l.answer.more.Close()
 	l.answer.full = func() http.ResponseWriter { return l.decide() }
 	if err := next.ServeHTTP(l.answer, r); err != nil && !l.decided {
 		l.decided = neverSent(err)

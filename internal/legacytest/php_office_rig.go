@@ -6,7 +6,8 @@ import "testing"
 // queries and forms too, keep their id at sign-in, and are locked while a page
 // is made. People are joe, ann and mallory with the passwords old-Pass1 to
 // old-Pass3. Besides the form at /login.php there is another sign-in at
-// /api/login that nobody speaks of. url is its address.
+// /api/login that nobody speaks of. A field kb has either answer with a page of
+// so many thousand bytes. url is its address.
 func StartPHPOffice(tb testing.TB) (url string) {
 	tb.Helper()
 	needsPHP(tb, nil)
@@ -22,10 +23,21 @@ $people = ['joe' => 'old-Pass1', 'ann' => 'old-Pass2', 'mallory' => 'old-Pass3']
 $path = parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH);
 $name = $_POST['user'] ?? $_POST['name'] ?? '';
 $good = isset($people[$name]) && $people[$name] === ($_POST['pass'] ?? $_POST['secret'] ?? '');
+// write writes thousands of bytes. The session is locked until all is written.
+function write($kb) {
+	for ($i = 0; $i < $kb; $i++) {
+		echo str_repeat('.', 999), "\n";
+		flush();
+	}
+}
 switch ($path) {
 case '/login.php':
 	if ($_SERVER['REQUEST_METHOD'] === 'POST' && $good) {
 		$_SESSION['who'] = $name;
+		if (isset($_POST['kb'])) {
+			write($_POST['kb']);
+			exit('welcome');
+		}
 		header('Location: /home.php');
 		exit;
 	}
@@ -36,11 +48,7 @@ case '/api/login':
 	if ($good) {
 		$_SESSION['who'] = $name;
 	}
-	// The session is locked until all of this is written.
-	for ($i = 0; $i < 300; $i++) {
-		echo str_repeat('.', 1000), "\n";
-		flush();
-	}
+	write($_POST['kb'] ?? 300);
 	echo 'as "', $_SESSION['who'] ?? '', '"';
 	break;
 case '/logout.php':

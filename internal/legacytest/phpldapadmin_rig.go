@@ -3,6 +3,7 @@ package legacytest
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"testing"
 )
 
@@ -12,7 +13,8 @@ const phpLDAPAdminCode = "/usr/share/phpldapadmin"
 // configuration lies in the code's folder) with a directory of its own behind
 // it. It signs in by a full DN: the manager's, then the people's. Both a good
 // and a bad login answer 302 without a cookie: the good one to
-// cmd.php?server_id=1, the bad one to cmd.php?cmd=login_form.
+// cmd.php?server_id=1, the bad one to cmd.php?cmd=login_form. It speaks English
+// and, to whom asks for that, French.
 func StartPHPLDAPAdmin(tb testing.TB, _ Options) (*App, *Directory) {
 	tb.Helper()
 	needsPHP(tb, map[string]string{"ldap": "php-ldap", "dom": "php-xml"})
@@ -42,8 +44,19 @@ $servers->setValue('login','auth_type','session');
 function openssl_random_pseudo_bytes($length) { return str_replace(':', ';', random_bytes($length)); }
 `})
 	makeDirs(tb, dir, "code/templates/creation", "code/templates/modification")
-	addr := serve(tb, phpServer("phpldapadmin", dir, code+"/htdocs", "", "-d", "error_reporting=22527",
-		"-d", "disable_functions=openssl_random_pseudo_bytes", "-d", "auto_prepend_file="+dir+"/prepend.php"))
+	// It speaks French to whom asks for that, where the system knows French.
+	needs(tb, "locales", "/usr/share/i18n/locales/fr_FR")
+	makeDirs(tb, dir, "locale")
+	if out, err := exec.CommandContext(tb.Context(), "localedef", "-i", "fr_FR", "-f", "UTF-8", dir+"/locale/fr_FR.UTF-8").CombinedOutput(); err != nil {
+		tb.Fatalf("legacytest: phpldapadmin: %v\n%s", err, out)
+	}
+	php := phpServer("phpldapadmin", dir, code+"/htdocs", "", "-d", "error_reporting=22527",
+		"-d", "disable_functions=openssl_random_pseudo_bytes", "-d", "auto_prepend_file="+dir+"/prepend.php")
+	addr := serve(tb, func(addr string) command {
+		c := php(addr)
+		c.env = append(c.env, "LOCPATH="+dir+"/locale")
+		return c
+	})
 	app := &App{
 		Server:   Server{URL: "http://" + addr, Addr: addr, Dir: dir},
 		Accounts: []Account{{directory.BindDN, directory.BindPassword}},
