@@ -120,7 +120,7 @@ func TestPHPThatKeepsItsIDIsWelded(t *testing.T) {
 // page is: it waits outside memory, and comes out whole.
 func TestLongAnswersWaitUntilPHPLetsGoOfItsSession(t *testing.T) {
 	g, _ := startPHPOffice(t, officeVariant("public /public/* /api/*", "public /public/*", "require mfa /cases/*", "require mfa /cases/* /api/*",
-		"success status 302 303", "success status 200 302", "success location !/login*", "", "require signed_in /", "require signed_in / /login.php"))
+		"success status 302 303", "success status 200 302", "success location !/login*", "", `failure body "Invalid password"`, "", "require signed_in /", "require signed_in / /login.php"))
 	c := g.browser()
 	c.get("/login.php")
 	if p := c.do("POST", "/login.php", url.Values{"user": {"joe"}, "pass": {officePasswords["joe"]}, "kb": {"3000"}}); p.status != 200 || len(p.body) != 3_000_000+len("welcome") || c.username() != "joe" {

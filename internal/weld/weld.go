@@ -160,9 +160,7 @@ func (w *Weld) keep(ctx context.Context, id session.ID, endsAt time.Time, values
 	if err := w.Store.KeepBonds(ctx, bonds); err != nil {
 		return fmt.Errorf("bind cookies: %w", err)
 	}
-	for _, b := range bonds {
-		w.strangers.forget(b.Hash)
-	}
+	w.strangers.forgetAll()
 	return nil
 }
 
@@ -265,17 +263,16 @@ func (w *Weld) Pass(ctx context.Context, line string, id session.ID, b *Bonds, p
 	return p
 }
 
-// Carried names the values of session cookies in a Cookie line, and others
-// that were found elsewhere in the request, by what those have in common that
-// some server takes for one. What is named is no secret.
+// Carried names the values of session cookies that a login carries in its
+// Cookie line, and others that were found elsewhere in it, by what those have
+// in common that some server takes for one. Whether they are bound is asked of
+// the store anew: another node may have bound them a moment ago.
 func (w *Weld) Carried(line string, id session.ID, others []Cookie) (values []Hash) {
 	session, _ := w.Names.split(line)
-	for _, c := range session {
+	for _, c := range slices.Concat(session, others) {
 		c, _ = w.unwrap(c, id)
 		values = append(values, w.kinHash(c))
-	}
-	for _, c := range others {
-		values = append(values, w.kinHash(c))
+		w.strangers.forget(w.hash(c))
 	}
 	return values
 }
@@ -299,7 +296,8 @@ func (w *Weld) Allowed(ctx context.Context, found []Cookie, id session.ID, b *Bo
 func (w *Weld) elsewhere(ctx context.Context, c Cookie, id session.ID, at standing) bool {
 	all := w.kinHashes(c)
 	now := w.Now()
-	if at == unknown && w.strangers.knows(all[0], now) {
+	known, since := w.strangers.knows(all[0], now)
+	if at == unknown && known {
 		return false
 	}
 	found, err := w.Store.BondElsewhere(ctx, all, id, now)
@@ -307,7 +305,7 @@ func (w *Weld) elsewhere(ctx context.Context, c Cookie, id session.ID, at standi
 		return true
 	}
 	if at == unknown {
-		w.strangers.add(all[0], now)
+		w.strangers.add(all[0], now, since)
 	}
 	return false
 }

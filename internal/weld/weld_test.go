@@ -24,6 +24,7 @@ type memory struct {
 	bonds []Bond
 	asked int
 	down  bool
+	then  func() // is done once it has looked
 }
 
 func (m *memory) KeepBonds(_ context.Context, bonds []Bond) error {
@@ -54,7 +55,11 @@ func (m *memory) BondElsewhere(_ context.Context, hashes []Hash, but session.ID,
 	if m.down {
 		return false, errors.New("down")
 	}
-	return slices.ContainsFunc(m.bonds, func(b Bond) bool { return b.Session != but && slices.Contains(hashes, b.Hash) }), nil
+	found := slices.ContainsFunc(m.bonds, func(b Bond) bool { return b.Session != but && slices.Contains(hashes, b.Hash) })
+	if m.then != nil {
+		m.then()
+	}
+	return found, nil
 }
 
 func newWeld(t testing.TB) (*Weld, *memory) {
@@ -428,5 +433,34 @@ func TestValuesThatSomeServerTakesForOneAreKin(t *testing.T) {
 	others, err := w.Bind(t.Context(), "newer", noon, []Cookie{{"SESS", "AbC.node9"}})
 	if err != nil || !slices.Equal(others, []session.ID{"other"}) {
 		t.Errorf("one session of the app opens two: %v, %v", others, err)
+	}
+}
+
+func TestValueThatIsBoundWhileTheStoreIsAskedIsNoStranger(t *testing.T) {
+	w, m := newWeld(t)
+	m.then = func() { m.then = nil; w.bindFor(t, "s", Cookie{"SESS", "abc"}) }
+	w.Pass(t.Context(), "SESS=abc", "", nil, true) // it was nobody's when asked
+	if p := w.Pass(t.Context(), "SESS=abc", "", nil, true); p.Line != "" {
+		t.Errorf("%q passes", p.Line)
+	}
+}
+
+func TestOtherSpellingOfABoundValueIsNoStranger(t *testing.T) {
+	w, _ := newWeld(t)
+	w.Pass(t.Context(), "SESS=ABC", "", nil, true)
+	w.bindFor(t, "s", Cookie{"SESS", "abc"})
+	if p := w.Pass(t.Context(), "SESS=ABC", "", nil, true); p.Line != "" {
+		t.Errorf("%q passes", p.Line)
+	}
+}
+
+func TestLoginAsksTheStoreOfWhatItCarriesAnew(t *testing.T) {
+	w, m := newWeld(t)
+	w.Pass(t.Context(), "SESS=abc", "", nil, true)
+	other := &Weld{Store: m, Ring: w.Ring, Site: w.Site, Names: w.Names, Now: w.Now} // another node's
+	other.bindFor(t, "s", Cookie{"SESS", "abc"})
+	w.Carried("SESS=abc", "", nil)
+	if asked := m.asked; w.Pass(t.Context(), "SESS=abc", "", nil, true).Line != "" || m.asked != asked+1 {
+		t.Errorf("it passes, and the store was asked %d times", m.asked-asked)
 	}
 }
