@@ -185,6 +185,7 @@ type Beginning struct {
 	Address   string
 	UserAgent string
 	Password  account.PasswordMark
+	Tie       Tie
 }
 
 // Begin makes a session and gives its cookie to the browser. A session that
@@ -196,7 +197,7 @@ func (m *Manager) Begin(ctx context.Context, w http.ResponseWriter, b Beginning)
 		ID: ID(rand.Text()), Hash: id.Hash(), Account: b.Owner, Site: b.Place.Origin, Source: b.Source, Proofs: b.Proofs,
 		Device: b.Device, DeviceID: b.DeviceID, Risk: b.Risk, CreatedAt: now, SeenAt: now,
 		EndsAt: now.Add(m.limits.Load().Absolute), Address: b.Address, UserAgent: b.UserAgent,
-		Password: b.Password,
+		Password: b.Password, Tie: b.Tie,
 	}
 	if err := m.Store.InsertSession(ctx, s); err != nil {
 		return nil, fmt.Errorf("keep the session: %w", err)
@@ -256,12 +257,35 @@ func (m *Manager) End(ctx context.Context, w http.ResponseWriter, p Place, e *En
 }
 
 // EndID is End for a session whose browser is not the one that asks: its
-// cookie stays, and opens nothing.
+// cookie stays, and opens nothing. Sessions of other sites that came of the
+// same sign-in end with it.
 func (m *Manager) EndID(ctx context.Context, id ID) error {
-	if err := m.Store.EndSession(ctx, id); err != nil {
+	ended, err := m.Store.EndTied(ctx, id)
+	return m.forgetAll(ended, err)
+}
+
+// EndIssuerSession is EndID for the sessions that one of an issuer's began.
+func (m *Manager) EndIssuerSession(ctx context.Context, source, issuerSession string) error {
+	ended, err := m.Store.EndIssuerSessions(ctx, source, issuerSession)
+	return m.forgetAll(ended, err)
+}
+
+func (m *Manager) forgetAll(ended []ID, err error) error {
+	if err != nil {
 		return fmt.Errorf("end the session: %w", err)
 	}
-	m.memory.apply(Change{Kind: SessionChanged, Key: string(id)})
+	for _, id := range ended {
+		m.memory.apply(Change{Kind: SessionChanged, Key: string(id)})
+	}
+	return nil
+}
+
+// EndAccount ends all sessions of an account.
+func (m *Manager) EndAccount(ctx context.Context, owner account.ID) error {
+	if err := m.Store.EndAccountSessions(ctx, owner, ""); err != nil {
+		return fmt.Errorf("end the account's sessions: %w", err)
+	}
+	m.memory.apply(Change{Kind: AccountChanged, Key: string(owner)})
 	return nil
 }
 

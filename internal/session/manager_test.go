@@ -110,6 +110,18 @@ func (s *shelf) EndSession(_ context.Context, id ID) error {
 	})
 }
 
+func (s *shelf) EndTied(ctx context.Context, id ID) ([]ID, error) {
+	return []ID{id}, s.EndSession(ctx, id)
+}
+
+func (s *shelf) EndIssuerSessions(context.Context, string, string) ([]ID, error) { return nil, nil }
+
+func (s *shelf) SessionNote(context.Context, ID) ([]byte, error) { return nil, ErrNotFound }
+
+func (s *shelf) SessionOwners(context.Context, string, time.Time) ([]account.ID, error) {
+	return nil, nil
+}
+
 func (s *shelf) Remains(_ context.Context, h Hash) (left Remains, err error) {
 	err = s.with(func() error {
 		if row, ok := s.rows[h]; ok {

@@ -74,6 +74,9 @@ type Session struct {
 	// Address and UserAgent are those of the sign-in, for the person's list.
 	Address   string
 	UserAgent string
+	// Tie is what else the session ends with. InsertSession keeps it, and
+	// RaiseSession where change gives one; nobody reads it with the session.
+	Tie Tie
 	// Password is the mark of the password that a sign-in has compared; empty
 	// where it compared none of ours. InsertSession looks at it, nobody keeps
 	// it.
@@ -85,6 +88,19 @@ type Session struct {
 func (s *Session) Mark() string {
 	sum := sha256.Sum256([]byte("mark of session " + string(s.ID)))
 	return base64.RawURLEncoding.EncodeToString(sum[:12])
+}
+
+// Tie is what a session ends with besides its own limits.
+type Tie struct {
+	// IssuerSession is the issuer's own name for the sign-in, by which it may
+	// say that it has ended; "" where it gave none.
+	IssuerSession string
+	// Root is the session of another site that this one came of; "" for one
+	// that a sign-in at its own site began.
+	Root ID
+	// Note is what the source needs to sign the person out where they signed
+	// in. The store seals it.
+	Note []byte
 }
 
 // Owner is the account of a session with what its organisation requires, as
@@ -152,6 +168,16 @@ type Store interface {
 	Remains(ctx context.Context, h Hash) (Remains, error)
 	// EndSession ends every row of the session. Ending twice is no error.
 	EndSession(ctx context.Context, id ID) error
+	// EndTied ends a session with all that came of the same sign-in at other
+	// sites, and returns which it tried.
+	EndTied(ctx context.Context, id ID) ([]ID, error)
+	// EndIssuerSessions is EndTied for each session that one of a source's
+	// issuer began.
+	EndIssuerSessions(ctx context.Context, source, issuerSession string) ([]ID, error)
+	// SessionNote returns Tie.Note; ErrNotFound where there is none.
+	SessionNote(ctx context.Context, id ID) ([]byte, error)
+	// SessionOwners lists the accounts with a session of a source, each once.
+	SessionOwners(ctx context.Context, source string, now time.Time) ([]account.ID, error)
 	// EndAccountSessions ends all sessions of an account but one ("" for all)
 	// and forgets those that had ended before.
 	EndAccountSessions(ctx context.Context, owner account.ID, but ID) error

@@ -41,6 +41,10 @@ func (db *DB) Purge(ctx context.Context, now time.Time) error {
 			SELECT hash FROM weld_bond WHERE expires_at <= $1 LIMIT $2)`, now},
 		{"feed", `DELETE FROM feed_change WHERE seq IN (
 			SELECT seq FROM feed_change WHERE at <= $1 ORDER BY seq LIMIT $2)`, now.Add(-feedKept)},
+		{"ties", `DELETE FROM session_tie WHERE session IN (
+			SELECT t.session FROM session_tie t WHERE $1 > CAST(0 AS BIGINT)
+			AND NOT EXISTS (SELECT 1 FROM session s WHERE s.id = t.session)
+			AND NOT EXISTS (SELECT 1 FROM session_tie o WHERE o.root = t.session) LIMIT $2)`, now},
 	} {
 		if err := db.purge(ctx, p.query, p.before); err != nil {
 			return fmt.Errorf("purge %s: %w", p.what, err)

@@ -32,7 +32,7 @@ func (db *DB) EventLink(ctx context.Context, seq int64) (audit.Link, error) {
 func (db *DB) VoidSpendable(ctx context.Context, now time.Time, event audit.Event) (codes int64, err error) {
 	err = db.update(ctx, func(t *tx) error {
 		for _, query := range []string{
-			`DELETE FROM session_remains`, `DELETE FROM challenge_transaction`, `DELETE FROM one_time_code`, `DELETE FROM outbox`,
+			`DELETE FROM session_remains`, `DELETE FROM session_tie`, `DELETE FROM challenge_transaction`, `DELETE FROM one_time_code`, `DELETE FROM outbox`,
 			`DELETE FROM weld_bond`, `DELETE FROM kept_chunk`, `DELETE FROM kept_request`,
 		} {
 			if _, err := t.q.exec(ctx, query); err != nil {

@@ -109,7 +109,10 @@ func (t *tx) insertSession(ctx context.Context, s session.Session) error {
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
 		s.Hash[:], string(s.ID), string(s.Account), s.Site, s.Source, asJSON(&s.Proofs), s.Device, s.DeviceID, s.Risk,
 		instant(s.CreatedAt), instant(s.SeenAt), instant(s.EndsAt), instant(s.SupersededAt), storable(s.Address), storable(s.UserAgent))
-	return err
+	if err != nil {
+		return err
+	}
+	return t.insertTie(ctx, s)
 }
 
 // RaiseSession implements session.Store. Of what change leaves, the IDs, the

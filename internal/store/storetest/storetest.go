@@ -38,6 +38,7 @@ func Run(t *testing.T, open func(t *testing.T, ring *keys.Ring) store.Store) {
 		{"Organisations", testOrganisations},
 		{"Credentials", testCredentials},
 		{"Sessions", testSessions},
+		{"Ties", testTies},
 		{"Transactions", testTransactions},
 		{"Counters", testCounters},
 		{"Bonds", testBonds},
