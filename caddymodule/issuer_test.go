@@ -55,7 +55,7 @@ func TestAnIssuerSignsPeopleInAndLeadsBackToTheVeryURL(t *testing.T) {
 	respond "not yet"
 }
 `, nil)
-	i := legacytest.StartIssuer(t, g.url+"/.stepgate/oidc")
+	i := legacytest.StartIssuer(t, g.url+"/.stepgate/oidc", g.url+"/.stepgate/sign-out")
 	g.load(issuerSite(i))
 
 	b := g.browser()
@@ -81,5 +81,59 @@ func TestAnIssuerSignsPeopleInAndLeadsBackToTheVeryURL(t *testing.T) {
 	other.get("/").want(http.StatusOK, "") // ends at the provider's page, not inside
 	if last := g.last(); last != nil {
 		t.Errorf("the upstream got %s", last.Line)
+	}
+}
+
+// issuerGateway is a gateway whose people sign in at a provider that knows it.
+func issuerGateway(t *testing.T) (*rig, *legacytest.Issuer) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts an OpenID provider")
+	}
+	g := startGateway(t, `{{site}} {
+	respond "not yet"
+}
+`, nil)
+	i := legacytest.StartIssuer(t, g.url+"/.stepgate/oidc", g.url+"/.stepgate/sign-out")
+	g.load(issuerSite(i))
+	return g, i
+}
+
+// endAtIssuer agrees to be signed out at the provider's page.
+func (b *browser) endAtIssuer(p *page) *page {
+	b.t.Helper()
+	action, form := p.form("xsrf")
+	form.Set("logout", "yes")
+	return b.do(http.MethodPost, p.url.ResolveReference(mustParse(action)).String(), form)
+}
+
+func TestSigningOutGoesOnAtTheIssuerAndComesBack(t *testing.T) {
+	g, i := issuerGateway(t)
+	b := g.browser()
+	b.atIssuer(b.get("/"), "joe").want(http.StatusOK, "/")
+	p := b.submit(b.get("/.stepgate/sign-out"), "csrf_token", nil)
+	if !strings.HasPrefix(p.url.String(), i.URL) {
+		t.Fatalf("signed out and at %s, not at the issuer", p.url)
+	}
+	b.endAtIssuer(p).at("/sign-out")
+	if p := b.get("/"); !strings.Contains(p.url.Path, "/interaction/") {
+		t.Errorf("after signing out the issuer lets in without a question: %d at %s", p.status, p.url)
+	}
+}
+
+func TestTheIssuersLogoutEndsTheSession(t *testing.T) {
+	g, i := issuerGateway(t)
+	b, other := g.browser(), g.browser()
+	b.atIssuer(b.get("/"), "joe").want(http.StatusOK, "/")
+	other.atIssuer(other.get("/"), "joe").want(http.StatusOK, "/")
+	// The person signs out at the issuer, which tells the gateway before it
+	// answers.
+	b.endAtIssuer(b.do(http.MethodGet, i.URL+"/session/end", nil))
+	if p := b.get("/.stepgate/status", fetch); strings.Contains(p.body, `"signed_in":true`) {
+		t.Errorf("after the issuer's logout: %s", p.body)
+	}
+	other.get("/").want(http.StatusOK, "/") // another session of the issuer's
+	if p := g.browser().do(http.MethodPost, "/.stepgate/oidc", url.Values{"logout_token": {"x"}}); p.status != http.StatusBadRequest {
+		t.Errorf("a token of nobody's: %d", p.status)
 	}
 }

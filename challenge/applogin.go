@@ -117,8 +117,9 @@ func (s *Site) Enter(w http.ResponseWriter, r *http.Request, v *session.Entry, w
 	if err != nil {
 		return nil, err
 	}
-	b := s.beginning(r, owner, policy.Proof{Factor: policy.Password, At: s.Now().UTC()})
+	b := s.beginning(r, owner, s.proofs(who)...)
 	b.Password = who.Password
+	b.Tie = session.Tie{IssuerSession: who.IssuerSession, Note: who.Note}
 	entry, err := s.admitSession(w, r, v, b)
 	switch {
 	case errors.Is(err, account.ErrNotFound): // suspended or deleted a moment ago
@@ -130,6 +131,22 @@ func (s *Site) Enter(w http.ResponseWriter, r *http.Request, v *session.Entry, w
 		s.meet(w, r, owner.ID, who.Typed)
 	}
 	return entry, s.signedIn(r, entry, s.event(r, audit.LoginSuccess, entry))
+}
+
+// proofs are what a sign-in proves: the sign-in itself, and what was proved
+// besides where the person came from, if the operator trusts that.
+func (s *Site) proofs(who signin.Identity) []policy.Proof {
+	at := who.At
+	if at.IsZero() {
+		at = s.Now()
+	}
+	made := []policy.Proof{{Factor: policy.Password, At: at.UTC()}}
+	for _, factor := range who.Proved {
+		made = append(made, policy.Proof{
+			Factor: policy.Factor(factor), Credential: "issuer " + who.Source + " " + factor, At: at.UTC(), UserVerified: factor == string(policy.WebAuthn),
+		})
+	}
+	return made
 }
 
 // admissible gives account.ErrNotFound for an account that gets no session.

@@ -209,3 +209,123 @@ func TestABrowserIsAwayInAFewTabsOnly(t *testing.T) {
 		t.Errorf("POST: %d", w.Code)
 	}
 }
+
+// tellingIssuer is a rigIssuer that says who has signed out there, and signs
+// people out.
+type tellingIssuer struct {
+	*rigIssuer
+	proved []string
+}
+
+func (i *tellingIssuer) Arrive(ctx context.Context, r signin.Return) (signin.Identity, error) {
+	who, err := i.rigIssuer.Arrive(ctx, r)
+	who.IssuerSession, who.Note, who.Proved = "session of "+r.Query.Get("state"), []byte("note of "+who.Username), i.proved
+	return who, err
+}
+
+func (i *tellingIssuer) HearLogout(_ context.Context, query, form url.Values) (signin.Ended, error) {
+	switch {
+	case query.Get("iss") == "county":
+		return signin.Ended{IssuerSession: query.Get("sid")}, nil
+	case form.Get("logout_token") == "":
+		return signin.Ended{}, signin.ErrNobody
+	default:
+		return signin.Ended{Subject: form.Get("logout_token")}, nil
+	}
+}
+
+func (i *tellingIssuer) SignOut(_ context.Context, note []byte, back string) (string, error) {
+	if i.down {
+		return "", errors.New("down")
+	}
+	return "https://issuer.example/end?" + url.Values{"note": {string(note)}, "back": {back}}.Encode(), nil
+}
+
+func tellingRig(t *testing.T) (*rig, *tellingIssuer) {
+	issuer := &tellingIssuer{rigIssuer: &rigIssuer{name: "local"}}
+	return newRig(t, func(k *rig) {
+		k.Redirectors, k.Passwords = []signin.Redirector{issuer}, nil
+		k.Report = func(string, error) {}
+	}), issuer
+}
+
+// in signs somebody in at the issuer.
+func (i *tellingIssuer) in(b *browser, name string) (session string) {
+	b.k.t.Helper()
+	b.open(b.k.door(b, "/cases/1", "signed_in"))
+	if home := b.arrives(back(i.last.Key, name)); home.to != "/cases/1" {
+		b.k.t.Fatalf("led to %q", home.to)
+	}
+	return "session of " + i.last.Key
+}
+
+func (k *rig) issuerSays(method, query, token string) int {
+	k.t.Helper()
+	r := httptest.NewRequestWithContext(k.t.Context(), method, rigOrigin+"/.stepgate/oidc?"+query, strings.NewReader(url.Values{"logout_token": {token}}.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if !k.IssuerSays(r) {
+		k.t.Fatalf("%s ?%s is taken for a browser's", method, query)
+	}
+	w := httptest.NewRecorder()
+	k.HearIssuer(w, r)
+	return w.Code
+}
+
+func TestWhatTheIssuerSaysIsOverIsOver(t *testing.T) {
+	k, issuer := tellingRig(t)
+	k.person("joe")
+	k.person("ann")
+	one, two, ann := k.browser(), k.browser(), k.browser()
+	session := issuer.in(one, "joe")
+	issuer.in(two, "joe")
+	issuer.in(ann, "ann")
+	query := url.Values{"iss": {"county"}, "sid": {session}}.Encode()
+	if code := k.issuerSays(http.MethodGet, query, ""); code != http.StatusOK || one.visitor() != nil || two.visitor() == nil {
+		t.Errorf("a session that is named: %d, %v and %v", code, one.visitor(), two.visitor())
+	}
+	if code := k.issuerSays(http.MethodPost, "", "joe"); code != http.StatusOK || two.visitor() != nil || ann.visitor() == nil {
+		t.Errorf("a person who is named: %d, %v and %v", code, two.visitor(), ann.visitor())
+	}
+	if code := k.issuerSays(http.MethodPost, "", "nobody"); code != http.StatusOK {
+		t.Errorf("a stranger: %d", code)
+	}
+	if code := k.issuerSays(http.MethodPost, "", ""); code != http.StatusBadRequest {
+		t.Errorf("nothing: %d", code)
+	}
+}
+
+func TestSigningOutGoesOnWhereThePersonSignedIn(t *testing.T) {
+	k, issuer := tellingRig(t)
+	k.person("joe")
+	b := k.browser()
+	issuer.in(b, "joe")
+	away := b.send(b.open("/.stepgate/sign-out"), nil)
+	want := "https://issuer.example/end?" + url.Values{"note": {"note of joe"}, "back": {rigOrigin + "/.stepgate/sign-out"}}.Encode()
+	if away.to != want || b.visitor() != nil {
+		t.Errorf("sent to %q as %v, want %q", away.to, b.visitor(), want)
+	}
+	issuer.in(b, "joe")
+	page := b.open("/.stepgate/sign-out")
+	issuer.down = true
+	if out := b.send(page, nil); out.status != http.StatusOK || b.visitor() != nil {
+		t.Errorf("with an issuer that is down: %d as %v", out.status, b.visitor())
+	}
+}
+
+func TestWhatWasProvedElsewhereCountsWhereItIsTrusted(t *testing.T) {
+	k, issuer := tellingRig(t)
+	issuer.proved = []string{"totp"}
+	k.person("joe")
+	b := k.browser()
+	b.open(k.door(b, "/cases/1", "mfa"))
+	if home := b.arrives(back(issuer.last.Key, "joe")); home.to != "/cases/1" {
+		t.Errorf("led to %q", home.to)
+	}
+	issuer.proved = nil
+	k.person("ann")
+	other := k.browser()
+	other.open(k.door(other, "/cases/1", "mfa"))
+	if home := other.arrives(back(issuer.last.Key, "ann")); home.to == "/cases/1" {
+		t.Error("who proved nothing more is led on")
+	}
+}

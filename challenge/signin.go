@@ -186,7 +186,15 @@ func (s *Site) checkPassword(r *http.Request, username string, password account.
 func (s *Site) admitSession(w http.ResponseWriter, r *http.Request, v *session.Entry, b session.Beginning) (*session.Entry, error) {
 	ctx := r.Context()
 	if v != nil && v.Owner.Account.ID == b.Owner && v.Session.SupersededAt.IsZero() {
-		raised, err := s.Sessions.Raise(ctx, w, s.Place, v, addProof(b.Proofs[0]))
+		raised, err := s.Sessions.Raise(ctx, w, s.Place, v, func(e *session.Session) error {
+			e.Tie = b.Tie
+			for _, proof := range b.Proofs {
+				if err := addProof(proof)(e); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 		if !errors.Is(err, session.ErrNotFound) {
 			return raised, err
 		}
@@ -198,10 +206,10 @@ func (s *Site) admitSession(w http.ResponseWriter, r *http.Request, v *session.E
 	return s.Sessions.Begin(ctx, w, b)
 }
 
-// beginning is a session of an account that one proof has signed in.
-func (s *Site) beginning(r *http.Request, owner account.Account, proof policy.Proof) session.Beginning {
+// beginning is a session of an account that these proofs have signed in.
+func (s *Site) beginning(r *http.Request, owner account.Account, proofs ...policy.Proof) session.Beginning {
 	return session.Beginning{
-		Place: s.Place, Owner: owner.ID, Source: owner.Source, Proofs: []policy.Proof{proof},
+		Place: s.Place, Owner: owner.ID, Source: owner.Source, Proofs: proofs,
 		Address: s.Address(r).String(), UserAgent: r.UserAgent(),
 	}
 }

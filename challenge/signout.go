@@ -1,10 +1,13 @@
 package challenge
 
 import (
+	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/session"
+	"github.com/stepgate/stepgate/internal/signin"
 	"github.com/stepgate/stepgate/internal/web"
 )
 
@@ -30,10 +33,12 @@ func (s *Site) signOut(w http.ResponseWriter, r *http.Request) error {
 // signOutPost ends the session on every node. The old cookies of a browser
 // that is signed out already are taken away all the same.
 func (s *Site) signOutPost(w http.ResponseWriter, r *http.Request, v *session.Entry) error {
+	away := ""
 	if v != nil {
 		if _, err := s.post(w, r, v); err != nil {
 			return err
 		}
+		away = s.signOutThere(r, v)
 		if err := s.Recorder.Record(r.Context(), s.event(r, audit.SessionLogout, v)); err != nil {
 			return s.unavailable(err)
 		}
@@ -42,5 +47,35 @@ func (s *Site) signOutPost(w http.ResponseWriter, r *http.Request, v *session.En
 		}
 	}
 	w.Header().Set("Clear-Site-Data", `"cache"`)
+	if away != "" {
+		web.Harden(w.Header(), s.Web)
+		w.Header().Set("Location", away)
+		w.WriteHeader(http.StatusSeeOther)
+		return nil
+	}
 	return web.Redirect(w, r, s.Web, s.Web.Path("/sign-out"))
+}
+
+// signOutThere is where the browser goes so that the person is signed out where
+// they signed in too, "" where that is here, or cannot be done now: they are
+// signed out here all the same.
+func (s *Site) signOutThere(r *http.Request, v *session.Entry) string {
+	at := slices.IndexFunc(s.Redirectors, func(source signin.Redirector) bool { return source.Name() == v.Session.Source })
+	if at < 0 {
+		return ""
+	}
+	there, ok := s.Redirectors[at].(signin.Ender)
+	if !ok {
+		return ""
+	}
+	note, err := s.Sessions.Store.SessionNote(r.Context(), v.Session.ID)
+	if err != nil && !errors.Is(err, session.ErrNotFound) {
+		return ""
+	}
+	location, err := there.SignOut(r.Context(), note, s.Place.Origin+s.Web.Path("/sign-out"))
+	if err != nil {
+		s.Report(audit.NewReference(), err)
+		return ""
+	}
+	return location
 }

@@ -45,6 +45,9 @@ type Store interface {
 	ceremony.Store
 	// Account reads one; account.ErrNotFound for none.
 	Account(ctx context.Context, id account.ID) (account.Account, error)
+	// AccountBySubject finds one by its source and that source's own
+	// identifier; account.ErrNotFound for none.
+	AccountBySubject(ctx context.Context, source, subject string) (account.Account, error)
 	// Credentials lists an account's credentials, the default first, then
 	// the last used.
 	Credentials(ctx context.Context, owner account.ID) ([]account.Credential, error)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stepgate/stepgate/caddymodule/block"
 	"github.com/stepgate/stepgate/caddymodule/source"
+	"github.com/stepgate/stepgate/internal/signin"
 	"github.com/stepgate/stepgate/internal/signin/oidc"
 )
 
@@ -48,6 +49,10 @@ func (s *SignInOIDC) Name() string { return cmp.Or(s.SourceName, "oidc") }
 //		claim         username|name|email|mobile|groups CLAIM
 //		userinfo
 //		acr_values    VALUE…
+//		trust_amr     [VALUE FACTOR]
+//		require       CLAIM VALUE…
+//		overage       URL
+//		keep_signed_in
 //		ca_file       PATH
 //		timeout       DURATION
 //		insecure
@@ -64,24 +69,74 @@ func (s *SignInOIDC) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	claims := map[string]*string{
 		"username": &s.Claims.Username, "name": &s.Claims.Name, "email": &s.Claims.Email, "mobile": &s.Claims.Mobile, "groups": &s.Claims.Groups,
 	}
-	err := block.Block{Name: "sign_in oidc", Repeated: []string{"claim"}, Options: map[string]func(*caddyfile.Dispenser) error{
-		"name":          block.OneWord(&s.SourceName),
-		"label":         block.OneWord(&s.Config.Label),
-		"client_id":     block.OneWord(&s.ClientID),
-		"client_secret": block.OneWord(&s.ClientSecret),
-		"scopes":        block.WordList(&s.Scopes),
-		"claim":         named("claim", claims),
-		"userinfo":      block.Flag(&s.UserInfo),
-		"acr_values":    block.WordList(&s.ACRValues),
-		"ca_file":       block.Path(&s.CAFile),
-		"timeout":       span(&s.Timeout),
-		"insecure":      block.Flag(&s.Insecure),
+	err := block.Block{Name: "sign_in oidc", Repeated: []string{"claim", "trust_amr", "require"}, Options: map[string]func(*caddyfile.Dispenser) error{
+		"name":           block.OneWord(&s.SourceName),
+		"label":          block.OneWord(&s.Config.Label),
+		"client_id":      block.OneWord(&s.ClientID),
+		"client_secret":  block.OneWord(&s.ClientSecret),
+		"scopes":         block.WordList(&s.Scopes),
+		"claim":          named("claim", claims),
+		"userinfo":       block.Flag(&s.UserInfo),
+		"acr_values":     block.WordList(&s.ACRValues),
+		"trust_amr":      trust(&s.Trust),
+		"require":        s.readRequire,
+		"overage":        block.OneWord(&s.Overage),
+		"keep_signed_in": block.Flag(&s.KeepSignedIn),
+		"ca_file":        block.Path(&s.CAFile),
+		"timeout":        span(&s.Timeout),
+		"insecure":       block.Flag(&s.Insecure),
 	}}.Parse(d)
 	if err != nil {
 		return err
 	}
 	return block.RefusedAt(d, "sign_in oidc", s.Check(), s.Issuer, s.ClientID)
 }
+
+// readRequire reads `require CLAIM VALUE…`.
+func (s *SignInOIDC) readRequire(d *caddyfile.Dispenser) error {
+	words := d.RemainingArgs()
+	if len(words) < 2 {
+		return d.Err("require: expected a claim and the values that let somebody in, as in `require hd example.gov`")
+	}
+	if s.Require[words[0]] != nil {
+		return d.Errf("require %s: stands here twice", words[0])
+	}
+	if s.Require == nil {
+		s.Require = map[string][]string{}
+	}
+	s.Require[words[0]] = words[1:]
+	return block.NoBlock(d)
+}
+
+// trust reads `trust_amr`, which stands for words whose meaning is plain, and
+// `trust_amr VALUE FACTOR`.
+func trust(into *signin.Trust) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		words := d.RemainingArgs()
+		if *into == nil {
+			*into = signin.Trust{}
+		}
+		switch {
+		case len(words) == 0:
+			for word, factor := range signin.StandardTrust() {
+				if (*into)[word] == "" {
+					(*into)[word] = factor
+				}
+			}
+			return block.NoBlock(d)
+		case len(words) != 2:
+			return d.Err("trust_amr: expected nothing, or a value and the factor that it stands for, as in `trust_amr mfa totp`")
+		case !slices.Contains(trustable, words[1]):
+			return block.Unknown(d, "trust_amr", words[1], trustable)
+		}
+		(*into)[words[0]] = words[1]
+		return block.NoBlock(d)
+	}
+}
+
+// trustable are the factors that somebody else may have asked for in the
+// gateway's stead.
+var trustable = []string{"approval", "device_pin", "email", "sms", "totp", "webauthn"}
 
 func sortedKeys(m map[string]*string) []string { return slices.Sorted(maps.Keys(m)) }
 

@@ -57,7 +57,11 @@ func (s *SignInTrusted) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		if d.Val() != "from" {
 			return d.Errf("sign_in trusted: %s: expected nothing more, or `from earlier_handler`", d.Val())
 		}
-		if err := s.readFrom(d); err != nil {
+		if !d.NextArg() || d.Val() != earlierHandler {
+			return d.Errf("sign_in trusted: from %s: expected %s", d.Val(), earlierHandler)
+		}
+		s.EarlierHandler = true
+		if err := block.NoMore(d); err != nil {
 			return err
 		}
 	}
@@ -76,16 +80,11 @@ func (s *SignInTrusted) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return block.RefusedAt(d, "sign_in trusted", s.Check(), s.Placeholder)
 }
 
+const earlierHandler = "earlier_handler"
+
 func (s *SignInTrusted) readFrom(d *caddyfile.Dispenser) error {
-	word := ""
-	if err := block.OneWord(&word)(d); err != nil {
-		return err
-	}
-	if word != "earlier_handler" {
-		return d.Errf("sign_in trusted: from %s: expected earlier_handler", word)
-	}
 	s.EarlierHandler = true
-	return nil
+	return block.OneOf(new(string), earlierHandler)(d)
 }
 
 // bare takes the braces off a placeholder.

@@ -15,15 +15,15 @@ type Issuer struct {
 }
 
 // StartIssuer runs the provider of the npm package oidc-provider, for a client
-// whose browsers come back to callback.
-func StartIssuer(tb testing.TB, callback string) *Issuer {
+// whose browsers come back to callback, and to home once they have signed out.
+func StartIssuer(tb testing.TB, callback, home string) *Issuer {
 	tb.Helper()
 	dir := nodeModules(tb, "oidcprovider")
 	i := &Issuer{ClientID: "portal", ClientSecret: "a secret of the portal's client, for the test"}
 	serve(tb, func(addr string) command {
 		i.URL = "http://localhost:" + portOf(addr)
 		settings, err := json.Marshal(map[string]string{
-			"issuer": i.URL, "client": i.ClientID, "secret": i.ClientSecret, "callback": callback,
+			"issuer": i.URL, "client": i.ClientID, "secret": i.ClientSecret, "callback": callback, "home": home,
 		})
 		if err != nil {
 			tb.Fatalf("legacytest: %v", err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/stepgate/stepgate/internal/account"
 )
@@ -51,9 +52,19 @@ type Identity struct {
 	Password account.PasswordMark
 	// MayCreate allows an account to be made for a Subject that has none.
 	MayCreate bool
-	// AMR are the RFC 8176 values that the source vouches for, where the
-	// operator said that they count (`trust_amr`); empty otherwise.
-	AMR []string
+	// Proved are the factors that were proved there besides the sign-in, by
+	// the names that policies use, where the operator said that the source's
+	// word counts (`trust_amr`); empty otherwise.
+	Proved []string
+	// At is when the person proved who they are; zero where the source does
+	// not say, and then it was now.
+	At time.Time
+	// IssuerSession is the issuer's own name for the sign-in, where it may
+	// later say that this one has ended; "" otherwise.
+	IssuerSession string
+	// Note is what the source wants back to sign the person out where they
+	// signed in (Ender); nil for nothing.
+	Note []byte
 }
 
 // Source is a sign-in source. Implementations are safe for concurrent use.
@@ -114,6 +125,29 @@ type Redirector interface {
 	// Arrive checks what the browser brought. ErrRefused covers the issuer's
 	// refusals and answers that belong to another departure.
 	Arrive(ctx context.Context, r Return) (Identity, error)
+}
+
+// Ended is whose sessions an issuer says are over: all of a subject, or those
+// that one session of the issuer's began.
+type Ended struct{ Subject, IssuerSession string }
+
+// LogoutHearer is a source whose issuer tells by itself that somebody has
+// signed out there.
+type LogoutHearer interface {
+	Source
+	// HearLogout reads what the issuer sent, or had a frame in the browser ask
+	// for. ErrNobody says that it is not from this source's issuer, ErrRefused
+	// that it is not to be believed. Other errors are technical.
+	HearLogout(ctx context.Context, query, form url.Values) (Ended, error)
+}
+
+// Ender is a source that can sign people out where they signed in.
+type Ender interface {
+	Source
+	// SignOut returns where to send the browser of somebody who has signed
+	// out, with the Identity's Note; "" for nowhere. From there the browser
+	// comes back to an absolute URL.
+	SignOut(ctx context.Context, note []byte, back string) (location string, err error)
 }
 
 // Labelled is a source that the operator has given a name for people to read,

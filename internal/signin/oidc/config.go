@@ -12,6 +12,8 @@ import (
 	"net/url"
 	"os"
 	"time"
+
+	"github.com/stepgate/stepgate/internal/signin"
 )
 
 // Config is an issuer as it is configured.
@@ -32,6 +34,19 @@ type Config struct {
 	// UserInfo asks the issuer's UserInfo endpoint too, for claims that are
 	// not in the ID token.
 	UserInfo bool `json:"userinfo,omitempty"`
+	// Trust says which values of `amr`, or which `acr`, count as which factor
+	// (`trust_amr`). Default: none.
+	Trust signin.Trust `json:"trust_amr,omitempty"`
+	// Require lists what claims must be, or hold, for somebody to be let in:
+	// one of the values of each.
+	Require map[string][]string `json:"require,omitempty"`
+	// Overage is where the groups are asked for that are too many for a token,
+	// with the person's access token: Microsoft Graph's getMemberGroups.
+	// Default: nowhere, and such a person is not let in.
+	Overage string `json:"overage,omitempty"`
+	// KeepSignedIn leaves people signed in at the issuer when they sign out
+	// here.
+	KeepSignedIn bool `json:"keep_signed_in,omitempty"`
 	// ACRValues are asked for at each sign-in, in order of preference.
 	ACRValues []string `json:"acr_values,omitempty"`
 	// CAFile has the certificates, in PEM, that the issuer's must lead to.
@@ -50,7 +65,7 @@ type Claims struct {
 	// Username. Default: preferred_username, where that is missing email.
 	Username string `json:"username,omitempty"`
 	// Name, Email, Mobile and Groups. Defaults: name, email, phone_number,
-	// groups.
+	// groups. Groups may be none: the issuer does not know them.
 	Name   string `json:"name,omitempty"`
 	Email  string `json:"email,omitempty"`
 	Mobile string `json:"mobile,omitempty"`
@@ -74,6 +89,11 @@ func (c *Config) Check() error {
 		bad("%q: expected the issuer's address, as in `sign_in oidc https://login.example.gov`", c.Issuer)
 	case u.Scheme == "http" && !c.Insecure && !loopback(u.Hostname()):
 		bad("%s: whoever is on the way could sign in as anybody; use https (or `insecure`, where the network is trusted)", c.Issuer)
+	}
+	if c.Overage != "" {
+		if o, err := url.Parse(c.Overage); err != nil || o.Hostname() == "" || o.Scheme != "https" && (!c.Insecure && !loopback(o.Hostname()) || o.Scheme != "http") {
+			bad("overage %s: expected an https address, such as https://graph.microsoft.com/v1.0/me/getMemberGroups", c.Overage)
+		}
 	}
 	if c.ClientID == "" {
 		bad("client_id is missing: the name that the issuer knows this portal by")

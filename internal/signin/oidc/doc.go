@@ -12,4 +12,8 @@
 // (RFC 9207), and in the ID token. So an answer of one issuer is never taken
 // for another's. Only signatures by keys that the issuer publishes count, never
 // `none` and never one made with the client's secret.
+//
+// A logout token (OpenID Connect Back-Channel Logout §2.4) names a subject, a
+// session of the issuer, or both. Anybody may send one, so that the issuer's
+// keys are not read for it at a stranger's pace.
 package oidc

@@ -38,6 +38,7 @@ type issuer struct {
 	keys       func(http.ResponseWriter)             // instead of the keys, with mu held
 	userInfo   map[string]any
 	tokenCalls int
+	keyReads   int
 }
 
 func newIssuer(t testing.TB) *issuer {
@@ -86,6 +87,7 @@ func (i *issuer) serveDiscovery(w http.ResponseWriter, _ *http.Request) {
 func (i *issuer) serveKeys(w http.ResponseWriter, _ *http.Request) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	i.keyReads++
 	if i.keys != nil {
 		i.keys(w)
 		return

@@ -27,8 +27,10 @@ type Source struct {
 	client *http.Client
 	now    func() time.Time
 
-	mu     sync.Mutex
-	issuer *issuer
+	mu      sync.Mutex
+	issuer  *issuer
+	failure error // of the last look at the discovery document
+	failed  time.Time
 }
 
 // issuer is what the discovery document says.
@@ -50,11 +52,18 @@ const (
 	// rereadAfter is how old a discovery document may be. Keys are looked up
 	// anew whenever a token names one that is not known.
 	rereadAfter = time.Hour
+	// retryAfter is how long an issuer that could not be read is left alone, so
+	// that strangers cannot have it asked at their pace.
+	retryAfter = time.Second
 	// clockSkew is how far the issuer's clock and ours may be apart.
 	clockSkew = 2 * time.Minute
 )
 
-var _ signin.Redirector = (*Source)(nil)
+var (
+	_ signin.Redirector   = (*Source)(nil)
+	_ signin.LogoutHearer = (*Source)(nil)
+	_ signin.Ender        = (*Source)(nil)
+)
 
 // New makes a source of a configuration that Check found nothing wrong with.
 // It reads ca_file and asks nobody.
@@ -83,8 +92,7 @@ func (s *Source) discover(ctx context.Context) (*issuer, error) {
 	if s.issuer != nil && s.now().Sub(s.issuer.readAt) < rereadAfter {
 		return s.issuer, nil
 	}
-	ctx = oidc.ClientContext(ctx, s.client)
-	provider, err := oidc.NewProvider(ctx, s.config.Issuer)
+	provider, err := s.readProvider(ctx)
 	if err != nil {
 		if s.issuer != nil {
 			return s.issuer, nil
@@ -103,6 +111,17 @@ func (s *Source) discover(ctx context.Context) (*issuer, error) {
 	found.verifier = s.verifier(found, keys)
 	s.issuer = found
 	return found, nil
+}
+
+// readProvider reads the discovery document, but not again right after it could
+// not be read.
+func (s *Source) readProvider(ctx context.Context) (*oidc.Provider, error) {
+	if s.failure != nil && s.now().Sub(s.failed) < retryAfter {
+		return nil, s.failure
+	}
+	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, s.client), s.config.Issuer)
+	s.failure, s.failed = err, s.now()
+	return provider, err
 }
 
 // verifier checks tokens of an issuer for this client.

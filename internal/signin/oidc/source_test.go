@@ -3,7 +3,10 @@ package oidc_test
 import (
 	"crypto/rand"
 	"errors"
+	"io"
+	"maps"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
@@ -12,6 +15,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/stepgate/stepgate/internal/signin"
 	"github.com/stepgate/stepgate/internal/signin/oidc"
@@ -54,11 +58,113 @@ func TestSignInReadsThePerson(t *testing.T) {
 	}
 	want := signin.Identity{
 		Source: "oidc", Subject: "subject-1", Username: "joe", Name: "Joe Bloggs", Email: "joe@county.test", Groups: []string{"clerks"},
-		GroupsKnown: true, MayCreate: true,
+		GroupsKnown: true, MayCreate: true, IssuerSession: "there-1",
 	}
-	if diff := cmp.Diff(want, who); diff != "" {
+	if diff := cmp.Diff(want, who, cmpopts.IgnoreFields(signin.Identity{}, "At", "Note")); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
+	if age := time.Since(who.At); age < 0 || age > time.Minute {
+		t.Errorf("signed in %s ago", age)
+	}
+}
+
+func TestWhatTheIssuerSaysOfTheSignInCountsOnlyWhereItIsTrusted(t *testing.T) {
+	i := newIssuer(t)
+	i.claims["amr"], i.claims["acr"] = []string{"pwd", "otp", "mfa", "hwk"}, "gold"
+	for name, row := range map[string]struct {
+		trust signin.Trust
+		want  []string
+	}{
+		"nobody":       {nil, nil},
+		"plain words":  {signin.StandardTrust(), []string{"totp"}},
+		"an acr":       {signin.Trust{"gold": "webauthn"}, []string{"webauthn"}},
+		"several ways": {signin.Trust{"gold": "webauthn", "hwk": "webauthn", "mfa": "sms"}, []string{"sms", "webauthn"}},
+	} {
+		s := open(t, i, func(c *oidc.Config) { c.Trust = row.trust })
+		if who, err := walk(t, s, i, signin.Departure{}); err != nil || !slices.Equal(who.Proved, row.want) {
+			t.Errorf("%s: %v, %v; want %v", name, who.Proved, err, row.want)
+		}
+	}
+}
+
+func TestARequiredClaimKeepsOthersOut(t *testing.T) {
+	i := newIssuer(t)
+	s := open(t, i, func(c *oidc.Config) { c.Require = map[string][]string{"hd": {"county.test", "city.test"}} })
+	for hd, in := range map[any]bool{"county.test": true, "evil.test": false, nil: false, "": false, "COUNTY.TEST": false} {
+		i.claims["hd"] = hd
+		if _, err := walk(t, s, i, signin.Departure{}); (err == nil) != in || !in && !errors.Is(err, signin.ErrRefused) {
+			t.Errorf("%v: %v", hd, err)
+		}
+	}
+}
+
+func TestAnIssuerThatKnowsNoGroupsTakesNoneAway(t *testing.T) {
+	i := newIssuer(t)
+	s := open(t, i, func(c *oidc.Config) { c.Claims.Groups = "none" })
+	if who, err := walk(t, s, i, signin.Departure{}); err != nil || who.GroupsKnown || who.Groups != nil {
+		t.Errorf("%+v, %v", who, err)
+	}
+}
+
+func TestGroupsThatAreTooManyAreAskedForWhereTheOperatorSays(t *testing.T) {
+	i := newIssuer(t)
+	var asked *http.Request
+	answer := `{"value":["b","a","b"]}`
+	graph := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = r
+		io.WriteString(w, answer)
+	}))
+	t.Cleanup(graph.Close)
+	i.claims["groups"] = nil
+	i.claims["_claim_names"] = map[string]string{"groups": "src1"}
+	i.claims["_claim_sources"] = map[string]any{"src1": map[string]string{"endpoint": "http://127.0.0.1:1/"}}
+	s := open(t, i, func(c *oidc.Config) { c.Overage = graph.URL + "/v1.0/me/getMemberGroups" })
+	who, err := walk(t, s, i, signin.Departure{})
+	if err != nil || !slices.Equal(who.Groups, []string{"a", "b"}) {
+		t.Fatalf("%v, %v", who.Groups, err)
+	}
+	if asked.Method != http.MethodPost || asked.Header.Get("Authorization") != "Bearer access" {
+		t.Errorf("asked with %s %v", asked.Method, asked.Header)
+	}
+	answer = `{"value":["a"],"@odata.nextLink":"more"}`
+	if who, err := walk(t, s, i, signin.Departure{}); err == nil || errors.Is(err, signin.ErrRefused) {
+		t.Errorf("some of the groups: %+v, %v", who, err)
+	}
+}
+
+func TestSigningOutAtTheIssuerComesBack(t *testing.T) {
+	i := newIssuer(t)
+	i.discovery["end_session_endpoint"] = i.URL + "/end?x=1"
+	s := open(t, i)
+	who, err := walk(t, s, i, signin.Departure{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	location, err := s.SignOut(t.Context(), who.Note, "https://portal.example.gov/.stepgate/sign-out")
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := mustQuery(t, location)
+	if !strings.HasPrefix(location, i.URL+"/end?") || q.Get("x") != "1" || q.Get("client_id") != client ||
+		q.Get("post_logout_redirect_uri") != "https://portal.example.gov/.stepgate/sign-out" || strings.Count(q.Get("id_token_hint"), ".") != 2 {
+		t.Errorf("%s", location)
+	}
+	if location, err := open(t, i, func(c *oidc.Config) { c.KeepSignedIn = true }).SignOut(t.Context(), nil, ""); location != "" || err != nil {
+		t.Errorf("keep_signed_in: %s, %v", location, err)
+	}
+	delete(i.discovery, "end_session_endpoint")
+	if location, err := open(t, i).SignOut(t.Context(), nil, ""); location != "" || err != nil {
+		t.Errorf("an issuer that has none: %s, %v", location, err)
+	}
+}
+
+func mustQuery(t *testing.T, address string) url.Values {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Query()
 }
 
 func TestALyingIssuerSignsNobodyIn(t *testing.T) {
@@ -305,6 +411,84 @@ func TestGroupsThatTheIssuerLeftOutSignNobodyIn(t *testing.T) {
 	if who, err := walk(t, open(t, i), i, signin.Departure{}); !errors.Is(err, oidc.ErrGroupsElsewhere) {
 		t.Errorf("%+v, %v", who, err)
 	}
+}
+
+func TestALogoutTokenIsTheIssuersForThisClient(t *testing.T) {
+	i := newIssuer(t)
+	s := open(t, i)
+	event := map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}
+	hear := func(token string) (signin.Ended, error) {
+		return s.HearLogout(t.Context(), nil, url.Values{"logout_token": {token}})
+	}
+	token := func(change map[string]any) string {
+		claims := map[string]any{
+			"iss": i.URL, "aud": client, "iat": time.Now().Unix(), "exp": time.Now().Add(time.Minute).Unix(), "jti": "1", "sub": "subject-1", "sid": "there-1", "events": event,
+		}
+		maps.Copy(claims, change)
+		maps.DeleteFunc(claims, func(_ string, value any) bool { return value == nil })
+		return sign(t, jose.ES256, i.key, i.keyID, claims)
+	}
+	ended, err := hear(token(nil))
+	if want := (signin.Ended{Subject: "subject-1", IssuerSession: "there-1"}); err != nil || ended != want {
+		t.Errorf("%+v, %v; want %+v", ended, err, want)
+	}
+	for name, change := range map[string]map[string]any{
+		"an ID token":    {"events": nil, "nonce": "n"},
+		"with a nonce":   {"nonce": "n"},
+		"another client": {"aud": "another"},
+		"expired":        {"exp": time.Now().Add(-time.Hour).Unix()},
+		"of an hour ago": {"iat": time.Now().Add(-time.Hour).Unix()},
+		"of the future":  {"iat": time.Now().Add(time.Hour).Unix(), "exp": time.Now().Add(2 * time.Hour).Unix()},
+		"of nobody":      {"sub": nil, "sid": nil},
+		"without an id":  {"jti": nil},
+	} {
+		if ended, err := hear(token(change)); !errors.Is(err, signin.ErrRefused) {
+			t.Errorf("%s: %+v, %v; want ErrRefused", name, ended, err)
+		}
+	}
+	for name, raw := range map[string]string{
+		"another issuer": token(map[string]any{"iss": "https://login.example.gov"}),
+		"not signed":     unsigned(map[string]any{"iss": i.URL, "aud": client, "events": event, "sub": "subject-1", "jti": "1"}),
+		"no token":       "x",
+		"nothing":        "",
+	} {
+		if ended, err := hear(raw); !errors.Is(err, signin.ErrNobody) {
+			t.Errorf("%s: %+v, %v; want ErrNobody", name, ended, err)
+		}
+	}
+}
+
+func TestAFrameOfTheIssuersEndsTheOneSessionThatItNames(t *testing.T) {
+	i := newIssuer(t)
+	s := open(t, i)
+	ended, err := s.HearLogout(t.Context(), url.Values{"iss": {i.URL}, "sid": {"there-1"}}, nil)
+	if want := (signin.Ended{IssuerSession: "there-1"}); err != nil || ended != want {
+		t.Errorf("%+v, %v", ended, err)
+	}
+	for name, q := range map[string]url.Values{"no session": {"iss": {i.URL}}, "two": {"iss": {i.URL}, "sid": {"a", "b"}}} {
+		if ended, err := s.HearLogout(t.Context(), q, nil); !errors.Is(err, signin.ErrRefused) {
+			t.Errorf("%s: %+v, %v", name, ended, err)
+		}
+	}
+	if ended, err := s.HearLogout(t.Context(), url.Values{"iss": {"https://login.example.gov"}, "sid": {"a"}}, nil); !errors.Is(err, signin.ErrNobody) {
+		t.Errorf("another issuer: %+v, %v", ended, err)
+	}
+}
+
+func TestStrangersTokensDoNotHaveTheKeysReadAtTheirPace(t *testing.T) {
+	i := newIssuer(t)
+	s := open(t, i)
+	stranger := rsaKey(t)
+	for range 10 {
+		raw := sign(t, jose.RS256, stranger, "unknown", map[string]any{"iss": i.URL, "aud": client})
+		if ended, err := s.HearLogout(t.Context(), nil, url.Values{"logout_token": {raw}}); !errors.Is(err, signin.ErrRefused) {
+			t.Fatalf("%+v, %v", ended, err)
+		}
+	}
+	if i.mu.Lock(); i.keyReads > 1 {
+		t.Errorf("the keys were read %d times", i.keyReads)
+	}
+	i.mu.Unlock()
 }
 
 func TestCheckRefusesWhatWouldLeaveADoorOpen(t *testing.T) {

@@ -1,5 +1,5 @@
 // An OpenID provider in which everybody may sign in by typing a name, with one
-// client. Its settings come as JSON in the environment.
+// client, which it tells when somebody signs out. Its settings come as JSON in the environment.
 import Provider from 'oidc-provider';
 
 const settings = JSON.parse(process.env.OIDC_PROVIDER);
@@ -11,7 +11,11 @@ const provider = new Provider(settings.issuer, {
     redirect_uris: [settings.callback],
     grant_types: ['authorization_code'],
     response_types: ['code'],
+    post_logout_redirect_uris: [settings.home],
+    backchannel_logout_uri: settings.callback,
+    backchannel_logout_session_required: true,
   }],
+  features: { backchannelLogout: { enabled: true }, rpInitiatedLogout: { enabled: true } },
   pkce: { required: () => true, methods: ['S256'] },
   claims: { openid: ['sub'], profile: ['name', 'preferred_username', 'groups'], email: ['email'] },
   conformIdTokenClaims: false,
