@@ -135,7 +135,7 @@ var kinds = map[Name]description{
 	SessionCreated:        {Info, "a session began"},
 	SessionRenewed:        {Info, "a session rose in proof and got a new identifier"},
 	SessionExpired:        {Info, "a session ended by time, or was ended by someone else's act"},
-	SessionLogout:         {Info, "someone signed out"},
+	SessionLogout:         {Info, "someone signed out, here or where they had signed in"},
 	SessionUseAfterExpire: {Warn, "a cookie of a session that had ended was presented"},
 	RateLimitExceeded:     {Warn, "a budget of requests, tries or messages was spent"},
 	SequenceFail:          {Warn, "a step of a ceremony was asked for out of order"},
