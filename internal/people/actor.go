@@ -99,6 +99,16 @@ func (p *People) Permit(ctx context.Context, actor Actor, act Action) error {
 	return actor.may(act)
 }
 
+// May tells whether an actor may do this to that account, by their role as it
+// is now.
+func (p *People) May(ctx context.Context, actor Actor, act Action, subject account.Account) error {
+	actor, err := actor.refresh(ctx, p.Store)
+	if err != nil {
+		return err
+	}
+	return actor.mayDo(act, subject)
+}
+
 // refresh reads the actor's account as it is now. An actor that is suspended
 // or gone since is refused.
 func (a Actor) refresh(ctx context.Context, r Reader) (Actor, error) {

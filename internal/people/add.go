@@ -82,14 +82,18 @@ func (p *People) draft(actor Actor, n NewAccount) (account.Account, error) {
 	if n.Parts != (account.NameParts{}) {
 		a.Parts, a.Name, problems[1] = cleanParts(n.Parts)
 	}
-	for _, problem := range problems {
+	for i, problem := range problems {
 		if problem != nil {
-			return account.Account{}, problem
+			return account.Account{}, about(recordFields[i], problem)
 		}
 	}
 	a.Organisation = cmp.Or(strings.TrimSpace(n.Organisation), actor.organisation(), account.DefaultOrganisation)
 	return a, nil
 }
+
+// recordFields are the fields of a record in the order in which they are looked
+// at.
+var recordFields = [...]string{"username", "name", "email", "mobile", "groups", "role", "source"}
 
 // identity settles the pair that an account is kept by.
 func (p *People) identity(n NewAccount, id account.ID) (source, subject string, err error) {

@@ -94,7 +94,7 @@ func (p *People) tellContacts(ctx context.Context, tx Tx, n *Notices, before, af
 
 // apply returns the account as it would be.
 func (p *People) apply(c Changes, a account.Account) (account.Account, error) {
-	var problems [7]error
+	var problems [6]error
 	if c.Username != nil {
 		if a.Source != account.LocalSource {
 			return account.Account{}, refused(fmt.Sprintf("the username comes from source %q", a.Source), "change it there")
@@ -102,16 +102,16 @@ func (p *People) apply(c Changes, a account.Account) (account.Account, error) {
 		a.Username, problems[0] = cleanUsername(*c.Username)
 	}
 	if c.Email != nil {
-		a.Email, problems[1] = cleanEmail(*c.Email)
+		a.Email, problems[2] = cleanEmail(*c.Email)
 	}
 	if c.Mobile != nil {
-		a.Mobile, problems[2] = cleanMobile(*c.Mobile, p.Region)
+		a.Mobile, problems[3] = cleanMobile(*c.Mobile, p.Region)
 	}
 	if c.Name != nil {
-		a.Name, problems[3] = cleanName(*c.Name)
+		a.Name, problems[1] = cleanName(*c.Name)
 	}
 	if c.Parts != nil {
-		a.Parts, a.Name, problems[6] = cleanParts(*c.Parts)
+		a.Parts, a.Name, problems[1] = cleanParts(*c.Parts)
 	}
 	if c.Groups != nil {
 		a.Groups, problems[4] = cleanGroups(*c.Groups)
@@ -122,9 +122,9 @@ func (p *People) apply(c Changes, a account.Account) (account.Account, error) {
 	if c.Organisation != nil {
 		a.Organisation = strings.TrimSpace(*c.Organisation)
 	}
-	for _, problem := range problems {
+	for i, problem := range problems {
 		if problem != nil {
-			return account.Account{}, problem
+			return account.Account{}, about(recordFields[i], problem)
 		}
 	}
 	return a, nil

@@ -34,7 +34,9 @@ type Error struct {
 	// operator or administrator who asked.
 	Text string
 	Mend string
-	kind error
+	// Field is the field of a form that it is about; empty for none.
+	Field string
+	kind  error
 }
 
 // Error joins both texts.
@@ -71,6 +73,15 @@ func noOrganisation(name, nearest string) error {
 		mend = fmt.Sprintf("did you mean %q? Otherwise %s", nearest, mend)
 	}
 	return &Error{Text: fmt.Sprintf("there is no organisation %q", name), Mend: mend, kind: account.ErrNotFound}
+}
+
+// about says which field of a form an error is about.
+func about(field string, err error) error {
+	var no *Error
+	if errors.As(err, &no) {
+		no.Field = field
+	}
+	return err
 }
 
 // unlessTechnical replaces a sentinel of the store by the text for it, where

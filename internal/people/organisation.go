@@ -64,6 +64,25 @@ func (p *People) Organisations(ctx context.Context, actor Actor) ([]account.Orga
 	return slices.DeleteFunc(all, func(o account.Organisation) bool { return !actor.sees(o.Name) }), nil
 }
 
+// Organisation reads one that the actor sees.
+func (p *People) Organisation(ctx context.Context, actor Actor, name string) (account.Organisation, error) {
+	actor, err := p.reader(ctx, actor)
+	if err != nil {
+		return account.Organisation{}, err
+	}
+	return organisation(ctx, p.Store, actor, name)
+}
+
+// Requires is the built-in level that an account's organisation asks of it on
+// every path that is not public; empty for none.
+func (p *People) Requires(ctx context.Context, a account.Account) (string, error) {
+	o, err := p.Store.Organisation(ctx, a.Organisation)
+	if err != nil {
+		return "", fmt.Errorf("read organisation: %w", err)
+	}
+	return o.Require, nil
+}
+
 // AddOrganisation makes one.
 func (p *People) AddOrganisation(ctx context.Context, actor Actor, name string, rules OrganisationRules, reason string) (account.Organisation, error) {
 	name, err := cleanOrganisationName(name)

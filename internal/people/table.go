@@ -16,6 +16,19 @@ import (
 // MaxImportBytes bounds a table of people.
 const MaxImportBytes = 16 << 20
 
+// Disarm stands in an exported table before a cell that a spreadsheet would
+// take for a formula, and is taken off where a table is read.
+const Disarm = "'"
+
+// armed takes the mark off a cell that has it for that reason alone.
+func armed(cell string) string {
+	rest, marked := strings.CutPrefix(cell, Disarm)
+	if marked && rest != "" && strings.ContainsRune("=+-@\t\r", rune(rest[0])) {
+		return rest
+	}
+	return cell
+}
+
 // columns are those that a table of people may have, in any order.
 var columns = []string{"username", "email", "mobile", "name", "groups", "organisation", "role", "source", "subject"}
 
@@ -100,7 +113,7 @@ func badRow(err error) error {
 func newAccount(header, fields []string) NewAccount {
 	var n NewAccount
 	for i, name := range header {
-		value := strings.TrimSpace(fields[i])
+		value := strings.TrimSpace(armed(fields[i]))
 		switch name {
 		case "username":
 			n.Username = value

@@ -1,0 +1,252 @@
+package admin
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/people"
+	"github.com/stepgate/stepgate/internal/web"
+)
+
+// trailView is the view of trail.html.
+type trailView struct {
+	view
+	Events []trailLine
+	Kinds  []web.Option
+	// Next is the address of the page of what was before; empty at the end.
+	Next string
+}
+
+// Filtered tells whether the form says more than nothing.
+func (v *trailView) Filtered() bool {
+	for _, value := range v.Values {
+		if value != "" {
+			return true
+		}
+	}
+	return len(v.Errors) > 0
+}
+
+type trailLine struct {
+	Seq                                              int64
+	At                                               time.Time
+	Event, Outcome, Who, By, Address, Why, Reference string
+}
+
+// eventView is the view of event.html.
+type eventView struct {
+	view
+	Fields []eventField
+	// Explanation is the policy's own account, in lines.
+	Explanation string
+}
+
+type eventField struct{ Name, Value string }
+
+// filters are the fields of the form above the trail.
+var filters = []string{"account", "event", "organisation", "since", "until", "reference"}
+
+// audited lets in whoever may read the trail.
+func (q *visit) audited() error {
+	if !q.permitted(people.ActAudit) {
+		return &web.Fail{Status: http.StatusForbidden, Title: "forbidden.title", Advice: "forbidden.advice"}
+	}
+	return nil
+}
+
+// trail lists events, the newest first.
+func (q *visit) trail(_ string) error {
+	if err := q.audited(); err != nil {
+		return err
+	}
+	v := &trailView{view: q.view()}
+	v.Values = map[string]string{}
+	for _, name := range filters {
+		v.Values[name] = q.query(name)
+	}
+	if v.Values["reference"] != "" {
+		return q.to("/event?reference=" + url.QueryEscape(v.Values["reference"]))
+	}
+	v.Kinds = append(v.Kinds, web.Option{Text: q.text("trail.all")})
+	for _, k := range audit.Kinds() {
+		v.Kinds = append(v.Kinds, web.Option{Value: string(k.Name), Text: string(k.Name)})
+	}
+	filter, errs, err := q.trailQuery(v.Values)
+	if err != nil {
+		return err
+	}
+	if v.Errors = errs; errs != nil {
+		return q.render(http.StatusBadRequest, "trail", v)
+	}
+	records, err := q.Store.Events(q.ctx(), filter)
+	if err != nil {
+		return err
+	}
+	if len(records) > pageSize {
+		records = records[:pageSize]
+		next := url.Values{"before": {strconv.FormatInt(records[pageSize-1].Seq, 10)}}
+		for name, value := range v.Values {
+			if value != "" {
+				next.Set(name, value)
+			}
+		}
+		v.Next = "/admin/trail?" + next.Encode()
+	}
+	names := map[string]string{}
+	for _, r := range records {
+		line, err := q.line(r, names)
+		if err != nil {
+			return err
+		}
+		v.Events = append(v.Events, line)
+	}
+	return q.render(http.StatusOK, "trail", v)
+}
+
+func (q *visit) line(r audit.Record, names map[string]string) (trailLine, error) {
+	for _, id := range []string{r.Account, r.Actor} {
+		if _, known := names[id]; known {
+			continue
+		}
+		name, err := q.nameOf(id)
+		if err != nil {
+			return trailLine{}, err
+		}
+		names[id] = name
+	}
+	line := trailLine{
+		Seq: r.Seq, At: r.At, Event: string(r.Name), Outcome: r.Outcome, Who: names[r.Account], Address: r.Address, Why: strings.TrimSpace(r.Reason + " " + r.Rule),
+		Reference: r.Reference,
+	}
+	if r.Actor != r.Account {
+		line.By = names[r.Actor]
+	}
+	return line, nil
+}
+
+// trailQuery is what the form asks for, or what is wrong with it.
+func (q *visit) trailQuery(values map[string]string) (audit.Query, []web.FieldError, error) {
+	f := audit.Query{Organisation: values["organisation"], Limit: pageSize + 1}
+	f.Before, _ = strconv.ParseInt(q.query("before"), 10, 64)
+	var errs []web.FieldError
+	if name := audit.Name(values["event"]); name != "" {
+		if f.Names = []audit.Name{name}; !name.Known() {
+			errs = append(errs, web.FieldError{Field: "event", Text: "error.trail.event"})
+		}
+	}
+	for field, at := range map[string]*time.Time{"since": &f.Since, "until": &f.Until} {
+		if values[field] == "" {
+			continue
+		}
+		day, err := time.ParseInLocation(time.DateOnly, values[field], q.zone())
+		if err != nil {
+			errs = append(errs, web.FieldError{Field: field, Text: "error.trail.date"})
+		}
+		if *at = day.UTC(); field == "until" {
+			*at = day.AddDate(0, 0, 1).UTC() // that day is included
+		}
+	}
+	if typed := values["account"]; typed != "" {
+		record, err := q.People.Show(q.ctx(), q.actor, people.Who{Username: typed})
+		switch {
+		case err == nil:
+			f.Account = string(record.Account.ID)
+		case errors.Is(err, account.ErrNotFound), errors.Is(err, people.ErrRefused):
+			f.Account = typed // an ID; that of an account that is gone as well
+		default:
+			return f, nil, err
+		}
+	}
+	return f, errs, nil
+}
+
+func (q *visit) zone() *time.Location {
+	if q.Web.Zone != nil {
+		return q.Web.Zone
+	}
+	return time.UTC
+}
+
+// event shows all that one event says, by its reference or its number.
+func (q *visit) event(_ string) error {
+	if err := q.audited(); err != nil {
+		return err
+	}
+	record, err := q.found()
+	if errors.Is(err, audit.ErrNotFound) {
+		return &web.Fail{Status: http.StatusNotFound, Title: "trail.none.title", Advice: "trail.none.advice"}
+	}
+	if err != nil {
+		return err
+	}
+	v := &eventView{view: q.view()}
+	v.Title, v.Back = string(record.Name), q.Web.Path("/admin/trail")
+	line, err := q.line(record, map[string]string{})
+	if err != nil {
+		return err
+	}
+	add := func(name, value string) {
+		if value != "" {
+			v.Fields = append(v.Fields, eventField{q.text("event.field." + name), value})
+		}
+	}
+	add("time", record.At.Format(time.RFC3339))
+	for _, f := range [][2]string{
+		{"outcome", record.Outcome}, {"reason", record.Reason}, {"account", line.Who}, {"actor", line.By}, {"organisation", record.Organisation},
+		{"site", record.Site}, {"factor", record.Factor}, {"levels", strings.Join(record.Levels, " ")}, {"rule", record.Rule}, {"address", record.Address},
+		{"browser", record.UserAgent}, {"reference", record.Reference}, {"record", strconv.FormatInt(record.Seq, 10)},
+	} {
+		add(f[0], f[1])
+	}
+	for _, f := range record.Detail {
+		v.Fields = append(v.Fields, eventField{f.Key, f.Value})
+	}
+	if len(record.Explanation) > 0 && q.Explain != nil {
+		if v.Explanation, err = q.Explain(record.Explanation); err != nil {
+			return err
+		}
+	}
+	return q.render(http.StatusOK, "event", v)
+}
+
+func (q *visit) found() (audit.Record, error) {
+	if reference := q.query("reference"); reference != "" {
+		return q.Store.EventByReference(q.ctx(), audit.FoldReference(reference))
+	}
+	seq, err := strconv.ParseInt(q.query("record"), 10, 64)
+	if err != nil || seq < 1 {
+		return audit.Record{}, audit.ErrNotFound
+	}
+	records, err := q.Store.Events(q.ctx(), audit.Query{Before: seq + 1, Limit: 1})
+	if err != nil || len(records) == 0 || records[0].Seq != seq {
+		return audit.Record{}, errors.Join(err, audit.ErrNotFound)
+	}
+	return records[0], nil
+}
+
+// messagesView is the view of messages.html.
+type messagesView struct {
+	view
+	All []Messages
+}
+
+// sent tells what went out this month, and what is left.
+func (q *visit) sent(_ string) error {
+	if err := q.audited(); err != nil {
+		return err
+	}
+	v := &messagesView{view: q.view()}
+	if q.Site.Messages != nil {
+		var err error
+		if v.All, err = q.Site.Messages(q.ctx()); err != nil {
+			return err
+		}
+	}
+	return q.render(http.StatusOK, "messages", v)
+}
