@@ -61,6 +61,10 @@ type App struct {
 	// StoreGrace is how long a node that has lost the store trusts the
 	// sessions that it knows. Default: 10s.
 	StoreGrace caddy.Duration `json:"store_grace,omitempty"`
+	// TwoPerson makes resets of factors and temporary codes wait until another
+	// administrator has approved them. Commands on the server do not wait unless
+	// they say --two-person. Default: nobody waits.
+	TwoPerson bool `json:"two_person,omitempty"`
 	// GeoIP is the path of a MaxMind city or country database. Default: none.
 	GeoIP string `json:"geoip,omitempty"`
 	// InternalNetworks are address ranges (CIDR) that risk scoring takes as
@@ -105,6 +109,9 @@ type CodesConfig struct {
 	// SMSCountries are the ISO 3166 countries that texts may go to. Default:
 	// the region alone.
 	SMSCountries []string `json:"sms_countries,omitempty"`
+	// SMSPrice is what one text message costs, an amount and a currency
+	// ("0.04 GBP"), for the administrators' page of messages. Default: not said.
+	SMSPrice string `json:"sms_price,omitempty"`
 }
 
 // SessionConfig holds the limits of sessions.
@@ -232,6 +239,9 @@ func (a *App) Validate() error {
 	}
 	if time.Duration(a.Codes.Lifetime) > 15*time.Minute {
 		bad("codes lifetime: %s is longer than the 15m that codes may live", time.Duration(a.Codes.Lifetime))
+	}
+	if _, _, err := a.Codes.price(); err != nil {
+		bad("codes sms_price: %w", err)
 	}
 	if _, err := a.models(); err != nil {
 		bad("%w", err)

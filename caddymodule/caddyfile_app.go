@@ -30,6 +30,7 @@ func init() {
 //			lifetime SPAN
 //			sms_per_month N
 //			sms_countries COUNTRY…
+//			sms_price "AMOUNT CURRENCY"
 //		}
 //		webauthn {
 //			allow_aaguid AAGUID…
@@ -39,6 +40,7 @@ func init() {
 //			absolute SPAN
 //		}
 //		store_grace SPAN
+//		two_person
 //		geoip PATH
 //		internal_networks CIDR…
 //	}
@@ -62,6 +64,7 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 		"webauthn":          app.parseWebAuthn,
 		"session":           app.parseSession,
 		"store_grace":       block.Duration(&app.StoreGrace),
+		"two_person":        block.Flag(&app.TwoPerson),
 		"geoip":             block.Path(&app.GeoIP),
 		"internal_networks": block.WordList(&app.InternalNetworks),
 	}}
@@ -96,6 +99,7 @@ func (a *App) parseCodes(d *caddyfile.Dispenser) error {
 		"lifetime":      block.Duration(&a.Codes.Lifetime),
 		"sms_per_month": block.Number(&a.Codes.SMSPerMonth),
 		"sms_countries": block.WordList(&a.Codes.SMSCountries),
+		"sms_price":     block.Checked(&a.Codes.SMSPrice, checkPrice),
 	}}.Parse(d)
 }
 

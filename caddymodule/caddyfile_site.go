@@ -40,6 +40,7 @@ import (
 //		pass_url_overrides
 //		keep_stream
 //		inject_step_up [early]
+//		admin_pages
 //	}
 func parseSite(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	handler := new(Handler)
@@ -69,6 +70,7 @@ func parseSite(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 		"pass_url_overrides": block.Flag(&handler.PassURLOverrides),
 		"keep_stream":        block.Flag(&handler.KeepStream),
 		"inject_step_up":     handler.parseInject,
+		"admin_pages":        block.Flag(&handler.AdminPages),
 	}}
 	if err := b.Parse(d); err != nil {
 		return nil, err

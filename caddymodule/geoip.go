@@ -3,6 +3,8 @@ package caddymodule
 import (
 	"fmt"
 	"net/http"
+	"net/netip"
+	"strings"
 
 	"github.com/oschwald/maxminddb-golang/v2"
 )
@@ -21,6 +23,24 @@ func (a *App) openGeoIP() error {
 	}
 	a.countries.Store(db)
 	return nil
+}
+
+// whereIs names the place of an address for its own person: a city with its
+// country as far as the database knows them, or "".
+func (a *App) whereIs(address netip.Addr) string {
+	countries := a.countries.Load()
+	if countries == nil || !address.IsValid() {
+		return ""
+	}
+	var names []string
+	found := countries.Lookup(address)
+	for _, what := range []string{"city", "country"} {
+		var name string
+		if err := found.DecodePath(&name, what, "names", "en"); err == nil && name != "" {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // countryOf is where a request's client is, by ISO 3166 code, or "" where that

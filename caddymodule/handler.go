@@ -21,12 +21,13 @@ func init() {
 type Handler struct {
 	SiteConfig
 
-	logger    *zap.Logger
-	app       *App
-	sources   []source.Module
-	gate      gate.Handler
-	pages     *web.Pages
-	forwarder proxyWarning
+	logger         *zap.Logger
+	app            *App
+	sources        []source.Module
+	gate           gate.Handler
+	administration *web.Pages // of administrators; nil where the site has none
+	pages          *web.Pages
+	forwarder      proxyWarning
 }
 
 // CaddyModule implements caddy.Module.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -32,7 +33,12 @@ func (h *Handler) newLive(ctx context.Context) (*gate.Live, error) {
 	if err != nil {
 		return nil, err
 	}
+	rooms := map[string]http.Handler{}
+	if h.AdminPages {
+		rooms[adminPath] = h.newAdministration(r, ceremonies).Handler()
+	}
 	return &gate.Live{
+		Rooms:      rooms,
 		Ceremonies: ceremonies, Sessions: r.sessions, Recorder: r.recorder, Ring: r.ring, Store: r.store, People: r.people,
 		Turns: r.turns, Ledger: r.ledger,
 	}, nil

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stepgate/stepgate/caddymodule/block"
 	"github.com/stepgate/stepgate/challenge"
+	"github.com/stepgate/stepgate/internal/admin"
 	"github.com/stepgate/stepgate/internal/gate"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
@@ -76,6 +77,9 @@ type SiteConfig struct {
 	// to have it say above a form that sending it will ask for more. Default:
 	// none.
 	InjectStepUp string `json:"inject_step_up,omitempty"`
+	// AdminPages gives the site the pages of administrators and of the
+	// helpdesk, below /admin/ of the prefix. Default: none.
+	AdminPages bool `json:"admin_pages,omitempty"`
 	// KeepStream leaves WebSockets and event streams open when a level of
 	// their path runs out; they still end with their session.
 	KeepStream bool `json:"keep_stream,omitempty"`
@@ -244,6 +248,11 @@ func (h *Handler) provisionPages() error {
 	}
 	if h.pages, err = h.gate.Kit.Parse("challenge", challenge.Templates(), challenge.PageNames...); err != nil {
 		return err
+	}
+	if h.AdminPages {
+		if h.administration, err = h.gate.Kit.Parse("admin", admin.Templates(), admin.PageNames...); err != nil {
+			return err
+		}
 	}
 	if err := h.gate.Kit.CheckSite(h.gate.Web); err != nil {
 		return err

@@ -38,6 +38,7 @@ func (a *App) wire(s *shared) (*runtime, error) {
 		Region: a.numbers().Region, TextCountries: a.numbers().Countries, Now: time.Now,
 	}
 	r.people.Links, r.people.Notices = a.invitations(r), a.notices(r)
+	r.people.Callers, r.people.TwoPerson = r.callers(a), a.TwoPerson
 	var err error
 	r.factors, err = r.offer(a)
 	return r, err

@@ -157,11 +157,11 @@ func (q *visit) edit(id string) error {
 	}
 	values = q.typed()
 	c := changes(values, a)
-	c.Version, _ = strconv.ParseInt(q.fields.Get("version"), 10, 64)
-	c.Reason = q.fields.Get("reason")
-	if c.Version < 1 {
+	version, err := strconv.ParseInt(q.fields.Get("version"), 10, 64)
+	if err != nil {
 		return &web.Fail{Status: http.StatusBadRequest}
 	}
+	c.Version, c.Reason = &version, q.fields.Get("reason")
 	_, err = q.People.EditAccount(q.ctx(), q.actor, who, c)
 	switch errs := said(err); {
 	case errors.Is(err, people.ErrStale):

@@ -37,7 +37,7 @@ func organisationPath(name string, more ...string) string {
 // organisationView is the view of organisation.html.
 type organisationView struct {
 	view
-	Organisation listed
+	Organisation   listed
 	Manage         bool
 	Requirements   []web.Option
 	Enrolments     []web.Option

@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/stepgate/stepgate/challenge"
@@ -27,6 +28,10 @@ type Live struct {
 	People     Names
 	Turns      *weld.Turns
 	Ledger     *throttle.Ledger
+	// Rooms are pages of the gateway that are no ceremonies, by the path below
+	// the prefix at which they begin: "/account". They answer only top-level
+	// navigations, as all pages do.
+	Rooms map[string]http.Handler
 
 	pages    http.Handler
 	status   http.Handler
@@ -63,12 +68,26 @@ func (h *Handler) alive(ctx context.Context) (*Live, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.pages = web.TopLevelOnly(h.Web, l.Ceremonies.Handler())
 	l.Ceremonies.Ahead, l.script = h.ahead, l.Ceremonies.Live()
+	l.pages = web.TopLevelOnly(h.Web, l.rooms(h.Web, l.Ceremonies.Handler()))
 	l.status, l.assets = l.Ceremonies.Status(), h.Kit.Assets(h.Web)
 	l.weld, l.password = h.newWeld(l), passwordMeets(h.Policy, time.Now())
 	h.live.CompareAndSwap(nil, l)
 	return h.live.Load(), nil
+}
+
+// rooms leads to the room that a path belongs to, and to the ceremonies where
+// it is none's.
+func (l *Live) rooms(site *web.Site, ceremonies http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		rest := strings.TrimPrefix(r.URL.Path, site.Path(""))
+		first, _, _ := strings.Cut(strings.TrimPrefix(rest, "/"), "/")
+		if room, ok := l.Rooms["/"+first]; ok {
+			room.ServeHTTP(w, r)
+			return
+		}
+		ceremonies.ServeHTTP(w, r)
+	})
 }
 
 // passwordMeets are the levels that whoever knows a password meets.

@@ -21,9 +21,9 @@ type Changes struct {
 	Groups       *[]string          `json:"groups,omitempty"` // all of them, not what is added
 	Organisation *string            `json:"organisation,omitempty"`
 	Role         *account.Role      `json:"role,omitempty"`
-	// Version, unless it is 0, is that of the account which whoever asks has
+	// Version, where it is given, is that of the account which whoever asks has
 	// seen: ErrStale where it is another by now.
-	Version int64  `json:"version,omitempty"`
+	Version *int64 `json:"version,omitempty"`
 	Reason  string `json:"reason,omitempty"`
 }
 
@@ -42,7 +42,7 @@ func (p *People) EditAccount(ctx context.Context, actor Actor, who Who, c Change
 	}
 	var edited account.Account
 	err := p.changeAccount(ctx, actor, who, ActManage, func(tx Tx, current Actor, a account.Account) (audit.Event, error) {
-		if c.Version != 0 && c.Version != a.Version {
+		if c.Version != nil && *c.Version != a.Version {
 			return audit.Event{}, stale(a.Username)
 		}
 		var err error

@@ -121,6 +121,21 @@ func (l *Ledger) Check(ctx context.Context, charges ...Charge) error {
 // errPeeked makes the store keep nothing.
 var errPeeked = errors.New("throttle: only looking")
 
+// Used is how many have been spent of a Ceiling in this month.
+func (l *Ledger) Used(ctx context.Context, c Charge) (int, error) {
+	used := 0
+	err := l.Store.Counters(ctx, []Key{c.Key}, func(counters []Counter) error {
+		if !counters[0].At.Before(monthOf(l.now())) {
+			used = int(counters[0].Count)
+		}
+		return errPeeked
+	})
+	if err != nil && !errors.Is(err, errPeeked) {
+		return 0, fmt.Errorf("look at a ceiling: %w", err)
+	}
+	return used, nil
+}
+
 // Success is called once the answer was right: counters of the try's own
 // account are cleared, shared ones get back what the try spent.
 func (l *Ledger) Success(ctx context.Context, r Receipt) error {

@@ -95,10 +95,15 @@ type Ceiling struct {
 	Held bool
 }
 
+// monthOf is when the calendar month of a moment began, in UTC.
+func monthOf(now time.Time) time.Time {
+	return time.Date(now.UTC().Year(), now.UTC().Month(), 1, 0, 0, 0, 0, time.UTC)
+}
+
 func (c Ceiling) counters() int { return 1 }
 
 func (c Ceiling) spend(counters []Counter, now time.Time) ([]int, time.Time) {
-	month := time.Date(now.UTC().Year(), now.UTC().Month(), 1, 0, 0, 0, 0, time.UTC)
+	month := monthOf(now)
 	used := counters[0]
 	if used.At.Before(month) {
 		used = Counter{At: month}

@@ -1,6 +1,7 @@
 package throttle
 
 import (
+	"math"
 	"net/netip"
 	"time"
 )
@@ -93,13 +94,17 @@ func (p *SendPlan) Charges(m Message) []Charge {
 	if m.Account != "" {
 		charges = append(charges, p.Answered(m.Channel, m.Account))
 	}
+	month := p.Month(m.Channel)
 	if p.PerMonth > 0 {
-		charges = append(charges, Charge{
-			Key: NewKey(p.MAC, "send", m.Channel, "month"), Which: "month", Shared: true,
-			Budget: Ceiling{Limit: p.PerMonth, Kept: p.KeptPerMonth, Held: m.Held},
-		})
+		month.Budget = Ceiling{Limit: p.PerMonth, Kept: p.KeptPerMonth, Held: m.Held}
 	}
-	return charges
+	return append(charges, month)
+}
+
+// Month is the count of what went out by a channel in this calendar month, for
+// Ledger.Used.
+func (p *SendPlan) Month(channel string) Charge {
+	return Charge{Key: NewKey(p.MAC, "send", channel, "month"), Which: "month", Shared: true, Budget: Ceiling{Limit: math.MaxInt}}
 }
 
 // Answered is what Ledger.Clear is given once a code that came by the channel
