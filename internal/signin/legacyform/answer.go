@@ -19,6 +19,9 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/andybalholm/brotli"
+	"github.com/klauspost/compress/zstd"
+
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/signin"
 	"github.com/stepgate/stepgate/internal/weld"
@@ -52,6 +55,10 @@ func (a *Answer) text() (text []byte, whole bool) {
 			text, cut = decoded(gzipReader(text))
 		case "deflate":
 			text, cut = decoded(deflateReader(text))
+		case "br":
+			text, cut = decoded(brotli.NewReader(bytes.NewReader(text)), nil)
+		case "zstd":
+			text, cut = unzstd(text)
 		default:
 			return nil, false
 		}
@@ -69,6 +76,19 @@ func deflateReader(b []byte) (io.Reader, error) {
 		return r, nil
 	}
 	return flate.NewReader(bytes.NewReader(b)), nil
+}
+
+// zstdWindow is the most memory that a frame may ask for, in bytes: what
+// browsers grant (RFC 9659 §3).
+const zstdWindow = 8 << 20
+
+func unzstd(b []byte) (text []byte, cut bool) {
+	r, err := zstd.NewReader(bytes.NewReader(b), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(zstdWindow))
+	if err != nil {
+		return nil, true
+	}
+	defer r.Close()
+	return decoded(r, nil)
 }
 
 func decoded(r io.Reader, err error) (text []byte, cut bool) {

@@ -13,7 +13,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/andybalholm/brotli"
 	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/zstd"
 
 	"github.com/stepgate/stepgate/internal/signin"
 	"github.com/stepgate/stepgate/internal/weld"
@@ -409,29 +411,40 @@ func TestBodiesAreReadThroughTheirEncoding(t *testing.T) {
 		return b.String()
 	}
 	gz := pack(func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) })
+	br := pack(func(w io.Writer) io.WriteCloser { return brotli.NewWriter(w) })
+	zst := pack(func(w io.Writer) io.WriteCloser { z, _ := zstd.NewWriter(w); return z })
 	for _, row := range []struct{ encoding, body string }{
 		{"", text}, {"identity", text}, {"gzip", gz}, {"x-gzip", gz},
 		{"deflate", pack(func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) })},
 		{"deflate", pack(func(w io.Writer) io.WriteCloser { f, _ := flate.NewWriter(w, 5); return f })},
+		{"br", br}, {"zstd", zst},
 	} {
 		a := &Answer{Header: http.Header{"Content-Encoding": {row.encoding}}, Body: []byte(row.body), Whole: true}
 		if got, whole := a.text(); string(got) != text || !whole {
 			t.Errorf("%s: %q, %v", row.encoding, got, whole)
 		}
 	}
-	for _, row := range []struct{ encoding, body string }{{"br", "x"}, {"gzip", "x"}, {"gzip", gz[:len(gz)-9]}} {
+	for _, row := range []struct{ encoding, body string }{
+		{"dcb", "x"}, {"gzip", "x"}, {"gzip", gz[:len(gz)-9]}, {"br", "x"}, {"br", br[:len(br)-1]}, {"zstd", "x"}, {"zstd", zst[:len(zst)-5]},
+	} {
 		a := &Answer{Header: http.Header{"Content-Encoding": {row.encoding}}, Body: []byte(row.body), Whole: true}
 		if got, whole := a.text(); whole {
 			t.Errorf("%s: %q is taken for all", row.encoding, got)
 		}
 	}
-	var bomb bytes.Buffer
-	w := gzip.NewWriter(&bomb)
-	w.Write(make([]byte, 4*MaxBody))
-	w.Close()
-	a := &Answer{Header: http.Header{"Content-Encoding": {"gzip"}}, Body: bomb.Bytes(), Whole: true}
-	if got, whole := a.text(); len(got) > MaxBody || whole {
-		t.Errorf("%d bytes came out", len(got))
+	for encoding, open := range map[string]func(io.Writer) io.WriteCloser{
+		"gzip": func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) },
+		"br":   func(w io.Writer) io.WriteCloser { return brotli.NewWriter(w) },
+		"zstd": func(w io.Writer) io.WriteCloser { z, _ := zstd.NewWriter(w); return z },
+	} {
+		var bomb bytes.Buffer
+		w := open(&bomb)
+		w.Write(make([]byte, 4*MaxBody))
+		w.Close()
+		a := &Answer{Header: http.Header{"Content-Encoding": {encoding}}, Body: bomb.Bytes(), Whole: true}
+		if got, whole := a.text(); len(got) > MaxBody || whole {
+			t.Errorf("%s: %d bytes came out", encoding, len(got))
+		}
 	}
 }
 
