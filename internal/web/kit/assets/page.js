@@ -34,6 +34,20 @@
     if (event.persisted) each("form", release);
   });
 
+  // What follows the # of the address that somebody came for is kept by the
+  // browser alone: redirects carry it along, forms and links do only so. Links
+  // to places on this page stay what they are.
+  const place = location.hash;
+  const carry = (name) => (element) => {
+    const to = element.getAttribute(name);
+    if (to && to.startsWith(own) && !to.includes("#")) element.setAttribute(name, to + place);
+  };
+  const own = new URL("../", document.currentScript.src).pathname;
+  if (place && !document.getElementById(place.slice(1))) {
+    each("form[action]", carry("action"));
+    each("a[href]", carry("href"));
+  }
+
   // The summary of errors is what a reader hears first.
   each("[data-focus]", (summary) => summary.focus());
   // A link of the summary goes to the field itself, label in sight.

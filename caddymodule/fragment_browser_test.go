@@ -1,0 +1,41 @@
+package caddymodule
+
+import (
+	"io"
+	"net/http"
+	"testing"
+)
+
+// TestWhatFollowsTheHashSurvivesEveryHop is a page that shows what its address
+// has behind the #, which no server ever gets.
+func TestWhatFollowsTheHashSurvivesEveryHop(t *testing.T) {
+	c := startChromium(t)
+	g := startGateway(t, portalSite, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		io.WriteString(w, "<h1>the portal</h1>")
+	}))
+	g.addUser("joe")
+	const target, place = "/cases/app?x=1", "#/orders/42?tab=b"
+	stands := func(b *tab) {
+		t.Helper()
+		b.stands(target, "the portal")
+		if got := evaluate[string](b, "location.hash"); got != place {
+			t.Errorf("%q is left of %s", got, place)
+		}
+	}
+	b := c.profile(t, looks{1280, true, false})
+	b.open(g.url + target + place).at("/sign-in")
+	b.fill("username", "joe", "password", "wrong").press(submitButton).says("not correct")
+	b.signIn("joe").chooseApp().readSecret()
+	b.fill("code", "000 000").press(`main button[value="verify"]`).says("not correct")
+	b.fill("code", b.code()).press(`main button[value="verify"]`)
+	code := evaluate[string](b, `document.querySelector("[data-stepgate=backup-code]").textContent`)
+	b.keepCodes()
+	stands(b)
+
+	// At the next sign-in by way of another factor.
+	again := c.profile(t, looks{360, true, false})
+	again.open(g.url + target + place).signIn("joe").at("/challenge/totp")
+	again.press(`main p > a[href*="/.stepgate/challenge"]`).press(`.ways a[href*="backup"]`).fill("code", code).press(submitButton)
+	stands(again)
+}
