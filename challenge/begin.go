@@ -32,6 +32,9 @@ type Interrupted struct {
 	// Why is what the policy's author says of the rule, for the pages; empty
 	// where nothing is said.
 	Why string
+	// Realm is set where a program could prove by a token what is needed: in
+	// whose name it is asked for one.
+	Realm string
 }
 
 // Begin answers a request that needs more than its session has, each kind of
@@ -100,7 +103,7 @@ func (s *Site) beginElsewhere(w http.ResponseWriter, i Interrupted, c ceremony.C
 	web.Problem{
 		Status: http.StatusUnauthorized, Title: "More proof of identity is needed",
 		Detail: "Open challenge_url in a browser window, then repeat the request.",
-		Levels: i.Names, MaxAge: i.MaxAge, ChallengeURL: door, Method: c.Method, Once: c.Once != "", Reference: i.Reference,
+		Levels: i.Names, MaxAge: i.MaxAge, ChallengeURL: door, Method: c.Method, Once: c.Once != "", Reference: i.Reference, Realm: i.Realm,
 	}.Write(w, s.Web)
 	return nil
 }

@@ -121,7 +121,7 @@ func (s *Site) goTo(w http.ResponseWriter, r *http.Request, page string, c cerem
 // GET only, so that a reload sends nothing again.
 func (s *Site) resume(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation) error {
 	switch {
-	case c.Kind != ceremony.Return && c.Kind != ceremony.Operate && r.Method != http.MethodGet:
+	case c.Kind != ceremony.Return && c.Kind != ceremony.Operate && c.Kind != ceremony.Add && r.Method != http.MethodGet:
 		return s.goTo(w, r, "/challenge", c)
 	case c.Kind == ceremony.Lost:
 		return s.Pages.Render(w, r, s.Web, http.StatusOK, "lost", &lostView{View: s.view(w, r, v), Target: locationOf(c.Target)})

@@ -128,7 +128,7 @@ func (s *Site) enrolStep(kind policy.Factor) web.Handler {
 			return err
 		}
 		v, c, fields := at.visitor, at.continuation, at.fields
-		if c.Kind == ceremony.Operate || c.ID != frontContinuation && s.satisfied(v, c) {
+		if c.Kind == ceremony.Operate || c.Kind != ceremony.Add && c.ID != frontContinuation && s.satisfied(v, c) {
 			return s.dispatch(w, r, v, c) // no enrolment's, or one that is done
 		}
 		enroller, _ := s.Factors.Enroller(kind)
@@ -156,6 +156,8 @@ type enrolling struct {
 	enroller factors.Enroller
 	grant    grant
 	once     string
+	// sole says that what is enrolled replaces what there was.
+	sole bool
 }
 
 // begin finds out on what authority the credential may be added, and tells
@@ -170,7 +172,11 @@ func (k *enrolling) begin(w http.ResponseWriter, r *http.Request) (on bool, err 
 		return false, err
 	}
 	k.held, k.once = held.all[k.factor.Kind()], "enrol "+t.ID
-	k.grant = k.s.grant(k.v, k.c, held, k.once)
+	if k.grant = k.s.grant(k.v, k.c, held, k.once); k.replaces() {
+		// Whoever changes what they know proves something that they hold,
+		// however the first of it came about.
+		k.sole, k.held, k.grant = true, nil, k.s.laterGrant(k.v, k.once)
+	}
 	switch {
 	case k.grant.allowed:
 		kinds, err := k.s.enrolments(r, k.v, k.c)
@@ -185,6 +191,10 @@ func (k *enrolling) begin(w http.ResponseWriter, r *http.Request) (on bool, err 
 	}
 	return false, k.s.ask(w, r, k.v, ceremony.Operation{Once: k.once, Text: "operation.enrol." + string(k.factor.Kind()), Page: page})
 }
+
+// replaces tells whether the enrolment puts a new secret in the place of the
+// one that there is: of a PIN, and of security questions, people have one.
+func (k *enrolling) replaces() bool { return len(k.held) > 0 && k.factor.Kind().Knowledge() }
 
 // show begins the enrolment, or shows again what was begun.
 func (k *enrolling) show(w http.ResponseWriter, r *http.Request, answer factors.Answer, errs []web.FieldError) error {
@@ -250,7 +260,7 @@ func (k *enrolling) keep(w http.ResponseWriter, r *http.Request, t ceremony.Tran
 	now := k.s.Now().UTC()
 	credential.Factor = string(k.factor.Kind())
 	k.s.bind(&credential, k.v, k.grant, k.once, now)
-	credential, err := k.s.enrol(r, k.v, ceremony.Enrolled{Transaction: t.ID, Credential: credential, First: k.grant.stillFirst()})
+	credential, err := k.s.enrol(r, k.v, ceremony.Enrolled{Transaction: t.ID, Credential: credential, First: k.grant.stillFirst(), Sole: k.sole})
 	switch {
 	case errors.Is(err, ceremony.ErrTransactionGone), errors.Is(err, ceremony.ErrNotFirst):
 		return k.s.dispatch(w, r, k.v, k.c)
@@ -270,7 +280,7 @@ func (k *enrolling) keep(w http.ResponseWriter, r *http.Request, t ceremony.Tran
 // site says so, and with backup codes to be shown where there are any.
 func (k *enrolling) goOn(w http.ResponseWriter, r *http.Request, proof policy.Proof, codes []string) error {
 	v, c := k.v, k.c
-	if k.s.SignOutAfter {
+	if k.s.SignOutAfter && c.Kind != ceremony.Add {
 		if err := k.s.Sessions.End(r.Context(), w, k.s.Place, v); err != nil {
 			return k.s.unavailable(err)
 		}

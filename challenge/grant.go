@@ -64,9 +64,14 @@ func (s *Site) grant(v *session.Entry, c ceremony.Continuation, held holdings, o
 		g.provable = rule == EnrolContact || len(held.usable[policy.TemporaryCode]) > 0
 		return g
 	}
+	return s.laterGrant(v, once)
+}
+
+// laterGrant is the authority for what comes after a first second factor.
+func (s *Site) laterGrant(v *session.Entry, once string) grant {
 	g := grant{provable: true}
 	g.lifted = temporary(v, s.Now().Add(-ceremony.TransactionTTL)) || s.liftedFor(v, once)
-	g.allowed = g.lifted || proven
+	g.allowed = g.lifted || authorised(v.Session.Proofs, once)
 	return g
 }
 

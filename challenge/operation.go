@@ -11,6 +11,9 @@ import (
 	"github.com/stepgate/stepgate/policy"
 )
 
+// Visitor finds whose request to a page of another room it is, nil for nobody.
+func (s *Site) Visitor(r *http.Request) (*session.Entry, error) { return s.visitor(r) }
+
 // Authorised implements ceremony.Authority.
 func (s *Site) Authorised(w http.ResponseWriter, r *http.Request, v *session.Entry, o ceremony.Operation) (bool, error) {
 	return s.operate(w, r, v, o, func(id string) error {

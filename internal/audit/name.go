@@ -92,6 +92,7 @@ const (
 	ApprovalRefused     Name = "approval_refused"
 	EventsDropped       Name = "events_dropped"
 	StoreRestored       Name = "store_restored"
+	ActivityDisowned    Name = "activity_disowned"
 )
 
 // Severity is the `level` of the OWASP Logging Vocabulary.
@@ -126,8 +127,8 @@ var kinds = map[Name]description{
 	PasswordChange:        {Info, "a password was changed"},
 	PasswordChangeFail:    {Warn, "a password change was refused"},
 	ImpossibleTravel:      {Critical, "an account appeared in two places too far apart for the time between"},
-	TokenCreated:          {Info, "a link or temporary code was made for someone"},
-	TokenRevoked:          {Info, "a link or temporary code was withdrawn"},
+	TokenCreated:          {Info, "a link, a temporary code or a token for a program was made for someone"},
+	TokenRevoked:          {Info, "a link, a temporary code or a token for a program was withdrawn"},
 	TokenReuse:            {Critical, "a spent link, code or proof was presented again"},
 	AccessDenied:          {Critical, "a request was denied by the policy"},
 	AccessChange:          {Warn, "what an account or organisation must prove was changed"},
@@ -195,6 +196,7 @@ var kinds = map[Name]description{
 	ApprovalGiven:       {Warn, "a second person approved what was asked for"},
 	ApprovalRefused:     {Warn, "a second person refused what was asked for"},
 	StoreRestored:       {Critical, "the store was brought back from a backup, and what could have been spent since is void"},
+	ActivityDisowned:    {Critical, "somebody said of something on their account that it was not them, and their other sessions ended"},
 	EventsDropped:       {Warn, "events of strangers were counted instead of kept, to bound the trail"},
 }
 

@@ -47,6 +47,9 @@ const (
 	// Operate is no request of the app: it asks for a proof made for one
 	// operation on the account, and leads to one of our own pages.
 	Operate Kind = "operate"
+	// Add adds one more credential, which the person asked for on a page of
+	// ours, and leads back there: nothing of the app was interrupted.
+	Add Kind = "add"
 	// Kept is a request that was kept: a page names it and sends it on. ID is
 	// that of the kept request, and Target only describes it.
 	Kept Kind = "kept"

@@ -43,8 +43,10 @@ type Tx interface {
 	UpdateOrganisation(ctx context.Context, o account.Organisation) error
 	DeleteOrganisation(ctx context.Context, name string) error
 	InsertCredential(ctx context.Context, c account.Credential) error
+	UpdateCredential(ctx context.Context, c account.Credential) error
 	DeleteCredential(ctx context.Context, id account.CredentialID) error
 	DeleteCredentials(ctx context.Context, owner account.ID) error
+	EndSessionOf(ctx context.Context, owner account.ID, id session.ID) error
 	EndAccountSessions(ctx context.Context, owner account.ID, but session.ID) error
 	DropTransactions(ctx context.Context, owner account.ID) error
 	ReplaceTransaction(ctx context.Context, t ceremony.Transaction) error
@@ -87,6 +89,7 @@ type People struct {
 	Store     Store
 	Passwords Passwords
 	Temporary TemporaryCodes
+	Tokens    Tokens
 	// Sources are the configured sign-in sources; none means local alone.
 	Sources []Source
 	// Region is the ISO 3166 code of the country whose national phone

@@ -67,8 +67,14 @@ type Tx interface {
 	InsertCredential(ctx context.Context, c account.Credential) error
 	// UpdateCredential replaces Label, Default, Secret, LastUsedAt.
 	UpdateCredential(ctx context.Context, c account.Credential) error
+	// DeleteCredential and DeleteCredentials also end what the credentials have
+	// proved: their proofs leave every session, and a session that one of them
+	// has begun ends.
 	DeleteCredential(ctx context.Context, id account.CredentialID) error
 	DeleteCredentials(ctx context.Context, owner account.ID) error
+	// EndSessionOf ends one of an account's sessions: session.ErrNotFound where
+	// it has none of that ID.
+	EndSessionOf(ctx context.Context, owner account.ID, id session.ID) error
 	// EndAccountSessions and DropTransactions end what an account has open,
 	// codes that were sent and requests that were kept included.
 	EndAccountSessions(ctx context.Context, owner account.ID, but session.ID) error
@@ -105,6 +111,9 @@ type Store interface {
 	// account.ErrNotFound when the credential is gone. It returns what was
 	// kept.
 	UseCredential(ctx context.Context, id account.CredentialID, now time.Time, use func(*account.Credential) error) (account.Credential, error)
+	// TouchCredentials moves LastUsedAt of credentials forward. Those that are
+	// gone are left out. The account's version stays.
+	TouchCredentials(ctx context.Context, used map[account.CredentialID]time.Time) error
 	// Update runs change in one write transaction, grouped with others that
 	// wait. It returns only when the commit is durable.
 	Update(ctx context.Context, change func(Tx) error) error

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/stepgate/stepgate/internal/account"
@@ -186,10 +188,9 @@ func (t *tx) lockCredential(ctx context.Context, id account.CredentialID) (accou
 
 // DeleteCredential implements store.Tx.
 func (t *tx) DeleteCredential(ctx context.Context, id account.CredentialID) error {
-	owner, err := one(ctx, t.q, account.ErrNotFound, value[account.ID],
-		`DELETE FROM credential WHERE id = $1 RETURNING account`, string(id))
+	kept, err := t.lockCredential(ctx, id)
 	if err == nil {
-		err = t.moved(ctx, owner)
+		err = t.dropCredentials(ctx, kept.Account, `DELETE FROM credential WHERE account = $1 AND id = $2 RETURNING id`, string(id))
 	}
 	if err != nil {
 		return fmt.Errorf("delete credential: %w", err)
@@ -197,15 +198,25 @@ func (t *tx) DeleteCredential(ctx context.Context, id account.CredentialID) erro
 	return nil
 }
 
+// dropCredentials runs a statement that deletes credentials of an account,
+// which is locked, and ends what they have proved.
+func (t *tx) dropCredentials(ctx context.Context, owner account.ID, statement string, args ...any) error {
+	gone, err := list(ctx, t.q, value[account.CredentialID], statement, append([]any{string(owner)}, args...)...)
+	if err == nil {
+		err = t.dropProofs(ctx, owner, gone)
+	}
+	if err == nil {
+		err = t.moved(ctx, owner)
+	}
+	return err
+}
+
 // DeleteCredentials implements store.Tx. An account without credentials is no
 // error.
 func (t *tx) DeleteCredentials(ctx context.Context, owner account.ID) error {
 	err := t.lock(ctx, lockAccount(owner))
 	if err == nil {
-		_, err = t.q.exec(ctx, `DELETE FROM credential WHERE account = $1`, string(owner))
-	}
-	if err == nil {
-		err = t.moved(ctx, owner)
+		err = t.dropCredentials(ctx, owner, `DELETE FROM credential WHERE account = $1 RETURNING id`)
 	}
 	if err != nil {
 		return fmt.Errorf("delete credentials: %w", err)
@@ -227,6 +238,23 @@ func (db *DB) ConsumeStep(ctx context.Context, id account.CredentialID, step int
 		return false, fmt.Errorf("consume step: %w", err)
 	}
 	return won, nil
+}
+
+// TouchCredentials implements store.Store.
+func (db *DB) TouchCredentials(ctx context.Context, used map[account.CredentialID]time.Time) error {
+	err := db.write(ctx, func(t *tx) error {
+		for _, id := range slices.Sorted(maps.Keys(used)) { // in one order, so that two nodes never wait for each other
+			_, err := t.q.exec(ctx, `UPDATE credential SET last_used_at = $1 WHERE id = $2 AND last_used_at < $1`, instant(used[id]), string(id))
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("touch credentials: %w", err)
+	}
+	return nil
 }
 
 // UseCredential implements store.Store. The owner is locked, so that uses of

@@ -5,10 +5,12 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/session"
+	"github.com/stepgate/stepgate/policy"
 )
 
 // hashColumn scans a session's hash.
@@ -199,6 +201,54 @@ func (db *DB) EndSession(ctx context.Context, id session.ID) error {
 		}
 		return nil
 	})
+}
+
+// EndSessionOf implements store.Tx.
+func (t *tx) EndSessionOf(ctx context.Context, owner account.ID, id session.ID) error {
+	whose, err := t.sessionOwner(ctx, id)
+	if err == nil && whose != owner {
+		err = session.ErrNotFound
+	}
+	if err == nil {
+		err = t.endSession(ctx, id)
+	}
+	if err != nil {
+		return fmt.Errorf("end session: %w", err)
+	}
+	return nil
+}
+
+// dropProofs takes what credentials have proved out of their owner's sessions,
+// and ends those that one of them has begun. The account is locked.
+func (t *tx) dropProofs(ctx context.Context, owner account.ID, gone []account.CredentialID) error {
+	all, err := list(ctx, t.q, scanSession,
+		`SELECT hash, id, account, site, source, proofs, device, device_id, risk,
+			created_at, seen_at, ends_at, superseded_at, address, user_agent
+		FROM session WHERE account = $1`, string(owner))
+	if err != nil {
+		return err
+	}
+	for _, s := range all {
+		left := slices.DeleteFunc(slices.Clone(s.Proofs), func(p policy.Proof) bool {
+			return p.Credential != "" && slices.Contains(gone, account.CredentialID(p.Credential))
+		})
+		switch {
+		case len(left) == len(s.Proofs):
+			continue
+		case !slices.ContainsFunc(left, func(p policy.Proof) bool {
+			return p.Factor == policy.Password || p.Factor == policy.WebAuthn && p.UserVerified
+		}):
+			if err := t.endSession(ctx, s.ID); err != nil && !errors.Is(err, session.ErrNotFound) {
+				return err
+			}
+			continue
+		}
+		if _, err := t.q.exec(ctx, `UPDATE session SET proofs = $1 WHERE hash = $2`, asJSON(&left), s.Hash[:]); err != nil {
+			return err
+		}
+		t.tell(session.SessionChanged, string(s.ID))
+	}
+	return nil
 }
 
 func (t *tx) endSession(ctx context.Context, id session.ID) error {

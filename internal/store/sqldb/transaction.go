@@ -193,7 +193,7 @@ func (db *DB) Enrol(ctx context.Context, e ceremony.Enrolled, now time.Time) err
 			return err
 		}
 		if e.Sole {
-			_, err := t.q.exec(ctx, `DELETE FROM credential WHERE account = $1 AND factor = $2`, string(c.Account), c.Factor)
+			err := t.dropCredentials(ctx, c.Account, `DELETE FROM credential WHERE account = $1 AND factor = $2 RETURNING id`, c.Factor)
 			if err != nil {
 				return err
 			}

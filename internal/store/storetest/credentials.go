@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/store"
 	"github.com/stepgate/stepgate/policy"
 )
@@ -79,6 +80,51 @@ func testCredentials(t *testing.T, f *fixture) {
 		b.update(func(ctx context.Context, tx store.Tx) error { return tx.DeleteCredentials(ctx, a.ID) })
 		b.order(a.ID)
 		b.order(other.ID, kept.ID)
+	})
+	f.run(t, "WhatWasProvedGoesWithIt", func(t *testing.T, b *bench) {
+		a, other := b.person("jo"), b.person("other")
+		gone, stays, hers := b.credential(a.ID, policy.TOTP), b.credential(a.ID, policy.SMS), b.credential(other.ID, policy.TOTP)
+		with := func(owner account.ID, proofs ...policy.Proof) session.Session {
+			s, _ := newSession(owner)
+			s.Proofs = proofs
+			b.must(b.InsertSession(t.Context(), s))
+			return s
+		}
+		proof := func(c account.Credential) policy.Proof {
+			return policy.Proof{Factor: policy.Factor(c.Factor), Credential: string(c.ID), At: Noon}
+		}
+		password := policy.Proof{Factor: policy.Password, At: Noon}
+		both := with(a.ID, password, proof(gone), proof(stays))
+		begun := with(a.ID, policy.Proof{Factor: policy.WebAuthn, Credential: string(gone.ID), At: Noon, UserVerified: true})
+		untouched := with(other.ID, password, proof(hers))
+		b.update(func(ctx context.Context, tx store.Tx) error { return tx.DeleteCredential(ctx, gone.ID) })
+		left, _, err := b.SessionByHash(t.Context(), both.Hash, Noon)
+		b.must(err)
+		b.same(left.Proofs, []policy.Proof{password, proof(stays)})
+		if _, _, err := b.SessionByHash(t.Context(), begun.Hash, Noon); !errors.Is(err, session.ErrNotFound) {
+			t.Errorf("the session that it began goes on: %v", err)
+		}
+		b.update(func(ctx context.Context, tx store.Tx) error { return tx.DeleteCredentials(ctx, a.ID) })
+		left, _, err = b.SessionByHash(t.Context(), both.Hash, Noon)
+		b.must(err)
+		b.same(left.Proofs, []policy.Proof{password})
+		left, _, err = b.SessionByHash(t.Context(), untouched.Hash, Noon)
+		b.must(err)
+		b.same(left.Proofs, untouched.Proofs)
+	})
+	f.run(t, "UsesMoveForward", func(t *testing.T, b *bench) {
+		c := b.credential(b.person("jo").ID, policy.Token)
+		before, err := b.Account(t.Context(), c.Account)
+		b.must(err)
+		b.must(b.TouchCredentials(t.Context(), map[account.CredentialID]time.Time{c.ID: Noon.Add(time.Hour), "gone": Noon}))
+		b.must(b.TouchCredentials(t.Context(), map[account.CredentialID]time.Time{c.ID: Noon.Add(time.Minute)}))
+		got, err := b.Credential(t.Context(), c.ID)
+		b.must(err)
+		after, err := b.Account(t.Context(), c.Account)
+		b.must(err)
+		if !got.LastUsedAt.Equal(Noon.Add(time.Hour)) || after.Version != before.Version {
+			t.Errorf("last used %s, version %d after %d", got.LastUsedAt, after.Version, before.Version)
+		}
 	})
 	f.run(t, "StepIsConsumedOnce", func(t *testing.T, b *bench) {
 		c := b.credential(b.person("jo").ID, policy.TOTP)
