@@ -12,6 +12,7 @@ import (
 
 	"github.com/stepgate/stepgate/factors/delivery"
 	"github.com/stepgate/stepgate/factors/password"
+	"github.com/stepgate/stepgate/factors/token"
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/keys"
 	"github.com/stepgate/stepgate/internal/session"
@@ -39,6 +40,8 @@ type shared struct {
 	ledger    *throttle.Ledger
 	plan      *throttle.Plan
 	outbox    *delivery.Outbox
+	// uses is when tokens for programs were used, not yet written.
+	uses *token.Uses
 	// hasher bounds how many passwords are hashed at once.
 	hasher *password.Hasher
 	// log is that of the configuration in force.
@@ -63,7 +66,7 @@ func newShared(ctx context.Context, a *App, mayCreate bool) (*shared, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &shared{storeName: a.Store.name(), store: db, ring: ring, turns: new(weld.Turns), hasher: hasher}
+	s := &shared{storeName: a.Store.name(), store: db, ring: ring, turns: new(weld.Turns), hasher: hasher, uses: new(token.Uses)}
 	s.log.Store(a.log())
 	s.sessions = session.NewManager(db, ring.CookieKeys("session"), a.limits())
 	s.sessions.Log = func(message string, err error) { s.log.Load().Error(message, zap.Error(err)) }
@@ -79,6 +82,7 @@ func newShared(ctx context.Context, a *App, mayCreate bool) (*shared, error) {
 	s.life, s.end = context.WithCancel(context.Background())
 	s.running.Go(func() { s.purgeEvery(10 * time.Minute) })
 	s.running.Go(func() { s.keepMark(seen, db) })
+	s.running.Go(func() { s.writeUses(10 * time.Second) })
 	s.keepChecks = func(ctx context.Context) error { return db.SaveKeyChecks(ctx, ring.Checks()) }
 	s.finish = func(ctx context.Context) error { return seen.move(ctx, db) }
 	return s, nil
@@ -109,7 +113,23 @@ func (s *shared) Destruct() error {
 	s.running.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	return errors.Join(s.outbox.Close(ctx), s.recorder.Close(ctx), s.finish(ctx), s.store.Close())
+	return errors.Join(s.uses.Write(ctx, s.store.TouchCredentials), s.outbox.Close(ctx), s.recorder.Close(ctx), s.finish(ctx), s.store.Close())
+}
+
+// writeUses writes down when tokens were used, now and then, until the end.
+func (s *shared) writeUses(every time.Duration) {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.life.Done():
+			return
+		case <-tick.C:
+			if err := s.uses.Write(s.life, s.store.TouchCredentials); err != nil && s.life.Err() == nil {
+				s.log.Load().Error("write when tokens were used", zap.Error(err))
+			}
+		}
+	}
 }
 
 // purgeEvery deletes what is over, now and then, until the end.

@@ -14,6 +14,7 @@ import (
 	"github.com/stepgate/stepgate/factors/oob"
 	"github.com/stepgate/stepgate/factors/password"
 	"github.com/stepgate/stepgate/factors/temporarycode"
+	"github.com/stepgate/stepgate/factors/token"
 	"github.com/stepgate/stepgate/factors/totp"
 	"github.com/stepgate/stepgate/factors/webauthn"
 	"github.com/stepgate/stepgate/internal/account"
@@ -34,7 +35,7 @@ func (a *App) wire(s *shared) (*runtime, error) {
 	}
 	r.people = &people.People{
 		Store: peopleStore{s.store}, Passwords: peoplePasswords{Hasher: s.hasher, Rules: password.Rules{}},
-		Temporary: &temporarycode.Factor{Store: s.store, Keys: s.ring}, Sources: a.peopleSources(),
+		Temporary: &temporarycode.Factor{Store: s.store, Keys: s.ring}, Tokens: token.Factor{}, Sources: a.peopleSources(),
 		Region: a.numbers().Region, TextCountries: a.numbers().Countries, Now: time.Now,
 	}
 	r.people.Links, r.people.Notices = a.invitations(r), a.notices(r)

@@ -27,8 +27,9 @@ func (p *Policy) MetUntil(proofs []Proof, signedIn bool, now time.Time) (LevelSe
 	if !signedIn {
 		return met, until
 	}
+	program := byToken(proofs)
 	for _, l := range p.levels {
-		if l.once {
+		if l.once || program && len(l.alternatives) == 0 {
 			continue
 		}
 		v := view{proofs: proofs, now: now}
@@ -43,6 +44,12 @@ func (p *Policy) MetUntil(proofs []Proof, signedIn bool, now time.Time) (LevelSe
 		}
 	}
 	return met, until
+}
+
+// byToken tells whether nothing but tokens was proved. A program that sends one
+// has not signed in: it meets the levels that name tokens and no other.
+func byToken(proofs []Proof) bool {
+	return len(proofs) > 0 && !slices.ContainsFunc(proofs, func(p Proof) bool { return p.Factor != Token })
 }
 
 func sooner(a, b time.Time) time.Time {

@@ -331,3 +331,25 @@ func TestFingerprintIsThatOfTheLevels(t *testing.T) {
 		}
 	}
 }
+
+// TestATokenIsNoSignIn has a program that proved a token and nothing else.
+func TestATokenIsNoSignIn(t *testing.T) {
+	p, err := Compile(&Config{
+		Levels: []LevelConfig{{Name: "program", Accept: [][]Factor{{Token}, {TOTP}}}}, Default: []string{"program"},
+	}, CompileOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
+	token := Proof{Factor: Token, Credential: "t", At: now}
+	if got := p.MetNames(p.Met([]Proof{token}, true, now)); !slices.Equal(got, []string{"program"}) {
+		t.Errorf("a token meets %v", got)
+	}
+	if got := p.MetNames(p.Met([]Proof{token, {Factor: Password, At: now}}, true, now)); !slices.Contains(got, LevelSignedIn) {
+		t.Errorf("a password beside it meets %v", got)
+	}
+	required, err := p.Required([]string{LevelSignedIn, LevelMFA})
+	if err != nil || p.Met([]Proof{token}, true, now)&required != 0 {
+		t.Errorf("a token meets what an organisation asks for: %v", err)
+	}
+}

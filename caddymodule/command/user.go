@@ -26,6 +26,7 @@ import (
 //	user set-password USERNAME [--password-stdin]
 //	user reset-factors|suspend|resume|delete USERNAME
 //	user temporary-code USERNAME [--lifetime 1h]
+//	user token add|list|revoke USERNAME …
 //	user import FILE [--dry-run]
 func buildUser(cmd *cobra.Command) {
 	cmd.Long = "Accounts are the people whom the gateway knows. The commands act through the running\n" +
@@ -39,7 +40,7 @@ func buildUser(cmd *cobra.Command) {
 		userVerb("reset-factors", "Removes all second factors, so that the person enrols anew", operation.UserResetFactors, func(v operation.UserView) string {
 			return fmt.Sprintf("removed %d credentials of %s and ended all sessions", *v.Removed, v.Username)
 		}),
-		userTemporaryCodeCommand(),
+		userTemporaryCodeCommand(), userTokenCommand(),
 		userVerb("suspend", "Takes an account out of use and ends its sessions", operation.UserSuspend, func(v operation.UserView) string {
 			return fmt.Sprintf("suspended %s and ended all sessions", v.Username)
 		}),

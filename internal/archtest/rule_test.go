@@ -31,12 +31,12 @@ var rooms = []room{
 	// Ceremonies and pages. They never import each other.
 	{name: "challenge", may: "ceremony people factors factors/delivery signin session account policy kept throttle audit web keys",
 		because: "signin and audit: a ceremony asks the sources by their capabilities, and every step of it is an event; delivery: what tells of a step is kept with it"},
-	{name: "selfservice", may: "ceremony people factors session account policy kept throttle audit web keys"},
+	{name: "selfservice", may: "ceremony people factors factors/token session account policy kept throttle audit web keys"},
 	{name: "admin", may: "ceremony people factors session account policy kept throttle audit web keys"},
 	{name: "ceremony", may: "factors factors/delivery account audit session policy", because: "what a step writes: a factor's state, a credential with its event and with the messages that tell of it"},
 	{name: "people", may: "account session factors/delivery audit signin ceremony policy",
 		because: "signin: it finds or makes the account of who a source says is at the door; ceremony: an invitation is a link, and a link a transaction; policy: the words of levels, and the nearest of words"},
-	{name: "operation", may: "people account audit keys policy/author", because: "what is asked of a gateway, by commands and by pages, in the words of the rooms that do it"},
+	{name: "operation", may: "factors/token policy people account audit keys policy/author", because: "what is asked of a gateway, by commands and by pages, in the words of the rooms that do it"},
 
 	// Who is at the door.
 	{name: "signin", may: "account"},

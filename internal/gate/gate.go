@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/stepgate/stepgate/factors/token"
 	"github.com/stepgate/stepgate/internal/inject"
 	"github.com/stepgate/stepgate/internal/signin/legacyform"
 	"github.com/stepgate/stepgate/internal/signin/upstreambasic"
@@ -78,17 +79,19 @@ type Next interface {
 // ServeHTTP is the way of every request. Each step has a name; what a step
 // does is below that name.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next Next) error {
+	secret, program := token.Take(r.Header)
 	r = h.hear(r) // before a header that names somebody is withheld
 	h.Managed.StripRequest(r)
 	p := passages.Get().(*passage)
 	defer p.release()
+	p.token, p.program = secret, program
 	if err := p.read(h, r); err != nil {
 		return h.refuseTarget(w, r, err)
 	}
 	if page, err := p.ownPage(h, r); page != nil || err != nil {
 		return h.serveOwn(w, r, page, err)
 	}
-	visitor := h.find(r)
+	visitor := h.find(r, p)
 	if answered, err := h.restore(w, r, p, visitor); answered {
 		return err
 	}

@@ -66,7 +66,7 @@ func (h *Handler) prepare(r *http.Request, p *passage, v visitor, d policy.Decis
 	if err != nil {
 		h.Log.Error("sign the assertion", zap.Error(err))
 	}
-	if err != nil || d.Public && v.memo.required&^v.memo.met != 0 {
+	if err != nil || d.Public && (v.memo.required&^v.memo.met != 0 || v.program()) {
 		WithholdRequestCookies(r.Header)
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stepgate/stepgate/challenge"
+	"github.com/stepgate/stepgate/factors/token"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/keys"
@@ -28,6 +29,9 @@ type Live struct {
 	People     Names
 	Turns      *weld.Turns
 	Ledger     *throttle.Ledger
+	// Programs finds what tokens stand for, and Uses is told of their use.
+	Programs Programs
+	Uses     *token.Uses
 	// Rooms are pages of the gateway that are no ceremonies, by the path below
 	// the prefix at which they begin: "/account". They answer only top-level
 	// navigations, as all pages do.
@@ -39,6 +43,7 @@ type Live struct {
 	assets   http.Handler
 	weld     *weld.Weld      // nil where no login form is watched
 	password policy.LevelSet // what a password alone meets
+	tokens   policy.LevelSet // the levels that name tokens
 }
 
 // Store is what the gate itself keeps.
@@ -71,7 +76,7 @@ func (h *Handler) alive(ctx context.Context) (*Live, error) {
 	l.Ceremonies.Ahead, l.script = h.ahead, l.Ceremonies.Live()
 	l.pages = web.TopLevelOnly(h.Web, l.rooms(h.Web, l.Ceremonies.Handler()))
 	l.status, l.assets = l.Ceremonies.Status(), h.Kit.Assets(h.Web)
-	l.weld, l.password = h.newWeld(l), passwordMeets(h.Policy, time.Now())
+	l.weld, l.password, l.tokens = h.newWeld(l), passwordMeets(h.Policy, time.Now()), takesTokens(h.Policy)
 	h.live.CompareAndSwap(nil, l)
 	return h.live.Load(), nil
 }

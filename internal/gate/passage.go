@@ -33,6 +33,8 @@ type passage struct {
 	shake   *Handshake    // set where this asks for a WebSocket
 	kept    *kept.Request // set where this is one that was kept
 	keptErr error         // why it could not be redeemed
+	token   string        // what a program sent with it
+	program bool          // set where a token was sent, readable or not
 }
 
 var passages = sync.Pool{New: func() any { return new(passage) }}

@@ -43,6 +43,9 @@ func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, page http.Han
 // unavailable answers where the store cannot be asked: nothing that is not
 // public goes on.
 func (h *Handler) unavailable(w http.ResponseWriter, r *http.Request, err error) error {
+	if known := (*web.Fail)(nil); errors.As(err, &known) {
+		return h.fail(w, r, known)
+	}
 	return h.fail(w, r, &web.Fail{Status: http.StatusServiceUnavailable, Err: err})
 }
 
@@ -78,8 +81,12 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, p *passage, v vi
 	endWaiting(w, r)
 	e := h.decided(r, audit.StepUpRequired, p, v, d)
 	h.observe(e)
+	somebody := v.entry
+	if v.program() {
+		somebody = nil // no page is for it
+	}
 	err := live.Ceremonies.Begin(w, r, challenge.Interrupted{
-		Visitor: v.entry, Target: p.target(), Needs: d.Needed, Names: e.Levels, MaxAge: d.MaxAge,
+		Realm: h.realm(r, live, d.Needed), Visitor: somebody, Target: p.target(), Needs: d.Needed, Names: e.Levels, MaxAge: d.MaxAge,
 		Once: p.request.Once, Reference: e.Reference, Kept: p.kept, KeptErr: p.keptErr, Why: whyOf(d),
 	})
 	if err != nil {

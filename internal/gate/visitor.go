@@ -52,13 +52,16 @@ type memo struct {
 }
 
 // find finds the session of a request, from memory if it was seen before.
-func (h *Handler) find(r *http.Request) visitor {
+func (h *Handler) find(r *http.Request, p *passage) visitor {
 	live, err := h.alive(r.Context())
 	if err != nil {
 		return visitor{err: err}
 	}
 	if v, again := h.remembered(r); again {
 		return h.revisit(r, live, v)
+	}
+	if p.program {
+		return h.program(r, live, p, p.token)
 	}
 	h.borrow(r, live)
 	entry, err := live.Sessions.Find(r.Context(), r.Header, live.Ceremonies.Place)
@@ -78,7 +81,7 @@ func (h *Handler) memo(e *session.Entry, now time.Time) *memo {
 		return m
 	}
 	m := &memo{handler: h, device: policy.Device(e.Session.Device)}
-	m.met, m.until = h.Policy.MetUntil(e.Session.Proofs, true, now)
+	m.met, m.until = h.Policy.MetUntil(proofsAt(e, now), true, now)
 	m.risk, _ = policy.ParseRisk(e.Session.Risk)
 	m.requires = e.Owner.Requires()
 	if required, err := h.Policy.Required(m.requires); err == nil {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"time"
 
+	"github.com/stepgate/stepgate/factors/token"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/people"
+	"github.com/stepgate/stepgate/policy"
 )
 
 // UserView is an account as commands print it.
@@ -127,6 +129,25 @@ type (
 		UserInput
 		Password []byte `json:"password"`
 	}
+	UserTokenInput struct {
+		UserInput
+		Token people.NewToken `json:"token"`
+	}
+	UserTokenRevokeInput struct {
+		UserInput
+		ID account.CredentialID `json:"id"`
+	}
+	// TokenView is a token for a program. Token is the one place where it is
+	// shown.
+	TokenView struct {
+		Username   string               `json:"username"`
+		ID         account.CredentialID `json:"id"`
+		Label      string               `json:"label"`
+		Token      string               `json:"token,omitempty"`
+		Bounds     account.TokenBounds  `json:"bounds"`
+		CreatedAt  time.Time            `json:"created_at"`
+		LastUsedAt time.Time            `json:"last_used_at,omitzero"`
+	}
 	UserListInput struct {
 		Organisation string     `json:"organisation,omitempty"`
 		Source       string     `json:"source,omitempty"`
@@ -144,6 +165,11 @@ type (
 		Warnings []string `json:"warnings,omitempty"`
 	}
 )
+
+func viewToken(a account.Account, c account.Credential) (TokenView, error) {
+	bounds, err := token.BoundsOf(c)
+	return TokenView{Username: a.Username, ID: c.ID, Label: c.Label, Bounds: bounds, CreatedAt: c.CreatedAt, LastUsedAt: c.LastUsedAt}, err
+}
 
 // UserPage is how many accounts one listing operation returns at most.
 const UserPage = 500
@@ -202,6 +228,32 @@ var (
 	UserTemporaryCode = define("user/temporary-code", func(ctx context.Context, p Place, in UserTemporaryInput) (TemporaryView, error) {
 		t, err := p.People.IssueTemporaryCode(ctx, p.Actor, in.Who, in.Lifetime, in.Reason)
 		return TemporaryView{Username: t.Account.Username, Code: string(t.Code.Reveal()), ExpiresAt: t.ExpiresAt}, err
+	})
+	UserTokenAdd = define("user/token-add", func(ctx context.Context, p Place, in UserTokenInput) (TokenView, error) {
+		made, err := p.People.AddToken(ctx, p.Actor, in.Who, in.Token, in.Reason)
+		if err != nil {
+			return TokenView{}, err
+		}
+		v, err := viewToken(made.Account, made.Credential)
+		v.Token = string(made.Token.Reveal())
+		return v, err
+	})
+	UserTokenList = define("user/token-list", func(ctx context.Context, p Place, in people.Who) ([]TokenView, error) {
+		record, err := p.People.Show(ctx, p.Actor, in)
+		views := []TokenView{}
+		for _, c := range record.Credentials {
+			if c.Factor != string(policy.Token) || err != nil {
+				continue
+			}
+			var v TokenView
+			v, err = viewToken(record.Account, c)
+			views = append(views, v)
+		}
+		return views, err
+	})
+	UserTokenRevoke = define("user/token-revoke", func(ctx context.Context, p Place, in UserTokenRevokeInput) (UserView, error) {
+		a, err := p.People.RevokeToken(ctx, p.Actor, in.Who, in.ID, in.Reason)
+		return viewUser(a), err
 	})
 	UserSuspend = define("user/suspend", func(ctx context.Context, p Place, in UserInput) (UserView, error) {
 		a, err := p.People.Suspend(ctx, p.Actor, in.Who, in.Reason)

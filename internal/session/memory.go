@@ -17,6 +17,9 @@ type Entry struct {
 	// Memo is for what the handler derives from the session and wants to
 	// find again (levels met, identity headers). It dies with the entry.
 	Memo atomic.Value
+	// Scope is what a secret that a program sends may be used for; nil for a
+	// browser's session.
+	Scope any
 
 	cookie  string
 	seen    atomic.Int64 // unix nanoseconds of the last request here

@@ -26,6 +26,9 @@ type Problem struct {
 	Method    string
 	Once      bool
 	Reference string
+	// Realm is set where a program could send a token instead: in whose name it
+	// is asked for one. Browsers ask their person for a password then.
+	Realm string
 	// RetryAfter is when to come back. Zero says nothing.
 	RetryAfter time.Duration
 }
@@ -51,6 +54,10 @@ func (p Problem) Write(w http.ResponseWriter, site *Site) {
 	SetRetryAfter(h, p.RetryAfter)
 	if p.Status == http.StatusUnauthorized {
 		h.Set("WWW-Authenticate", p.authenticate())
+		if p.Realm != "" {
+			h.Add("WWW-Authenticate", "Bearer realm="+quoted(p.Realm))
+			h.Add("WWW-Authenticate", "Basic realm="+quoted(p.Realm)+`, charset="UTF-8"`)
+		}
 	}
 	body, err := json.Marshal(wire{
 		Title: p.Title, Status: p.Status, Detail: p.Detail, Levels: p.Levels,
