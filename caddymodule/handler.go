@@ -26,7 +26,8 @@ type Handler struct {
 	sources        []source.Module
 	gate           gate.Handler
 	administration *web.Pages // of administrators; nil where the site has none
-	pages          *web.Pages
+	pages          *web.Pages // of the ceremonies
+	own            *web.Pages // of people's own accounts
 	forwarder      proxyWarning
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/stepgate/stepgate/challenge"
 	"github.com/stepgate/stepgate/internal/gate"
 	"github.com/stepgate/stepgate/internal/kept"
+	"github.com/stepgate/stepgate/internal/selfservice"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/signin"
 	"github.com/stepgate/stepgate/internal/web"
@@ -33,12 +34,12 @@ func (h *Handler) newLive(ctx context.Context) (*gate.Live, error) {
 	if err != nil {
 		return nil, err
 	}
-	rooms := map[string]http.Handler{}
+	rooms := map[string]http.Handler{selfservice.Path: h.newSelfService(r, ceremonies).Handler()}
 	if h.AdminPages {
 		rooms[adminPath] = h.newAdministration(r, ceremonies).Handler()
 	}
 	return &gate.Live{
-		Rooms:      rooms,
+		Rooms: rooms, Programs: r.store, Uses: r.uses,
 		Ceremonies: ceremonies, Sessions: r.sessions, Recorder: r.recorder, Ring: r.ring, Store: r.store, People: r.people,
 		Turns: r.turns, Ledger: r.ledger,
 	}, nil
@@ -55,7 +56,7 @@ func (h *Handler) newCeremonies(ctx context.Context, r *runtime) (*challenge.Sit
 		Admit: r.people.Arrive, Shadowed: h.shadowed(r), Ledger: r.ledger, Plan: r.plan, Recorder: r.recorder, Sealer: r.ring,
 		Kept:    &kept.Keeper{Store: r.store, Max: h.keepBytes(), Now: time.Now},
 		Address: clientAddress, Enrolment: h.enrolment(), SignOutAfter: h.AfterEnrolment == "sign_out",
-		BindingDelay: h.bindingDelay(), RelyingParty: h.relyingParty(), Notices: h.notices(r), Now: time.Now,
+		BindingDelay: h.bindingDelay(), RelyingParty: h.relyingParty(), Notices: h.notices(r), Where: h.app.whereIs, Now: time.Now,
 		Report: func(reference string, err error) {
 			h.logger.Warn("a sign-in was refused", zap.String("reference", reference), zap.Error(err))
 		},

@@ -17,6 +17,7 @@ import (
 	"github.com/stepgate/stepgate/challenge"
 	"github.com/stepgate/stepgate/internal/admin"
 	"github.com/stepgate/stepgate/internal/gate"
+	"github.com/stepgate/stepgate/internal/selfservice"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 	"github.com/stepgate/stepgate/policy/target"
@@ -247,6 +248,9 @@ func (h *Handler) provisionPages() error {
 		return err
 	}
 	if h.pages, err = h.gate.Kit.Parse("challenge", challenge.Templates(), challenge.PageNames...); err != nil {
+		return err
+	}
+	if h.own, err = h.gate.Kit.Parse("selfservice", selfservice.Templates(), selfservice.PageNames...); err != nil {
 		return err
 	}
 	if h.AdminPages {

@@ -1,0 +1,165 @@
+package selfservice
+
+import (
+	"errors"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/stepgate/stepgate/factors"
+	"github.com/stepgate/stepgate/factors/token"
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/ceremony"
+	"github.com/stepgate/stepgate/internal/people"
+	"github.com/stepgate/stepgate/internal/web"
+)
+
+// tokensView is the view of tokens.html.
+type tokensView struct {
+	web.View
+	Rows []tokenRow
+	// May tells whether the site takes tokens at all.
+	May bool
+}
+
+// tokenRow is a token as its owner sees it.
+type tokenRow struct {
+	Label, Query      string
+	Paths, Methods    string
+	Addresses         string
+	CreatedAt, EndsAt time.Time
+	LastUsedAt        time.Time
+	Ended             bool
+}
+
+// tokenView is the view of token.html: the form, or once the token.
+type tokenView struct {
+	web.View
+	Token string
+}
+
+// tokens lists the person's tokens.
+func (s *Site) tokens(w http.ResponseWriter, r *http.Request, at *visit) error {
+	if r.Method == http.MethodPost {
+		return &web.Fail{Status: http.StatusMethodNotAllowed, Allow: "GET, HEAD"}
+	}
+	view := &tokensView{View: s.below(at), May: s.tokensCount()}
+	for _, c := range at.record.Credentials {
+		if !isToken(c) {
+			continue
+		}
+		bounds, err := token.BoundsOf(c)
+		if err != nil {
+			return err
+		}
+		row := tokenRow{
+			Label: c.Label, Query: url.QueryEscape(string(c.ID)), Paths: strings.Join(bounds.Paths, " "), Methods: strings.Join(bounds.Methods, " "),
+			CreatedAt: c.CreatedAt, EndsAt: bounds.EndsAt, LastUsedAt: c.LastUsedAt, Ended: !s.Now().Before(bounds.EndsAt),
+		}
+		for _, p := range bounds.Addresses {
+			row.Addresses = strings.TrimSpace(row.Addresses + " " + p.String())
+		}
+		view.Rows = append(view.Rows, row)
+	}
+	return s.Pages.Render(w, r, s.Web, http.StatusOK, "tokens", view)
+}
+
+// readMethods are those with which a program only reads.
+var readMethods = []string{"GET", "OPTIONS", "PROPFIND", "REPORT", "SEARCH"}
+
+// tokenDays are how long a token may be asked for.
+var tokenDays = []int{30, 90, 365}
+
+// newToken makes a token and shows it, in the answer to the POST and never
+// again.
+func (s *Site) newToken(w http.ResponseWriter, r *http.Request, at *visit) error {
+	if !s.tokensCount() {
+		return &web.Fail{Status: http.StatusNotFound}
+	}
+	var asked people.NewToken
+	page := func(status int, made string, errs ...web.FieldError) error {
+		view := &tokenView{View: s.below(at), Token: made}
+		view.Back, view.Errors = s.Web.Path(Path+"/tokens"), errs
+		if made == "" {
+			view.Values = at.fields
+		}
+		return s.Pages.Render(w, r, s.Web, status, "token", view)
+	}
+	o := ceremony.Operation{Once: "new-token", Text: "operation.token", Page: s.Web.Path(Path + "/tokens/new")}
+	return s.operate(w, r, at, o, func() error { return page(http.StatusOK, "") }, func() (bool, error) {
+		var wrong *web.FieldError
+		if asked, wrong = s.askedFor(at.fields); wrong != nil {
+			return false, page(http.StatusBadRequest, "", *wrong)
+		}
+		return true, nil
+	}, func() error {
+		made, err := s.Self.AddToken(r.Context(), at.own, asked)
+		if errors.Is(err, people.ErrRefused) {
+			return page(http.StatusConflict, "", web.FieldError{Text: "error.token.full"})
+		}
+		if err != nil {
+			return err
+		}
+		return page(http.StatusOK, string(made.Token.Reveal()))
+	})
+}
+
+// askedFor reads the form of a new token.
+func (s *Site) askedFor(fields map[string]string) (people.NewToken, *web.FieldError) {
+	n := people.NewToken{Label: factors.CleanLabel(fields["label"])}
+	if n.Label == "" {
+		return n, &web.FieldError{Field: "label", Text: "error.no-label"}
+	}
+	days, err := strconv.Atoi(fields["days"])
+	if err != nil || !slices.Contains(tokenDays, days) {
+		days = tokenDays[1]
+	}
+	n.Bounds = account.TokenBounds{Paths: strings.Fields(fields["paths"]), EndsAt: s.Now().UTC().Add(time.Duration(days) * 24 * time.Hour)}
+	if fields["methods"] != "all" {
+		n.Bounds.Methods = readMethods
+	}
+	for _, text := range strings.FieldsFunc(fields["addresses"], func(r rune) bool { return r == ' ' || r == ',' }) {
+		prefix, err := readPrefix(text)
+		if err != nil {
+			return n, &web.FieldError{Field: "addresses", Text: "error.token.addresses"}
+		}
+		n.Bounds.Addresses = append(n.Bounds.Addresses, prefix)
+	}
+	if _, err := token.Compile(n.Bounds); err != nil {
+		return n, &web.FieldError{Field: "paths", Text: "error.token.paths"}
+	}
+	return n, nil
+}
+
+// readPrefix reads an address, or a network of them.
+func readPrefix(text string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(text); err == nil {
+		return netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	prefix, err := netip.ParsePrefix(text)
+	return prefix.Masked(), err
+}
+
+// revokeToken takes a token away.
+func (s *Site) revokeToken(w http.ResponseWriter, r *http.Request, at *visit) error {
+	id := account.CredentialID(r.URL.Query().Get("credential"))
+	i := slices.IndexFunc(at.record.Credentials, func(c account.Credential) bool { return c.ID == id && isToken(c) })
+	if i < 0 {
+		return &web.Fail{Status: http.StatusNotFound, Title: "gone.title", Advice: "gone.advice"}
+	}
+	o := ceremony.Operation{
+		Once: "revoke-token " + string(id), Text: "operation.token", Page: s.Web.Path(Path + "/tokens/revoke?credential=" + url.QueryEscape(string(id))),
+	}
+	return s.operate(w, r, at, o, func() error {
+		return s.confirm(w, r, at, confirmView{Action: o.Page, What: "revoke", Label: at.record.Credentials[i].Label, Warning: true})
+	}, nil, func() error {
+		if err := s.Self.RevokeToken(r.Context(), at.own, id); err != nil {
+			return err
+		}
+		return s.back(w, r, "revoked")
+	})
+}
