@@ -53,7 +53,7 @@ var rooms = []room{
 
 	// The way of a request.
 	{name: "inject", may: "web", because: "web: what a navigation is, and the headers of what we answer ourselves"},
-	{name: "gate", may: "inject challenge ceremony session policy policy/target kept web keys audit account people throttle weld signin signin/legacyform signin/upstreambasic",
+	{name: "gate", may: "inject factors/token challenge ceremony session policy policy/target kept web keys audit account people throttle weld signin signin/legacyform signin/upstreambasic",
 		because: "account, people and signin: the app's own login is a step of the way, and says who somebody is"},
 
 	// What a browser carries.
