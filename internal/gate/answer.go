@@ -2,12 +2,14 @@ package gate
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
-	"strings"
+	"slices"
 	"sync/atomic"
 
 	"github.com/stepgate/stepgate/internal/inject"
@@ -41,29 +43,29 @@ type Answer struct {
 	// Page adds the gateway's script to what a browser shows; nil adds none.
 	Page *inject.Page
 
-	sent   bool
-	body   inject.Body // where the script is being added
-	opened bool        // a WebSocket that was asked for and accepted
-	ended  atomic.Bool // nothing more is written
+	weld  *welder  // nil where no login of the app is watched
+	leave *leaving // set where this is the app's sign-out
+	ours  []string // cookies that the gateway adds
+
+	body     inject.Body // where the script is being added
+	status   int         // of the header that is under way, as far as the steps are
+	sent     bool
+	opened   bool           // a WebSocket that was asked for and accepted
+	waiting  *waitingAnswer // set while nothing goes out yet
+	bodiless bool           // the app's body is not shown
+	ended    atomic.Bool    // nothing more is written
 	supervision
 }
 
-// headerSteps is what becomes of the header of an upstream's answer, in this
-// order. Each step has the header as the one before left it. Steps that are
-// not marked final see answers of the 1xx kind too, which are not the last
-// word.
-var headerSteps = [...]struct {
-	name  string
-	final bool
-	do    func(a *Answer, status int, h http.Header)
-}{
-	{"protocol", false, (*Answer).keepProtocol}, // what only the connection may say
-	{"words", false, (*Answer).keepOwnWords},    // what only the gateway may say
-	{"cookies", false, (*Answer).keepOwnCookies},
-	{"cache", true, (*Answer).keepPrivate},
-	{"script", true, (*Answer).addScript},
-	{"stream", true, (*Answer).superviseStream}, // by the content's type, which no step changes
+// waitingAnswer is an answer that waits for the app to be asked who it is.
+type waitingAnswer struct {
+	header http.Header
+	body   bytes.Buffer
+	next   int // the step that it goes on with
 }
+
+// maxWaiting is how much of an answer waits, in bytes.
+const maxWaiting = 8 << 20
 
 // Unwrap is for http.ResponseController.
 func (a *Answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
@@ -71,90 +73,94 @@ func (a *Answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 // Sent tells whether a header has gone out that is the last word.
 func (a *Answer) Sent() bool { return a.sent }
 
+// WriteHeader does the steps, and sends the header unless one of them keeps it.
 func (a *Answer) WriteHeader(status int) {
-	if a.ended.Load() {
+	switch {
+	case a.ended.Load(), a.waiting != nil:
+		return
+	case a.sent:
+		if !a.bodiless {
+			a.ResponseWriter.WriteHeader(status) // which says that it is superfluous
+		}
 		return
 	}
-	if !a.sent {
-		h := a.ResponseWriter.Header()
-		if err := a.Handshake.judge(status, h); err != nil {
-			a.refuse(err)
-			return
-		}
-		a.correct(status, h)
+	h := a.ResponseWriter.Header()
+	if err := a.Handshake.judge(status, h); err != nil {
+		a.refuse(err)
+		return
 	}
-	a.ResponseWriter.WriteHeader(status)
-}
-
-func (a *Answer) correct(status int, h http.Header) {
+	a.status = status
 	a.opened = status == http.StatusSwitchingProtocols
 	a.sent = a.opened || status >= 200
-	for i := range headerSteps {
-		if step := &headerSteps[i]; a.sent || !step.final {
-			step.do(a, status, h)
+	a.send(0, h)
+}
+
+// send does the steps from one on.
+func (a *Answer) send(from int, h http.Header) {
+	for i := from; i < len(headerSteps); i++ {
+		if headerSteps[i].final && !a.sent {
+			continue
+		}
+		switch headerSteps[i].do(a, h) {
+		case waits:
+			a.waiting = &waitingAnswer{header: h.Clone(), next: i + 1}
+			return
+		case stays:
+			a.opened = false
+			return
+		}
+	}
+	a.ResponseWriter.WriteHeader(a.status)
+}
+
+// beyond is where a body goes behind what adds the script.
+type beyond struct{ a *Answer }
+
+func (b beyond) Write(p []byte) (int, error) {
+	if b.a.ended.Load() {
+		return 0, errEnded
+	}
+	return b.a.write(p)
+}
+
+// replace answers in place of the app: nothing more of its answer goes out.
+func (a *Answer) replace(with func(http.ResponseWriter)) fate {
+	a.sent, a.bodiless, a.waiting = true, true, nil
+	with(a.ResponseWriter)
+	return stays
+}
+
+// release sends the answer that has waited, and its trailers after it.
+func (a *Answer) release() {
+	waited, header := a.waiting, a.ResponseWriter.Header()
+	a.waiting = nil
+	last := header.Clone()
+	clear(header)
+	maps.Copy(header, waited.header)
+	a.send(waited.next, header)
+	a.write(waited.body.Bytes())
+	for name, values := range last {
+		if !slices.Equal(values, waited.header[name]) {
+			header[name] = values
 		}
 	}
 }
 
-// keepProtocol leaves a change of protocol only to a WebSocket's answer.
-func (a *Answer) keepProtocol(_ int, h http.Header) {
-	if a.opened {
-		delete(h, "Content-Length")
-		delete(h, "Transfer-Encoding")
+// Settle is called when the app has answered, with its error: an answer that
+// waits goes out, or another in its place.
+func (a *Answer) Settle(err error) {
+	a.endBody()
+	if a.weld == nil {
 		return
 	}
-	cleanProtocol(h)
-}
-
-func (a *Answer) keepOwnWords(_ int, h http.Header) {
-	delete(h, "Service-Worker-Allowed")
-	if challenges, ok := h["Www-Authenticate"]; ok {
-		keepStrings(h, "Www-Authenticate", challenges, func(c string) bool {
-			return !challengesAsStepgate(c)
-		})
+	waits := a.waiting != nil
+	switch why := a.weld.settle(err, waits); {
+	case !waits:
+	case why != nil:
+		a.replace(a.weld.refusal(why))
+	default:
+		a.release()
 	}
-}
-
-func (a *Answer) keepOwnCookies(_ int, h http.Header) {
-	if cookies, ok := h["Set-Cookie"]; ok {
-		keepStrings(h, "Set-Cookie", cookies, func(c string) bool {
-			return !session.Reserved(cookieName(c))
-		})
-	}
-}
-
-// cookieName is the name under which a browser sends back what a Set-Cookie
-// line gives it: it leaves out an empty name, and the "=" behind it.
-func cookieName(line string) string {
-	name, rest, valued := strings.Cut(line, "=")
-	for valued && strings.TrimSpace(name) == "" {
-		name, rest, valued = strings.Cut(rest, "=")
-	}
-	return strings.TrimSpace(name)
-}
-
-func (a *Answer) keepPrivate(_ int, h http.Header) {
-	if a.Private && h["Cache-Control"] == nil && h["Expires"] == nil && h["Pragma"] == nil {
-		// A browser that may guess how long it keeps an answer (RFC 9111
-		// §4.2.2) would show it after its session has ended.
-		h["Cache-Control"] = []string{"private, no-cache"}
-	}
-}
-
-// addScript has the body go through what adds the script, where it is a page
-// that a browser will show.
-func (a *Answer) addScript(status int, h http.Header) {
-	if a.Page != nil && a.Page.Prepare(status, h) {
-		a.body = a.Page.Body(a.ResponseWriter)
-	}
-}
-
-// CorrectHeader takes away what only the gateway may say, from an answer that
-// goes out by another way.
-func CorrectHeader(h http.Header) {
-	var a Answer
-	a.keepOwnWords(0, h)
-	a.keepOwnCookies(0, h)
 }
 
 // refuse answers in place of an upstream that changed the protocol by itself.
@@ -164,6 +170,9 @@ func (a *Answer) refuse(err error) {
 	a.ended.Store(true)
 	h := a.ResponseWriter.Header()
 	clear(h)
+	if a.ours != nil {
+		h["Set-Cookie"] = a.ours
+	}
 	if a.Request.ProtoMajor == 1 {
 		h["Connection"] = []string{"close"}
 	}
@@ -195,7 +204,25 @@ func (a *Answer) Write(p []byte) (int, error) {
 	if a.body != nil {
 		return a.body.Write(p)
 	}
-	return a.ResponseWriter.Write(p)
+	return a.write(p)
+}
+
+// write is what becomes of a body, once the script has been added.
+func (a *Answer) write(p []byte) (int, error) {
+	switch {
+	case a.bodiless:
+		return len(p), nil
+	case a.waiting == nil:
+		return a.ResponseWriter.Write(p)
+	case a.waiting.body.Len()+len(p) <= maxWaiting:
+		return a.waiting.body.Write(p)
+	}
+	if why := a.weld.agree(); why != nil {
+		a.replace(a.weld.refusal(why))
+	} else {
+		a.release()
+	}
+	return a.write(p)
 }
 
 // ReadFrom lets a whole file or connection be sent without copying where the
@@ -205,7 +232,7 @@ func (a *Answer) ReadFrom(r io.Reader) (int64, error) {
 		return 0, errEnded
 	}
 	a.implicit()
-	if a.body != nil || EventStream(a.ResponseWriter.Header().Get("Content-Type")) {
+	if a.body != nil || a.bodiless || a.waiting != nil || EventStream(a.ResponseWriter.Header().Get("Content-Type")) {
 		return io.Copy(onlyWriter{a}, r) // every piece passes Write
 	}
 	if below, ok := a.ResponseWriter.(io.ReaderFrom); ok {
@@ -217,13 +244,20 @@ func (a *Answer) ReadFrom(r io.Reader) (int64, error) {
 // onlyWriter hides ReadFrom.
 type onlyWriter struct{ io.Writer }
 
-// FlushError sends the header too.
+// FlushError sends the header too. It has nothing to do for an answer that
+// waits.
 func (a *Answer) FlushError() error {
+	if a.ended.Load() {
+		return errEnded
+	}
 	a.implicit()
 	if a.body != nil {
 		if err := a.body.Flush(); err != nil {
 			return err
 		}
+	}
+	if a.bodiless || a.waiting != nil {
+		return nil
 	}
 	return http.NewResponseController(a.ResponseWriter).Flush()
 }
@@ -239,54 +273,5 @@ func (a *Answer) Push(target string, o *http.PushOptions) error {
 func (a *Answer) implicit() {
 	if !a.sent {
 		a.WriteHeader(http.StatusOK)
-	}
-}
-
-// challengesAsStepgate finds the gateway's scheme in a list of challenges
-// (RFC 9110 §11.6.1), wherever it stands in it, but not inside a quoted value.
-func challengesAsStepgate(list string) bool {
-	quoted, begin := false, true
-	for i := 0; i < len(list); i++ {
-		switch c := list[i]; {
-		case quoted && c == '\\':
-			i++
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == ',':
-			begin = true
-		case c == ' ' || c == '\t':
-		case begin:
-			begin = false
-			scheme, _, _ := strings.Cut(list[i:], " ")
-			scheme, _, _ = strings.Cut(scheme, ",")
-			if strings.EqualFold(strings.TrimSpace(scheme), "Stepgate") {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// keepStrings drops the values that keep refuses. A header that the upstream
-// sent with none refused stays as it is.
-func keepStrings(h http.Header, name string, values []string, keep func(string) bool) {
-	var kept []string
-	for i, v := range values {
-		switch {
-		case keep(v):
-			if kept != nil {
-				kept = append(kept, v)
-			}
-		case kept == nil:
-			kept = append(make([]string, 0, len(values)), values[:i]...)
-		}
-	}
-	switch {
-	case kept == nil:
-	case len(kept) == 0:
-		delete(h, name)
-	default:
-		h[name] = kept
 	}
 }

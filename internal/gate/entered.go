@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"io"
 	"net/http"
 	"time"
 
@@ -19,11 +18,7 @@ func (h *Handler) goOn(w http.ResponseWriter, r *http.Request, p *passage, v vis
 		return h.deny(w, r, p, v, d)
 	case d.Outcome == policy.Allow:
 		h.prepare(r, p, v, d)
-		// What the app answers is freed of cookies of our names; ours come
-		// after.
-		ours := w.Header()["Set-Cookie"]
-		delete(w.Header(), "Set-Cookie")
-		return h.watch(&giver{writerWrapper: writerWrapper{ResponseWriter: w}, cookies: ours}, r, p, v, d, next)
+		return h.watch(w, r, p, v, d, next)
 	default:
 		return h.begin(w, r, p, v, d)
 	}
@@ -52,35 +47,6 @@ func (h *Handler) borrow(r *http.Request, live *Live) {
 	if cookie := h.lending.cookie(program, live.now()); cookie != "" {
 		r.Header["Cookie"] = []string{cookie}
 	}
-}
-
-// giver adds cookies of the gateway to the app's answer.
-type giver struct {
-	writerWrapper
-	cookies []string
-}
-
-func (g *giver) WriteHeader(status int) {
-	if status >= 200 && g.cookies != nil {
-		g.Header()["Set-Cookie"] = append(g.Header()["Set-Cookie"], g.cookies...)
-		g.cookies = nil
-	}
-	g.writerWrapper.WriteHeader(status)
-}
-
-func (g *giver) Write(p []byte) (int, error) {
-	if g.cookies != nil {
-		g.WriteHeader(http.StatusOK)
-	}
-	return g.writerWrapper.Write(p)
-}
-
-// ReadFrom goes round Write in the embedded wrapper, so it is here as well.
-func (g *giver) ReadFrom(r io.Reader) (int64, error) {
-	if g.cookies != nil {
-		g.WriteHeader(http.StatusOK)
-	}
-	return g.writerWrapper.ReadFrom(r)
 }
 
 // given is a cookie that an answer sets, as a browser sends it back; "" for

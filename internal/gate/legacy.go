@@ -2,7 +2,6 @@ package gate
 
 import (
 	"errors"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -65,7 +64,7 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request, p *passage, v vi
 		v.going = nil
 		h.prepare(r, p, v, open)
 		if v.entry != nil {
-			w = h.newLeaver(w, r, v, d.Outcome != policy.Allow)
+			p.leave = &leaving{handler: h, visitor: v, below: d.Outcome != policy.Allow}
 		}
 		return h.watch(w, r, p, v, open, next)
 	default:
@@ -89,76 +88,55 @@ func (h *Handler) fromThisSite(header http.Header) bool {
 	return referer == "" || strings.HasPrefix(referer, h.Origin+"/")
 }
 
-// leaver ends the session once the app has answered a sign-out.
-type leaver struct {
-	writerWrapper
+// leaving is an answer of the app's own sign-out: with it the session ends.
+type leaving struct {
 	handler *Handler
-	request *http.Request
 	visitor visitor
 	// below says that the visitor does not meet the levels of the path: of the
 	// answer no more is shown than that it was a sign-out.
-	below, hides bool
-	done         bool
+	below bool
 }
 
-func (h *Handler) newLeaver(w http.ResponseWriter, r *http.Request, v visitor, below bool) *leaver {
-	l := &leaver{handler: h, request: r, visitor: v, below: below}
-	l.ResponseWriter = w
-	return l
-}
-
-// WriteHeader takes the session away with an answer that is no error: an app
-// that refuses to sign out keeps its person.
-func (l *leaver) WriteHeader(status int) {
+// endSession takes the session away with an answer to a sign-out that is no
+// error: an app that refuses to sign out keeps its person.
+func (a *Answer) endSession(h http.Header) fate {
+	l := a.leave
 	switch {
-	case l.hides, status < 200 && l.below:
-		return
-	case !l.done && status >= 200:
-		l.done = true
-		if status < 400 {
-			l.leave()
-		}
+	case l == nil:
+		return goes
+	case a.status < 200:
 		if l.below {
-			status = l.hide(status)
+			return stays
 		}
+		return goes
 	}
-	l.ResponseWriter.WriteHeader(status)
+	if a.status < 400 {
+		l.end(a.ResponseWriter, a.Request)
+	}
+	if l.below {
+		a.status, a.bodiless = l.hide(a.status, h), true
+	}
+	return goes
 }
 
 // hide leaves of an answer its cookies and where it leads.
-func (l *leaver) hide(status int) int {
-	l.hides = true
-	header := l.Header()
-	for name := range header {
+func (l *leaving) hide(status int, h http.Header) int {
+	for name := range h {
 		if name != "Set-Cookie" && name != "Location" {
-			delete(header, name)
+			delete(h, name)
 		}
 	}
-	if status >= 400 || header.Get("Location") != "" {
+	if status >= 400 || h.Get("Location") != "" {
 		return status
 	}
-	header.Set("Location", l.handler.Form.LoginTarget())
+	h.Set("Location", l.handler.Form.LoginTarget())
 	return http.StatusSeeOther
 }
 
-func (l *leaver) Write(p []byte) (int, error) {
-	if !l.done {
-		l.WriteHeader(http.StatusOK)
-	}
-	if l.hides {
-		return len(p), nil
-	}
-	return l.ResponseWriter.Write(p)
-}
-
-// ReadFrom goes round Write in the embedded wrapper, so it is here as well.
-func (l *leaver) ReadFrom(r io.Reader) (int64, error) { return io.Copy(onlyWriter{l}, r) }
-
-func (l *leaver) leave() {
+func (l *leaving) end(w http.ResponseWriter, r *http.Request) {
 	live, row := l.handler.live.Load(), l.visitor.entry.Session
 	live.Turns.End(row.ID, row.EndsAt, live.now())
-	err := live.Ceremonies.Leave(l.request.Context(), l.ResponseWriter, l.request, l.visitor.entry)
-	if err != nil {
+	if err := live.Ceremonies.Leave(r.Context(), w, r, l.visitor.entry); err != nil {
 		l.handler.Log.Error("end the session of somebody who signed out in the app", zap.Error(err))
 	}
 }

@@ -1,14 +1,10 @@
 package gate
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"io"
-	"maps"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 
 	"go.uber.org/zap"
@@ -20,17 +16,12 @@ import (
 	"github.com/stepgate/stepgate/policy"
 )
 
-// maxWaiting is how much of an answer waits for the app to be asked who it
-// is, in bytes.
-const maxWaiting = 8 << 20
-
-// welder sees the app's answer: session cookies that it sets are remembered
+// welder looks at the app's answer: session cookies that it sets are remembered
 // for the session, and a person who comes back from the login page is sent on
 // to where they were going. Where the request may have made the app take the
 // session's cookie for somebody else, the app is asked, and the session ends
 // if it does not say that it is the same person still.
 type welder struct {
-	writerWrapper
 	handler *Handler
 	live    *Live
 	request *http.Request
@@ -46,22 +37,11 @@ type welder struct {
 	stake   bool // its path needs more than a password gives
 	strange bool // the app may have been shown a session that is nobody's here
 	asks    bool // the app can be asked about a cookie of the session's
-	waiting *waitingAnswer
 	settled bool // the app was asked, or need not be
-	done    bool // the header is sent
-	swapped bool // the app's page is not shown
 }
 
-// waitingAnswer is an answer that does not go out yet.
-type waitingAnswer struct {
-	status int
-	header http.Header
-	body   bytes.Buffer
-}
-
-func (h *Handler) newWelder(w http.ResponseWriter, r *http.Request, live *Live, v visitor, bonds *weld.Bonds) *welder {
+func (h *Handler) newWelder(r *http.Request, live *Live, v visitor, bonds *weld.Bonds) *welder {
 	o := &welder{handler: h, live: live, request: r, visitor: v, bonds: bonds}
-	o.ResponseWriter = w
 	if len(r.Header["Cookie"]) == 1 {
 		o.cookies = r.Header["Cookie"][0]
 	}
@@ -123,39 +103,42 @@ func (o *welder) same() error {
 }
 
 // settle ends the request's turn. It is called when the app has answered,
-// with its error, or has given up; then nothing is sent any more.
-func (o *welder) settle(err error, gaveUp bool) error {
+// with its error, or has given up. The error says why what waits of the answer
+// may not go out.
+func (o *welder) settle(err error, waits bool) error {
 	if o.turn == nil {
-		return err
+		return nil
 	}
 	defer o.turn.Done()
-	if o.settled || !o.changes && o.waiting == nil {
-		return err
+	if o.settled || !o.changes && !waits {
+		return nil
 	}
 	o.settled = true
 	if o.after == "" {
 		o.after = o.cookies
 	}
-	if neverSent(err) || o.live.Turns.Ended(o.visitor.id()) {
-		return err
+	switch {
+	case neverSent(err):
+		return nil
+	case o.live.Turns.Ended(o.visitor.id()):
+		return weld.ErrEnded
 	}
-	if why := o.same(); why != nil {
-		o.end(why)
-		if o.waiting != nil && !gaveUp {
-			o.refuse(why)
-		}
-		return err
-	}
-	if o.waiting != nil && !gaveUp {
-		o.release()
-	}
-	return err
+	return o.agrees()
 }
 
-// finish is settle for a request whose handler has panicked, as a proxy does
-// when the app breaks off.
-func (o *welder) finish() {
-	o.settle(nil, true)
+// agree asks the app at once whether the answer may go out.
+func (o *welder) agree() error {
+	o.settled = true
+	defer o.turn.Done()
+	return o.agrees()
+}
+
+func (o *welder) agrees() error {
+	why := o.same()
+	if why != nil {
+		o.end(why)
+	}
+	return why
 }
 
 // neverSent tells whether a request failed before the app had any of it.
@@ -183,88 +166,68 @@ func (o *welder) end(why error) {
 	}
 }
 
-// refuse answers in place of the app.
-func (o *welder) refuse(why error) {
-	clear(o.Header())
-	o.live.Ceremonies.Place.ClearCookie(o.ResponseWriter)
-	o.done, o.swapped = true, true
-	o.handler.fail(o.ResponseWriter, o.request, waitedInVain(errors.Join(weld.ErrEnded, why)))
-}
-
-// release sends the answer that has waited.
-func (o *welder) release() {
-	a := o.waiting
-	o.waiting = nil
-	header := o.Header()
-	last := header.Clone() // with the trailers
-	clear(header)
-	maps.Copy(header, a.header)
-	o.commit(a.status)
-	o.Write(a.body.Bytes())
-	for name, values := range last {
-		if !slices.Equal(values, a.header[name]) {
-			header[name] = values
-		}
+// refusal answers in place of the app.
+func (o *welder) refusal(why error) func(http.ResponseWriter) {
+	return func(w http.ResponseWriter) {
+		clear(w.Header())
+		o.live.Ceremonies.Place.ClearCookie(w)
+		o.handler.fail(w, o.request, waitedInVain(errors.Join(weld.ErrEnded, why)))
 	}
 }
 
-func (o *welder) WriteHeader(status int) {
+// keepPerson keeps an answer in whose meaning the app may have taken the
+// session's cookie for somebody else's.
+func (a *Answer) keepPerson(h http.Header) fate {
+	o := a.weld
 	switch {
-	case o.swapped || o.waiting != nil:
-		return
-	case status < 200 && status != http.StatusSwitchingProtocols:
-		if !o.changes {
-			delete(o.Header(), "Set-Cookie") // no browser takes one from there
-			o.ResponseWriter.WriteHeader(status)
-		}
-		return
-	case !o.done && o.live != nil:
-		if err := o.handler.regiven(o.request.Context(), o.live, o.visitor, o.Header()); err != nil {
+	case o == nil:
+		return goes
+	case !a.sent && o.changes:
+		return stays
+	case !a.sent:
+		delete(h, "Set-Cookie") // no browser takes one from there
+		return goes
+	}
+	if o.live != nil {
+		if err := o.handler.regiven(o.request.Context(), o.live, o.visitor, h); err != nil {
 			o.handler.Log.Error("end sessions whose cookie the app has given again", zap.Error(err))
 		}
 	}
-	if o.done || o.visitor.entry == nil {
-		o.done = true
-		o.ResponseWriter.WriteHeader(status)
-		return
+	if o.visitor.entry == nil {
+		return goes
 	}
-	header := o.Header()
+	f, why := o.judge(a.status, h)
+	if why != nil {
+		return a.replace(o.refusal(why))
+	}
+	return f
+}
+
+// judge tells whether an answer of somebody's session goes out, waits, or is
+// refused for a reason.
+func (o *welder) judge(status int, h http.Header) (fate, error) {
 	if o.turn != nil && (o.changes || o.turn.Doubtful()) {
-		o.after = weld.After(o.cookies, header, o.live.now())
-		if !streams(status, header) {
-			if o.stake {
-				o.waiting = &waitingAnswer{status: status, header: header.Clone()}
-				return
+		o.after = weld.After(o.cookies, h, o.live.now())
+		switch {
+		case streams(status, h):
+			if why := o.agree(); why != nil {
+				return stays, why
 			}
-		} else if !o.agree() {
-			return
+		case o.stake:
+			return waits, nil
 		}
 	} else if o.turn != nil {
 		o.turn.Done()
 	}
 	if o.asks && !o.changes && redirects(status) {
 		// A link by which somebody signs in ends so.
-		o.after = weld.After(o.cookies, header, o.live.now())
+		o.after = weld.After(o.cookies, h, o.live.now())
 		if why := o.same(); errors.Is(why, errForeign) {
 			o.end(why)
-			o.refuse(why)
-			return
+			return stays, why
 		}
 	}
-	o.commit(status)
-}
-
-// agree asks the app at once, and tells whether the answer may go out.
-func (o *welder) agree() bool {
-	o.settled = true
-	defer o.turn.Done()
-	why := o.same()
-	if why == nil {
-		return true
-	}
-	o.end(why)
-	o.refuse(why)
-	return false
+	return goes, nil
 }
 
 // streams tells whether an answer goes on for as long as it likes.
@@ -277,93 +240,35 @@ func redirects(status int) bool {
 	return status >= 300 && status < 400 && status != http.StatusNotModified
 }
 
-// commit sends the header.
-func (o *welder) commit(status int) {
-	o.done = true
-	header := o.Header()
-	if who, err := o.handler.Form.Named(status, header); err == nil && !o.handler.isVisitor(context.WithoutCancel(o.request.Context()), o.live, o.visitor, who) {
+// weldCookies remembers the cookies of an answer that may be seen, unless it
+// names another person.
+func (a *Answer) weldCookies(h http.Header) fate {
+	o := a.weld
+	if o == nil || o.visitor.entry == nil {
+		return goes
+	}
+	if who, err := o.handler.Form.Named(a.status, h); err == nil && !o.handler.isVisitor(context.WithoutCancel(o.request.Context()), o.live, o.visitor, who) {
 		o.end(errForeign)
-		o.refuse(errForeign)
-		return
+		return a.replace(o.refusal(errForeign))
 	}
-	if header["Set-Cookie"] != nil {
-		o.issued(status, header)
+	if h["Set-Cookie"] != nil {
+		o.issued(a.status, h)
 	}
-	if o.visitor.going != nil && status == http.StatusOK && landing(o.request) && strings.HasPrefix(strings.ToLower(header.Get("Content-Type")), "text/html") {
-		o.swap(header)
-		return
-	}
-	o.ResponseWriter.WriteHeader(status)
+	return goes
 }
 
-// swap sends the person on in place of the page on which the app's sign-in
+// sendOn sends the person on in place of the page on which the app's sign-in
 // ended.
-func (o *welder) swap(header http.Header) {
-	for name := range header {
+func (a *Answer) sendOn(h http.Header) fate {
+	o := a.weld
+	if o == nil || o.visitor.entry == nil || o.visitor.going == nil || a.status != http.StatusOK || !landing(o.request) ||
+		!strings.HasPrefix(strings.ToLower(h.Get("Content-Type")), "text/html") {
+		return goes
+	}
+	for name := range h {
 		if strings.HasPrefix(name, "Content-") || name == "Etag" || name == "Last-Modified" || name == "Cache-Control" || name == "Expires" {
-			delete(header, name)
+			delete(h, name)
 		}
 	}
-	o.swapped = true
-	o.handler.resume(o.ResponseWriter, o.request, o.live, o.visitor)
-}
-
-func (o *welder) Write(p []byte) (int, error) {
-	if !o.done && o.waiting == nil {
-		o.WriteHeader(http.StatusOK)
-	}
-	switch {
-	case o.swapped:
-		return len(p), nil
-	case o.waiting == nil:
-		return o.ResponseWriter.Write(p)
-	case o.waiting.body.Len()+len(p) <= maxWaiting:
-		return o.waiting.body.Write(p)
-	}
-	if o.agree() {
-		o.release()
-	}
-	return o.Write(p)
-}
-
-// FlushError has nothing to do for an answer that waits.
-func (o *welder) FlushError() error {
-	if o.waiting != nil || o.swapped {
-		return nil
-	}
-	return http.NewResponseController(o.ResponseWriter).Flush()
-}
-
-// ReadFrom goes round Write in the embedded wrapper, so it is here as well.
-func (o *welder) ReadFrom(r io.Reader) (int64, error) {
-	if !o.done {
-		o.WriteHeader(http.StatusOK)
-	}
-	if o.swapped || o.waiting != nil {
-		return io.Copy(onlyWriter{o}, r)
-	}
-	return o.writerWrapper.ReadFrom(r)
-}
-
-// writerWrapper is a writer around another, with what the one below can do.
-type writerWrapper struct{ http.ResponseWriter }
-
-// Unwrap is for http.ResponseController.
-func (w *writerWrapper) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-// ReadFrom lets a whole file or connection be sent without copying where the
-// writer below can.
-func (w *writerWrapper) ReadFrom(r io.Reader) (int64, error) {
-	if below, ok := w.ResponseWriter.(io.ReaderFrom); ok {
-		return below.ReadFrom(r)
-	}
-	return io.Copy(w.ResponseWriter, r)
-}
-
-// Push implements http.Pusher where the writer below does.
-func (w *writerWrapper) Push(target string, o *http.PushOptions) error {
-	if pusher, ok := w.ResponseWriter.(http.Pusher); ok {
-		return pusher.Push(target, o)
-	}
-	return http.ErrNotSupported
+	return a.replace(func(w http.ResponseWriter) { o.handler.resume(w, o.request, o.live, o.visitor) })
 }

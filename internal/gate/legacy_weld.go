@@ -63,8 +63,7 @@ func (h *Handler) weldRefused(r *http.Request, v visitor) error {
 }
 
 // welded leaves of the app's session cookies what is the visitor's, and gives
-// a writer that sees the app set others. Nil says that the request has been
-// answered.
+// what looks at the app's answer. Nil says that the request has been answered.
 func (h *Handler) welded(w http.ResponseWriter, r *http.Request, p *passage, v visitor, d policy.Decision, next Next) *welder {
 	token, bears := weld.BearerToken(r.Header)
 	if bears = bears && h.Form.Bears(); bears || !h.Form.PassAuthorization() {
@@ -93,13 +92,13 @@ func (h *Handler) welded(w http.ResponseWriter, r *http.Request, p *passage, v v
 	}
 	if !known {
 		h.Form.Cookies().Strip(r.Header)
-		return h.newWelder(w, r, live, visitor{}, nil)
+		return h.newWelder(r, live, visitor{}, nil)
 	}
 	if bears && h.passToken(r, live, v, bonds, token, d.Public, next) {
 		r.Header["Authorization"] = []string{"Bearer " + token}
 	}
 	passed := h.passCookies(r, live, v, bonds, d.Public, next)
-	o := h.newWelder(w, r, live, v, bonds)
+	o := h.newWelder(r, live, v, bonds)
 	o.next, o.strange = next, passed.Strange || d.Public && (bears || len(found) > 0)
 	if passed.Mine && h.Form.ConfirmsLater() {
 		if err := o.queue(d); err != nil {

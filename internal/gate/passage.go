@@ -35,6 +35,7 @@ type passage struct {
 	keptErr error         // why it could not be redeemed
 	token   string        // what a program sent with it
 	program bool          // set where a token was sent, readable or not
+	leave   *leaving      // set where this is the app's own sign-out
 }
 
 var passages = sync.Pool{New: func() any { return new(passage) }}

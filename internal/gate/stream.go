@@ -31,25 +31,36 @@ func (a *Answer) Begin() *http.Request {
 }
 
 // End sends what is left of a page that the script was added to, and waits
-// for the watcher: nothing touches the answer after its handler.
+// for the watcher: nothing touches the answer after its handler. A handler
+// that has panicked, as a proxy does when the app breaks off, has not settled
+// its answer; then nothing that waits of it is sent any more.
 func (a *Answer) End() {
-	if a.body != nil {
-		// What came broken arrives broken: there is nobody else to tell.
-		_ = a.body.Close()
-	}
+	a.endBody()
 	if a.stop != nil {
 		a.stop()
 		<-a.gone
 	}
+	if a.weld != nil {
+		a.weld.settle(nil, a.waiting != nil)
+	}
+}
+
+// endBody sends what is left of a page that the script was added to. What came
+// broken arrives broken: there is nobody else to tell.
+func (a *Answer) endBody() {
+	if a.body != nil {
+		_ = a.body.Close()
+		a.body = nil
+	}
 }
 
 // superviseStream is Begin for an answer that turns out to be a stream.
-func (a *Answer) superviseStream(_ int, h http.Header) {
-	if !a.Private || a.Entry == nil || a.stop != nil || !EventStream(h.Get("Content-Type")) {
-		return
+func (a *Answer) superviseStream(h http.Header) fate {
+	if a.Private && a.Entry != nil && a.stop == nil && EventStream(h.Get("Content-Type")) {
+		ctx, cancel := context.WithCancel(a.Request.Context())
+		a.supervise(ctx, cancel, a.cutter())
 	}
-	ctx, cancel := context.WithCancel(a.Request.Context())
-	a.supervise(ctx, cancel, a.cut)
+	return goes
 }
 
 // supervise starts the one watcher of an answer; end is how it ends it.
@@ -79,16 +90,29 @@ func (a *Answer) watch(ctx context.Context, end func()) {
 	}
 }
 
-// cut ends an answer that is under way: nothing more is written, and where
-// the connection is the answer's own it is given up.
-func (a *Answer) cut() {
-	a.ended.Store(true)
-	// A deadline that has passed wakes HTTP/1's reader, which cancels the
-	// request; HTTP/2 resets the stream for one of writing. Where neither is
-	// known the next write fails.
-	controller := http.NewResponseController(a.ResponseWriter)
-	_ = controller.SetReadDeadline(time.Unix(1, 0))
-	_ = controller.SetWriteDeadline(time.Unix(1, 0))
+// cutter ends an answer that is under way: nothing more is written, and where
+// the connection is the answer's own it is given up. The server's own writer
+// may be told of a deadline while others write to it, those around it may not.
+func (a *Answer) cutter() func() {
+	controller := http.NewResponseController(innermost(a.ResponseWriter))
+	return func() {
+		a.ended.Store(true)
+		// A deadline that has passed wakes HTTP/1's reader, which cancels the
+		// request; HTTP/2 resets the stream for one of writing. Where neither
+		// is known the next write fails.
+		_ = controller.SetReadDeadline(time.Unix(1, 0))
+		_ = controller.SetWriteDeadline(time.Unix(1, 0))
+	}
+}
+
+func innermost(w http.ResponseWriter) http.ResponseWriter {
+	for {
+		around, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return w
+		}
+		w = around.Unwrap()
+	}
 }
 
 func opensStream(r *http.Request) bool {

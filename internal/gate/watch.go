@@ -16,27 +16,28 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, p *passage, v vi
 		h.holdCredentials(r, v)
 	}
 	w = p.shake.Over(w)
-	var welded *welder
+	var o *welder
 	if h.Form != nil {
-		if welded = h.welded(w, r, p, v, d, next); welded == nil {
+		if o = h.welded(w, r, p, v, d, next); o == nil {
 			return nil
 		}
-		defer welded.finish()
-		w = welded
 	}
 	metrics.allowed.Inc()
-	a := &Answer{ResponseWriter: w, Site: h, Request: r, Handshake: p.shake, Entry: v.entry, Needed: d.Needed &^ d.Once, Private: !d.Public, Page: h.page(r, v)}
+	a := &Answer{
+		ResponseWriter: w, Site: h, Request: r, Handshake: p.shake, Entry: v.entry, Needed: d.Needed &^ d.Once, Private: !d.Public,
+		Page: h.page(r, v), weld: o, leave: p.leave, ours: w.Header()["Set-Cookie"],
+	}
+	if a.ours != nil {
+		delete(w.Header(), "Set-Cookie") // they come after the app's, whose own of these names do not leave
+	}
 	defer a.End()
 	err := next.ServeHTTP(a, a.Begin())
-	a.End() // before the weld looks at the whole
 	if err == nil && !a.Sent() && h.Server.Switched(r) {
 		a.RefuseSwitch()
 	}
 	if err != nil {
 		h.remember(r, v)
 	}
-	if welded != nil {
-		return welded.settle(err, false)
-	}
+	a.Settle(err)
 	return err
 }

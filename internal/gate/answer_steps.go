@@ -1,0 +1,162 @@
+package gate
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/stepgate/stepgate/internal/session"
+)
+
+// fate is what a step makes of an answer.
+type fate int
+
+const (
+	goes  fate = iota // on to the next step, and out after the last
+	waits             // until the app has been asked
+	stays             // inside: it was replaced, or is an early one that nobody is to see
+)
+
+// headerSteps is what becomes of the header of an upstream's answer, in this
+// order. Each step has the header as the one before left it. Steps that are
+// not marked final see answers of the 1xx kind too, which are not the last
+// word.
+var headerSteps = [...]struct {
+	name  string
+	final bool
+	do    func(a *Answer, h http.Header) fate
+}{
+	{"protocol", false, (*Answer).keepProtocol}, // what only the connection may say
+	{"words", false, (*Answer).keepOwnWords},    // what only the gateway may say
+	{"cookies", false, (*Answer).keepOwnCookies},
+	{"cache", true, (*Answer).keepPrivate},
+	{"script", true, (*Answer).addScript},
+	{"stream", true, (*Answer).superviseStream}, // by the content's type, which no step before changes
+	{"person", false, (*Answer).keepPerson},     // what the request may have made of the session's cookie
+	{"welded", true, (*Answer).weldCookies},     // cookies that the app sets, once its answer may be seen
+	{"going", true, (*Answer).sendOn},           // in place of the page on which the app's sign-in ended
+	{"leave", false, (*Answer).endSession},      // with the app's own sign-out
+	{"ours", true, (*Answer).addOurs},           // after all of the app's are judged
+}
+
+// keepProtocol leaves a change of protocol only to a WebSocket's answer.
+func (a *Answer) keepProtocol(h http.Header) fate {
+	if a.opened {
+		delete(h, "Content-Length")
+		delete(h, "Transfer-Encoding")
+	} else {
+		cleanProtocol(h)
+	}
+	return goes
+}
+
+func (a *Answer) keepOwnWords(h http.Header) fate {
+	delete(h, "Service-Worker-Allowed")
+	if challenges, ok := h["Www-Authenticate"]; ok {
+		keepStrings(h, "Www-Authenticate", challenges, func(c string) bool {
+			return !challengesAsStepgate(c)
+		})
+	}
+	return goes
+}
+
+func (a *Answer) keepOwnCookies(h http.Header) fate {
+	if cookies, ok := h["Set-Cookie"]; ok {
+		keepStrings(h, "Set-Cookie", cookies, func(c string) bool {
+			return !session.Reserved(cookieName(c))
+		})
+	}
+	return goes
+}
+
+// cookieName is the name under which a browser sends back what a Set-Cookie
+// line gives it: it leaves out an empty name, and the "=" behind it.
+func cookieName(line string) string {
+	name, rest, valued := strings.Cut(line, "=")
+	for valued && strings.TrimSpace(name) == "" {
+		name, rest, valued = strings.Cut(rest, "=")
+	}
+	return strings.TrimSpace(name)
+}
+
+func (a *Answer) keepPrivate(h http.Header) fate {
+	if a.Private && h["Cache-Control"] == nil && h["Expires"] == nil && h["Pragma"] == nil {
+		// A browser that may guess how long it keeps an answer (RFC 9111
+		// §4.2.2) would show it after its session has ended.
+		h["Cache-Control"] = []string{"private, no-cache"}
+	}
+	return goes
+}
+
+// addScript has the body go through what adds the script, where it is a page
+// that a browser will show.
+func (a *Answer) addScript(h http.Header) fate {
+	if a.Page != nil && a.Page.Prepare(a.status, h) {
+		a.body = a.Page.Body(beyond{a})
+	}
+	return goes
+}
+
+// addOurs adds the gateway's own cookies to those of the app.
+func (a *Answer) addOurs(h http.Header) fate {
+	if a.ours != nil {
+		h["Set-Cookie"] = append(h["Set-Cookie"], a.ours...)
+	}
+	return goes
+}
+
+// CorrectHeader takes away what only the gateway may say, from an answer that
+// goes out by another way.
+func CorrectHeader(h http.Header) {
+	var a Answer
+	a.keepOwnWords(h)
+	a.keepOwnCookies(h)
+}
+
+// challengesAsStepgate finds the gateway's scheme in a list of challenges
+// (RFC 9110 §11.6.1), wherever it stands in it, but not inside a quoted value.
+func challengesAsStepgate(list string) bool {
+	quoted, begin := false, true
+	for i := 0; i < len(list); i++ {
+		switch c := list[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == ',':
+			begin = true
+		case c == ' ' || c == '\t':
+		case begin:
+			begin = false
+			scheme, _, _ := strings.Cut(list[i:], " ")
+			scheme, _, _ = strings.Cut(scheme, ",")
+			if strings.EqualFold(strings.TrimSpace(scheme), "Stepgate") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// keepStrings drops the values that keep refuses. A header that the upstream
+// sent with none refused stays as it is.
+func keepStrings(h http.Header, name string, values []string, keep func(string) bool) {
+	var kept []string
+	for i, v := range values {
+		switch {
+		case keep(v):
+			if kept != nil {
+				kept = append(kept, v)
+			}
+		case kept == nil:
+			kept = append(make([]string, 0, len(values)), values[:i]...)
+		}
+	}
+	switch {
+	case kept == nil:
+	case len(kept) == 0:
+		delete(h, name)
+	default:
+		h[name] = kept
+	}
+}
