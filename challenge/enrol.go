@@ -232,23 +232,21 @@ func (k *enrolling) confirm(w http.ResponseWriter, r *http.Request, answer facto
 	if err != nil {
 		return err
 	}
-	receipt, err := k.spend(r)
-	if err != nil && k.stopped(err) {
+	a, err := k.attempt(r, t)
+	if err != nil {
+		return err
+	}
+	if k.fail != nil {
 		return k.show(w, r, factors.Answer{}, nil)
 	}
-	if err != nil {
-		return k.s.throttled(err, k.others)
-	}
-	scope := k.s.scope(r, k.v, k.purpose)
-	scope.Transaction = t.ID
-	credential, err := k.enroller.ConfirmEnrolment(ctx, scope, k.held, t.State, answer)
+	credential, err := k.enroller.ConfirmEnrolment(ctx, a.scope, k.held, t.State, answer)
 	if errs := answerError(k.factor.Kind(), err); errs != nil {
 		return k.show(w, r, factors.Answer{}, errs)
 	}
 	if err != nil {
-		return k.s.trouble(errors.Join(err, k.s.Ledger.Refund(ctx, receipt)))
+		return k.s.trouble(errors.Join(err, k.s.Ledger.Refund(ctx, a.receipt)))
 	}
-	if err := k.s.Ledger.Success(ctx, receipt); err != nil {
+	if err := k.s.Ledger.Success(ctx, a.receipt); err != nil {
 		return k.s.unavailable(err)
 	}
 	return k.keep(w, r, t, credential)

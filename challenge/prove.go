@@ -1,7 +1,6 @@
 package challenge
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"time"
@@ -22,30 +21,43 @@ func (k *walk) spend(r *http.Request) (throttle.Receipt, error) {
 	})...)
 }
 
+// attempt is a try at an answer: what it is compared in, and what it has cost.
+type attempt struct {
+	transaction ceremony.Transaction
+	scope       factors.Scope
+	receipt     throttle.Receipt
+}
+
+// attempt charges a try, in the step's transaction. Where k.fail is set then,
+// nothing was charged and the page is to say why.
+func (k *walk) attempt(r *http.Request, t ceremony.Transaction) (a attempt, err error) {
+	a.transaction, a.scope = t, k.s.scope(r, k.v, k.purpose)
+	a.scope.Transaction = t.ID
+	a.receipt, err = k.spend(r)
+	if err != nil && !k.stopped(err) {
+		return a, k.s.throttled(err, k.others)
+	}
+	return a, nil
+}
+
 // verify compares an answer and, when it is right, raises the session.
 func (k *walk) verify(w http.ResponseWriter, r *http.Request, answer factors.Answer) error {
-	ctx := r.Context()
-	t, err := k.open(ctx)
+	t, _, err := k.find(r.Context())
 	if err != nil {
 		return err
 	}
-	receipt, err := k.spend(r)
-	if err != nil && k.stopped(err) {
+	a, err := k.attempt(r, t)
+	if err != nil {
+		return err
+	}
+	if k.fail != nil {
 		return k.show(w, r, factors.Answer{}, nil)
 	}
+	verified, err := k.factor.Verify(r.Context(), a.scope, k.held, t.State, answer)
 	if err != nil {
-		return k.s.throttled(err, k.others)
+		return k.refused(w, r, a.receipt, err)
 	}
-	scope := k.s.scope(r, k.v, k.purpose)
-	scope.Transaction = t.ID
-	verified, err := k.factor.Verify(ctx, scope, k.held, t.State, answer)
-	if err != nil {
-		return k.refused(w, r, receipt, err)
-	}
-	if err := k.s.Ledger.Success(ctx, receipt); err != nil {
-		return k.s.unavailable(err)
-	}
-	return k.passed(w, r, t, verified)
+	return k.passed(w, r, a, verified)
 }
 
 // refused answers a wrong answer with the page again, and a technical failure
@@ -91,62 +103,70 @@ func reasonOf(err error) string {
 	}
 }
 
-// passed turns a verification into a proof of the session.
-func (k *walk) passed(w http.ResponseWriter, r *http.Request, t ceremony.Transaction, verified factors.Verified) error {
-	ctx := r.Context()
-	if len(t.State) > 0 {
-		switch err := k.s.Store.RedeemTransaction(ctx, t.ID, k.s.Now().UTC()); {
-		case errors.Is(err, ceremony.ErrTransactionGone): // another request has passed with it
-			return k.s.dispatch(w, r, k.v, k.c)
-		case err != nil:
-			return k.s.unavailable(err)
-		}
-	}
+// passed turns a verification into a proof of the session: all that it brings
+// is one write.
+func (k *walk) passed(w http.ResponseWriter, r *http.Request, a attempt, verified factors.Verified) error {
+	now := k.s.Now().UTC()
 	e := k.s.event(r, audit.ChallengePassed, k.v)
 	e.Factor, e.Credential = string(k.factor.Kind()), string(verified.Credential.ID)
-	if err := k.notePassed(r, e, verified); err != nil {
+	messages, err := k.s.tell(r, k.v, people.Told(verified.Notice), verified.Credential)
+	if err != nil {
 		return k.s.unavailable(err)
 	}
-	v, err := k.rise(w, r, proofOf(k.factor.Kind(), verified, k.s.Now().UTC()))
-	if err != nil {
-		return err
+	proof := proofOf(k.factor.Kind(), verified, now)
+	p := ceremony.Passed{Event: e, Messages: messages, Earmark: k.earmark(&proof, now)}
+	if len(a.transaction.State) > 0 {
+		p.Transaction = a.transaction.ID
 	}
-	return k.s.dispatch(w, r, v, k.c)
-}
-
-// notePassed keeps the event of a right answer, and with it what the person is
-// told of that.
-func (k *walk) notePassed(r *http.Request, e audit.Event, verified factors.Verified) error {
-	messages, err := k.s.tell(r, k.v, people.Told(verified.Notice), verified.Credential)
+	p.Counters, p.Settle = a.receipt.Success()
+	v, err := k.riseBy(w, r, proof, func(raising session.Raising) error {
+		p.Raising = raising
+		return k.s.Store.Pass(r.Context(), p, now)
+	})
 	switch {
+	case errors.Is(err, ceremony.ErrTransactionGone): // another request has passed with it
+		return k.s.dispatch(w, r, k.v, k.c)
 	case err != nil:
 		return err
-	case len(messages) == 0:
-		return k.s.Recorder.Record(r.Context(), e)
 	}
-	if err := k.s.Store.Note(r.Context(), e, messages); err != nil {
-		return err
+	if v == nil { // nothing was kept: the session ended meanwhile
+		if err := k.s.Recorder.Record(r.Context(), e); err != nil {
+			return k.s.unavailable(err)
+		}
+	} else {
+		k.s.sent(messages)
 	}
-	k.s.sent(messages)
-	return nil
+	return k.s.dispatch(w, r, v, k.c)
 }
 
 // rise adds a proof to the session: for the operation or the request that it
 // was made for, or for whatever it counts for. The visitor is nobody when the
 // session ended meanwhile.
 func (k *walk) rise(w http.ResponseWriter, r *http.Request, proof policy.Proof) (*session.Entry, error) {
-	if k.c.Kind == ceremony.Operate || k.s.asksOnce(k.v, k.c) {
-		proof.Once = k.c.Once
-		if err := k.earmark(r.Context(), proof); err != nil {
-			return nil, err
+	if mark := k.earmark(&proof, k.s.Now().UTC()); mark != nil {
+		if _, err := k.s.Store.OpenTransaction(r.Context(), *mark, mark.CreatedAt); err != nil {
+			return nil, k.s.unavailable(err)
 		}
 	}
+	return k.riseBy(w, r, proof, nil)
+}
+
+// riseBy is rise by a write of the caller's, where there is one.
+func (k *walk) riseBy(w http.ResponseWriter, r *http.Request, proof policy.Proof, write func(session.Raising) error) (*session.Entry, error) {
 	proof.Form = k.form
-	entry, err := k.s.Sessions.Raise(r.Context(), w, k.s.Place, k.v, addProof(proof))
-	if errors.Is(err, session.ErrNotFound) {
-		return nil, nil
+	var entry *session.Entry
+	var err error
+	if write == nil {
+		entry, err = k.s.Sessions.Raise(r.Context(), w, k.s.Place, k.v, addProof(proof))
+	} else {
+		entry, err = k.s.Sessions.RaiseBy(r.Context(), w, k.s.Place, k.v, addProof(proof), write)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, session.ErrNotFound):
+		return nil, nil
+	case errors.Is(err, ceremony.ErrTransactionGone):
+		return nil, err
+	case err != nil:
 		return nil, k.s.unavailable(err)
 	}
 	if proof.Factor.Possession() {
@@ -155,19 +175,19 @@ func (k *walk) rise(w http.ResponseWriter, r *http.Request, proof policy.Proof) 
 	return entry, nil
 }
 
-// earmark keeps the transaction that a proof for one request, or one
-// operation, is spent from.
-func (k *walk) earmark(ctx context.Context, proof policy.Proof) error {
-	now := k.s.Now().UTC()
-	id := ceremony.OnceTransaction(k.v.Session.ID, proof)
-	_, err := k.s.Store.OpenTransaction(ctx, ceremony.Transaction{
+// earmark makes a proof one for a request or an operation alone, where it is
+// asked for that, and gives the transaction that it is spent from; nil for
+// others.
+func (k *walk) earmark(proof *policy.Proof, now time.Time) *ceremony.Transaction {
+	if k.c.Kind != ceremony.Operate && !k.s.asksOnce(k.v, k.c) {
+		return nil
+	}
+	proof.Once = k.c.Once
+	id := ceremony.OnceTransaction(k.v.Session.ID, *proof)
+	return &ceremony.Transaction{
 		ID: id, Session: k.v.Session.ID, Key: "once/" + id, Actor: k.v.Owner.Account.ID, Subject: k.v.Owner.Account.ID,
 		Site: k.s.Place.Origin, Purpose: "once", Factor: proof.Factor, CreatedAt: now, ExpiresAt: now.Add(ceremony.TransactionTTL), Version: 1,
-	}, now)
-	if err != nil {
-		return k.s.unavailable(err)
 	}
-	return nil
 }
 
 // asksOnce tells whether all that a continuation still lacks are levels with

@@ -2,6 +2,7 @@ package challenge
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 
@@ -58,18 +59,7 @@ func (s *Site) walk(v *session.Entry, c ceremony.Continuation, kind policy.Facto
 // ask lets the only factor that would do send its code when a form has led to
 // it. What cannot be sent now is not this form's fault: the page that follows
 // has a button, and says why when that does not work either.
-func (k *walk) ask(r *http.Request) {
-	ctx := r.Context()
-	t, err := k.open(ctx)
-	if err != nil {
-		return
-	}
-	scope := k.s.scope(r, k.v, k.purpose)
-	scope.Transaction = t.ID
-	if _, state, err := k.factor.Prepare(ctx, scope, k.held, t.State, true); err == nil {
-		k.save(ctx, t, state)
-	}
-}
+func (k *walk) ask(r *http.Request) { _, _ = k.prepare(r, true) }
 
 // walk is one factor's step for one visitor, within one request.
 type walk struct {
@@ -92,14 +82,32 @@ type walk struct {
 // key is the transaction's key: one for each continuation and step.
 func (k *walk) key() string { return k.c.ID + k.page }
 
-// open finds the step's transaction or makes it.
-func (k *walk) open(ctx context.Context) (ceremony.Transaction, error) {
-	now := k.s.Now().UTC()
-	owner := k.v.Owner.Account.ID
-	t, err := k.s.Store.OpenTransaction(ctx, ceremony.Transaction{
+// fresh is a transaction of the step that nothing keeps yet.
+func (k *walk) fresh() ceremony.Transaction {
+	now, owner := k.s.Now().UTC(), k.v.Owner.Account.ID
+	return ceremony.Transaction{
 		ID: ceremony.NewID(), Session: k.v.Session.ID, Key: k.key(), Actor: owner, Subject: owner,
 		Site: k.s.Place.Origin, Purpose: k.purpose, Factor: k.factor.Kind(), CreatedAt: now, ExpiresAt: now.Add(ceremony.TransactionTTL), Version: 1,
-	}, now)
+	}
+}
+
+// find finds the step's transaction. Where there is none yet it gives a fresh
+// one, which is kept once there is something to keep in it.
+func (k *walk) find(ctx context.Context) (t ceremony.Transaction, kept bool, err error) {
+	t, err = k.s.Store.FindTransaction(ctx, k.v.Session.ID, k.key(), k.s.Now().UTC())
+	switch {
+	case errors.Is(err, ceremony.ErrTransactionGone):
+		return k.fresh(), false, nil
+	case err != nil:
+		return t, false, k.s.unavailable(err)
+	}
+	return t, true, nil
+}
+
+// open finds the step's transaction or makes it.
+func (k *walk) open(ctx context.Context) (ceremony.Transaction, error) {
+	t := k.fresh()
+	t, err := k.s.Store.OpenTransaction(ctx, t, t.CreatedAt)
 	if err != nil {
 		return t, k.s.unavailable(err)
 	}
@@ -122,28 +130,47 @@ func (k *walk) save(ctx context.Context, t ceremony.Transaction, state factors.S
 // show prepares the factor and shows its page. A message goes out only where
 // answer holds a button that asks for it.
 func (k *walk) show(w http.ResponseWriter, r *http.Request, answer factors.Answer, errs []web.FieldError) error {
-	ctx := r.Context()
-	t, err := k.open(ctx)
-	if err != nil {
-		return err
-	}
-	scope := k.s.scope(r, k.v, k.purpose)
-	scope.Transaction = t.ID
 	send := sends(answer)
-	prompt, state, err := k.factor.Prepare(ctx, scope, k.held, t.State, send)
+	prompt, err := k.prepare(r, send)
 	if send && k.excuse(err) {
 		return k.show(w, r, factors.Answer{}, nil)
 	}
 	if err != nil {
 		return k.s.trouble(err)
 	}
-	if _, err := k.save(ctx, t, state); err != nil {
-		return err
-	}
 	if send {
 		return k.s.goTo(w, r, k.page, k.c)
 	}
 	return k.render(w, r, prompt, errs, false)
+}
+
+// prepare has the factor make its prompt, and keeps what it wants to remember.
+// Most remember nothing: then nothing is written. A message is sent in a
+// transaction that is kept already.
+func (k *walk) prepare(r *http.Request, send bool) (factors.Prompt, error) {
+	ctx := r.Context()
+	t, kept, err := k.find(ctx)
+	if err == nil && send && !kept {
+		t, err = k.open(ctx)
+		kept = true
+	}
+	if err != nil {
+		return factors.Prompt{}, err
+	}
+	scope := k.s.scope(r, k.v, k.purpose)
+	scope.Transaction = t.ID
+	prompt, state, err := k.factor.Prepare(ctx, scope, k.held, t.State, send)
+	if err != nil {
+		return prompt, err
+	}
+	if !kept && len(state) > 0 {
+		if _, err := k.open(ctx); err != nil {
+			return prompt, err
+		}
+		return k.prepare(r, send) // in that one, which may be another tab's
+	}
+	_, err = k.save(ctx, t, state)
+	return prompt, err
 }
 
 // sends tells whether a button asks for a code. The page that says that it is

@@ -1,11 +1,15 @@
 package challenge
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"testing"
+	"time"
 
+	"github.com/stepgate/stepgate/factors/delivery"
 	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/ceremony"
 	"github.com/stepgate/stepgate/policy"
 )
 
@@ -49,5 +53,49 @@ func TestACodeOpensOneSession(t *testing.T) {
 	}
 	if s := second.send(pages[second], code); s.to != "" || s.status != http.StatusBadRequest {
 		t.Errorf("a code that was used opens another session: %d to %q", s.status, s.to)
+	}
+}
+
+// countedStore counts what the pages of a step write by verbs of their own.
+type countedStore struct {
+	Store
+	opened, passed, noted int
+}
+
+func (s *countedStore) OpenTransaction(ctx context.Context, t ceremony.Transaction, now time.Time) (ceremony.Transaction, error) {
+	s.opened++
+	return s.Store.OpenTransaction(ctx, t, now)
+}
+
+func (s *countedStore) Pass(ctx context.Context, p ceremony.Passed, now time.Time) error {
+	s.passed++
+	return s.Store.Pass(ctx, p, now)
+}
+
+func (s *countedStore) Note(ctx context.Context, e audit.Event, messages []delivery.Kept) error {
+	s.noted++
+	return s.Store.Note(ctx, e, messages)
+}
+
+// TestAPageWritesNothingAndARightAnswerOnce: a stranger who knows a password
+// can open pages for ever, and each write waits for the disk.
+func TestAPageWritesNothingAndARightAnswerOnce(t *testing.T) {
+	k := newRig(t, nil)
+	k.holdsApp(k.person("jo"))
+	b := k.browser()
+	page := b.signIn(k.door(b, "/x", policy.LevelMFA), "jo")
+	counted := &countedStore{Store: k.Store}
+	k.Store = counted
+	for range 3 {
+		page = b.open(page.at)
+	}
+	if *counted != (countedStore{Store: counted.Store}) {
+		t.Errorf("pages that were only shown wrote: %+v", *counted)
+	}
+	if s := b.send(page, map[string]string{"code": k.code([]byte(rigSeed))}); s.to != "/x" {
+		t.Fatalf("%d to %q", s.status, s.to)
+	}
+	if counted.opened != 0 || counted.passed != 1 || counted.noted != 0 {
+		t.Errorf("one right answer: %+v", *counted)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/session"
+	"github.com/stepgate/stepgate/internal/throttle"
 	"github.com/stepgate/stepgate/policy"
 )
 
@@ -75,11 +76,33 @@ type Enrolled struct {
 	Messages []delivery.Kept
 }
 
+// Passed is what a right answer writes in one transaction.
+type Passed struct {
+	// Transaction, where it is set, is redeemed: ErrTransactionGone when
+	// another answer has passed with it.
+	Transaction string
+	// Earmark, where it is set, is opened: a proof for one request, or one
+	// operation, is spent from it.
+	Earmark *Transaction
+	// Counters are the try's budgets, which Settle puts right.
+	Counters []throttle.Key
+	Settle   func([]throttle.Counter)
+	Event    audit.Event
+	// Messages tell the person of it.
+	Messages []delivery.Kept
+	// Raising adds the proof to the session: session.ErrNotFound when that
+	// has ended, and nothing is kept.
+	Raising session.Raising
+}
+
 // Store keeps the transactions of ceremonies.
 type Store interface {
 	// OpenTransaction returns the open transaction with t's Session and Key,
 	// or keeps t and returns it. Atomic: two tabs get the same one.
 	OpenTransaction(ctx context.Context, t Transaction, now time.Time) (Transaction, error)
+	// FindTransaction returns the open transaction of a session and key;
+	// ErrTransactionGone for none.
+	FindTransaction(ctx context.Context, of session.ID, key string, now time.Time) (Transaction, error)
 	// Transaction reads one; ErrTransactionGone when it is not open at now.
 	Transaction(ctx context.Context, id string, now time.Time) (Transaction, error)
 	// SaveTransaction replaces State and ExpiresAt of an open transaction if
@@ -93,6 +116,8 @@ type Store interface {
 	// event and puts the messages into the outbox, all or nothing. account.ErrTaken says that another
 	// credential has its handle.
 	Enrol(ctx context.Context, e Enrolled, now time.Time) error
+	// Pass keeps all that a right answer brings, or nothing.
+	Pass(ctx context.Context, p Passed, now time.Time) error
 	// Note appends an event and puts the messages that tell of it into the
 	// outbox, all or nothing.
 	Note(ctx context.Context, e audit.Event, messages []delivery.Kept) error

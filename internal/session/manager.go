@@ -205,16 +205,35 @@ func (m *Manager) Begin(ctx context.Context, w http.ResponseWriter, b Beginning)
 	return m.give(ctx, w, b.Place, id)
 }
 
+// Raising is the change of a session under a new identifier, as the store does
+// it: RaiseSession, or a verb that does more in the same write.
+type Raising struct {
+	ID   ID
+	Next Hash
+	Now  time.Time
+	// OverlapEnds is when the identifier before ends, for requests in flight.
+	OverlapEnds time.Time
+	Change      func(*Session) error
+}
+
 // Raise changes a session under a new identifier and gives that to the
 // browser (contract, section 7). It refuses a superseded one with ErrNotFound:
 // the browser has been given a newer identifier already.
 func (m *Manager) Raise(ctx context.Context, w http.ResponseWriter, p Place, e *Entry, change func(*Session) error) (*Entry, error) {
+	return m.RaiseBy(ctx, w, p, e, change, func(r Raising) error {
+		_, err := m.Store.RaiseSession(ctx, r.ID, r.Next, r.Now, r.OverlapEnds, r.Change)
+		return err
+	})
+}
+
+// RaiseBy is Raise by the caller's own write.
+func (m *Manager) RaiseBy(ctx context.Context, w http.ResponseWriter, p Place, e *Entry, change func(*Session) error, write func(Raising) error) (*Entry, error) {
 	if !e.Session.SupersededAt.IsZero() {
 		return nil, ErrNotFound
 	}
 	now := m.Now().UTC()
 	id := NewIdentifier()
-	if _, err := m.Store.RaiseSession(ctx, e.Session.ID, id.Hash(), now, now.Add(Overlap), change); err != nil {
+	if err := write(Raising{ID: e.Session.ID, Next: id.Hash(), Now: now, OverlapEnds: now.Add(Overlap), Change: change}); err != nil {
 		return nil, fmt.Errorf("raise the session: %w", err)
 	}
 	m.memory.apply(Change{Kind: SessionChanged, Key: string(e.Session.ID)})

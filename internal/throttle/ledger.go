@@ -139,7 +139,14 @@ func (l *Ledger) Used(ctx context.Context, c Charge) (int, error) {
 // Success is called once the answer was right: counters of the try's own
 // account are cleared, shared ones get back what the try spent.
 func (l *Ledger) Success(ctx context.Context, r Receipt) error {
-	return l.settle(ctx, r, "clear failures", func(e entry, counters []Counter) {
+	keys, clear := r.Success()
+	return l.settle(ctx, keys, "clear failures", clear)
+}
+
+// Success is what becomes of the counters of a try whose answer was right, for
+// a store that keeps that together with more.
+func (r Receipt) Success() (keys []Key, change func([]Counter)) {
+	return r.settlement(func(e entry, counters []Counter) {
 		if e.shared {
 			e.giveBack(counters)
 			return
@@ -151,7 +158,8 @@ func (l *Ledger) Success(ctx context.Context, r Receipt) error {
 // Refund is called when the answer could not be compared, or the message not
 // be sent, for technical reasons: the try did not happen.
 func (l *Ledger) Refund(ctx context.Context, r Receipt) error {
-	return l.settle(ctx, r, "refund", func(e entry, counters []Counter) { e.giveBack(counters) })
+	keys, change := r.settlement(func(e entry, counters []Counter) { e.giveBack(counters) })
+	return l.settle(ctx, keys, "refund", change)
 }
 
 // Clear makes the counters of charges new: after a reset, a new credential,
@@ -173,21 +181,26 @@ func (l *Ledger) Clear(ctx context.Context, charges ...Charge) error {
 	return nil
 }
 
-func (l *Ledger) settle(ctx context.Context, r Receipt, doing string, change func(entry, []Counter)) error {
-	var keys []Key
+// settlement lists the counters of a receipt, and gives what changes them,
+// entry by entry.
+func (r Receipt) settlement(one func(entry, []Counter)) (keys []Key, change func([]Counter)) {
 	for _, e := range r.spent {
 		keys = append(keys, e.keys...)
 	}
+	return keys, func(counters []Counter) {
+		for _, e := range r.spent {
+			one(e, counters[:len(e.keys)])
+			counters = counters[len(e.keys):]
+		}
+	}
+}
+
+func (l *Ledger) settle(ctx context.Context, keys []Key, doing string, change func([]Counter)) error {
 	if len(keys) == 0 {
 		return nil
 	}
 	err := l.Store.Counters(ctx, keys, func(counters []Counter) error {
-		begin := 0
-		for _, e := range r.spent {
-			end := begin + len(e.keys)
-			change(e, counters[begin:end])
-			begin = end
-		}
+		change(counters)
 		return nil
 	})
 	if err != nil {

@@ -14,25 +14,27 @@ import (
 // Counters implements throttle.Store. No key may come twice. On PostgreSQL
 // change may run again after a conflict, on counters read afresh.
 func (db *DB) Counters(ctx context.Context, keys []throttle.Key, change func([]throttle.Counter) error) error {
-	return db.write(ctx, func(t *tx) error {
-		before, err := t.readCounters(ctx, keys)
-		if err != nil {
-			return fmt.Errorf("read counters: %w", err)
+	return db.write(ctx, func(t *tx) error { return t.counters(ctx, keys, change) })
+}
+
+func (t *tx) counters(ctx context.Context, keys []throttle.Key, change func([]throttle.Counter) error) error {
+	before, err := t.readCounters(ctx, keys)
+	if err != nil {
+		return fmt.Errorf("read counters: %w", err)
+	}
+	after := slices.Clone(before)
+	if err := change(after); err != nil {
+		return err
+	}
+	for i, key := range keys {
+		if same(before[i], after[i]) {
+			continue
 		}
-		after := slices.Clone(before)
-		if err := change(after); err != nil {
-			return err
+		if err := t.writeCounter(ctx, key, after[i]); err != nil {
+			return fmt.Errorf("write counter: %w", err)
 		}
-		for i, key := range keys {
-			if same(before[i], after[i]) {
-				continue
-			}
-			if err := t.writeCounter(ctx, key, after[i]); err != nil {
-				return fmt.Errorf("write counter: %w", err)
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // readCounters locks the keys in an order that all callers share.

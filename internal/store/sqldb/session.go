@@ -122,23 +122,28 @@ func (t *tx) insertSession(ctx context.Context, s session.Session) error {
 // run again after a conflict, on a fresh copy.
 func (db *DB) RaiseSession(ctx context.Context, id session.ID, next session.Hash, now, overlapEnds time.Time, change func(*session.Session) error) (session.Session, error) {
 	var raised session.Session
-	err := db.write(ctx, func(t *tx) error {
-		current, err := t.lockSession(ctx, id, now)
-		if err != nil {
-			return fmt.Errorf("raise session: %w", err)
-		}
-		raised = current
-		if err := change(&raised); err != nil {
-			return err
-		}
-		raised.ID, raised.Account, raised.Hash, raised.SupersededAt = current.ID, current.Account, next, time.Time{}
-		if err := t.replaceSession(ctx, current, raised, now, overlapEnds); err != nil {
-			return fmt.Errorf("raise session: %w", err)
-		}
-		return nil
+	err := db.write(ctx, func(t *tx) (err error) {
+		raised, err = t.raiseSession(ctx, session.Raising{ID: id, Next: next, Now: now, OverlapEnds: overlapEnds, Change: change})
+		return err
 	})
 	if err != nil {
 		return session.Session{}, err
+	}
+	return raised, nil
+}
+
+func (t *tx) raiseSession(ctx context.Context, r session.Raising) (session.Session, error) {
+	current, err := t.lockSession(ctx, r.ID, r.Now)
+	if err != nil {
+		return current, fmt.Errorf("raise session: %w", err)
+	}
+	raised := current
+	if err := r.Change(&raised); err != nil {
+		return current, err
+	}
+	raised.ID, raised.Account, raised.Hash, raised.SupersededAt = current.ID, current.Account, r.Next, time.Time{}
+	if err := t.replaceSession(ctx, current, raised, r.Now, r.OverlapEnds); err != nil {
+		return current, fmt.Errorf("raise session: %w", err)
 	}
 	return raised, nil
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/ceremony"
+	"github.com/stepgate/stepgate/internal/session"
+	"github.com/stepgate/stepgate/internal/throttle"
 )
 
 func stateCell(t ceremony.Transaction) cell {
@@ -85,10 +87,18 @@ func (t *tx) openTransaction(ctx context.Context, c ceremony.Transaction, now ti
 	if err := t.insertTransaction(ctx, c); err != nil {
 		return c, err
 	}
-	return one(ctx, t.q, ceremony.ErrTransactionGone, t.scanTransaction,
+	return t.FindTransaction(ctx, c.Session, c.Key, now)
+}
+
+// FindTransaction implements ceremony.Store.
+func (r reader) FindTransaction(ctx context.Context, of session.ID, key string, now time.Time) (ceremony.Transaction, error) {
+	t, err := one(ctx, r.q, ceremony.ErrTransactionGone, r.scanTransaction,
 		`SELECT id, session, step, actor, subject, site, purpose, factor, sealed_state, created_at, expires_at, version
-		FROM challenge_transaction WHERE session = $1 AND step = $2 AND expires_at > $3`,
-		string(c.Session), c.Key, instant(now))
+		FROM challenge_transaction WHERE session = $1 AND step = $2 AND expires_at > $3`, string(of), key, instant(now))
+	if err != nil {
+		return ceremony.Transaction{}, fmt.Errorf("find transaction: %w", err)
+	}
+	return t, nil
 }
 
 // insertTransaction keeps c, unless its session has one of its step.
@@ -226,6 +236,37 @@ func (t *tx) note(ctx context.Context, e audit.Event, messages []delivery.Kept) 
 	}
 	_, err := t.AppendEvent(ctx, e)
 	return err
+}
+
+// Pass implements ceremony.Store. What is locked last are the counters, which
+// nobody holds who waits for anything else.
+func (db *DB) Pass(ctx context.Context, p ceremony.Passed, now time.Time) error {
+	err := db.update(ctx, func(t *tx) error {
+		if _, err := t.raiseSession(ctx, p.Raising); err != nil {
+			return err
+		}
+		if p.Transaction != "" {
+			if err := t.RedeemTransaction(ctx, p.Transaction, now); err != nil {
+				return err
+			}
+		}
+		if p.Earmark != nil {
+			if _, err := t.openTransaction(ctx, *p.Earmark, now); err != nil {
+				return err
+			}
+		}
+		if err := t.note(ctx, p.Event, p.Messages); err != nil {
+			return err
+		}
+		return t.counters(ctx, p.Counters, func(counters []throttle.Counter) error {
+			p.Settle(counters)
+			return nil
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("pass: %w", err)
+	}
+	return nil
 }
 
 // Note implements ceremony.Store.

@@ -10,7 +10,9 @@ import (
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/ceremony"
+	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/store"
+	"github.com/stepgate/stepgate/internal/throttle"
 	"github.com/stepgate/stepgate/policy"
 )
 
@@ -114,6 +116,7 @@ func testTransactions(t *testing.T, f *fixture) {
 		}
 	})
 	f.run(t, "EnrolOnce", testEnrolOnce)
+	f.run(t, "PassOnce", testPassOnce)
 	f.run(t, "FirstIsFirstOfAnyNumberAtOnce", testEnrolFirst)
 	f.run(t, "EnrolIsAllOrNothing", func(t *testing.T, b *bench) {
 		a := b.person("jo")
@@ -227,5 +230,44 @@ func testEnrolOnce(t *testing.T, b *bench) {
 	b.must(err)
 	if len(all) != 1 || len(events) != 1 {
 		t.Errorf("%d credentials and %d events of one enrolment", len(all), len(events))
+	}
+}
+
+// testPassOnce: what a right answer brings is kept once, all of it or nothing.
+func testPassOnce(t *testing.T, b *bench) {
+	a := b.person("jo")
+	s := b.session(a.ID)
+	open, err := b.OpenTransaction(t.Context(), newTransaction(s, "k"), Noon)
+	b.must(err)
+	key := throttle.Key{1}
+	b.must(b.Counters(t.Context(), []throttle.Key{key}, func(c []throttle.Counter) error { c[0].Count = 3; return nil }))
+	count := func() (n int64) {
+		b.must(b.Counters(t.Context(), []throttle.Key{key}, func(c []throttle.Counter) error { n = c[0].Count; return nil }))
+		return n
+	}
+	mark := newTransaction(s, "once/mark")
+	pass := func(of session.ID, transaction string) error {
+		return b.Pass(t.Context(), ceremony.Passed{
+			Transaction: transaction, Earmark: &mark, Counters: []throttle.Key{key}, Settle: func(c []throttle.Counter) { c[0] = throttle.Counter{} },
+			Event: audit.Event{At: Noon, Name: audit.ChallengePassed, Account: string(a.ID)},
+			Raising: session.Raising{
+				ID: of, Next: session.NewIdentifier().Hash(), Now: Noon, OverlapEnds: Noon.Add(session.Overlap),
+				Change: func(s *session.Session) error { s.Risk = "high"; return nil },
+			},
+		}, Noon)
+	}
+	b.is(pass("gone", open.ID), session.ErrNotFound)
+	b.is(pass(s.ID, "gone"), ceremony.ErrTransactionGone)
+	if _, err := b.FindTransaction(t.Context(), s.ID, mark.Key, Noon); count() != 3 || !errors.Is(err, ceremony.ErrTransactionGone) {
+		t.Errorf("something of an answer that did not pass is kept: %d, %v", count(), err)
+	}
+	b.oneWinner(race(callers, func(int) error { return pass(s.ID, open.ID) }), ceremony.ErrTransactionGone)
+	_, err = b.FindTransaction(t.Context(), s.ID, mark.Key, Noon)
+	b.must(err)
+	events, err := b.Events(t.Context(), audit.Query{Account: string(a.ID)})
+	b.must(err)
+	rows, err := b.SessionsOf(t.Context(), a.ID, Noon)
+	if b.must(err); len(events) != 1 || count() != 0 || len(rows) != 1 || rows[0].Risk != "high" {
+		t.Errorf("%d events, %d tries, sessions %v", len(events), count(), rows)
 	}
 }
