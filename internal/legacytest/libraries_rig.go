@@ -9,5 +9,5 @@ import (
 // load them, each as its npm package has it.
 func Libraries(tb testing.TB) string {
 	tb.Helper()
-	return filepath.Join(nodeModules(tb, "libraries"), "node_modules")
+	return filepath.Join(npmProgram(tb, "libraries"), "node_modules")
 }

@@ -8,16 +8,12 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// nodeRED is where scripts/install-test-packages puts it.
-const nodeRED = "/var/cache/stepgate-test/node-red/node_modules/node-red"
-
 // StartNodeRED runs Node-RED, whose editor signs people in by a script: a name
 // and a password go to /auth/token, as JSON or as a form, and a good one is
 // answered with a bearer token. admin may do everything, joe may read.
 func StartNodeRED(tb testing.TB, _ Options) *App {
 	tb.Helper()
-	needs(tb, "nodejs", "/usr/bin/node")
-	needs(tb, "npm (for Node-RED)", nodeRED+"/red.js")
+	program := npmProgram(tb, "node-red") + "/node_modules/node-red/red.js"
 	dir := newDir(tb)
 	accounts := []Account{{"admin", "flow-Pass1"}, {"joe", "flow-Pass2"}}
 	var users []map[string]string
@@ -44,7 +40,7 @@ func StartNodeRED(tb testing.TB, _ Options) *App {
 };
 `, portOf(addr), list)})
 		return command{name: "node-red", dir: dir, user: webUser, argv: []string{
-			"/usr/bin/node", "--max-old-space-size=192", nodeRED + "/red.js", "--userDir", dir, "--settings", dir + "/settings.js",
+			"/usr/bin/node", "--max-old-space-size=192", program, "--userDir", dir, "--settings", dir + "/settings.js",
 		}}
 	})
 	return &App{
