@@ -129,7 +129,7 @@ func (r reader) rarestFirst(ctx context.Context, terms []string) error {
 	words := map[string]int{}
 	for _, term := range terms {
 		n, err := one(ctx, r.q, sql.ErrNoRows, value[int],
-			`SELECT count(*) FROM (SELECT 1 FROM account_word WHERE word >= $1 AND word < $2 LIMIT $3) AS some`, term, afterWords(term), commonFrom)
+			`SELECT count(*) FROM (SELECT 1 FROM account_word WHERE word >= $1 AND word < $2 LIMIT $3) AS first_ones`, term, afterWords(term), commonFrom)
 		if err != nil {
 			return err
 		}
