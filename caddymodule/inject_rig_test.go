@@ -2,11 +2,15 @@ package caddymodule
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"html"
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,6 +18,9 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/accessibility"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/network"
+	cdpage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 
@@ -52,6 +59,7 @@ type scripted struct {
 	g *rig
 	// opens are the windows that the page opens.
 	opens <-chan target.ID
+	had   []target.ID // that small has seen
 }
 
 // scriptedApp serves pages as a test writes them, libraries, and data.
@@ -85,6 +93,10 @@ func (a *scriptedApp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Write([]byte{0, 1, 2, 255})
 	case strings.HasSuffix(r.URL.Path, "/fragment"):
 		io.WriteString(w, "<b>fragment of "+r.URL.Path+"</b>")
+	case strings.HasSuffix(r.URL.Path, "/upload"):
+		body, _ := io.ReadAll(r.Body)
+		w.Header().Set("Content-Type", "text/html")
+		fmt.Fprintf(w, "<html><head></head><body>%s %s</body></html>", r.Method, html.EscapeString(string(body)))
 	default:
 		body, _ := io.ReadAll(r.Body)
 		w.Header().Set("Content-Type", "application/json")
@@ -133,12 +145,19 @@ func startScripted(t *testing.T, site string, pages map[string]scriptedPage, lib
 // stale opens a page of the application, and lets the password grow too old.
 func (s *scripted) stale(path string) *scripted {
 	s.t.Helper()
-	s.open(s.g.url + path)
+	s.open(s.g.url + "/blank")
 	s.until(`fetch("/.stepgate/status").then((r) => r.json()).then((s) => !s.levels.includes("recent"))`)
+	s.open(s.g.url + path)
+	s.expectWindow()
+	return s
+}
+
+// expectWindow has small wait for the next window.
+func (s *scripted) expectWindow() {
 	ctx, cancel := context.WithCancel(s.ctx)
 	s.t.Cleanup(cancel)
-	s.opens = chromedp.WaitNewTarget(ctx, func(i *target.Info) bool { return i.Type == "page" })
-	return s
+	had := slices.Clone(s.had)
+	s.opens = chromedp.WaitNewTarget(ctx, func(i *target.Info) bool { return i.Type == "page" && !slices.Contains(had, i.TargetID) })
 }
 
 // until waits for an expression, or a promise, to be true.
@@ -222,6 +241,8 @@ func (s *scripted) small() *tab {
 	s.t.Helper()
 	select {
 	case id := <-s.opens:
+		s.had = append(s.had, id)
+		s.expectWindow()
 		ctx, cancel := chromedp.NewContext(s.ctx, chromedp.WithTargetID(id))
 		s.t.Cleanup(cancel)
 		if err := chromedp.Do(ctx); err != nil {
@@ -255,8 +276,58 @@ func (s *scripted) out(want string) {
 	s.until(fmt.Sprintf(`JSON.stringify(window.out ?? null).includes(%q)`, want))
 }
 
+// of has the browser belong to a part of a test.
+func (s *scripted) of(t *testing.T) *scripted {
+	s.t, s.tab.t, s.g.t = t, t, t
+	return s
+}
+
+// online says whether the page has a network.
+func (s *scripted) online(yes bool) {
+	s.t.Helper()
+	call(s.tab, network.Enable, network.EnableParams{})
+	if _, err := chromedp.Call(s.ctx, network.EmulateNetworkConditionsByRule, network.EmulateNetworkConditionsByRuleParams{
+		MatchedNetworkConditions: []*network.Conditions{{Offline: !yes, DownloadThroughput: -1, UploadThroughput: -1}},
+	}); err != nil {
+		s.t.Fatal(err)
+	}
+	call(s.tab, network.OverrideNetworkState, network.OverrideNetworkStateParams{Offline: !yes, DownloadThroughput: -1, UploadThroughput: -1})
+}
+
+// rest waits for some seconds of the page's own clock.
+func (s *scripted) rest(seconds int) {
+	s.t.Helper()
+	s.until(fmt.Sprintf(`new Promise((r) => setTimeout(() => r(true), %d))`, 1000*seconds))
+}
+
+// before has every page begin with some code.
+func (s *scripted) before(code string) {
+	s.t.Helper()
+	added, err := chromedp.Call(s.ctx, cdpage.AddScriptToEvaluateOnNewDocument, cdpage.AddScriptToEvaluateOnNewDocumentParams{Source: code})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		_, _ = chromedp.Call(s.ctx, cdpage.RemoveScriptToEvaluateOnNewDocument, cdpage.RemoveScriptToEvaluateOnNewDocumentParams{Identifier: added.Identifier})
+	})
+}
+
+// shut closes the tab.
+func (b *tab) shut() {
+	b.t.Helper()
+	call(b, cdpage.Close, cdp.Empty{})
+}
+
+// hashOf is how a policy names a script.
+func hashOf(script string) string {
+	sum := sha256.Sum256([]byte(script))
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
+}
+
 func htmlPage(script string) scriptedPage {
 	return scriptedPage{text: `<!doctype html><html lang="en"><head><title>page</title></head><body><p>page</p><input id="typed">` + script + `</body></html>`}
 }
 
 func inline(code string) string { return "<script>" + code + "</script>" }
+
+func itoa(n int) string { return strconv.Itoa(n) }

@@ -35,6 +35,10 @@ const continuationField = "c"
 // backField, beside the continuation of a frame, is the page around it.
 const backField = "back"
 
+// windowField says that the page that was interrupted goes on by itself, and
+// that this is a small window beside it.
+const windowField = "window"
+
 // frontContinuation is the ID of the continuation of a page that was opened
 // by itself.
 const frontContinuation = "front"
@@ -49,6 +53,9 @@ func (s *Site) continuation(r *http.Request) ceremony.Continuation {
 	if c, err := ceremony.OpenContinuation(s.Sealer, s.Place.Origin, text, s.Now()); err == nil {
 		if back := r.URL.Query().Get(backField); c.Framed && web.SafePath(back) {
 			c.Target, c.Framed = back, false
+		}
+		if c.Kind == ceremony.Return && r.URL.Query().Has(windowField) {
+			c.Kind = ceremony.Window
 		}
 		return c
 	}

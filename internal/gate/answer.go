@@ -50,10 +50,11 @@ type Answer struct {
 	body     inject.Body // where the script is being added
 	status   int         // of the header that is under way, as far as the steps are
 	sent     bool
-	opened   bool           // a WebSocket that was asked for and accepted
-	waiting  *waitingAnswer // set while nothing goes out yet
-	bodiless bool           // the app's body is not shown
-	ended    atomic.Bool    // nothing more is written
+	opened   bool                   // a WebSocket that was asked for and accepted
+	waiting  *waitingAnswer         // set while nothing goes out yet
+	bodiless bool                   // the app's body is not shown
+	ended    atomic.Bool            // nothing more is written
+	socket   atomic.Pointer[socket] // of a WebSocket that may have to end
 	supervision
 }
 
@@ -189,7 +190,13 @@ func (a *Answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if !a.opened {
 		return nil, nil, errNotHijacked
 	}
-	return http.NewResponseController(a.ResponseWriter).Hijack()
+	conn, rw, err := http.NewResponseController(a.ResponseWriter).Hijack()
+	if err != nil || a.stop == nil {
+		return conn, rw, err
+	}
+	s := &socket{Conn: conn}
+	a.socket.Store(s)
+	return s, rw, nil
 }
 
 // errEnded is what the upstream's answer meets once its session is gone, or

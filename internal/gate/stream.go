@@ -84,9 +84,22 @@ func (a *Answer) watch(ctx context.Context, end func()) {
 		case <-tick.C:
 		}
 		if !a.Site.StillMeets(ctx, a.Entry, a.Needed) {
+			a.sayWhy(ctx)
 			end()
 			return
 		}
+	}
+}
+
+// sayWhy has a WebSocket end with the reason.
+func (a *Answer) sayWhy(ctx context.Context) {
+	s := a.socket.Load()
+	switch {
+	case s == nil:
+	case a.Site.StillMeets(ctx, a.Entry, 0):
+		s.close(closeForbidden, "more proof of identity is needed")
+	default:
+		s.close(closeUnauthorized, "the session has ended")
 	}
 }
 

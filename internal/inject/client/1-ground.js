@@ -90,7 +90,7 @@ const readChallenge = (problem) => {
   }
   return null;
 };
-const doorOf = (c) => `${settings.prefix}/challenge?c=${c}`;
+const doorOf = (c) => `${settings.prefix}/challenge?c=${c}&window=1`;
 
 // live asks the gateway how things stand; null says that it cannot be asked,
 // for there is no network, or the page's own policy forbids it.

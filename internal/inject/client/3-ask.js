@@ -45,7 +45,9 @@ const openAsking = () => {
       line.textContent = say("ask.waiting");
     } else {
       line.textContent = say("ask.blocked");
-      fallback.append(element("a", { href: doorOf(c), target: "_blank", rel: "opener", textContent: say("ask.link") }));
+      const link = element("a", { href: doorOf(c), target: "_blank", textContent: say("ask.link") });
+      fallback.append(link);
+      link.focus();
     }
     box.buttons[0].textContent = say("ask.reopen");
   };
