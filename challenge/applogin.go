@@ -18,6 +18,9 @@ import (
 	"github.com/stepgate/stepgate/policy"
 )
 
+// appLogins is the ceremony of the app's own login.
+type appLogins struct{ *Site }
+
 // This file is for sites whose people sign in at the app's own login page
 // (sign_in legacy_form). That page cannot carry a continuation, so a cookie
 // does, sealed and short-lived.
@@ -31,7 +34,7 @@ const (
 	maxWaiting = 3500
 )
 
-func (s *Site) waitingName() string {
+func (s appLogins) waitingName() string {
 	if s.Place.Secure {
 		return "__Host-" + waitingCookie
 	}
@@ -40,7 +43,7 @@ func (s *Site) waitingName() string {
 
 // toLoginPage sends the browser to the app's own form, and remembers where it
 // was going.
-func (s *Site) toLoginPage(w http.ResponseWriter, r *http.Request, c ceremony.Continuation) error {
+func (s appLogins) toLoginPage(w http.ResponseWriter, r *http.Request, c ceremony.Continuation) error {
 	sealed, err := c.SealWithin(s.Sealer, s.Place.Origin, maxWaiting)
 	if err != nil {
 		return err
@@ -49,7 +52,7 @@ func (s *Site) toLoginPage(w http.ResponseWriter, r *http.Request, c ceremony.Co
 	return web.Redirect(w, r, s.Web, s.LoginPage)
 }
 
-func (s *Site) setWaiting(w http.ResponseWriter, value string, maxAge int) {
+func (s appLogins) setWaiting(w http.ResponseWriter, value string, maxAge int) {
 	http.SetCookie(w, &http.Cookie{
 		Name: s.waitingName(), Value: value, Path: "/", MaxAge: maxAge,
 		Secure: s.Place.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
@@ -63,7 +66,7 @@ func (s *Site) Waiting(r *http.Request) *ceremony.Continuation {
 	if !slices.ContainsFunc(r.Header["Cookie"], mentions) {
 		return nil
 	}
-	found := r.CookiesNamed(s.waitingName())
+	found := r.CookiesNamed(appLogins{s}.waitingName())
 	if len(found) != 1 {
 		return nil
 	}
@@ -77,7 +80,7 @@ func (s *Site) Waiting(r *http.Request) *ceremony.Continuation {
 // Resume sends a browser that has signed in at the app's login page on to
 // where it was going, by way of whatever that still needs.
 func (s *Site) Resume(w http.ResponseWriter, r *http.Request, c ceremony.Continuation) error {
-	s.setWaiting(w, "", -1)
+	appLogins{s}.setWaiting(w, "", -1)
 	return s.goTo(w, r, "/challenge", c)
 }
 
@@ -117,7 +120,7 @@ func (s *Site) Enter(w http.ResponseWriter, r *http.Request, v *session.Entry, w
 	if err != nil {
 		return nil, err
 	}
-	b := s.beginning(r, owner, s.proofs(who)...)
+	b := s.beginning(r, owner, appLogins{s}.proofs(who)...)
 	b.Password = who.Password
 	b.Tie = session.Tie{IssuerSession: who.IssuerSession, Note: who.Note}
 	entry, err := s.admitSession(w, r, v, b)
@@ -135,7 +138,7 @@ func (s *Site) Enter(w http.ResponseWriter, r *http.Request, v *session.Entry, w
 
 // proofs are what a sign-in proves: the sign-in itself, and what was proved
 // besides where the person came from, if the operator trusts that.
-func (s *Site) proofs(who signin.Identity) []policy.Proof {
+func (s appLogins) proofs(who signin.Identity) []policy.Proof {
 	at := who.At
 	if at.IsZero() {
 		at = s.Now()

@@ -51,20 +51,20 @@ func (s *Site) Begin(w http.ResponseWriter, r *http.Request, i Interrupted) erro
 	case web.Navigation(r) && safe(r):
 	case web.Navigation(r):
 		var err error
-		if c, err = s.keep(w, r, i, c); c.Kind == ceremony.Lost {
+		if c, err = (keeping{s}).keep(w, r, i, c); c.Kind == ceremony.Lost {
 			drain(w, r)
 		}
 		switch {
 		case errors.Is(err, kept.ErrTooLarge):
-			return s.tooLarge(w, r, i, c)
+			return keeping{s}.tooLarge(w, r, i, c)
 		case err != nil:
-			return s.over(w, r, i.Visitor, err, c.Target)
+			return keeping{s}.over(w, r, i.Visitor, err, c.Target)
 		}
 	default:
 		return s.beginElsewhere(w, i, c)
 	}
 	if s.LoginPage != "" && i.Visitor == nil {
-		return s.toLoginPage(w, r, c)
+		return appLogins{s}.toLoginPage(w, r, c)
 	}
 	door, err := s.Door(i.Visitor, c)
 	if err != nil {

@@ -135,7 +135,7 @@ func (s *Site) resume(w http.ResponseWriter, r *http.Request, v *session.Entry, 
 	case c.Kind == ceremony.TooLong:
 		return s.Pages.Render(w, r, s.Web, http.StatusOK, "lost", &lostView{View: s.view(w, r, v), Target: locationOf(c.Target), TooLong: true})
 	case c.Kind == ceremony.Kept:
-		return s.showKept(w, r, v, c)
+		return keeping{s}.showKept(w, r, v, c)
 	case c.Kind == ceremony.Window:
 		return s.Pages.Render(w, r, s.Web, http.StatusOK, "window", &windowView{View: s.view(w, r, v)})
 	default:

@@ -18,6 +18,9 @@ import (
 	"github.com/stepgate/stepgate/policy"
 )
 
+// departures is the ceremony of people who sign in at an issuer.
+type departures struct{ *Site }
+
 // This file is for people who sign in at an issuer (sign_in oidc): the browser
 // goes there, and comes back to a page of ours. What is remembered meanwhile is
 // sealed in a cookie of that very browser, so that an answer which another
@@ -48,7 +51,7 @@ type departure struct {
 type away struct{ Source, Label string }
 
 // elsewhere lists the sources that the sign-in page leads to.
-func (s *Site) elsewhere() []away {
+func (s departures) elsewhere() []away {
 	var all []away
 	for _, source := range s.Redirectors {
 		label := source.Name()
@@ -62,14 +65,14 @@ func (s *Site) elsewhere() []away {
 
 // onlyElsewhere is the source that is the one way to sign in; nil where there
 // are others.
-func (s *Site) onlyElsewhere() signin.Redirector {
+func (s departures) onlyElsewhere() signin.Redirector {
 	if len(s.Redirectors) == 1 && len(s.Passwords) == 0 && s.LoginPage == "" {
 		return s.Redirectors[0]
 	}
 	return nil
 }
 
-func (s *Site) redirector(name string) signin.Redirector {
+func (s departures) redirector(name string) signin.Redirector {
 	for _, source := range s.Redirectors {
 		if source.Name() == name {
 			return source
@@ -80,7 +83,7 @@ func (s *Site) redirector(name string) signin.Redirector {
 
 // depart sends the browser to an issuer. fresh asks the person to sign in anew
 // there.
-func (s *Site) depart(w http.ResponseWriter, r *http.Request, c ceremony.Continuation, source signin.Redirector, fresh bool) error {
+func (s departures) depart(w http.ResponseWriter, r *http.Request, c ceremony.Continuation, source signin.Redirector, fresh bool) error {
 	key := rand.Text()
 	location, state, err := source.Depart(r.Context(), signin.Departure{
 		Key: key, Callback: s.callback(), Fresh: fresh, Language: web.Language(r, s.Web),
@@ -102,11 +105,11 @@ func (s *Site) depart(w http.ResponseWriter, r *http.Request, c ceremony.Continu
 	return nil
 }
 
-func (s *Site) callback() string { return s.Place.Origin + s.Web.Path("/oidc") }
+func (s departures) callback() string { return s.Place.Origin + s.Web.Path("/oidc") }
 
 // sealDeparture makes the cookie's value. A target too long for it is
 // forgotten: afterwards the person stands at the front page.
-func (s *Site) sealDeparture(key string, d departure) (string, error) {
+func (s departures) sealDeparture(key string, d departure) (string, error) {
 	plain, err := json.Marshal(d)
 	if err != nil {
 		return "", err
@@ -123,7 +126,7 @@ func (s *Site) sealDeparture(key string, d departure) (string, error) {
 	return text, nil
 }
 
-func (s *Site) departureName(key string) string {
+func (s departures) departureName(key string) string {
 	name := departureCookie + key
 	if s.Place.Secure {
 		return "__Host-" + name
@@ -131,7 +134,7 @@ func (s *Site) departureName(key string) string {
 	return name
 }
 
-func (s *Site) setDeparture(w http.ResponseWriter, key, value string, maxAge int) {
+func (s departures) setDeparture(w http.ResponseWriter, key, value string, maxAge int) {
 	http.SetCookie(w, &http.Cookie{
 		Name: s.departureName(key), Value: value, Path: "/", MaxAge: maxAge,
 		Secure: s.Place.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
@@ -141,7 +144,7 @@ func (s *Site) setDeparture(w http.ResponseWriter, key, value string, maxAge int
 // forgetDepartures takes departures out of the browser until only so many are
 // left. Which are older it cannot tell; browsers send older cookies first
 // (RFC 6265 §5.4).
-func (s *Site) forgetDepartures(w http.ResponseWriter, r *http.Request, left int) {
+func (s departures) forgetDepartures(w http.ResponseWriter, r *http.Request, left int) {
 	var keys []string
 	for _, cookie := range r.Cookies() {
 		if key, ok := strings.CutPrefix(cookie.Name, s.departureName("")); ok && !slices.Contains(keys, key) {
@@ -155,7 +158,7 @@ func (s *Site) forgetDepartures(w http.ResponseWriter, r *http.Request, left int
 }
 
 // takeDeparture reads the departure that a return belongs to.
-func (s *Site) takeDeparture(w http.ResponseWriter, r *http.Request) (departure, signin.Redirector, error) {
+func (s departures) takeDeparture(w http.ResponseWriter, r *http.Request) (departure, signin.Redirector, error) {
 	key := r.URL.Query().Get("state")
 	found := r.CookiesNamed(s.departureName(key))
 	if key == "" || len(found) != 1 {
@@ -182,7 +185,7 @@ var errNoDeparture = errors.New("challenge: an issuer's answer that this browser
 
 // arrive is the page that the issuer sends the browser back to. It is the one
 // GET that may begin a session.
-func (s *Site) arrive(w http.ResponseWriter, r *http.Request) error {
+func (s departures) arrive(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet {
 		return &web.Fail{Status: http.StatusMethodNotAllowed, Allow: "GET"}
 	}
@@ -219,7 +222,7 @@ func (s *Site) arrive(w http.ResponseWriter, r *http.Request) error {
 
 // refusedElsewhere shows the sign-in page to somebody whom the issuer, or the
 // gateway after it, did not let in.
-func (s *Site) refusedElsewhere(w http.ResponseWriter, r *http.Request, v *session.Entry, d departure, why error) error {
+func (s departures) refusedElsewhere(w http.ResponseWriter, r *http.Request, v *session.Entry, d departure, why error) error {
 	e := s.event(r, audit.LoginFail, nil)
 	e.Factor, e.Reason, e.Reference = string(policy.Password), "refused-elsewhere", audit.NewReference()
 	s.Recorder.Record(r.Context(), e)

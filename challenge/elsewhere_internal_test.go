@@ -114,7 +114,7 @@ func TestAnAnswerCountsOnlyInTheBrowserThatLeft(t *testing.T) {
 	if page := other.arrives(answer); other.visitor() != nil || page.status != http.StatusForbidden {
 		t.Errorf("another browser: %d %q", page.status, page.text)
 	}
-	other.cookies[k.departureName(issuer.last.Key)] = "guess"
+	other.cookies[departures{k.Site}.departureName(issuer.last.Key)] = "guess"
 	if page := other.arrives(answer); other.visitor() != nil || page.status != http.StatusForbidden {
 		t.Errorf("another browser with a cookie of its own: %d", page.status)
 	}

@@ -81,7 +81,7 @@ func (s *Site) offer(v *session.Entry, c ceremony.Continuation, held holdings) o
 	}
 	missing := s.missing(v, c)
 	ways := walkable(s.ways(missing, v, c), func(f policy.Factor) bool {
-		return f == policy.Password && s.asksPassword(v) || len(s.helpful(v, c, held.usable[f])) > 0
+		return f == policy.Password && passwordProofs{s}.asksPassword(v) || len(s.helpful(v, c, held.usable[f])) > 0
 	})
 	o := offer{factors: held.sorted(factorsIn(ways))}
 	preferred := slices.DeleteFunc(slices.Clone(ways), func(way []policy.Factor) bool { return slices.ContainsFunc(way, policy.Factor.Fallback) })
@@ -143,7 +143,7 @@ func (s *Site) furthers(v *session.Entry, c ceremony.Continuation, own account.C
 func (s *Site) enrollable(missing policy.LevelSet, v *session.Entry, c ceremony.Continuation, held holdings) []policy.Factor {
 	ways := walkable(s.ways(missing, v, c), func(f policy.Factor) bool {
 		_, ok := s.Factors.Enroller(f)
-		return ok || f == policy.Password && s.asksPassword(v) || len(s.helpful(v, c, held.usable[f])) > 0
+		return ok || f == policy.Password && passwordProofs{s}.asksPassword(v) || len(s.helpful(v, c, held.usable[f])) > 0
 	})
 	can := slices.DeleteFunc(held.sorted(factorsIn(ways)), func(f policy.Factor) bool {
 		_, ok := s.Factors.Enroller(f)

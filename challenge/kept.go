@@ -19,6 +19,9 @@ import (
 	"github.com/stepgate/stepgate/internal/web"
 )
 
+// keeping is the ceremony of requests that wait for their challenge.
+type keeping struct{ *Site }
+
 // maxDescribed is how long a target may be that a continuation carries only
 // to describe the request, in bytes.
 const maxDescribed = 1 << 10
@@ -34,7 +37,7 @@ const (
 // may be kept, and into that of a lost one otherwise, which also comes with
 // every error: kept.ErrTooLarge, what became of a request that was kept
 // before, or a technical one.
-func (s *Site) keep(w http.ResponseWriter, r *http.Request, i Interrupted, c ceremony.Continuation) (ceremony.Continuation, error) {
+func (s keeping) keep(w http.ResponseWriter, r *http.Request, i Interrupted, c ceremony.Continuation) (ceremony.Continuation, error) {
 	lost := c
 	lost.Kind, lost.Target = ceremony.Lost, s.referringPage(r.Referer())
 	if i.KeptErr != nil {
@@ -90,7 +93,7 @@ func drain(w http.ResponseWriter, r *http.Request) {
 // very site sent, from a browser that has, or had not long ago, somebody's
 // session. A form that another site made the browser send never may, or a
 // button of ours would carry it on (contract, section 4).
-func (s *Site) mayKeep(w http.ResponseWriter, r *http.Request, v *session.Entry) (kept.Owner, error) {
+func (s keeping) mayKeep(w http.ResponseWriter, r *http.Request, v *session.Entry) (kept.Owner, error) {
 	if r.Method != http.MethodPost || s.Kept.Max <= 0 || !s.Guard.SameOrigin(r) {
 		return kept.Owner{}, nil
 	}
@@ -106,18 +109,18 @@ func (s *Site) mayKeep(w http.ResponseWriter, r *http.Request, v *session.Entry)
 
 // keptOwner is an account in this browser. The browser is known by what the
 // forms of strangers are bound to, which outlives every session.
-func (s *Site) keptOwner(w http.ResponseWriter, r *http.Request, id account.ID) kept.Owner {
+func (s keeping) keptOwner(w http.ResponseWriter, r *http.Request, id account.ID) kept.Owner {
 	return kept.Owner{Account: id, Browser: kept.BrowserOf(s.Guard.Visit(w, r)), Site: s.Place.Origin}
 }
 
-func (s *Site) visitorAsOwner(w http.ResponseWriter, r *http.Request, v *session.Entry) kept.Owner {
+func (s keeping) visitorAsOwner(w http.ResponseWriter, r *http.Request, v *session.Entry) kept.Owner {
 	if v == nil {
 		return s.keptOwner(w, r, "")
 	}
 	return s.keptOwner(w, r, v.Owner.Account.ID)
 }
 
-func (s *Site) keptEvent(r *http.Request, owner account.ID, i Interrupted) audit.Event {
+func (s keeping) keptEvent(r *http.Request, owner account.ID, i Interrupted) audit.Event {
 	e := s.event(r, audit.RequestKept, i.Visitor)
 	e.Account, e.Reference, e.Levels = string(owner), i.Reference, i.Names
 	return e
@@ -134,12 +137,12 @@ func (s *Site) Continue(w http.ResponseWriter, r *http.Request, v *session.Entry
 	if !web.Navigation(r) || !s.Guard.SameOrigin(r) {
 		return nil, true, &web.Fail{Status: http.StatusForbidden, Err: web.ErrCrossSite}
 	}
-	q, err := s.Kept.Find(r.Context(), id, s.visitorAsOwner(w, r, v))
+	q, err := s.Kept.Find(r.Context(), id, keeping{s}.visitorAsOwner(w, r, v))
 	if err == nil && (q.Method != r.Method || q.Target != target) {
 		err = kept.ErrGone
 	}
 	if err != nil {
-		return nil, true, s.over(w, r, v, err, "/")
+		return nil, true, keeping{s}.over(w, r, v, err, "/")
 	}
 	if v == nil {
 		c := keptAs(ceremony.Continuation{Method: q.Method, Target: q.Target, At: s.Now().UTC()}, q, s.referringPage(q.Header.Get("Referer")))
@@ -149,7 +152,7 @@ func (s *Site) Continue(w http.ResponseWriter, r *http.Request, v *session.Entry
 }
 
 // showKept shows what was interrupted, with the button that sends it on.
-func (s *Site) showKept(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation) error {
+func (s keeping) showKept(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation) error {
 	q, err := s.Kept.Find(r.Context(), kept.ID(c.ID), s.visitorAsOwner(w, r, v))
 	if err != nil {
 		return s.over(w, r, v, err, c.Back)
@@ -173,7 +176,7 @@ func actionOf(target string) template.HTMLAttr {
 
 // over is the end of a kept request that cannot be sent on: what became of it,
 // in words. Errors that say nothing of that are returned.
-func (s *Site) over(w http.ResponseWriter, r *http.Request, v *session.Entry, cause error, back string) error {
+func (s keeping) over(w http.ResponseWriter, r *http.Request, v *session.Entry, cause error, back string) error {
 	view := &overView{View: s.view(w, r, v), Back: locationOf(back)}
 	status := http.StatusGone
 	switch {
@@ -190,7 +193,7 @@ func (s *Site) over(w http.ResponseWriter, r *http.Request, v *session.Entry, ca
 }
 
 // tooLarge says that nothing was sent, and where to go to confirm first.
-func (s *Site) tooLarge(w http.ResponseWriter, r *http.Request, i Interrupted, c ceremony.Continuation) error {
+func (s keeping) tooLarge(w http.ResponseWriter, r *http.Request, i Interrupted, c ceremony.Continuation) error {
 	door, err := s.Door(i.Visitor, c)
 	if err != nil {
 		return err

@@ -13,12 +13,15 @@ import (
 	"github.com/stepgate/stepgate/policy"
 )
 
+// lists is the ceremony of codes of paper.
+type lists struct{ *Site }
+
 // listsPage follows a page that has shown codes: the button that goes on and
 // the one that downloads them lead there.
 const listsPage = "/codes"
 
 // lister is the factor whose credential is a list of codes, or nil.
-func (s *Site) lister() factors.Lister {
+func (s lists) lister() factors.Lister {
 	for _, f := range s.Factors.All() {
 		if l, ok := f.(factors.Lister); ok {
 			return l
@@ -31,7 +34,7 @@ func (s *Site) lister() factors.Lister {
 // factor. They work from now on, whether or not the person stays to read the
 // page to its end. No codes are made where there is a list already.
 func (k *enrolling) firstList(r *http.Request) ([]string, error) {
-	lister := k.s.lister()
+	lister := lists{k.s}.lister()
 	if lister == nil || !k.grant.first || !k.factor.Kind().Possession() {
 		return nil, nil
 	}
@@ -67,7 +70,7 @@ func (k *walk) makeList(r *http.Request, lister factors.Lister, g grant, once st
 
 // listStep makes new codes for somebody who has a second factor. The page
 // asks first, for the old codes end.
-func (s *Site) listStep(lister factors.Lister) web.Handler {
+func (s lists) listStep(lister factors.Lister) web.Handler {
 	kind := lister.Kind()
 	return func(w http.ResponseWriter, r *http.Request) error {
 		at, err := s.ready(w, r)
@@ -75,7 +78,7 @@ func (s *Site) listStep(lister factors.Lister) web.Handler {
 			return err
 		}
 		v, c := at.visitor, at.continuation
-		k := &enrolling{walk: walk{s: s, v: v, c: c, factor: lister, page: "/enrol/" + string(kind), purpose: "enrol"}}
+		k := &enrolling{walk: walk{s: s.Site, v: v, c: c, factor: lister, page: "/enrol/" + string(kind), purpose: "enrol"}}
 		held, err := s.held(r, v)
 		if err != nil {
 			return err
@@ -102,7 +105,7 @@ func (s *Site) listStep(lister factors.Lister) web.Handler {
 
 // showList is the page of codes. It is the answer to a POST and the only time
 // that they are shown: nobody keeps them, so no other request can have them.
-func (s *Site) showList(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, page string, codes []string, first bool) error {
+func (s lists) showList(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, page string, codes []string, first bool) error {
 	sealed, err := c.Seal(s.Sealer, s.Place.Origin)
 	if err != nil {
 		return err
@@ -117,7 +120,7 @@ func (s *Site) showList(w http.ResponseWriter, r *http.Request, v *session.Entry
 
 // afterList goes on from a page of codes, or gives the codes of that very
 // page back as a file, for browsers without scripts.
-func (s *Site) afterList(w http.ResponseWriter, r *http.Request) error {
+func (s lists) afterList(w http.ResponseWriter, r *http.Request) error {
 	v, err := s.visitor(r)
 	if err != nil {
 		return err
@@ -134,7 +137,7 @@ func (s *Site) afterList(w http.ResponseWriter, r *http.Request) error {
 	return s.dispatch(w, r, v, s.continuation(r))
 }
 
-func (s *Site) download(w http.ResponseWriter, posted string) error {
+func (s lists) download(w http.ResponseWriter, posted string) error {
 	codes := strings.Fields(posted)
 	if lister := s.lister(); lister == nil || !lister.ReadList(codes) {
 		return &web.Fail{Status: http.StatusBadRequest, Err: web.ErrBadForm}
@@ -147,7 +150,7 @@ func (s *Site) download(w http.ResponseWriter, posted string) error {
 }
 
 // enrolPages are the pages of enrolment by path below the prefix.
-func (s *Site) enrolPages(mux map[string]web.Handler, kind policy.Factor) {
+func (s lists) enrolPages(mux map[string]web.Handler, kind policy.Factor) {
 	path := "/enrol/" + string(kind)
 	if _, ok := s.Factors.Enroller(kind); ok {
 		mux[path] = s.enrolStep(kind)

@@ -14,6 +14,9 @@ import (
 	"github.com/stepgate/stepgate/policy"
 )
 
+// liveAnswers is the ceremony of pages of the app that ask for more without leaving.
+type liveAnswers struct{ *Site }
+
 // This file is for the script in the application's pages (package inject):
 // how things stand with the session, and the two things that the script may
 // have done to it. Neither gives anybody more than they have.
@@ -58,13 +61,13 @@ func (s *Site) Live() http.Handler {
 		switch r.Method {
 		case http.MethodGet, http.MethodHead:
 		case http.MethodPost:
-			if v, err = s.livePost(w, r, v); err != nil {
+			if v, err = (liveAnswers{s}).livePost(w, r, v); err != nil {
 				return err
 			}
 		default:
 			return &web.Fail{Status: http.StatusMethodNotAllowed, Allow: "GET, HEAD, POST"}
 		}
-		answer, err := s.liveOf(r, v)
+		answer, err := liveAnswers{s}.liveOf(r, v)
 		if err != nil {
 			return err
 		}
@@ -84,7 +87,7 @@ func (s *Site) Live() http.Handler {
 func scriptBinding(v *session.Entry) string { return "script " + string(v.Session.ID) }
 
 // livePost does what the script asks for.
-func (s *Site) livePost(w http.ResponseWriter, r *http.Request, v *session.Entry) (*session.Entry, error) {
+func (s liveAnswers) livePost(w http.ResponseWriter, r *http.Request, v *session.Entry) (*session.Entry, error) {
 	fields, err := web.ReadForm(w, r)
 	if err != nil {
 		return nil, err
@@ -106,7 +109,7 @@ func (s *Site) livePost(w http.ResponseWriter, r *http.Request, v *session.Entry
 }
 
 // drop takes every proof but the sign-in's out of the session.
-func (s *Site) drop(w http.ResponseWriter, r *http.Request, v *session.Entry) (*session.Entry, error) {
+func (s liveAnswers) drop(w http.ResponseWriter, r *http.Request, v *session.Entry) (*session.Entry, error) {
 	e := s.event(r, audit.ProofDropped, v)
 	if err := s.Recorder.Record(r.Context(), e); err != nil {
 		return nil, s.unavailable(err)
@@ -136,7 +139,7 @@ func signInProofs(proofs []policy.Proof) []policy.Proof {
 	return []policy.Proof{slices.MinFunc(proofs, func(a, b policy.Proof) int { return a.At.Compare(b.At) })}
 }
 
-func (s *Site) liveOf(r *http.Request, v *session.Entry) (live, error) {
+func (s liveAnswers) liveOf(r *http.Request, v *session.Entry) (live, error) {
 	out := live{Proofs: []liveProof{}}
 	if v != nil {
 		now := s.Now()
@@ -166,7 +169,7 @@ func (s *Site) liveOf(r *http.Request, v *session.Entry) (live, error) {
 
 // ahead makes the continuation of a request that is only thought of, where it
 // would need more than there is.
-func (s *Site) ahead(r *http.Request, v *session.Entry, method, target string) (string, error) {
+func (s liveAnswers) ahead(r *http.Request, v *session.Entry, method, target string) (string, error) {
 	needs, more := s.Ahead(r, v, method, target)
 	if !more {
 		return "", nil
@@ -182,7 +185,7 @@ func (s *Site) ahead(r *http.Request, v *session.Entry, method, target string) (
 
 // left is how long the proof at i goes on to count for what it counts for
 // now: nil for as long as the session lives.
-func (s *Site) left(proofs []policy.Proof, i int, now time.Time) *int64 {
+func (s liveAnswers) left(proofs []policy.Proof, i int, now time.Time) *int64 {
 	others := slices.Delete(slices.Clone(proofs), i, i+1)
 	counts := s.Policy.CountsFor(proofs[i], others, now)
 	var least *int64

@@ -13,6 +13,9 @@ import (
 	"github.com/stepgate/stepgate/internal/web"
 )
 
+// logouts is the ceremony of sign-outs that an issuer tells of.
+type logouts struct{ *Site }
+
 // This file is for issuers that say by themselves that somebody has signed out
 // there: by a call of their own, or by a frame that they show in the person's
 // browser. Neither is a visit to a page, and neither needs a cookie.
@@ -38,7 +41,7 @@ func (s *Site) IssuerSays(r *http.Request) bool {
 func (s *Site) HearIssuer(w http.ResponseWriter, r *http.Request) {
 	web.Harden(w.Header(), s.Web)
 	w.Header().Set("Cache-Control", "no-store")
-	err := s.hearLogout(w, r)
+	err := logouts{s}.hearLogout(w, r)
 	switch {
 	case err == nil:
 		w.WriteHeader(http.StatusOK)
@@ -53,7 +56,7 @@ func (s *Site) HearIssuer(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *Site) hearLogout(w http.ResponseWriter, r *http.Request) error {
+func (s logouts) hearLogout(w http.ResponseWriter, r *http.Request) error {
 	form := url.Values{}
 	if r.Method == http.MethodPost {
 		r.Body = http.MaxBytesReader(w, r.Body, maxLogout)
@@ -86,7 +89,7 @@ func (s *Site) hearLogout(w http.ResponseWriter, r *http.Request) error {
 
 // endElsewhere ends one session of the issuer's, or all of a person's where it
 // names none.
-func (s *Site) endElsewhere(ctx context.Context, source string, ended signin.Ended) error {
+func (s logouts) endElsewhere(ctx context.Context, source string, ended signin.Ended) error {
 	if ended.IssuerSession != "" {
 		return s.Sessions.EndIssuerSession(ctx, source, ended.IssuerSession)
 	}

@@ -18,6 +18,9 @@ import (
 	"github.com/stepgate/stepgate/policy"
 )
 
+// passkeys is the ceremony of signing in with a passkey alone.
+type passkeys struct{ *Site }
+
 const (
 	invitationPurpose = "invitation"
 	// invitationSpent is how long a used invitation is remembered: longer
@@ -27,7 +30,7 @@ const (
 
 // recogniser is the factor that can be the sign-in, or nil: it needs a
 // sign-in page, which is there for sources that check passwords.
-func (s *Site) recogniser() factors.Recogniser {
+func (s passkeys) recogniser() factors.Recogniser {
 	if len(s.Passwords) == 0 {
 		return nil
 	}
@@ -38,7 +41,7 @@ func (s *Site) recogniser() factors.Recogniser {
 // invite puts a passkey's invitation into the sign-in page. Its state is
 // sealed for this browser's visit, so that a stranger makes the gateway keep
 // nothing.
-func (s *Site) invite(w http.ResponseWriter, r *http.Request, view *signInView) error {
+func (s passkeys) invite(w http.ResponseWriter, r *http.Request, view *signInView) error {
 	recogniser := s.recogniser()
 	if recogniser == nil {
 		return nil
@@ -56,13 +59,13 @@ func (s *Site) invite(w http.ResponseWriter, r *http.Request, view *signInView) 
 }
 
 // visitBinding is what an invitation is sealed for.
-func (s *Site) visitBinding(w http.ResponseWriter, r *http.Request) []byte {
+func (s passkeys) visitBinding(w http.ResponseWriter, r *http.Request) []byte {
 	return []byte(s.Place.Origin + " " + s.binding(w, r, nil))
 }
 
 // passkeyPost begins a session for whoever a passkey's answer says it is.
 // Every refusal looks the same, but for those that the person can mend.
-func (s *Site) passkeyPost(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, fields map[string]string) error {
+func (s passkeys) passkeyPost(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, fields map[string]string) error {
 	verified, owner, err := s.recognise(w, r, fields)
 	switch errs := keyError(err); {
 	case errs != nil:
@@ -81,7 +84,7 @@ func (s *Site) passkeyPost(w http.ResponseWriter, r *http.Request, v *session.En
 
 // recognise spends from the budgets, checks the answer, and lets each
 // invitation pass once, on all nodes.
-func (s *Site) recognise(w http.ResponseWriter, r *http.Request, fields map[string]string) (factors.Verified, account.Account, error) {
+func (s passkeys) recognise(w http.ResponseWriter, r *http.Request, fields map[string]string) (factors.Verified, account.Account, error) {
 	ctx := r.Context()
 	recogniser := s.recogniser()
 	if recogniser == nil {
@@ -112,7 +115,7 @@ func (s *Site) recognise(w http.ResponseWriter, r *http.Request, fields map[stri
 	return verified, owner, s.Ledger.Success(ctx, receipt)
 }
 
-func (s *Site) openInvitation(w http.ResponseWriter, r *http.Request, text string) (factors.State, error) {
+func (s passkeys) openInvitation(w http.ResponseWriter, r *http.Request, text string) (factors.State, error) {
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(text)
 	if err != nil {
 		return nil, factors.ErrExpired
@@ -126,7 +129,7 @@ func (s *Site) openInvitation(w http.ResponseWriter, r *http.Request, text strin
 
 // ownerOf finds the account of a credential, if it may sign in here. That it
 // may not looks like a credential that nobody has.
-func (s *Site) ownerOf(ctx context.Context, c account.Credential) (account.Account, error) {
+func (s passkeys) ownerOf(ctx context.Context, c account.Credential) (account.Account, error) {
 	owner, err := s.Store.Account(ctx, c.Account)
 	if err != nil && !errors.Is(err, account.ErrNotFound) {
 		return account.Account{}, err
@@ -143,7 +146,7 @@ func (s *Site) ownerOf(ctx context.Context, c account.Credential) (account.Accou
 }
 
 // burn spends an invitation: factors.ErrExpired when it was spent before.
-func (s *Site) burn(ctx context.Context, state factors.State) error {
+func (s passkeys) burn(ctx context.Context, state factors.State) error {
 	_, err := s.Ledger.Spend(ctx, throttle.Charge{
 		Key: throttle.NewKey(s.Plan.MAC, invitationPurpose, string(state)), Which: invitationPurpose,
 		Budget: throttle.Attempts{Free: 1, Delays: []time.Duration{invitationSpent}},

@@ -15,11 +15,14 @@ import (
 	"github.com/stepgate/stepgate/policy"
 )
 
+// passwordProofs is the ceremony of a password that has to be given again.
+type passwordProofs struct{ *Site }
+
 // This file asks for the password again inside a session, where a level names
 // it and it was typed too long ago, or not for this request.
 
 // checker is the source of v's session if it checks passwords, or nil.
-func (s *Site) checker(v *session.Entry) signin.PasswordChecker {
+func (s passwordProofs) checker(v *session.Entry) signin.PasswordChecker {
 	for _, source := range s.Passwords {
 		if source.Name() == v.Session.Source {
 			return source
@@ -30,12 +33,12 @@ func (s *Site) checker(v *session.Entry) signin.PasswordChecker {
 
 // asksPassword tells whether there is somewhere to type it: our page, the
 // app's own login page, or the issuer's.
-func (s *Site) asksPassword(v *session.Entry) bool {
-	return s.LoginPage != "" || s.checker(v) != nil || s.redirector(v.Session.Source) != nil
+func (s passwordProofs) asksPassword(v *session.Entry) bool {
+	return s.LoginPage != "" || s.checker(v) != nil || departures{s.Site}.redirector(v.Session.Source) != nil
 }
 
 // passwordStep is the step "password" of a challenge.
-func (s *Site) passwordStep(w http.ResponseWriter, r *http.Request) error {
+func (s passwordProofs) passwordStep(w http.ResponseWriter, r *http.Request) error {
 	at, err := s.ready(w, r)
 	if at == nil {
 		return err
@@ -49,7 +52,7 @@ func (s *Site) passwordStep(w http.ResponseWriter, r *http.Request) error {
 	if s.satisfied(v, c) || !slices.Contains(offered.factors, policy.Password) {
 		return s.dispatch(w, r, v, c)
 	}
-	k := &walk{s: s, v: v, c: c, page: "/challenge/" + string(policy.Password), others: len(offered.factors) > 1}
+	k := &walk{s: s.Site, v: v, c: c, page: "/challenge/" + string(policy.Password), others: len(offered.factors) > 1}
 	source := s.checker(v)
 	switch {
 	case source == nil:
@@ -130,10 +133,10 @@ func (k *walk) passwordElsewhere(w http.ResponseWriter, r *http.Request) error {
 			return k.passwordProved(w, r, typed)
 		}
 	}
-	if issuer := k.s.redirector(k.v.Session.Source); issuer != nil {
-		return k.s.depart(w, r, k.c, issuer, true)
+	if issuer := (departures{k.s}).redirector(k.v.Session.Source); issuer != nil {
+		return departures{k.s}.depart(w, r, k.c, issuer, true)
 	}
-	return k.s.toLoginPage(w, r, k.c)
+	return appLogins{k.s}.toLoginPage(w, r, k.c)
 }
 
 // typedFor is the sign-in's own proof, if it came after c and has been spent

@@ -13,6 +13,9 @@ import (
 	"github.com/stepgate/stepgate/policy"
 )
 
+// resets is the ceremony of forgotten passwords.
+type resets struct{ *Site }
+
 // resetPace is how long the answer to a request for a link takes, whether or
 // not there is an account: longer than the work of sending one.
 const resetPace = 400 * time.Millisecond
@@ -22,7 +25,7 @@ const resetFactor = "reset-password"
 
 // askForReset takes a username and sends a link to the address of its account.
 // Text, status and time of the answer are the same where there is none.
-func (s *Site) askForReset(w http.ResponseWriter, r *http.Request) error {
+func (s resets) askForReset(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodPost {
 		return s.resetPage(w, r, http.StatusOK, "", nil)
 	}
@@ -56,7 +59,7 @@ func (s *Site) askForReset(w http.ResponseWriter, r *http.Request) error {
 	return s.Pages.Render(w, r, s.Web, http.StatusOK, "reset-sent", &resetView{View: s.view(w, r, nil)})
 }
 
-func (s *Site) resetPage(w http.ResponseWriter, r *http.Request, status int, username string, errs []web.FieldError) error {
+func (s resets) resetPage(w http.ResponseWriter, r *http.Request, status int, username string, errs []web.FieldError) error {
 	if !s.Links.Mail() {
 		return &web.Fail{Status: http.StatusServiceUnavailable, Title: "reset.off.title", Advice: "reset.off"}
 	}

@@ -32,10 +32,10 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request) error {
 		return s.signInNamed(w, r, c)
 	}
 	if s.LoginPage != "" && len(s.Passwords) == 0 {
-		return s.toLoginPage(w, r, c)
+		return appLogins{s}.toLoginPage(w, r, c)
 	}
-	if only := s.onlyElsewhere(); only != nil && c.ID != frontContinuation && c.Done == "" && r.Method == http.MethodGet {
-		return s.depart(w, r, c, only, false)
+	if only := (departures{s}).onlyElsewhere(); only != nil && c.ID != frontContinuation && c.Done == "" && r.Method == http.MethodGet {
+		return departures{s}.depart(w, r, c, only, false)
 	}
 	return s.signInPage(w, r, v, c, http.StatusOK, "", nil)
 }
@@ -47,10 +47,10 @@ func (s *Site) signInPage(w http.ResponseWriter, r *http.Request, v *session.Ent
 	}
 	view := &signInView{View: s.view(w, r, v), Continuation: sealed}
 	view.Errors, view.Values = errs, map[string]string{"username": username}
-	view.Done, view.Elsewhere, view.Passwords = c.Done, s.elsewhere(), len(s.Passwords) > 0
+	view.Done, view.Elsewhere, view.Passwords = c.Done, departures{s}.elsewhere(), len(s.Passwords) > 0
 	view.Named = len(s.Asserters) > 0 && !view.Passwords && len(view.Elsewhere) == 0
 	view.Forgot = s.People != nil && s.Links.Mail()
-	if err := s.invite(w, r, view); err != nil {
+	if err := (passkeys{s}).invite(w, r, view); err != nil {
 		return err
 	}
 	return s.Pages.Render(w, r, s.Web, status, "sign-in", view)
@@ -76,10 +76,10 @@ func (s *Site) signInPost(w http.ResponseWriter, r *http.Request, v *session.Ent
 	c := s.continuation(r)
 	c.Done = ""
 	if fields["credential"] != "" {
-		return s.passkeyPost(w, r, v, c, fields)
+		return passkeys{s}.passkeyPost(w, r, v, c, fields)
 	}
-	if source := s.redirector(fields["source"]); source != nil {
-		return s.depart(w, r, c, source, false)
+	if source := (departures{s}).redirector(fields["source"]); source != nil {
+		return departures{s}.depart(w, r, c, source, false)
 	}
 	username, password := fields["username"], account.Secret(fields["password"])
 	if errs := signInMissing(username, password); errs != nil {

@@ -11,9 +11,12 @@ import (
 	"github.com/stepgate/stepgate/internal/web"
 )
 
+// signOuts is the ceremony of signing out.
+type signOuts struct{ *Site }
+
 // signOut asks on GET and does it on POST. Somebody who is not signed in is
 // told that they are not, on both.
-func (s *Site) signOut(w http.ResponseWriter, r *http.Request) error {
+func (s signOuts) signOut(w http.ResponseWriter, r *http.Request) error {
 	v, err := s.visitor(r)
 	if err != nil {
 		return err
@@ -32,7 +35,7 @@ func (s *Site) signOut(w http.ResponseWriter, r *http.Request) error {
 
 // signOutPost ends the session on every node. The old cookies of a browser
 // that is signed out already are taken away all the same.
-func (s *Site) signOutPost(w http.ResponseWriter, r *http.Request, v *session.Entry) error {
+func (s signOuts) signOutPost(w http.ResponseWriter, r *http.Request, v *session.Entry) error {
 	away := ""
 	if v != nil {
 		if _, err := s.post(w, r, v); err != nil {
@@ -59,7 +62,7 @@ func (s *Site) signOutPost(w http.ResponseWriter, r *http.Request, v *session.En
 // signOutThere is where the browser goes so that the person is signed out where
 // they signed in too, "" where that is here, or cannot be done now: they are
 // signed out here all the same.
-func (s *Site) signOutThere(r *http.Request, v *session.Entry) string {
+func (s signOuts) signOutThere(r *http.Request, v *session.Entry) string {
 	at := slices.IndexFunc(s.Redirectors, func(source signin.Redirector) bool { return source.Name() == v.Session.Source })
 	if at < 0 {
 		return ""

@@ -75,7 +75,9 @@ const (
 type RelyingParty struct{ ID, Name string }
 
 // Site is the ceremonies of one site: its collaborators, all set before the
-// first request and only read afterwards.
+// first request and only read afterwards. What is a ceremony's own are methods
+// of that ceremony, which has them all by embedding it; Site itself has what
+// several share, and what the gate and other rooms ask.
 type Site struct {
 	Web      *web.Site
 	Kit      *web.Kit
@@ -145,19 +147,19 @@ func (s *Site) Handler() http.Handler {
 		"/sign-in":   s.signIn,
 		"/challenge": s.choose,
 		"/enrol":     s.chooseEnrolment,
-		"/sign-out":  s.signOut,
+		"/sign-out":  signOuts{s}.signOut,
 	}
 	if len(s.Redirectors) > 0 {
-		mux["/oidc"] = s.arrive
+		mux["/oidc"] = departures{s}.arrive
 	}
 	for _, f := range s.Factors.All() {
 		kind := f.Kind()
 		mux["/challenge/"+string(kind)] = s.step(kind)
-		s.enrolPages(mux, kind)
+		lists{s}.enrolPages(mux, kind)
 	}
-	mux["/challenge/"+string(policy.Password)] = s.passwordStep
+	mux["/challenge/"+string(policy.Password)] = passwordProofs{s}.passwordStep
 	if s.People != nil {
-		mux["/reset-password"] = s.askForReset
+		mux["/reset-password"] = resets{s}.askForReset
 	}
 	return s.Pages.Handle(s.Web, func(w http.ResponseWriter, r *http.Request) error {
 		path := r.URL.Path[len(s.Web.Path("")):]
