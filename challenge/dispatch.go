@@ -3,6 +3,7 @@ package challenge
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/stepgate/stepgate/factors"
 	"github.com/stepgate/stepgate/internal/ceremony"
@@ -11,13 +12,18 @@ import (
 	"github.com/stepgate/stepgate/policy"
 )
 
-// address is a page's address with a continuation in it.
+// address is a page's address, which may have a query, with a continuation in
+// it.
 func (s *Site) address(page string, c ceremony.Continuation) (string, error) {
 	sealed, err := c.Seal(s.Sealer, s.Place.Origin)
 	if err != nil {
 		return "", err
 	}
-	return s.Web.Path(page) + "?" + continuationField + "=" + sealed, nil
+	mark := "?"
+	if strings.Contains(page, mark) {
+		mark = "&"
+	}
+	return s.Web.Path(page) + mark + continuationField + "=" + sealed, nil
 }
 
 // Door is where a ceremony for an interrupted request begins: the sign-in for
@@ -95,7 +101,9 @@ func (s *Site) dispatch(w http.ResponseWriter, r *http.Request, v *session.Entry
 	switch offered := s.offer(v, c, held); {
 	case offered.direct != "":
 		if r.Method == http.MethodPost && s.Factors.Find(offered.direct) != nil {
-			s.walk(v, c, offered.direct, held).ask(r)
+			if k := s.walk(v, c, offered.direct, held); !k.several() {
+				k.ask(r)
+			}
 		}
 		return s.goTo(w, r, "/challenge/"+string(offered.direct), c)
 	case len(offered.factors) > 0:

@@ -189,6 +189,16 @@ func (k *rig) code(seed []byte) string {
 	return code
 }
 
+// codeOf is code for a seed as a page shows it.
+func (k *rig) codeOf(secret string) string {
+	k.t.Helper()
+	code, err := otp.GenerateCode(strings.ReplaceAll(secret, " ", ""), k.clock())
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return code
+}
+
 func (k *rig) update(change func(context.Context, store.Tx) error) {
 	k.t.Helper()
 	if err := k.db.Update(k.t.Context(), func(tx store.Tx) error { return change(k.t.Context(), tx) }); err != nil {

@@ -81,6 +81,8 @@ type chooseView struct {
 	web.View
 	Purpose purpose
 	Ways    []way
+	// Which is set where the ways are several credentials of one factor.
+	Which policy.Factor
 }
 
 // purpose says on the pages of a proof what it is for, where it is for one
