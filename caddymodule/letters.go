@@ -86,6 +86,9 @@ func (a *App) invitations(r *runtime) *people.Links {
 	return nil
 }
 
+// strengthOf is the word for how strong a password is that judge lets pass.
+func strengthOf(chosen account.Secret) string { return string(password.Measure(chosen)) }
+
 // judge says in the words of a page what is wrong with a chosen password.
 func (h *Handler) judge(chosen account.Secret, owner account.Account, alone bool) (text string, args []any) {
 	rules := password.Rules{}

@@ -63,6 +63,7 @@ func (h *Handler) newCeremonies(ctx context.Context, r *runtime) (*challenge.Sit
 	}
 	if h.signsLocal() {
 		site.People, site.Links, site.Judge = r.people, h.links(r), h.judge
+		site.Strength = strengthOf
 	}
 	for _, module := range h.sources {
 		site.Place.Sources = append(site.Place.Sources, module.Name())

@@ -17,7 +17,7 @@ func (h *Handler) newSelfService(r *runtime, ceremonies *challenge.Site) *selfse
 	site := &selfservice.Site{
 		Web: ceremonies.Web, Pages: h.own, Guard: ceremonies.Guard, Place: ceremonies.Place, Sessions: r.sessions, Store: r.store,
 		Ceremonies: ceremonies, Self: &people.Self{People: r.people, Notices: ceremonies.Notices}, Factors: r.factors, Policy: h.gate.Policy,
-		Ledger: r.ledger, Plan: r.plan, Sealer: r.ring, Address: clientAddress, Where: h.app.whereIs, Judge: h.judge, Now: time.Now,
+		Ledger: r.ledger, Plan: r.plan, Sealer: r.ring, Address: clientAddress, Where: h.app.whereIs, Judge: h.judge, Strength: strengthOf, Now: time.Now,
 	}
 	if h.signsLocal() {
 		site.CheckPassword = func(ctx context.Context, owner account.Account, password account.Secret) (bool, error) {

@@ -37,7 +37,7 @@ func (s resets) askForReset(w http.ResponseWriter, r *http.Request) error {
 	}
 	username := fields["username"]
 	if account.FoldUsername(username) == "" {
-		return s.resetPage(w, r, http.StatusBadRequest, username, []web.FieldError{{Field: "username", Text: "error.no-username"}})
+		return s.resetPage(w, r, http.StatusBadRequest, username, []web.FieldError{{Field: "username", Text: "error.no-username-or-email"}})
 	}
 	try := s.typing(r, username)
 	try.Factor = resetFactor
@@ -87,7 +87,9 @@ func (l *link) choosePassword(w http.ResponseWriter, r *http.Request, fields map
 	case err != nil:
 		return s.unavailable(err)
 	}
-	return s.goTo(w, r, "/sign-in", ceremony.Continuation{ID: frontContinuation, Kind: ceremony.Return, Target: "/", At: s.Now().UTC(), Done: "done." + l.purpose})
+	return s.goTo(w, r, "/sign-in", ceremony.Continuation{
+		ID: frontContinuation, Kind: ceremony.Return, Target: "/", At: s.Now().UTC(), Done: "done." + l.purpose, Beside: "done.strength." + s.Strength(chosen),
+	})
 }
 
 // phone is the credential that a registration ends with: the number that was

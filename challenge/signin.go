@@ -47,6 +47,7 @@ func (s *Site) signInPage(w http.ResponseWriter, r *http.Request, v *session.Ent
 	}
 	view := &signInView{View: s.view(w, r, v), Continuation: sealed}
 	view.Errors, view.Values = errs, map[string]string{"username": username}
+	view.Beside = c.Beside
 	view.Done, view.Elsewhere, view.Passwords = c.Done, departures{s}.elsewhere(), len(s.Passwords) > 0
 	view.Named = len(s.Asserters) > 0 && !view.Passwords && len(view.Elsewhere) == 0
 	view.Forgot = s.People != nil && s.Links.Mail()
@@ -74,7 +75,7 @@ func (s *Site) signInPost(w http.ResponseWriter, r *http.Request, v *session.Ent
 		return err
 	}
 	c := s.continuation(r)
-	c.Done = ""
+	c.Done, c.Beside = "", ""
 	if fields["credential"] != "" {
 		return passkeys{s}.passkeyPost(w, r, v, c, fields)
 	}

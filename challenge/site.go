@@ -126,6 +126,9 @@ type Site struct {
 	// id of a text with its parameters, "" for nothing. alone says that it
 	// will be the only factor.
 	Judge func(chosen account.Secret, owner account.Account, alone bool) (text string, args []any)
+	// Strength is the word for how strong a password is that Judge lets pass:
+	// fair, good or strong.
+	Strength func(chosen account.Secret) string
 	// Notices writes what people are told of; nil tells nobody.
 	Notices *people.Notices
 	// Where says in words where an address is, "" where that is not known; nil

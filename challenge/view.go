@@ -18,8 +18,9 @@ import (
 type signInView struct {
 	web.View
 	Continuation string
-	// Done is the id of the text that says what has just happened.
-	Done string
+	// Done is the id of the text that says what has just happened, Beside that
+	// of one that goes with it.
+	Done, Beside string
 	// Options and Invitation are for a passkey's script and form; empty
 	// where no passkey can be the sign-in.
 	Options, Invitation string
@@ -63,6 +64,23 @@ type newPasswordView struct {
 	Username string
 	// Alone says that the password is the only factor.
 	Alone bool
+}
+
+// Strength is what the part of that name is executed with.
+func (v *newPasswordView) Strength() strength { return strengthOf(v.Alone) }
+
+// strength is about the field of a new password, as it is typed.
+type strength struct {
+	For string
+	// Min is how many characters it needs.
+	Min int
+}
+
+func strengthOf(alone bool) strength {
+	if alone {
+		return strength{"new_password", 15}
+	}
+	return strength{"new_password", 8}
 }
 
 // passwordView is the view of password.html.

@@ -85,6 +85,8 @@ type Continuation struct {
 	// Done is the id of the text that the next page opens with: what has
 	// just happened.
 	Done string `json:"done,omitempty"`
+	// Beside is the id of a text that goes with Done.
+	Beside string `json:"beside,omitempty"`
 	// Why is what the policy's author says to whom the rule asks for more.
 	Why string `json:"why,omitempty"`
 	// Back is the page that the form of a kept request was on.

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/stepgate/stepgate/factors/delivery"
@@ -126,39 +128,75 @@ func (p *People) post(ctx context.Context, tx Tx, to account.Account, m delivery
 	return nil
 }
 
-// OfferReset sends the link with which a person chooses a new password. A name
-// that nobody has, an account without an address and one of another source
-// are no errors: nobody is told of them.
-func (p *People) OfferReset(ctx context.Context, links *Links, username string) error {
-	if account.CheckUsername(username) != nil || !links.Mail() {
+// OfferReset sends the link with which a person chooses a new password, to whom
+// a username or the address on the account belongs. What nobody has, an account
+// without an address and one of another source are no errors: nobody is told
+// of them.
+func (p *People) OfferReset(ctx context.Context, links *Links, typed string) error {
+	if !links.Mail() {
 		return nil
 	}
-	err := p.change(ctx, Gateway(), func(tx Tx, _ Actor) (audit.Event, error) {
-		a, err := tx.AccountByUsername(ctx, account.LocalSource, account.FoldUsername(username))
-		if err != nil {
-			return audit.Event{}, err
+	sent := false
+	err := p.Store.Update(ctx, func(tx Tx) error {
+		sent = false
+		found, err := resettable(ctx, tx, typed)
+		for _, a := range found {
+			if err == nil {
+				err = p.offerReset(ctx, tx, links, a)
+			}
+			sent = true
 		}
-		if a.Suspended() || a.Email == "" {
-			return audit.Event{}, account.ErrNotFound
-		}
-		token, t := ceremony.NewLink(ceremony.ResetPassword, a.ID, links.Origin, p.now())
-		if err := tx.ReplaceTransaction(ctx, t); err != nil {
-			return audit.Event{}, fmt.Errorf("keep the link: %w", err)
-		}
-		m := links.Letter(ceremony.ResetPassword, a, links.Address(ceremony.ResetPassword, token))
-		m.ExpiresAt = t.ExpiresAt
-		if err := p.post(ctx, tx, a, m); err != nil {
-			return audit.Event{}, err
-		}
-		return accountEvent(audit.TokenCreated, a, "", audit.Field{Key: "purpose", Value: ceremony.ResetPassword}), nil
+		return err
 	})
-	if errors.Is(err, account.ErrNotFound) {
-		return nil
-	}
-	if err == nil {
+	if err == nil && sent {
 		links.Wake()
 	}
 	return err
+}
+
+// maxSameAddress is how many accounts with one address get a link at once.
+const maxSameAddress = 5
+
+// resettable are the local accounts that a name or an address means, as far as
+// a link can be sent to them.
+func resettable(ctx context.Context, tx Tx, typed string) ([]account.Account, error) {
+	folded := account.FoldUsername(typed)
+	var found []account.Account
+	if account.CheckUsername(typed) == nil {
+		a, err := tx.AccountByUsername(ctx, account.LocalSource, folded)
+		switch {
+		case err == nil:
+			found = append(found, a)
+		case !errors.Is(err, account.ErrNotFound):
+			return nil, fmt.Errorf("read account: %w", err)
+		}
+	}
+	if len(found) == 0 && strings.Contains(folded, "@") {
+		some, err := tx.Accounts(ctx, account.Filter{Source: account.LocalSource, Query: folded, Limit: 4 * maxSameAddress})
+		if err != nil {
+			return nil, fmt.Errorf("look for an address: %w", err)
+		}
+		for _, a := range some {
+			if account.FoldUsername(a.Email) == folded && len(found) < maxSameAddress {
+				found = append(found, a)
+			}
+		}
+	}
+	return slices.DeleteFunc(found, func(a account.Account) bool { return a.Suspended() || a.Email == "" }), nil
+}
+
+// offerReset makes the link and keeps the mail that brings it.
+func (p *People) offerReset(ctx context.Context, tx Tx, links *Links, a account.Account) error {
+	token, t := ceremony.NewLink(ceremony.ResetPassword, a.ID, links.Origin, p.now())
+	if err := tx.ReplaceTransaction(ctx, t); err != nil {
+		return fmt.Errorf("keep the link: %w", err)
+	}
+	m := links.Letter(ceremony.ResetPassword, a, links.Address(ceremony.ResetPassword, token))
+	m.ExpiresAt = t.ExpiresAt
+	if err := p.post(ctx, tx, a, m); err != nil {
+		return err
+	}
+	return p.record(ctx, tx, Gateway(), accountEvent(audit.TokenCreated, a, "", audit.Field{Key: "purpose", Value: ceremony.ResetPassword}))
 }
 
 // Chosen is the end of a link's ceremony.

@@ -17,8 +17,10 @@ import (
 type accountView struct {
 	web.View
 	// Done is the id of the text that says what has just happened.
-	Done  string
-	Owner account.Account
+	Done string
+	// Strength is the id of the text for how strong a new password is.
+	Strength string
+	Owner    account.Account
 	// Email and Mobile are as they are shown, MayEmail and MayMobile whether
 	// they can be changed here.
 	Email, Mobile       string
@@ -73,7 +75,7 @@ func (s *Site) overview(w http.ResponseWriter, r *http.Request, at *visit) error
 	a := at.record.Account
 	masked := holdsSecond(at.record.Credentials) && !provedSecond(at.Entry)
 	view := &accountView{
-		View: s.view(at), Done: doneOf(r), Owner: a, Email: addressShown(a.Email, masked), Mobile: addressShown(a.Mobile, masked),
+		View: s.view(at), Done: doneOf(r), Strength: strengthOf(r), Owner: a, Email: addressShown(a.Email, masked), Mobile: addressShown(a.Mobile, masked),
 		Password: a.Source == account.LocalSource && at.record.HasPassword && s.CheckPassword != nil, Enforced: s.enforced(at.Owner),
 		Tokens: s.tokensCount() || slices.ContainsFunc(at.record.Credentials, isToken),
 	}

@@ -19,6 +19,20 @@ type passwordView struct {
 	Alone bool
 }
 
+// Strength is what the part of that name is executed with: the field, and how
+// many characters it needs.
+func (v *passwordView) Strength() strength {
+	if v.Alone {
+		return strength{"new_password", 15}
+	}
+	return strength{"new_password", 8}
+}
+
+type strength struct {
+	For string
+	Min int
+}
+
 // password gives the person another password. Whoever holds a second factor
 // proves it for this; everybody types the present password.
 func (s *Site) password(w http.ResponseWriter, r *http.Request, at *visit) error {
@@ -55,7 +69,7 @@ func (s *Site) password(w http.ResponseWriter, r *http.Request, at *visit) error
 		if err := s.Self.SetPassword(r.Context(), at.own, chosen); err != nil {
 			return err
 		}
-		return s.back(w, r, "password")
+		return s.back(w, r, "password&strength="+s.Strength(chosen))
 	}
 	if second {
 		o := ceremony.Operation{Once: "password", Text: "operation.password", Page: s.Web.Path(Path + "/password")}

@@ -134,6 +134,7 @@ func newRig(t *testing.T, config policy.Config) *rig {
 		CheckPassword: func(_ context.Context, _ account.Account, p account.Secret) (bool, error) {
 			return string(p.Reveal()) == rigPassword, nil
 		},
+		Strength: func(account.Secret) string { return "good" },
 		Judge: func(p account.Secret, _ account.Account, _ bool) (string, []any) {
 			if len(p) < 8 {
 				return "error.password.too-short", []any{"min", 8}

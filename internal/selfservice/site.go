@@ -85,7 +85,10 @@ type Site struct {
 	// Judge tells what is wrong with a chosen password: the id of a text with
 	// its parameters, "" for nothing. alone says that it is the only factor.
 	Judge func(chosen account.Secret, owner account.Account, alone bool) (text string, args []any)
-	Now   func() time.Time
+	// Strength is the word for how strong a chosen password is: fair, good or
+	// strong.
+	Strength func(chosen account.Secret) string
+	Now      func() time.Time
 }
 
 // Handler serves the pages. Paths that it is given have no prefix.
@@ -223,6 +226,14 @@ var dones = []string{
 func doneOf(r *http.Request) string {
 	if done := r.URL.Query().Get("done"); slices.Contains(dones, done) {
 		return "done." + done
+	}
+	return ""
+}
+
+// strengthOf is the id of the text for how strong the new password is.
+func strengthOf(r *http.Request) string {
+	if word := r.URL.Query().Get("strength"); word == "fair" || word == "good" || word == "strong" {
+		return "done.strength." + word
 	}
 	return ""
 }

@@ -48,6 +48,20 @@
     each("a[href]", carry("href"));
   }
 
+  // How strong a password is, in words, as it is typed: by its length and its
+  // different characters, as the gateway counts them. What many people choose
+  // only the gateway knows.
+  each("[data-strength]", (words) => {
+    const field = document.querySelector(`[id="${words.dataset.strength}"]`);
+    field?.addEventListener("input", () => {
+      const typed = [...field.value.normalize("NFC")];
+      const worth = Math.min(typed.length, 2 * new Set(typed).size);
+      const word = typed.length < Number(words.dataset.min) ? "short" : worth >= 16 ? "strong" : worth >= 12 ? "good" : "fair";
+      words.hidden = typed.length === 0;
+      if (words.textContent !== words.dataset[word]) words.textContent = words.dataset[word];
+    });
+  });
+
   // The summary of errors is what a reader hears first.
   each("[data-focus]", (summary) => summary.focus());
   // A link of the summary goes to the field itself, label in sight.
