@@ -28,7 +28,16 @@ type surroundings struct {
 	narrowed []string
 }
 
+// surroundings looks once: the routes are gone when the site is provisioned.
 func (c *SiteConfig) surroundings(ctx caddy.Context) surroundings {
+	if c.around == nil {
+		around := c.lookAround(ctx)
+		c.around = &around
+	}
+	return *c.around
+}
+
+func (c *SiteConfig) lookAround(ctx caddy.Context) surroundings {
 	srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok || c.Source == "" {
 		return surroundings{}
@@ -37,7 +46,8 @@ func (c *SiteConfig) surroundings(ctx caddy.Context) surroundings {
 	for _, route := range srv.Routes {
 		for _, raw := range route.HandlersRaw {
 			var tree any
-			if json.Unmarshal(raw, &tree) != nil || !c.within(tree) {
+			parts := cutPolicies(raw)
+			if json.Unmarshal(parts.rest, &tree) != nil || !c.within(tree) {
 				continue
 			}
 			s.hosts = append(s.hosts, routeHosts(route)...)

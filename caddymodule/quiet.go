@@ -188,14 +188,16 @@ func quietProxies(raw json.RawMessage) (json.RawMessage, error) {
 	if !bytes.Contains(raw, []byte("reverse_proxy")) {
 		return raw, nil
 	}
+	parts := cutPolicies(raw)
 	var tree any
-	in := json.NewDecoder(bytes.NewReader(raw))
+	in := json.NewDecoder(bytes.NewReader(parts.rest))
 	in.UseNumber()
 	if err := in.Decode(&tree); err != nil {
 		return nil, err
 	}
 	quietWithin(tree)
-	return json.Marshal(tree)
+	quiet, err := json.Marshal(tree)
+	return parts.whole(quiet), err
 }
 
 func quietWithin(tree any) {

@@ -84,6 +84,9 @@ type SiteConfig struct {
 	// KeepStream leaves WebSockets and event streams open when a level of
 	// their path runs out; they still end with their session.
 	KeepStream bool `json:"keep_stream,omitempty"`
+
+	// around is what the gate stands in, once it was looked at.
+	around *surroundings
 }
 
 // IdentityHeader is one header of `identity_headers`.

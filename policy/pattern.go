@@ -33,7 +33,7 @@ type segment struct {
 	kind segmentKind
 	// text is the folded literal, or the folded glob with its stars.
 	text string
-	glob glob
+	glob *glob // of a globbed one
 }
 
 // term is one `name=glob` of a query pattern.
@@ -85,6 +85,7 @@ func (p *Pattern) readPath(path string) error {
 		p.subtree = true
 		parts = parts[:len(parts)-1]
 	}
+	p.segments = make([]segment, 0, len(parts))
 	for _, part := range parts {
 		s, err := readSegment(part)
 		if err != nil {
@@ -123,12 +124,11 @@ func readSegment(text string) (segment, error) {
 	if !strings.Contains(text, "*") {
 		return segment{kind: literal, text: fold(decoded)}, nil
 	}
-	s := segment{kind: globbed, glob: newGlob(text, func(piece string) string {
+	g := newGlob(text, func(piece string) string {
 		plain, _ := decodeSegment(piece)
 		return fold(plain)
-	})}
-	s.text = s.glob.String()
-	return s, nil
+	})
+	return segment{kind: globbed, text: g.String(), glob: &g}, nil
 }
 
 // decodeSegment decodes what is percent-encoded, but for an encoded slash:

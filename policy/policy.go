@@ -65,7 +65,8 @@ func (p *Policy) compileRule(c RuleConfig, where place, o CompileOptions, m *mis
 	for _, name := range c.Users {
 		base.users = append(base.users, target.FoldText(name))
 	}
-	base.levels = p.aged(p.ruleLevels(&base, c, where, m), c, where, m)
+	base.verb, base.levels = p.ruleLevels(c, where, m)
+	base.levels = p.aged(base.levels, c, where, m)
 	base.methods, base.mask = p.ruleMethods(c.Methods, where, m)
 	base.raises = p.compileRaises(c.Raises, where, o, m)
 	if base.verb != VerbRequire && len(c.Groups)+len(c.Users)+len(c.Raises) > 0 {
@@ -90,23 +91,23 @@ func (p *Policy) compileRule(c RuleConfig, where place, o CompileOptions, m *mis
 	}
 }
 
-// ruleLevels returns the levels of a rule. `require public` is `public`.
-func (p *Policy) ruleLevels(r *Rule, c RuleConfig, where place, m *mistakes) LevelSet {
+// ruleLevels returns the verb and the levels of a rule. `require public` is
+// `public`.
+func (p *Policy) ruleLevels(c RuleConfig, where place, m *mistakes) (Verb, LevelSet) {
 	switch {
 	case c.Verb != VerbPublic && c.Verb != VerbDeny && c.Verb != VerbRequire:
 		m.unknown(where, string(c.Verb), "verb", []string{string(VerbPublic), string(VerbDeny), string(VerbRequire)})
-		return 0
+		return c.Verb, 0
 	case c.Verb != VerbRequire && len(c.Levels) > 0:
 		m.add(where, c.Levels[0], "`%s` takes no level", c.Verb)
-		return 0
+		return c.Verb, 0
 	case c.Verb != VerbRequire:
-		return 0
+		return c.Verb, 0
 	case len(c.Levels) == 0:
 		m.add(where, "require", "without a level; expected `require LEVEL [METHOD…] PATTERN…`")
-		return 0
+		return c.Verb, 0
 	case len(c.Levels) == 1 && c.Levels[0] == LevelPublic:
-		r.verb = VerbPublic
-		return 0
+		return VerbPublic, 0
 	}
 	var set LevelSet
 	for _, name := range c.Levels {
@@ -116,7 +117,7 @@ func (p *Policy) ruleLevels(r *Rule, c RuleConfig, where place, m *mistakes) Lev
 		}
 		set |= p.levelNamed(where, name, m)
 	}
-	return set
+	return c.Verb, set
 }
 
 // aged returns levels whose proofs a rule's max_age ages: levels of their own,
@@ -195,8 +196,10 @@ func (p *Policy) ruleMethods(words []string, where place, m *mistakes) (names []
 			m.add(where, word, "not a method")
 			continue
 		}
-		if near := Nearest(name, knownMethods); near != "" && !slices.Contains(knownMethods, name) {
-			m.add(where, word, "no such method; did you mean `%s`?", near)
+		if !slices.Contains(knownMethods, name) {
+			if near := Nearest(name, knownMethods); near != "" {
+				m.add(where, word, "no such method; did you mean `%s`?", near)
+			}
 		}
 		name = asked(name)
 		bit := slices.Index(p.methods, name)

@@ -117,7 +117,7 @@ func (t *tree) child(n *node, s segment) *node {
 		if n.globs == nil {
 			n.globs = new(globSet)
 		}
-		c, made := n.globs.child(s.text, s.glob)
+		c, made := n.globs.child(s.text, *s.glob)
 		if made {
 			t.add(c)
 		}

@@ -118,15 +118,28 @@ func (o openCondition) Holds(r *policy.Request) (bool, error) {
 func (openCondition) Reason() string { return "open" }
 
 func newModel(s *Site) (*model, error) {
-	p, err := policy.Compile(s.Config, policy.CompileOptions{Matcher: func(c policy.ConditionConfig) (policy.Condition, error) {
-		return openCondition(c), nil
-	}})
-	if err != nil {
-		return nil, err
+	p := s.Policy
+	if p == nil || asksMatchers(s.Config) {
+		var err error
+		if p, err = policy.Compile(s.Config, policy.CompileOptions{Matcher: func(c policy.ConditionConfig) (policy.Condition, error) {
+			return openCondition(c), nil
+		}}); err != nil {
+			return nil, err
+		}
 	}
 	m := &model{site: s, policy: p, rules: p.Rules()}
 	m.globals = "default " + m.saysText(p.Default()) + "; raises " + m.raisesText(p.Raises())
 	return m, nil
+}
+
+// asksMatchers tells whether some condition is one of Caddy's.
+func asksMatchers(c *policy.Config) bool {
+	asks := func(raises []policy.RaiseConfig) bool {
+		return slices.ContainsFunc(raises, func(r policy.RaiseConfig) bool {
+			return slices.ContainsFunc(r.Conditions, func(one policy.ConditionConfig) bool { return policy.IsMatcher(one.Kind) })
+		})
+	}
+	return asks(c.Raises) || slices.ContainsFunc(c.Rules, func(r policy.RuleConfig) bool { return asks(r.Raises) })
 }
 
 // saysText is what a rule asks for, pattern and methods aside, in words that

@@ -316,7 +316,7 @@ func (d *drafter) draft() (*Site, error) {
 		config.Rules = append(config.Rules, g.rule)
 	}
 	site := *d.site
-	site.Config = &config
+	site.Config, site.Policy = &config, nil
 	model, err := newModel(&site)
 	if err != nil {
 		return nil, fmt.Errorf("compile the draft: %w", err)
