@@ -1,9 +1,11 @@
 package admin
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -98,36 +100,42 @@ func (q *visit) trail(_ string) error {
 		}
 		v.Next = "/admin/trail?" + next.Encode()
 	}
-	names := map[string]string{}
-	for _, r := range records {
-		line, err := q.line(r, names)
-		if err != nil {
-			return err
-		}
-		v.Events = append(v.Events, line)
+	v.Events, err = q.lines(records)
+	if err != nil {
+		return err
 	}
 	return q.render(http.StatusOK, "trail", v)
 }
 
-func (q *visit) line(r audit.Record, names map[string]string) (trailLine, error) {
-	for _, id := range []string{r.Account, r.Actor} {
-		if _, known := names[id]; known {
-			continue
-		}
-		name, err := q.nameOf(id)
-		if err != nil {
-			return trailLine{}, err
-		}
-		names[id] = name
+// lines are records with the names of their accounts, read all at once.
+func (q *visit) lines(records []audit.Record) ([]trailLine, error) {
+	var ids []account.ID
+	for _, r := range records {
+		ids = append(ids, account.ID(r.Account), account.ID(r.Actor))
 	}
+	slices.Sort(ids)
+	names, err := q.Store.Usernames(q.ctx(), slices.Compact(ids))
+	if err != nil {
+		return nil, err
+	}
+	var all []trailLine
+	for _, r := range records {
+		all = append(all, lineOf(r, names))
+	}
+	return all, nil
+}
+
+// lineOf is a record with the names of its accounts, where they still have one.
+func lineOf(r audit.Record, names map[account.ID]string) trailLine {
+	name := func(id string) string { return cmp.Or(names[account.ID(id)], id) }
 	line := trailLine{
-		Seq: r.Seq, At: r.At, Event: string(r.Name), Outcome: r.Outcome, Who: names[r.Account], Address: r.Address, Why: strings.TrimSpace(r.Reason + " " + r.Rule),
+		Seq: r.Seq, At: r.At, Event: string(r.Name), Outcome: r.Outcome, Who: name(r.Account), Address: r.Address, Why: strings.TrimSpace(r.Reason + " " + r.Rule),
 		Reference: r.Reference,
 	}
 	if r.Actor != r.Account {
-		line.By = names[r.Actor]
+		line.By = name(r.Actor)
 	}
-	return line, nil
+	return line
 }
 
 // trailQuery is what the form asks for, or what is wrong with it.
@@ -187,10 +195,11 @@ func (q *visit) event(_ string) error {
 	}
 	v := &eventView{view: q.view()}
 	v.Title, v.Back = string(record.Name), q.Web.Path("/admin/trail")
-	line, err := q.line(record, map[string]string{})
+	lines, err := q.lines([]audit.Record{record})
 	if err != nil {
 		return err
 	}
+	line := lines[0]
 	add := func(name, value string) {
 		if value != "" {
 			v.Fields = append(v.Fields, eventField{q.text("event.field." + name), value})

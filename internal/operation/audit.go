@@ -171,19 +171,24 @@ func (p Place) auditedAccount(ctx context.Context, who people.Who) (string, erro
 
 // auditLines writes records for the way to a command.
 func (p Place) auditLines(ctx context.Context, records []audit.Record) (AuditLines, error) {
-	lines := AuditLines{Names: map[string]string{}}
+	lines := AuditLines{Names: map[string]string{"": ""}}
+	var ids []account.ID
 	for _, record := range records {
 		lines.Lines = append(lines.Lines, record.Line())
 		for _, id := range []string{record.Account, record.Actor} {
-			if _, known := lines.Names[id]; known || id == "" {
-				continue
+			if _, known := lines.Names[id]; !known {
+				lines.Names[id] = ""
+				ids = append(ids, account.ID(id))
 			}
-			a, err := p.Store.Account(ctx, account.ID(id))
-			if err != nil && !errors.Is(err, account.ErrNotFound) {
-				return AuditLines{}, fmt.Errorf("read account: %w", err)
-			}
-			lines.Names[id] = a.Username
 		}
+	}
+	delete(lines.Names, "")
+	names, err := p.Store.Usernames(ctx, ids)
+	if err != nil {
+		return AuditLines{}, err
+	}
+	for id, name := range names {
+		lines.Names[string(id)] = name
 	}
 	return lines, nil
 }

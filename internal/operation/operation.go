@@ -49,8 +49,8 @@ type Store interface {
 	audit.Store
 	// VoidSpendable ends and voids what could have been spent.
 	VoidSpendable(ctx context.Context, now time.Time, event audit.Event) (codes int64, err error)
-	// Account is account.ErrNotFound where there is none.
-	Account(ctx context.Context, id account.ID) (account.Account, error)
+	// Usernames has those of the accounts that there are.
+	Usernames(ctx context.Context, ids []account.ID) (map[account.ID]string, error)
 }
 
 // performer is an operation without its types.

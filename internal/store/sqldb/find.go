@@ -3,8 +3,11 @@ package sqldb
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/stepgate/stepgate/internal/account"
 )
@@ -78,6 +81,28 @@ func (r reader) AccountsNamed(ctx context.Context, folded string) ([]account.Acc
 		return nil, fmt.Errorf("list accounts of a name: %w", err)
 	}
 	return all, nil
+}
+
+// Usernames implements store.Reader: one statement for all.
+func (r reader) Usernames(ctx context.Context, ids []account.ID) (map[account.ID]string, error) {
+	names := make(map[account.ID]string, len(ids))
+	if len(ids) == 0 {
+		return names, nil
+	}
+	args, places := make([]any, len(ids)), make([]string, len(ids))
+	for i, id := range ids {
+		args[i], places[i] = string(id), "$"+strconv.Itoa(i+1)
+	}
+	err := r.q.each(ctx, func(rows *sql.Rows) error {
+		var id, name string
+		err := rows.Scan(&id, &name)
+		names[account.ID(id)] = name
+		return err
+	}, `SELECT id, username FROM account WHERE id IN (`+strings.Join(places, ", ")+`)`, args...)
+	if err != nil && !errors.Is(err, errUnstorable) {
+		return nil, fmt.Errorf("read usernames: %w", err)
+	}
+	return names, nil
 }
 
 // Finding goes along the words that begin as the first term does, in their

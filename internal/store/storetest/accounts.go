@@ -270,6 +270,15 @@ func testListing(t *testing.T, b *bench) {
 	if len(found) != 2 || found[0].Source != "directory" || found[1].Source != account.LocalSource {
 		t.Errorf("accounts of one name: %v", found)
 	}
+	names, err := b.Usernames(t.Context(), []account.ID{found[0].ID, "gone", found[1].ID, "str\x00nge"})
+	b.must(err)
+	if len(names) != 0 {
+		t.Errorf("names with an ID that cannot be: %v", names)
+	}
+	names, err = b.Usernames(t.Context(), []account.ID{found[0].ID, "gone"})
+	if b.must(err); len(names) != 1 || names[found[0].ID] != "Alice" {
+		t.Errorf("names of accounts: %v", names)
+	}
 }
 
 // testFinding is for what an account is found by: it changes with the account,
