@@ -86,7 +86,7 @@ func (s departures) redirector(name string) signin.Redirector {
 func (s departures) depart(w http.ResponseWriter, r *http.Request, c ceremony.Continuation, source signin.Redirector, fresh bool) error {
 	key := rand.Text()
 	location, state, err := source.Depart(r.Context(), signin.Departure{
-		Key: key, Callback: s.callback(), Fresh: fresh, Language: web.Language(r, s.Web),
+		Key: key, Callback: s.callback(source), Fresh: fresh, Language: web.Language(r, s.Web),
 	})
 	if err != nil {
 		return &web.Fail{Status: http.StatusServiceUnavailable, Title: "elsewhere.down", Advice: "elsewhere.down.advice", Err: err}
@@ -104,8 +104,6 @@ func (s departures) depart(w http.ResponseWriter, r *http.Request, c ceremony.Co
 	w.WriteHeader(http.StatusSeeOther)
 	return nil
 }
-
-func (s departures) callback() string { return s.Place.Origin + s.Web.Path("/oidc") }
 
 // sealDeparture makes the cookie's value. A target too long for it is
 // forgotten: afterwards the person stands at the front page.
@@ -203,7 +201,7 @@ func (s departures) arrive(w http.ResponseWriter, r *http.Request) error {
 		s.Recorder.Record(r.Context(), s.signInFailed(r, ""))
 		return s.signInPage(w, r, v, s.continuation(r), http.StatusForbidden, "", []web.FieldError{{Text: "error.elsewhere.lost"}})
 	}
-	who, err := source.Arrive(r.Context(), signin.Return{Callback: s.callback(), State: d.State, Query: r.URL.Query()})
+	who, err := s.arrival(r, source, d)
 	switch {
 	case errors.Is(err, signin.ErrRefused):
 		return s.refusedElsewhere(w, r, v, d, err)
@@ -218,6 +216,18 @@ func (s departures) arrive(w http.ResponseWriter, r *http.Request) error {
 		return s.unavailable(err)
 	}
 	return s.dispatch(w, r, entered, d.Goes)
+}
+
+// arrival is who a browser that came back says it is.
+func (s departures) arrival(r *http.Request, source signin.Redirector, d departure) (signin.Identity, error) {
+	back := signin.Return{Callback: s.callback(source), State: d.State, Query: r.URL.Query()}
+	if posts(source) {
+		var err error
+		if back.Answer, err = s.takeAnswer(r, source); err != nil {
+			return signin.Identity{}, err
+		}
+	}
+	return source.Arrive(r.Context(), back)
 }
 
 // refusedElsewhere shows the sign-in page to somebody whom the issuer, or the

@@ -223,8 +223,8 @@ func (i *tellingIssuer) Arrive(ctx context.Context, r signin.Return) (signin.Ide
 	return who, err
 }
 
-func (i *tellingIssuer) HearLogout(_ context.Context, query, form url.Values) (signin.Ended, error) {
-	switch {
+func (i *tellingIssuer) HearLogout(r *http.Request, _ string) (signin.Ended, error) {
+	switch query, form := r.URL.Query(), r.PostForm; {
 	case query.Get("iss") == "county":
 		return signin.Ended{IssuerSession: query.Get("sid")}, nil
 	case form.Get("logout_token") == "":
@@ -263,11 +263,11 @@ func (k *rig) issuerSays(method, query, token string) int {
 	k.t.Helper()
 	r := httptest.NewRequestWithContext(k.t.Context(), method, rigOrigin+"/.stepgate/oidc?"+query, strings.NewReader(url.Values{"logout_token": {token}}.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if !k.IssuerSays(r) {
+	if !k.FromIssuer("/oidc", r) {
 		k.t.Fatalf("%s ?%s is taken for a browser's", method, query)
 	}
 	w := httptest.NewRecorder()
-	k.HearIssuer(w, r)
+	k.HearIssuer("/oidc", w, r)
 	return w.Code
 }
 

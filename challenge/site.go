@@ -153,7 +153,7 @@ func (s *Site) Handler() http.Handler {
 		"/sign-out":  signOuts{s}.signOut,
 	}
 	if len(s.Redirectors) > 0 {
-		mux["/oidc"] = departures{s}.arrive
+		mux[oidcPath], mux[samlPath] = departures{s}.arrive, departures{s}.arrive
 	}
 	for _, f := range s.Factors.All() {
 		kind := f.Kind()

@@ -42,8 +42,8 @@ func (h *Handler) ownHandler(path string) http.Handler {
 			l.script.ServeHTTP(w, &own)
 		case rest == "/jwks.json":
 			h.serveJWKS(w, &own, l)
-		case rest == "/oidc" && l.Ceremonies.IssuerSays(&own):
-			l.Ceremonies.HearIssuer(w, &own)
+		case l.Ceremonies.FromIssuer(rest, &own):
+			l.Ceremonies.HearIssuer(rest, w, &own)
 		case strings.HasPrefix(rest, "/assets/"):
 			l.assets.ServeHTTP(w, &own)
 		default:

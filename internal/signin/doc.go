@@ -6,9 +6,10 @@
 //	capability       a source can                                    sources
 //	PasswordChecker  compare a name and a password                   local, ldap
 //	Asserter         tell from a request who somebody else let in    trusted
-//	Redirector       send the browser to an issuer and back          oidc
-//	LogoutHearer     hear that somebody signed out there             oidc
-//	Ender            sign somebody out there                         oidc
+//	Redirector       send the browser to an issuer and back          oidc, saml
+//	Receiver         take what the browser has to post from there    saml
+//	LogoutHearer     hear that somebody signed out there             oidc, saml
+//	Ender            sign somebody out there                         oidc, saml
 //	Observer         watch the legacy app's own form and its answer  legacy_form
 //
 // A source only says who it is. It keeps no session, creates no account and

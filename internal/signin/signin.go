@@ -114,6 +114,32 @@ type Return struct {
 	// State is what Depart gave, from the same browser.
 	State []byte
 	Query url.Values
+	// Answer is what Receive made of what the browser had to post before; nil
+	// for other sources.
+	Answer *Answer
+}
+
+// Answer is what an issuer had a browser post.
+type Answer struct {
+	Identity Identity
+	// Key is that of the departure that is answered.
+	Key string
+	// ID is the answer's own name, and Until when the issuer's answer of that
+	// name can no longer come again.
+	ID    string
+	Until time.Time
+}
+
+// Receiver is a Redirector whose issuer has the browser post its answer, without
+// the cookie of the departure (SAML). The caller keeps each Answer once, under
+// its ID, and hands it to Arrive with the departure's state.
+type Receiver interface {
+	Redirector
+	// Receive checks an answer. page is the absolute URL that it came to.
+	// ErrNobody says that it is from another issuer.
+	Receive(ctx context.Context, page string, form url.Values) (Answer, error)
+	// Metadata is what the issuer is to know of that page, as XML.
+	Metadata(page string) ([]byte, error)
 }
 
 // Redirector sends the browser to an issuer and back.
@@ -127,18 +153,24 @@ type Redirector interface {
 	Arrive(ctx context.Context, r Return) (Identity, error)
 }
 
-// Ended is whose sessions an issuer says are over: all of a subject, or those
-// that one session of the issuer's began.
-type Ended struct{ Subject, IssuerSession string }
+// Ended is whose sessions an issuer says are over: one session of the
+// issuer's, or all of a subject where it names none.
+type Ended struct {
+	Subject, IssuerSession string
+	// Answer is where to send the browser with the answer; "" where the
+	// issuer wants none.
+	Answer string
+}
 
 // LogoutHearer is a source whose issuer tells by itself that somebody has
 // signed out there.
 type LogoutHearer interface {
 	Source
-	// HearLogout reads what the issuer sent, or had a frame in the browser ask
-	// for. ErrNobody says that it is not from this source's issuer, ErrRefused
-	// that it is not to be believed. Other errors are technical.
-	HearLogout(ctx context.Context, query, form url.Values) (Ended, error)
+	// HearLogout reads what the issuer sent, or had the browser ask for, to the
+	// page of this absolute URL; r's forms have been parsed. ErrNobody says
+	// that it is not from this source's issuer, ErrRefused that it is not to be
+	// believed. Other errors are technical.
+	HearLogout(r *http.Request, page string) (Ended, error)
 }
 
 // Ender is a source that can sign people out where they signed in.

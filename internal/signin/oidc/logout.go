@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"time"
 
@@ -22,10 +23,11 @@ const logoutLife = 5 * time.Minute
 // posts (Back-Channel Logout §2.5), or an address that it has a frame open
 // (Front-Channel Logout §2), which ends no more than the session it names by a
 // name that only the issuer and this gateway know.
-func (s *Source) HearLogout(ctx context.Context, query, form url.Values) (signin.Ended, error) {
-	if token := form.Get("logout_token"); token != "" {
-		return s.hearToken(ctx, token)
+func (s *Source) HearLogout(r *http.Request, _ string) (signin.Ended, error) {
+	if token := r.PostForm.Get("logout_token"); token != "" {
+		return s.hearToken(r.Context(), token)
 	}
+	query := r.URL.Query()
 	if query.Get("iss") != s.config.Issuer {
 		return signin.Ended{}, signin.ErrNobody
 	}

@@ -413,12 +413,22 @@ func TestGroupsThatTheIssuerLeftOutSignNobodyIn(t *testing.T) {
 	}
 }
 
+// told is a request by which the issuer says something.
+func told(t *testing.T, query, form url.Values) *http.Request {
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/.stepgate/oidc?"+query.Encode(), strings.NewReader(form.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if err := r.ParseForm(); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 func TestALogoutTokenIsTheIssuersForThisClient(t *testing.T) {
 	i := newIssuer(t)
 	s := open(t, i)
 	event := map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}
 	hear := func(token string) (signin.Ended, error) {
-		return s.HearLogout(t.Context(), nil, url.Values{"logout_token": {token}})
+		return s.HearLogout(told(t, nil, url.Values{"logout_token": {token}}), "")
 	}
 	token := func(change map[string]any) string {
 		claims := map[string]any{
@@ -461,16 +471,16 @@ func TestALogoutTokenIsTheIssuersForThisClient(t *testing.T) {
 func TestAFrameOfTheIssuersEndsTheOneSessionThatItNames(t *testing.T) {
 	i := newIssuer(t)
 	s := open(t, i)
-	ended, err := s.HearLogout(t.Context(), url.Values{"iss": {i.URL}, "sid": {"there-1"}}, nil)
+	ended, err := s.HearLogout(told(t, url.Values{"iss": {i.URL}, "sid": {"there-1"}}, nil), "")
 	if want := (signin.Ended{IssuerSession: "there-1"}); err != nil || ended != want {
 		t.Errorf("%+v, %v", ended, err)
 	}
 	for name, q := range map[string]url.Values{"no session": {"iss": {i.URL}}, "two": {"iss": {i.URL}, "sid": {"a", "b"}}} {
-		if ended, err := s.HearLogout(t.Context(), q, nil); !errors.Is(err, signin.ErrRefused) {
+		if ended, err := s.HearLogout(told(t, q, nil), ""); !errors.Is(err, signin.ErrRefused) {
 			t.Errorf("%s: %+v, %v", name, ended, err)
 		}
 	}
-	if ended, err := s.HearLogout(t.Context(), url.Values{"iss": {"https://login.example.gov"}, "sid": {"a"}}, nil); !errors.Is(err, signin.ErrNobody) {
+	if ended, err := s.HearLogout(told(t, url.Values{"iss": {"https://login.example.gov"}, "sid": {"a"}}, nil), ""); !errors.Is(err, signin.ErrNobody) {
 		t.Errorf("another issuer: %+v, %v", ended, err)
 	}
 }
@@ -481,7 +491,7 @@ func TestStrangersTokensDoNotHaveTheKeysReadAtTheirPace(t *testing.T) {
 	stranger := rsaKey(t)
 	for range 10 {
 		raw := sign(t, jose.RS256, stranger, "unknown", map[string]any{"iss": i.URL, "aud": client})
-		if ended, err := s.HearLogout(t.Context(), nil, url.Values{"logout_token": {raw}}); !errors.Is(err, signin.ErrRefused) {
+		if ended, err := s.HearLogout(told(t, nil, url.Values{"logout_token": {raw}}), ""); !errors.Is(err, signin.ErrRefused) {
 			t.Fatalf("%+v, %v", ended, err)
 		}
 	}

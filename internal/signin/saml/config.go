@@ -1,0 +1,180 @@
+package saml
+
+import (
+	"cmp"
+	"crypto"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/stepgate/stepgate/internal/signin"
+)
+
+// Config is an identity provider as it is configured.
+type Config struct {
+	// Label is how pages call the provider. Default: the source's name.
+	Label string `json:"label,omitempty"`
+	// Metadata is where the provider's metadata is: an https address, read
+	// when it is needed and again every hour, or a file.
+	Metadata string `json:"metadata"`
+	// EntityID picks one provider out of metadata that has several. Default:
+	// the only one.
+	EntityID string `json:"entity_id,omitempty"`
+	// MetadataCertificate is a file with the certificate, in PEM, that must
+	// have signed the metadata. Default: its address is believed.
+	MetadataCertificate string `json:"metadata_certificate,omitempty"`
+	// Certificate and Key are files, in PEM, by which requests and sign-outs
+	// are signed, and encrypted assertions opened (an RSA key). Default: none,
+	// and nobody is signed out at the provider.
+	Certificate string `json:"certificate,omitempty"`
+	Key         string `json:"key,omitempty"`
+	// Attributes name the attributes that are read, by Name or FriendlyName.
+	Attributes Attributes `json:"attributes,omitzero"`
+	// Contexts are the authentication contexts to ask for. Default: any.
+	Contexts []string `json:"contexts,omitempty"`
+	// Trust says which authentication context counts as which factor
+	// (`trust_amr`). Default: none.
+	Trust signin.Trust `json:"trust_amr,omitempty"`
+	// KeepSignedIn leaves people signed in at the provider when they sign out
+	// here.
+	KeepSignedIn bool `json:"keep_signed_in,omitempty"`
+	// CAFile has the certificates, in PEM, that the metadata server's must
+	// lead to. Default: the system's.
+	CAFile string `json:"ca_file,omitempty"`
+	// Timeout is the longest wait for the metadata. Default: 10s.
+	Timeout time.Duration `json:"timeout,omitempty"`
+	// Insecure allows metadata without TLS on a network that is trusted. On a
+	// loopback address it is allowed anyway.
+	Insecure bool `json:"insecure,omitempty"`
+}
+
+// Attributes are names of attributes in the assertion. Empty ones have a
+// default.
+type Attributes struct {
+	// ID is the stable identifier. Default: the NameID, which must then not be
+	// one that changes at each sign-in.
+	ID string `json:"id,omitempty"`
+	// Username. Default: uid, where that is missing the NameID.
+	Username string `json:"username,omitempty"`
+	// Name, Email, Mobile and Groups. Defaults: displayName or cn; mail;
+	// mobile; groups, memberOf or isMemberOf, and the names that Microsoft
+	// gives them.
+	Name   string `json:"name,omitempty"`
+	Email  string `json:"email,omitempty"`
+	Mobile string `json:"mobile,omitempty"`
+	Groups string `json:"groups,omitempty"`
+}
+
+const (
+	defaultTimeout = 10 * time.Second
+	// maxMetadata bounds what is read of metadata, in bytes: a federation's
+	// may be long.
+	maxMetadata = 64 << 20
+)
+
+// remote tells whether the metadata comes by the network.
+func (c *Config) remote() bool { return strings.Contains(c.Metadata, "://") }
+
+// Check tells all that is wrong with a configuration. It reads no file and
+// asks nobody.
+func (c *Config) Check() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if c.Metadata == "" {
+		bad("expected where the provider's metadata is, as in `sign_in saml https://idp.example.gov/metadata` or a file")
+	}
+	if c.remote() {
+		u, err := url.Parse(c.Metadata)
+		switch {
+		case err != nil || u.Hostname() == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http":
+			bad("%s: expected an https address or a file", c.Metadata)
+		case u.Scheme == "http" && !c.Insecure && !loopback(u.Hostname()) && c.MetadataCertificate == "":
+			bad("%s: whoever is on the way could sign in as anybody; use https, or metadata_certificate (or `insecure`, where the network is trusted)", c.Metadata)
+		}
+	}
+	if (c.Certificate == "") != (c.Key == "") {
+		bad("certificate and key go together")
+	}
+	if c.Timeout < 0 {
+		bad("timeout must be more than nothing")
+	}
+	return errors.Join(errs...)
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// client reads metadata. It follows no redirects, and reads nothing without
+// end.
+func (c *Config) client() (*http.Client, error) {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.CAFile != "" {
+		pem, err := os.ReadFile(c.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("ca_file: %w", err)
+		}
+		transport.TLSClientConfig.RootCAs = x509.NewCertPool()
+		if !transport.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("ca_file %s: no certificate in it", c.CAFile)
+		}
+	}
+	return &http.Client{
+		Transport: transport, Timeout: cmp.Or(c.Timeout, defaultTimeout),
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}, nil
+}
+
+// pair is the gateway's own certificate and key.
+type pair struct {
+	certificate *x509.Certificate
+	key         crypto.Signer
+}
+
+// readPair reads them, nil where there are none.
+func (c *Config) readPair() (*pair, error) {
+	if c.Key == "" {
+		return nil, nil
+	}
+	read, err := tls.LoadX509KeyPair(c.Certificate, c.Key)
+	if err != nil {
+		return nil, fmt.Errorf("certificate and key: %w", err)
+	}
+	certificate, err := x509.ParseCertificate(read.Certificate[0])
+	if err != nil {
+		return nil, fmt.Errorf("certificate: %w", err)
+	}
+	key, ok := read.PrivateKey.(crypto.Signer)
+	if !ok || signatureMethod(key) == "" {
+		return nil, errors.New("key: expected an RSA or an ECDSA key")
+	}
+	return &pair{certificate, key}, nil
+}
+
+// readFile reads a file that is no longer than metadata may be.
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readBounded(f)
+}
+
+func readBounded(r io.Reader) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxMetadata+1))
+	if err == nil && len(text) > maxMetadata {
+		err = errors.New("longer than metadata may be")
+	}
+	return text, err
+}
