@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/stepgate/stepgate/internal/demo"
 )
 
 // TestAnEventStreamGoesOnAfterTheChallenge loses none of its events: they are
@@ -79,6 +81,26 @@ func TestAWebSocketSaysWhyItEndsAndIsOpenedAgainAfterTheChallenge(t *testing.T) 
 	s.confirm()
 	s.out("closed 3003 more proof of identity is needed")
 	s.until(`out.filter((m) => m === "welcome").length === 2`)
+}
+
+// TestThePortalsLivePageLosesNothing has the demonstration's page that asks by
+// XMLHttpRequest every two seconds, and closes a case the same way.
+func TestThePortalsLivePageLosesNothing(t *testing.T) {
+	c := startChromium(t)
+	site := strings.Replace(scriptedSite, "require recent     POST /long", "require recent     POST /api/cases/*/close", 1)
+	g := startGateway(t, site, demo.New())
+	g.addUser("joe")
+	s := &scripted{tab: c.profile(t, looks{width: 1280, scripts: true}), g: g}
+	s.open(g.url + "/").signIn("joe")
+	s.stale("/cases/1001/live")
+	s.do(chromedp.SendKeys(chromedp.CSS("#remark"), "half written"))
+	evaluate[bool](s.tab, `(document.querySelector("#close").click(), true)`)
+	s.asks().shoot("portal-step-up")
+	s.confirm()
+	s.until(`document.querySelector("#outcome").textContent === "The case is closed."`)
+	if got := evaluate[string](s.tab, `document.querySelector("#remark").value`); got != "half written" {
+		t.Errorf("the page has lost %q", got)
+	}
 }
 
 // TestAFormSentIntoAFrameIsSentAgain has an upload as pages made them before

@@ -27,6 +27,7 @@ const streamSite = `{{site}} {
 			}
 			public             /public/*
 			require fresh_code /fresh/*
+			require signed_in  /signed/*
 			default            mfa
 		}
 		OPTION

@@ -68,7 +68,7 @@ func (a *allowance) extend(policy, address, hash string) string {
 		return strings.TrimRight(policy, "; \t\r\n\f") + "; script-src-elem " + strings.Join(append(some(sources), added), " ")
 	}
 	if len(sources) != len(some(sources)) { // 'none' stands alone
-		text = strings.Fields(text)[0]
+		text = text[:strings.Index(text, strings.Fields(text)[0])+len(name)]
 	}
 	directives[at] = text + " " + added
 	return strings.Join(directives, ";")

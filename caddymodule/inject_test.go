@@ -1,0 +1,94 @@
+package caddymodule
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+const framePage = "<!doctype html><html><head><title>x</title></head><body>y</body></html>"
+
+func TestPagesHaveTheScriptAndNothingElseHas(t *testing.T) {
+	g := startGateway(t, scriptedSite, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		switch r.URL.Path {
+		case "/text":
+			w.Header().Set("Content-Type", "text/plain")
+		case "/file":
+			w.Header().Set("Content-Disposition", "attachment; filename=x.html")
+		case "/policy":
+			w.Header().Set("Content-Security-Policy", "default-src 'self'; script-src 'none'")
+		}
+		w.Header().Set("Content-Length", fmt.Sprint(len(framePage)))
+		io.WriteString(w, framePage)
+	}))
+	g.addUser("joe")
+	b := g.browser()
+	b.signIn(b.get("/"), "joe").want(200, "/")
+	window := func(r *http.Request) {
+		r.Header.Set("Sec-Fetch-Mode", "navigate")
+		r.Header.Set("Sec-Fetch-Dest", "document")
+		r.Header.Set("Accept-Encoding", "br, gzip, zstd")
+	}
+	page := b.get("/page", window)
+	before, rest, _ := strings.Cut(page.body, `<script src="/.stepgate/assets/step-up.`)
+	name, behind, _ := strings.Cut(rest, `"`)
+	_, behind, _ = strings.Cut(behind, "</script>")
+	if before+behind != framePage || g.last().Header.Get("Accept-Encoding") != "gzip" {
+		t.Errorf("the page is %s", page.body)
+	}
+	script := "/.stepgate/assets/step-up." + name
+	if got := b.get(script, fetch); got.status != http.StatusOK || !strings.Contains(got.header.Get("Content-Type"), "javascript") {
+		t.Errorf("the script: %d %v", got.status, got.header)
+	}
+	if got := b.get("/policy", window).header.Get("Content-Security-Policy"); got != "default-src 'self'; script-src "+g.url+script {
+		t.Errorf("the policy is %s", got)
+	}
+	for _, path := range []string{"/text", "/file"} {
+		if got := b.get(path, window); got.body != framePage {
+			t.Errorf("%s: %s", path, got.body)
+		}
+	}
+	if got := b.get("/page", fetch); got.body != framePage || got.header.Get("Content-Length") == "" {
+		t.Errorf("fetched: %v %s", got.header, got.body)
+	}
+	if got := g.browser().get("/.stepgate/live", fetch); got.status != http.StatusOK || !strings.Contains(got.body, `"signed_in":false`) {
+		t.Errorf("a stranger is told %d %s", got.status, got.body)
+	}
+}
+
+// BenchmarkPage tells what the script costs: pages of two sizes through a
+// gateway without it and with it.
+func BenchmarkPage(b *testing.B) {
+	for _, size := range []int{10 << 10, 1 << 20} {
+		body := strings.Replace(framePage, "y</body>", strings.Repeat("<p>One more line.\n", size/18)+"</body>", 1)
+		for _, option := range []string{"", "inject_step_up"} {
+			b.Run(fmt.Sprintf("%d/%s", size, option), func(b *testing.B) {
+				g := startGateway(b, strings.Replace(scriptedSite, "inject_step_up", option, 1), nil)
+				g.upstream.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Content-Type", "text/html")
+					io.WriteString(w, body)
+				})
+				r, err := http.NewRequest(http.MethodGet, g.url+"/lib/page", nil)
+				if err != nil {
+					b.Fatal(err)
+				}
+				r.Header.Set("Sec-Fetch-Mode", "navigate")
+				r.Header.Set("Sec-Fetch-Dest", "document")
+				client := &http.Client{Transport: &http.Transport{DisableCompression: true}, Timeout: time.Minute}
+				b.SetBytes(int64(len(body)))
+				for b.Loop() {
+					answer, err := client.Do(r)
+					if err != nil {
+						b.Fatal(err)
+					}
+					io.Copy(io.Discard, answer.Body)
+					answer.Body.Close()
+				}
+			})
+		}
+	}
+}
