@@ -106,6 +106,13 @@ func (l *watchedLogin) admit() error {
 		l.observe(e)
 		return &web.Fail{Status: http.StatusBadRequest, Reference: e.Reference, Err: err}
 	}
+	if l.login.Username == "" || l.login.First {
+		return nil // nothing is compared yet, or nobody knows whose it is
+	}
+	return l.spend()
+}
+
+func (l *watchedLogin) spend() (err error) {
 	l.receipt, err = l.live.Ceremonies.SpendTyped(l.r, l.login.Username)
 	return err
 }
@@ -135,6 +142,11 @@ func (l *watchedLogin) ready() error {
 	passed := l.live.weld.Pass(ctx, line, l.visitor.id(), bonds, true)
 	weld.SetLine(r.Header, passed.Line)
 	l.login.Cookies = passed.Line
+	if l.login.Username == "" {
+		if err := l.second(l.live.weld.Carried(passed.Line, l.visitor.id(), nil)); err != nil {
+			return err
+		}
+	}
 	if l.holders, err = l.live.weld.Holders(ctx, "", l.Form.Cookies().Cookies(passed.Line)); err != nil {
 		return &web.Fail{Status: http.StatusServiceUnavailable, Err: err}
 	}
@@ -156,6 +168,10 @@ func (l *watchedLogin) decide() (rest http.ResponseWriter) {
 	CorrectHeader(l.answer.sent)
 	if err := l.regiven(ctx, l.live, l.visitor, l.answer.sent); err != nil {
 		return l.stop(errors.Join(&web.Fail{Status: http.StatusServiceUnavailable, Err: err}, l.part()))
+	}
+	l.remember()
+	if l.login.First { // it lets nobody in
+		return l.goesOn(nil)
 	}
 	accepted, err := l.Form.Judge(ctx, l.ask, &l.login)
 	if errors.Is(err, signin.ErrRefused) {
@@ -224,10 +240,16 @@ func (l *watchedLogin) ownName() (bool, error) {
 	return l.live.People.SameTyped(l.r.Context(), l.visitor.entry.Owner.Account, l.login.Username)
 }
 
-// inVain passes on the answer to a login that let nobody in.
+// inVain is for an answer to a login that let nobody in.
 func (l *watchedLogin) inVain() http.ResponseWriter {
-	parted, err := l.partUnlessSame()
-	if err := errors.Join(err, l.live.Ceremonies.TypedInVain(l.r, "refused")); err != nil {
+	return l.goesOn(l.live.Ceremonies.TypedInVain(l.r, "refused"))
+}
+
+// goesOn passes on an answer that lets nobody in, unless err says that it must
+// not.
+func (l *watchedLogin) goesOn(err error) http.ResponseWriter {
+	parted, why := l.partUnlessSame()
+	if err := errors.Join(err, why); err != nil {
 		return l.stop(&web.Fail{Status: http.StatusServiceUnavailable, Err: err})
 	}
 	if l.visitor.entry != nil && !parted {
@@ -276,58 +298,6 @@ func (l *watchedLogin) partUnlessSame() (parted bool, err error) {
 		return false, nil
 	}
 	return true, l.part()
-}
-
-// bind welds the app's cookies to the session that its login began.
-func (l *watchedLogin) bind(entered *session.Entry, a legacyform.Accepted) error {
-	ctx, session := l.r.Context(), entered.Session
-	var kept []weld.Cookie
-	for _, c := range a.Carried {
-		// The app keeps the cookie that the browser had before. Somebody else
-		// may have put it there, so that it is bound only if the app says, of
-		// this cookie alone, that it is this person's.
-		who, err := l.Form.Who(ctx, l.ask, join(l.Form.Cookies().Others(l.login.Cookies), c))
-		if err == nil && who.Username == a.Username {
-			kept = append(kept, c)
-		}
-	}
-	others, err := l.live.weld.Bind(ctx, session.ID, session.EndsAt, slices.Concat(a.Issued, kept))
-	if err := errors.Join(err, l.endAll(ctx, l.live, others)); err != nil {
-		return err
-	}
-	if err := l.keptAlone(ctx, session.ID, kept); err != nil {
-		return err
-	}
-	if err := l.live.Ledger.Success(ctx, l.receipt); err != nil {
-		return err
-	}
-	if err := l.live.weld.SealAnswer(l.answer.sent, session.ID); err != nil {
-		return err
-	}
-	return l.live.weld.Reseal(l.answer.sent, session.ID, kept, l.live.Ceremonies.Place.Secure)
-}
-
-// keptAlone is an error where another node has bound a value that this login
-// has kept, since the app got it: which of the two signed in last, nobody
-// knows. The other session has ended by now.
-func (l *watchedLogin) keptAlone(ctx context.Context, id session.ID, kept []weld.Cookie) error {
-	others, err := l.live.weld.Holders(ctx, id, kept)
-	if err != nil {
-		return err
-	}
-	if slices.ContainsFunc(others, func(other session.ID) bool { return !slices.Contains(l.holders, other) }) {
-		return errKeptTwice
-	}
-	return nil
-}
-
-var errKeptTwice = errors.New("two logins have kept one cookie of the app's at once")
-
-func join(line string, c weld.Cookie) string {
-	if line != "" {
-		line += "; "
-	}
-	return line + c.Name + "=" + c.Value
 }
 
 // show sends the answer to a visitor with a session: as it is where the

@@ -25,8 +25,8 @@ var (
 
 // Turns keeps requests of one session apart where one of them may make the
 // app take the session's cookie for somebody else: until the app was asked
-// who it is now, no other request profits by the session's proofs. The zero
-// value is ready; it is one process's, outlives a reload, and is safe for
+// who it is now, no other request profits by the session's proofs. It also
+// remembers names between the pages of a login. The zero value is ready; it is one process's, outlives a reload, and is safe for
 // concurrent use.
 type Turns struct {
 	// Patience is that of the package where it is zero.
@@ -34,6 +34,7 @@ type Turns struct {
 
 	mu    sync.Mutex
 	queue map[session.ID]*queue
+	typed typed
 }
 
 // queue is what is under way in one session.

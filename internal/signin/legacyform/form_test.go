@@ -142,7 +142,7 @@ func TestSightIsExact(t *testing.T) {
 }
 
 func TestSubmissionNamesOnePersonInOneWay(t *testing.T) {
-	f := compile(t, nil)
+	f := compile(t, func(c *Config) { c.Submit = c.Submit[:1] })
 	latin := compile(t, func(c *Config) { c.Charset = "iso-8859-1" })
 	for _, row := range []struct {
 		form       *Form
@@ -190,8 +190,32 @@ func TestSubmissionNamesOnePersonInOneWay(t *testing.T) {
 	}
 }
 
-func TestSubmissionReadsMultipart(t *testing.T) {
+func TestLoginInTwoPagesIsRead(t *testing.T) {
 	f := compile(t, nil)
+	for body, want := range map[string]Submission{
+		"user=joe&pass=x": {Username: "joe"}, "user=joe&go=1": {Username: "joe", First: true}, "pass=x": {}, "Pass=x&go=1": {},
+	} {
+		if got, err := f.Submission(seen(t, "POST", "/login.php", body)); err != nil || got != want {
+			t.Errorf("%s: %+v, %v", body, got, err)
+		}
+	}
+	for _, body := range []string{"go=1", "USER=a&pass=x", "user[]=a&pass=x", "user=a&user=b", "user=a&user=b&pass=x", "us%65r%zz=a&pass=x"} {
+		if got, err := f.Submission(seen(t, "POST", "/login.php", body)); !errors.Is(err, ErrSubmission) {
+			t.Errorf("%s: %+v, %v", body, got, err)
+		}
+	}
+	for name, change := range map[string]func(*Config){
+		"one page":       func(c *Config) { c.Submit = c.Submit[:1] },
+		"nobody's words": func(c *Config) { c.Identity = nil },
+	} {
+		if got, err := compile(t, change).Submission(seen(t, "POST", "/login.php", "pass=x")); !errors.Is(err, ErrSubmission) {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+}
+
+func TestSubmissionReadsMultipart(t *testing.T) {
+	f := compile(t, func(c *Config) { c.Submit = c.Submit[:1] })
 	part := func(name, value string) string {
 		return "--x\r\nContent-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" + value + "\r\n"
 	}
@@ -254,7 +278,7 @@ func login(status int, header http.Header, body string) *Login {
 	if header == nil {
 		header = http.Header{}
 	}
-	return &Login{Submission: Submission{"joe"}, Answer: &Answer{URL: at, Status: status, Header: header, Body: []byte(body), Whole: true}}
+	return &Login{Submission: Submission{Username: "joe"}, Answer: &Answer{URL: at, Status: status, Header: header, Body: []byte(body), Whole: true}}
 }
 
 func good() http.Header {

@@ -174,7 +174,7 @@ func TestTokenIsTheSignOfALogin(t *testing.T) {
 		}
 		return a, nil
 	}
-	login := &Login{Submission: Submission{"joe"}, Answer: &Answer{
+	login := &Login{Submission: Submission{Username: "joe"}, Answer: &Answer{
 		URL: new(url.URL), Status: 200, Header: http.Header{}, Body: []byte(`{"token":"0123456789abcdef0123456789abcdef"}`), Whole: true,
 	}}
 	got, err := f.Judge(t.Context(), ask, login)

@@ -288,7 +288,7 @@ func (c *comparison) try(ctx context.Context) {
 		return
 	}
 	accepts := func(a *attempt) bool {
-		l := &Login{Submission: Submission{a.who}, Cookies: a.before, BeforeKnown: true, Answer: a.answer.Answer}
+		l := &Login{Submission: Submission{Username: a.who}, Cookies: a.before, BeforeKnown: true, Answer: a.answer.Answer}
 		_, err := f.Judge(ctx, func(ctx context.Context, target, _ string) (*Answer, error) {
 			at, err := a.answer.URL.Parse(target)
 			if err != nil {

@@ -21,9 +21,16 @@ var ErrSubmission = errors.New("legacyform: the submit names nobody, or in more 
 
 // Submission is a login on its way to the app.
 type Submission struct {
-	// Username is what was typed, decoded. The password is never read.
+	// Username is what was typed, decoded; "" on the second page of two. The
+	// password is never read.
 	Username string
+	// First says that this is the first page of two, without a password.
+	First bool
 }
+
+// Pages tells whether logins may come in two pages: a name, then a password.
+// The app has to say who it let in, and to keep the name by its cookie.
+func (f *Form) Pages() bool { return len(f.submit) > 1 && !f.json && f.identity != nil }
 
 // Submission reads the name of a submit.
 func (f *Form) Submission(s *Seen) (Submission, error) {
@@ -31,18 +38,36 @@ func (f *Form) Submission(s *Seen) (Submission, error) {
 	if values, unreadable := s.Target.QueryValues(field); len(values) > 0 || unreadable {
 		return Submission{}, fmt.Errorf("%w: the query has it", ErrSubmission)
 	}
+	first := false
+	if f.Pages() && s.whole() {
+		name, perhapsName := s.carries(field)
+		password, perhapsPassword := s.carries(f.fields()[1])
+		if password && !name && !perhapsName {
+			return Submission{}, nil
+		}
+		first = !password && !perhapsPassword
+	}
 	read := f.formSubmission
 	if f.json {
 		read = f.jsonSubmission
 	}
-	name, err := read(s)
+	typed, err := read(s)
 	if err != nil {
 		return Submission{}, fmt.Errorf("%w: %w", ErrSubmission, err)
 	}
-	if err := account.CheckUsername(name); err != nil {
+	if err := account.CheckUsername(typed); err != nil {
 		return Submission{}, fmt.Errorf("%w: %w", ErrSubmission, err)
 	}
-	return Submission{Username: name}, nil
+	return Submission{Username: typed, First: first}, nil
+}
+
+// whole tells whether the form was read to its end.
+func (s *Seen) whole() bool {
+	if s.Form == nil || s.Encoded {
+		return false
+	}
+	_, _, ok := s.Form()
+	return ok
 }
 
 // formSubmission reads the name of a submit that is a form.
