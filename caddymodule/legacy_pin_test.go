@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -181,5 +182,83 @@ func TestValueMadeOfANobodysCookieIsNotTheSessions(t *testing.T) {
 	b.get("/public/x").want(200, "/public/x").wantBody(`as "mallory"`)
 	if p := b.get("/cases/1"); strings.Contains(p.body, "mallory") {
 		t.Errorf("ann's proofs open %s", p.body)
+	}
+}
+
+// A sign-in that nobody watches is still under way with a value that is
+// nobody's yet: no login binds that value meanwhile, nor after a request that
+// the app may still act on.
+func TestNoLoginBindsAValueThatSomebodyMaySignInWith(t *testing.T) {
+	for _, breaks := range []bool{false, true} {
+		app := &office{keeps: true}
+		g := startGateway(t, officeSite, app)
+		b := g.browser()
+		b.get("/login.php")
+		planted := b.cookie(officeCookie)
+		began, on, other := make(chan string, 10), make(chan bool), make(chan bool)
+		app.begun = func(r *http.Request) {
+			if r.Method != http.MethodPost {
+				return
+			}
+			began <- r.URL.Path
+			if r.URL.Path == "/api/login" {
+				<-on
+				if breaks {
+					panic(http.ErrAbortHandler)
+				}
+			}
+		}
+		go func() {
+			defer close(other)
+			r, _ := http.NewRequestWithContext(t.Context(), "POST", g.url+"/api/login", strings.NewReader("name=ann&secret="+officePasswords["ann"]))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			r.Header.Set("Cookie", officeCookie+"="+planted)
+			if resp, err := http.DefaultClient.Do(r); err == nil {
+				resp.Body.Close()
+			}
+		}()
+		<-began
+		done := make(chan bool)
+		go func() { b.still().atOffice("mallory", officePasswords["mallory"]); close(done) }()
+		select {
+		case path := <-began:
+			t.Errorf("%s went to the app meanwhile", path)
+		case <-time.After(200 * time.Millisecond):
+		}
+		close(on)
+		<-other
+		<-done
+		app.begun = nil
+		b.get("/home.php").wantBody(`as "mallory"`)
+		if changed := b.cookie(officeCookie) != planted; changed != breaks {
+			t.Errorf("broke off %v: the value is another one: %v", breaks, changed)
+		}
+	}
+}
+
+func TestChangeWithoutAnAnswerEndsTheSession(t *testing.T) {
+	app := &office{keeps: true}
+	g := startGateway(t, officeSite, app)
+	b := enrolled(t, g, "mallory")
+	app.begun = func(r *http.Request) {
+		if r.Method == http.MethodPost {
+			panic(http.ErrAbortHandler)
+		}
+	}
+	b.do("POST", "/cases/1", nil)
+	app.begun = nil
+	if b.signedIn() {
+		t.Error("the session outlives a request that the app may act on still")
+	}
+}
+
+func TestOwnValueInAnAddressIsAskedAboutToo(t *testing.T) {
+	app := &office{keeps: true}
+	g := startGateway(t, officeSite, app)
+	b := enrolled(t, g, "mallory")
+	own := b.cookie(officeCookie)
+	b.do("POST", "/api/login?"+officeCookie+"="+own, url.Values{"name": {"ann"}, "secret": {officePasswords["ann"]}}, b.cookieLine(g, "a=b"))
+	if p := b.get("/cases/1"); strings.Contains(p.body, "ann") || b.signedIn() {
+		t.Errorf("mallory's proofs open %s", p.body)
 	}
 }

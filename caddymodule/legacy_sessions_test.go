@@ -121,6 +121,16 @@ func TestPHPThatKeepsItsIDIsWelded(t *testing.T) {
 func TestLongAnswersWaitUntilPHPLetsGoOfItsSession(t *testing.T) {
 	g, _ := startPHPOffice(t, officeVariant("public /public/* /api/*", "public /public/*", "require mfa /cases/*", "require mfa /cases/* /api/*",
 		"success status 302 303", "success status 200 302", "success location !/login*", "", `failure body "Invalid password"`, "", "require signed_in /", "require signed_in / /login.php"))
+	b := enrolled(t, g, "mallory")
+	long := url.Values{"kb": {"20000"}}
+	if p := b.do("POST", "/api/login", long); p.status != 200 || len(p.body) < 20_000_000 || !strings.HasSuffix(p.body, `as "mallory"`) {
+		t.Fatalf("a page that changes nothing: %d, %d bytes", p.status, len(p.body))
+	}
+	long.Set("name", "ann")
+	long.Set("secret", officePasswords["ann"])
+	if p := b.do("POST", "/api/login", long); p.status != 403 || len(p.body) > 1<<20 || b.signedIn() {
+		t.Errorf("ann in mallory's session: %d, %d bytes", p.status, len(p.body))
+	}
 	c := g.browser()
 	c.get("/login.php")
 	if p := c.do("POST", "/login.php", url.Values{"user": {"joe"}, "pass": {officePasswords["joe"]}, "kb": {"3000"}}); p.status != 200 || len(p.body) != 3_000_000+len("welcome") || c.username() != "joe" {

@@ -2,7 +2,6 @@ package gate
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -61,12 +60,9 @@ type Answer struct {
 // waitingAnswer is an answer that waits for the app to be asked who it is.
 type waitingAnswer struct {
 	header http.Header
-	body   bytes.Buffer
+	body   spool
 	next   int // the step that it goes on with
 }
-
-// maxWaiting is how much of an answer waits, in bytes.
-const maxWaiting = 8 << 20
 
 // Unwrap is for http.ResponseController.
 func (a *Answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
@@ -126,9 +122,18 @@ func (b beyond) Write(p []byte) (int, error) {
 
 // replace answers in place of the app: nothing more of its answer goes out.
 func (a *Answer) replace(with func(http.ResponseWriter)) fate {
-	a.sent, a.bodiless, a.waiting = true, true, nil
+	a.forget()
+	a.sent, a.bodiless = true, true
 	with(a.ResponseWriter)
 	return stays
+}
+
+// forget drops an answer that has waited.
+func (a *Answer) forget() {
+	if a.waiting != nil {
+		a.waiting.body.Close()
+		a.waiting = nil
+	}
 }
 
 // release sends the answer that has waited, and its trailers after it.
@@ -139,7 +144,8 @@ func (a *Answer) release() {
 	clear(header)
 	maps.Copy(header, waited.header)
 	a.send(waited.next, header)
-	a.write(waited.body.Bytes())
+	waited.body.WriteTo(beyond{a})
+	waited.body.Close()
 	for name, values := range last {
 		if !slices.Equal(values, waited.header[name]) {
 			header[name] = values
@@ -221,9 +227,11 @@ func (a *Answer) write(p []byte) (int, error) {
 		return len(p), nil
 	case a.waiting == nil:
 		return a.ResponseWriter.Write(p)
-	case a.waiting.body.Len()+len(p) <= maxWaiting:
-		return a.waiting.body.Write(p)
 	}
+	if n, err := a.waiting.body.Write(p); err == nil {
+		return n, nil
+	}
+	// It is too long to wait for its end.
 	if why := a.weld.agree(); why != nil {
 		a.replace(a.weld.refusal(why))
 	} else {

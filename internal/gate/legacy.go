@@ -167,6 +167,6 @@ func (h *Handler) newWeld(l *Live) *weld.Weld {
 		return nil
 	}
 	return &weld.Weld{
-		Store: l.Store, Ring: l.Ring, Site: h.Origin, Names: h.Form.Cookies(), Sealed: h.Form.SealCookies(), Now: time.Now,
+		Store: l.Store, Ring: l.Ring, Site: h.Origin, Names: h.Form.Cookies(), Sealed: h.Form.SealCookies(), Turns: l.Turns, Now: time.Now,
 	}
 }

@@ -28,8 +28,11 @@ type welder struct {
 	visitor visitor
 	bonds   *weld.Bonds
 	cookies string // the Cookie line that the app gets
-	after   string // the same after its answer
-	next    Next
+	// elsewhere are values of the session's own that it gets in its target or
+	// form.
+	elsewhere []weld.Cookie
+	after     string // the same after its answer
+	next      Next
 	// turn is nil where nothing is at stake and nothing changes: no session,
 	// no cookie of its own, an app that cannot be asked.
 	turn    *weld.Turn
@@ -38,6 +41,11 @@ type welder struct {
 	strange bool // the app may have been shown a session that is nobody's here
 	asks    bool // the app can be asked about a cookie of the session's
 	settled bool // the app was asked, or need not be
+	answers bool // the app has begun to answer
+	// shown lets logins have the values that the app was shown as nobody's;
+	// nil where there are none.
+	shown  func()
+	values []weld.Hash
 }
 
 func (h *Handler) newWelder(r *http.Request, live *Live, v visitor, bonds *weld.Bonds) *welder {
@@ -52,7 +60,7 @@ func (h *Handler) newWelder(r *http.Request, live *Live, v visitor, bonds *weld.
 // for a page.
 func (o *welder) queue(d policy.Decision) error {
 	o.asks = true
-	o.changes = !safeMethod(o.request.Method) || claimsMethod(o.request.Header)
+	o.changes = changesPerson(o.request)
 	o.stake = d.Needed&^o.live.password != 0
 	if !o.changes && !o.stake {
 		return nil
@@ -122,8 +130,21 @@ func (o *welder) settle(err error, waits bool) error {
 		return nil
 	case o.live.Turns.Ended(o.visitor.id()):
 		return weld.ErrEnded
+	case o.changes && !o.answers:
+		// It may act on the request at any time from now on.
+		o.end(errUnanswered)
+		return errUnanswered
 	}
 	return o.agrees()
+}
+
+var errUnanswered = errors.New("a request that may change the person got no answer")
+
+// leave gives up the turn of a request that does not go to the app.
+func (o *welder) leave() {
+	if o.turn != nil {
+		o.turn.Done()
+	}
 }
 
 // agree asks the app at once whether the answer may go out.
@@ -182,12 +203,13 @@ func (a *Answer) keepPerson(h http.Header) fate {
 	switch {
 	case o == nil:
 		return goes
-	case !a.sent && o.changes:
+	case !a.sent && o.changes: // one of 1xx
 		return stays
 	case !a.sent:
 		delete(h, "Set-Cookie") // no browser takes one from there
 		return goes
 	}
+	o.answers = true
 	if o.live != nil {
 		if err := o.handler.regiven(o.request.Context(), o.live, o.visitor, h); err != nil {
 			o.handler.Log.Error("end sessions whose cookie the app has given again", zap.Error(err))

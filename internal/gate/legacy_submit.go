@@ -38,6 +38,7 @@ type watchedLogin struct {
 	decided bool
 	turn    *weld.Turn // nil for somebody without a session
 	done    func()     // lets other logins have the values that it carries
+	values  []weld.Hash
 	holders []session.ID
 }
 
@@ -68,7 +69,9 @@ func (h *Handler) submit(w http.ResponseWriter, r *http.Request, p *passage, v v
 	}
 	l.passed = true
 	defer l.answer.more.Close()
+	*r = *r.WithContext(outlasting(r.Context()))
 	l.answer.full = func() http.ResponseWriter { return l.decide() }
+	defer l.spoil()
 	if err := next.ServeHTTP(l.answer, r); err != nil && !l.decided {
 		l.decided = neverSent(err)
 		return errors.Join(err, live.Ledger.Refund(r.Context(), l.receipt))
@@ -77,6 +80,13 @@ func (h *Handler) submit(w http.ResponseWriter, r *http.Request, p *passage, v v
 		l.decide()
 	}
 	return nil
+}
+
+// spoil has the values withheld that a submit carried which got no answer.
+func (l *watchedLogin) spoil() {
+	if !l.decided {
+		l.live.Turns.Spoil(l.values, l.live.now())
+	}
 }
 
 // leave ends the turn of a submit in a session. Where the app may have had it
@@ -133,7 +143,8 @@ func (l *watchedLogin) ready() error {
 		return &web.Fail{Status: http.StatusServiceUnavailable, Err: err}
 	}
 	line, elsewhere := weld.JoinLines(r.Header), l.elsewhereIDs(r, l.p)
-	if l.done, err = l.live.Turns.Logins(ctx, l.live.weld.Carried(line, l.visitor.id(), elsewhere)); err != nil {
+	l.values = l.live.weld.Carried(line, l.visitor.id(), elsewhere)
+	if l.done, err = l.live.Turns.Logins(ctx, l.values); err != nil {
 		return waitedInVain(err)
 	}
 	if !l.live.weld.Allowed(ctx, elsewhere, l.visitor.id(), bonds, true) {

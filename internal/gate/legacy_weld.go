@@ -97,14 +97,35 @@ func (h *Handler) welded(w http.ResponseWriter, r *http.Request, p *passage, v v
 	if bears && h.passToken(r, live, v, bonds, token, d.Public, next) {
 		r.Header["Authorization"] = []string{"Bearer " + token}
 	}
+	line := weld.JoinLines(r.Header)
 	passed := h.passCookies(r, live, v, bonds, d.Public, next)
 	o := h.newWelder(r, live, v, bonds)
 	o.next, o.strange = next, passed.Strange || d.Public && (bears || len(found) > 0)
+	changes := changesPerson(r)
+	if changes {
+		*r = *r.WithContext(outlasting(r.Context()))
+	}
+	for _, c := range found {
+		if live.weld.Mine(bonds, c) {
+			passed.Mine = true
+			o.elsewhere = append(o.elsewhere, c)
+		}
+	}
 	if passed.Mine && h.Form.ConfirmsLater() {
 		if err := o.queue(d); err != nil {
 			h.fail(w, r, err)
 			return nil
 		}
+	}
+	if changes && (passed.Strange || len(found) > 0) {
+		if err := o.show(line, found, d); err != nil {
+			o.leave()
+			h.fail(w, r, err)
+			return nil
+		}
+	}
+	for _, c := range o.elsewhere { // the app is asked by a cookie
+		o.cookies = join(o.cookies, c)
 	}
 	return o
 }
@@ -204,6 +225,12 @@ func (h *Handler) confirm(r *http.Request, live *Live, v visitor, line string, o
 	if !h.Form.ConfirmsLater() || live.now().UnixNano() < v.memo.confirmFrom.Load() {
 		return false
 	}
+	// No login and no other sign-in may come between the app's word and the bond.
+	done, err := live.Turns.Logins(ctx, live.weld.Carried("", v.id(), offered))
+	if err != nil {
+		return false
+	}
+	defer done()
 	bound := false
 	for _, c := range offered {
 		who, err := h.Form.Who(ctx, h.asker(r, next), join(h.Form.Cookies().Others(line), c))

@@ -43,6 +43,7 @@ func (a *Answer) End() {
 	if a.weld != nil {
 		a.weld.settle(nil, a.waiting != nil)
 	}
+	a.forget()
 }
 
 // endBody sends what is left of a page that the script was added to. What came

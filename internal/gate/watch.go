@@ -21,6 +21,7 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, p *passage, v vi
 		if o = h.welded(w, r, p, v, d, next); o == nil {
 			return nil
 		}
+		defer o.over(http.ErrAbortHandler)
 	}
 	metrics.allowed.Inc()
 	a := &Answer{
@@ -39,5 +40,8 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, p *passage, v vi
 		h.remember(r, v)
 	}
 	a.Settle(err)
+	if o != nil {
+		o.over(err)
+	}
 	return err
 }

@@ -32,9 +32,10 @@ type Turns struct {
 	// Patience is that of the package where it is zero.
 	Patience time.Duration
 
-	mu    sync.Mutex
-	queue map[session.ID]*queue
-	typed typed
+	mu     sync.Mutex
+	queue  map[session.ID]*queue
+	typed  typed
+	spoilt spoilt
 }
 
 // queue is what is under way in one session.
@@ -80,11 +81,25 @@ func (t *Turns) Use(ctx context.Context, id session.ID) (*Turn, error) {
 	return turn, turn.take(ctx, free, late)
 }
 
+// never is for who waits in vain where their patience ends.
+func never(*queue) bool { return false }
+
 // Logins gives a login the values that it carries for itself: until it has
-// been judged, no other login reaches the app with one of them, whosever
-// session it is in. An app that keeps its cookie takes it for whoever signed
-// in last. It waits as Change does, and done must be called where it is given.
+// been judged, nothing else that may change whose they are reaches the app with
+// one of them, whosever session it is in. An app that keeps its cookie takes it
+// for whoever signed in last. done must be called where it is given.
 func (t *Turns) Logins(ctx context.Context, values []Hash) (done func(), err error) {
+	return t.values(ctx, values, true)
+}
+
+// Shown is for a request that shows the app values which are nobody's, and may
+// sign somebody in by them: no login binds one of them until done is called.
+func (t *Turns) Shown(ctx context.Context, values []Hash) (done func(), err error) {
+	return t.values(ctx, values, false)
+}
+
+func (t *Turns) values(ctx context.Context, values []Hash, alone bool) (done func(), err error) {
+	free := func(q *queue) bool { return !q.changing && (alone && q.using == 0 || !alone && q.waiting == 0) }
 	var turns []*Turn
 	done = func() {
 		for _, turn := range turns {
@@ -94,8 +109,8 @@ func (t *Turns) Logins(ctx context.Context, values []Hash) (done func(), err err
 	// All take them in one order, so that no two wait for each other.
 	values = slices.SortedFunc(slices.Values(values), func(a, b Hash) int { return bytes.Compare(a[:], b[:]) })
 	for _, h := range slices.Compact(values) {
-		turn, err := t.Change(ctx, session.ID("value "+string(h[:])))
-		if err != nil {
+		turn := &Turn{turns: t, id: session.ID("value " + string(h[:])), changes: alone}
+		if err := turn.take(ctx, free, never); err != nil {
 			done()
 			return nil, err
 		}

@@ -40,7 +40,9 @@ type Weld struct {
 	Names Names
 	// Sealed lets the browser hold the cookies only encrypted for its session.
 	Sealed bool
-	Now    func() time.Time
+	// Turns knows which values are spoilt; nil for none.
+	Turns *Turns
+	Now   func() time.Time
 
 	strangers strangers
 }
@@ -183,6 +185,9 @@ type Bonds struct {
 	bound map[Hash]bool // false: offered
 }
 
+// Has tells whether a hash is of a value that is bound to the session.
+func (b *Bonds) Has(h Hash) bool { return b != nil && b.bound[h] }
+
 type standing int
 
 const (
@@ -248,7 +253,7 @@ func (w *Weld) Pass(ctx context.Context, line string, id session.ID, b *Bonds, p
 		foreign := at != mine && w.elsewhere(ctx, c, id, at)
 		p.Foreign = p.Foreign || foreign
 		switch {
-		case foreign || at == mine:
+		case foreign || at == mine || w.spoilt(c):
 		case public && kept:
 			// Sealed for this session and not bound: kept from the app.
 		case public && plainValue(c.Value):
@@ -284,11 +289,15 @@ func (w *Weld) Allowed(ctx context.Context, found []Cookie, id session.ID, b *Bo
 		if at == mine && !w.Sealed {
 			continue
 		}
-		if !public || at == mine || w.elsewhere(ctx, c, id, at) {
+		if !public || at == mine || w.spoilt(c) || w.elsewhere(ctx, c, id, at) {
 			return false
 		}
 	}
 	return true
+}
+
+func (w *Weld) spoilt(c Cookie) bool {
+	return w.Turns != nil && w.Turns.isSpoilt(w.kinHash(c), w.Now())
 }
 
 // elsewhere tells whether a value that is not the session's own belongs to
