@@ -130,8 +130,9 @@ func (o *welder) settle(err error, waits bool) error {
 		return nil
 	case o.live.Turns.Ended(o.visitor.id()):
 		return weld.ErrEnded
-	case o.changes && !o.answers:
-		// It may act on the request at any time from now on.
+	case o.changes && !o.answers && !errors.Is(err, legacyform.ErrStray):
+		// It may act on the request at any time from now on, but for one that
+		// was cut off here before both fields of a login were in it.
 		o.end(errUnanswered)
 		return errUnanswered
 	}
