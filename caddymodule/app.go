@@ -58,6 +58,8 @@ type App struct {
 	WebAuthn *WebAuthnConfig `json:"webauthn,omitempty"`
 	// Session holds the limits of sessions.
 	Session *SessionConfig `json:"session,omitempty"`
+	// Devices limits private devices.
+	Devices *DevicesConfig `json:"devices,omitempty"`
 	// StoreGrace is how long a node that has lost the store trusts the
 	// sessions that it knows. Default: 10s.
 	StoreGrace caddy.Duration `json:"store_grace,omitempty"`
@@ -121,6 +123,21 @@ type SessionConfig struct {
 	Idle caddy.Duration `json:"idle,omitempty"`
 	// Absolute ends a session that began so long ago. Default: 12h.
 	Absolute caddy.Duration `json:"absolute,omitempty"`
+}
+
+// DevicesConfig limits private devices.
+type DevicesConfig struct {
+	// Lifetime is how long a device that somebody has made private is one.
+	// Default: 30 days.
+	Lifetime caddy.Duration `json:"lifetime,omitempty"`
+}
+
+// deviceLife is 0 where nothing is said.
+func (a *App) deviceLife() time.Duration {
+	if a.Devices == nil {
+		return 0
+	}
+	return time.Duration(a.Devices.Lifetime)
 }
 
 // WebAuthnConfig limits security keys and passkeys.
@@ -233,6 +250,9 @@ func (a *App) Validate() error {
 		if d < 0 {
 			bad("%s: a duration must be longer than nothing", name)
 		}
+	}
+	if a.deviceLife() < 0 {
+		bad("devices lifetime: a duration must be longer than nothing")
 	}
 	if a.Session.Idle > a.Session.Absolute {
 		bad("session: idle (%s) is longer than absolute (%s)", time.Duration(a.Session.Idle), time.Duration(a.Session.Absolute))

@@ -39,6 +39,9 @@ func init() {
 //			idle SPAN
 //			absolute SPAN
 //		}
+//		devices {
+//			lifetime SPAN
+//		}
 //		store_grace SPAN
 //		two_person
 //		geoip PATH
@@ -63,6 +66,7 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 		"codes":             app.parseCodes,
 		"webauthn":          app.parseWebAuthn,
 		"session":           app.parseSession,
+		"devices":           app.parseDevices,
 		"store_grace":       block.Duration(&app.StoreGrace),
 		"two_person":        block.Flag(&app.TwoPerson),
 		"geoip":             block.Path(&app.GeoIP),
@@ -121,6 +125,16 @@ func (a *App) parseSession(d *caddyfile.Dispenser) error {
 	return block.Block{Name: "session", Options: map[string]func(*caddyfile.Dispenser) error{
 		"idle":     block.Duration(&a.Session.Idle),
 		"absolute": block.Duration(&a.Session.Absolute),
+	}}.Parse(d)
+}
+
+func (a *App) parseDevices(d *caddyfile.Dispenser) error {
+	a.Devices = new(DevicesConfig)
+	if err := block.NoMore(d); err != nil {
+		return err
+	}
+	return block.Block{Name: "devices", Options: map[string]func(*caddyfile.Dispenser) error{
+		"lifetime": block.Duration(&a.Devices.Lifetime),
 	}}.Parse(d)
 }
 

@@ -56,7 +56,7 @@ func (h *Handler) newCeremonies(ctx context.Context, r *runtime) (*challenge.Sit
 		Admit: r.people.Arrive, Shadowed: h.shadowed(r), Ledger: r.ledger, Plan: r.plan, Recorder: r.recorder, Sealer: r.ring,
 		Kept:    &kept.Keeper{Store: r.store, Max: h.keepBytes(), Now: time.Now},
 		Address: clientAddress, Enrolment: h.enrolment(), SignOutAfter: h.AfterEnrolment == "sign_out",
-		BindingDelay: h.bindingDelay(), RelyingParty: h.relyingParty(), Notices: h.notices(r), Where: h.app.whereIs, Now: time.Now,
+		BindingDelay: h.bindingDelay(), RelyingParty: h.relyingParty(), DeviceLife: h.app.deviceLife(), Notices: h.notices(r), Where: h.app.whereIs, Now: time.Now,
 		Report: func(reference string, err error) {
 			h.logger.Warn("a sign-in was refused", zap.String("reference", reference), zap.Error(err))
 		},

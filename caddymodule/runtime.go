@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/stepgate/stepgate/factors"
+	"github.com/stepgate/stepgate/internal/device"
 	"github.com/stepgate/stepgate/internal/operation"
 	"github.com/stepgate/stepgate/internal/people"
 	"github.com/stepgate/stepgate/internal/session"
@@ -101,7 +102,10 @@ func (a *App) openPlace(ctx context.Context, mayCreate bool) (operation.Place, f
 }
 
 func (a *App) limits() session.Limits {
-	return session.Limits{Idle: time.Duration(a.Session.Idle), Absolute: time.Duration(a.Session.Absolute), Grace: time.Duration(a.StoreGrace)}
+	return session.Limits{
+		Idle: time.Duration(a.Session.Idle), Absolute: time.Duration(a.Session.Absolute), PublicIdle: device.PublicIdle,
+		Grace: time.Duration(a.StoreGrace),
+	}
 }
 
 func (a *App) log() *zap.Logger {

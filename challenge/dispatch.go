@@ -91,12 +91,19 @@ func (s *Site) dispatch(w http.ResponseWriter, r *http.Request, v *session.Entry
 	if v == nil {
 		return s.goTo(w, r, "/sign-in", c)
 	}
-	if s.satisfied(v, c) {
+	if s.satisfied(v, c) && !s.asksDevice(v, c) {
 		return s.resume(w, r, v, c)
 	}
 	held, err := s.held(r, v)
 	if err != nil {
 		return err
+	}
+	page, err := s.deviceNext(r, v, c, held)
+	if err != nil {
+		return err
+	}
+	if page != "" {
+		return s.goTo(w, r, page, c)
 	}
 	switch offered := s.offer(v, c, held); {
 	case offered.direct != "":
@@ -172,6 +179,7 @@ func locationOf(target string) string {
 func (s *Site) scope(r *http.Request, v *session.Entry, purpose string) factors.Scope {
 	scope := s.strangerScope(r, purpose)
 	scope.Account, scope.Session = v.Owner.Account, string(v.Session.ID)
+	scope.Device = s.devices().Of(r, v.Owner.Account.ID)
 	return scope
 }
 

@@ -221,7 +221,18 @@ func (k *enrolling) show(w http.ResponseWriter, r *http.Request, answer factors.
 	if sends(answer) {
 		return k.s.goTo(w, r, k.page, k.c)
 	}
+	if k.mayMakeToken() {
+		if prompt.Options, err = k.s.inviteToken(r, k.v); err != nil {
+			return err
+		}
+	}
 	return k.render(w, r, prompt, errs, true)
+}
+
+// mayMakeToken tells whether the page is that of a PIN and a choice of the
+// device is to follow: a private one gets its token from this very form.
+func (k *enrolling) mayMakeToken() bool {
+	return k.factor.Kind() == policy.PIN && k.s.asksDevice(k.v, k.c)
 }
 
 // confirm checks the answer that proves the new credential, keeps it, and
@@ -248,6 +259,11 @@ func (k *enrolling) confirm(w http.ResponseWriter, r *http.Request, answer facto
 	}
 	if err := k.s.Ledger.Success(ctx, a.receipt); err != nil {
 		return k.s.unavailable(err)
+	}
+	if k.mayMakeToken() {
+		if _, err := k.s.takeToken(r, k.v, answer); err != nil {
+			return err
+		}
 	}
 	return k.keep(w, r, t, credential)
 }

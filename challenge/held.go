@@ -76,20 +76,27 @@ type offer struct {
 // to what c asks for, and that the person can prove. Empty means that no way
 // can be walked to its end.
 func (s *Site) offer(v *session.Entry, c ceremony.Continuation, held holdings) offer {
-	if c.Kind == ceremony.Operate {
+	switch {
+	case c.Kind == ceremony.Operate && c.Once == forgottenPIN:
+		return offerPIN(held)
+	case c.Kind == ceremony.Operate:
 		return s.offerOperation(v, held)
 	}
 	missing := s.missing(v, c)
 	ways := walkable(s.ways(missing, v, c), func(f policy.Factor) bool {
 		return f == policy.Password && passwordProofs{s}.asksPassword(v) || len(s.helpful(v, c, held.usable[f])) > 0
 	})
-	o := offer{factors: held.sorted(factorsIn(ways))}
+	o := offer{factors: held.sorted(factorsIn(leadingIn(ways)))}
+	if slices.Contains(o.factors, policy.DevicePIN) {
+		o.direct = policy.DevicePIN // it is this very browser's
+		return o
+	}
 	preferred := slices.DeleteFunc(slices.Clone(ways), func(way []policy.Factor) bool { return slices.ContainsFunc(way, policy.Factor.Fallback) })
 	if len(preferred) == 0 {
 		preferred = ways
 	}
 	if len(preferred) == 1 {
-		o.direct = held.sorted(preferred[0])[0]
+		o.direct = held.sorted(leadingIn(preferred)[0])[0]
 	}
 	return o
 }
@@ -181,6 +188,17 @@ func walkable(ways [][]policy.Factor, can func(policy.Factor) bool) [][]policy.F
 	return slices.DeleteFunc(ways, func(way []policy.Factor) bool {
 		return len(way) == 0 || slices.ContainsFunc(way, func(f policy.Factor) bool { return !can(f) })
 	})
+}
+
+// leadingIn leaves out of each way what is asked for last: a PIN closes a way
+// that another factor opens.
+func leadingIn(ways [][]policy.Factor) [][]policy.Factor {
+	var leading [][]policy.Factor
+	for _, way := range ways {
+		first := slices.DeleteFunc(slices.Clone(way), func(f policy.Factor) bool { return f == policy.PIN && len(way) > 1 })
+		leading = append(leading, first)
+	}
+	return leading
 }
 
 func factorsIn(ways [][]policy.Factor) []policy.Factor {

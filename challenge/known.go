@@ -119,6 +119,10 @@ func (s *Site) remember(w http.ResponseWriter, r *http.Request, change func(*acq
 		oldest := max(0, slices.IndexFunc(a.Met, func(m met) bool { return !m.known(s.Now()) }))
 		a.Met = slices.Delete(a.Met, oldest, oldest+1)
 	}
+	if len(a.Met) == 0 {
+		http.SetCookie(w, &http.Cookie{Name: s.knownName(), Path: "/", MaxAge: -1, Secure: s.Place.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+		return
+	}
 	plain, err := json.Marshal(a)
 	if err != nil {
 		return
@@ -131,6 +135,16 @@ func (s *Site) remember(w http.ResponseWriter, r *http.Request, change func(*acq
 		Name: s.knownName(), Value: base64.RawURLEncoding.EncodeToString(sealed), Path: "/", MaxAge: int(knownTTL.Seconds()),
 		Secure: s.Place.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
+}
+
+// forget takes away what a browser remembers of an account: it is one that
+// others use as well.
+func (s *Site) forget(w http.ResponseWriter, r *http.Request, owner account.ID) {
+	s.remember(w, r, func(a *acquaintance) {
+		a.Met = slices.DeleteFunc(a.Met, func(m met) bool { return m.Account == owner })
+	})
+	// What cannot be written says nothing more either.
+	_ = s.devices().Forget(w, r, owner)
 }
 
 // knownBrowser names the browser for the throttle if one of what it met is

@@ -77,12 +77,26 @@ func authorises(f policy.Factor) bool { return f.Possession() || f == policy.Tem
 
 // proves tells whether a proof was made for this operation.
 func proves(p policy.Proof, once string) bool {
-	return once != "" && p.Once == once && authorises(p.Factor)
+	return once != "" && p.Once == once && (authorises(p.Factor) || once == forgottenPIN && replacesPIN(p.Factor))
 }
 
 // authorised tells whether one of the proofs was made for this operation.
 func authorised(proofs []policy.Proof, once string) bool {
 	return slices.ContainsFunc(proofs, func(p policy.Proof) bool { return proves(p, once) })
+}
+
+// offerPIN lists what lets somebody choose another PIN.
+func offerPIN(held holdings) offer {
+	o := offer{}
+	for _, f := range held.sorted([]policy.Factor{policy.SecurityQuestions, policy.SMS}) {
+		if len(held.usable[f]) > 0 {
+			o.factors = append(o.factors, f)
+		}
+	}
+	if len(o.factors) == 1 {
+		o.direct = o.factors[0]
+	}
+	return o
 }
 
 // offerOperation lists what may prove an operation: the second factors that

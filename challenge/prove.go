@@ -8,6 +8,7 @@ import (
 	"github.com/stepgate/stepgate/factors"
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/ceremony"
+	"github.com/stepgate/stepgate/internal/device"
 	"github.com/stepgate/stepgate/internal/people"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/throttle"
@@ -16,9 +17,13 @@ import (
 
 // spend charges a try before it is compared.
 func (k *walk) spend(r *http.Request) (throttle.Receipt, error) {
-	return k.s.Ledger.Spend(r.Context(), k.s.Plan.Charges(throttle.Try{
+	return k.s.Ledger.Spend(r.Context(), k.s.Plan.Charges(k.try(r))...)
+}
+
+func (k *walk) try(r *http.Request) throttle.Try {
+	return throttle.Try{
 		Account: string(k.v.Owner.Account.ID), Factor: string(k.factor.Kind()), Address: k.s.Address(r), Known: k.s.known(r, k.v),
-	})...)
+	}
 }
 
 // attempt is a try at an answer: what it is compared in, and what it has cost.
@@ -69,14 +74,14 @@ func (k *walk) refused(w http.ResponseWriter, r *http.Request, receipt throttle.
 			return k.goOnAgain(w, r, risen, errors.Join(err, k.s.Ledger.Refund(r.Context(), receipt)))
 		}
 	}
+	if errors.Is(cause, factors.ErrDestroyed) {
+		return k.destroyed(w, r)
+	}
 	if errs == nil {
 		return k.s.trouble(errors.Join(cause, k.s.Ledger.Refund(r.Context(), receipt)))
 	}
-	e := k.s.event(r, audit.ChallengeFailed, k.v)
-	e.Factor = string(k.factor.Kind())
-	e.Reason = reasonOf(cause)
-	if err := k.s.Recorder.Record(r.Context(), e); err != nil {
-		return k.s.unavailable(err)
+	if err := k.failed(r, cause); err != nil {
+		return err
 	}
 	return k.show(w, r, factors.Answer{}, errs)
 }
@@ -113,6 +118,7 @@ func (k *walk) passed(w http.ResponseWriter, r *http.Request, a attempt, verifie
 	if err != nil {
 		return k.s.unavailable(err)
 	}
+	k.c.Done = ""
 	proof := proofOf(k.factor.Kind(), verified, now)
 	p := ceremony.Passed{Event: e, Messages: messages, Earmark: k.earmark(&proof, now)}
 	if len(a.transaction.State) > 0 {
@@ -157,9 +163,9 @@ func (k *walk) riseBy(w http.ResponseWriter, r *http.Request, proof policy.Proof
 	var entry *session.Entry
 	var err error
 	if write == nil {
-		entry, err = k.s.Sessions.Raise(r.Context(), w, k.s.Place, k.v, addProof(proof))
+		entry, err = k.s.Sessions.Raise(r.Context(), w, k.s.Place, k.v, proving(proof))
 	} else {
-		entry, err = k.s.Sessions.RaiseBy(r.Context(), w, k.s.Place, k.v, addProof(proof), write)
+		entry, err = k.s.Sessions.RaiseBy(r.Context(), w, k.s.Place, k.v, proving(proof), write)
 	}
 	switch {
 	case errors.Is(err, session.ErrNotFound):
@@ -169,10 +175,39 @@ func (k *walk) riseBy(w http.ResponseWriter, r *http.Request, proof policy.Proof
 	case err != nil:
 		return nil, k.s.unavailable(err)
 	}
-	if proof.Factor.Possession() {
-		k.s.acquaint(w, r, entry)
-	}
+	k.s.risen(w, r, entry, proof)
 	return entry, nil
+}
+
+// proving adds a proof to a session. That of a soft token makes its device a
+// private one, for as long as the session lives.
+func proving(proof policy.Proof) func(*session.Session) error {
+	return func(row *session.Session) error {
+		if proof.Factor == policy.DevicePIN {
+			row.Device, row.DeviceID = device.Private, proof.Credential
+		}
+		return addProof(proof)(row)
+	}
+}
+
+// raise adds a proof to v's session; nobody is left where that has ended.
+func (s *Site) raise(w http.ResponseWriter, r *http.Request, v *session.Entry, proof policy.Proof) (*session.Entry, error) {
+	entry, err := s.Sessions.Raise(r.Context(), w, s.Place, v, proving(proof))
+	if errors.Is(err, session.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, s.unavailable(err)
+	}
+	s.risen(w, r, entry, proof)
+	return entry, nil
+}
+
+// risen lets a browser that is no public one be known by a second factor.
+func (s *Site) risen(w http.ResponseWriter, r *http.Request, entry *session.Entry, proof policy.Proof) {
+	if proof.Factor.Possession() && entry.Session.Device != device.Public {
+		s.acquaint(w, r, entry)
+	}
 }
 
 // earmark makes a proof one for a request or an operation alone, where it is

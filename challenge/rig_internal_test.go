@@ -26,6 +26,7 @@ import (
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/ceremony"
+	"github.com/stepgate/stepgate/internal/device"
 	"github.com/stepgate/stepgate/internal/kept"
 	"github.com/stepgate/stepgate/internal/keys"
 	"github.com/stepgate/stepgate/internal/session"
@@ -69,7 +70,7 @@ func newRig(t *testing.T, change func(*rig)) *rig {
 		t.Fatal(err)
 	}
 	// Moving the clock is no silence of the store.
-	sessions := session.NewManager(k.db, k.ring.CookieKeys("session"), session.Limits{Idle: 30 * time.Minute, Absolute: 12 * time.Hour, Grace: 24 * time.Hour})
+	sessions := session.NewManager(k.db, k.ring.CookieKeys("session"), session.Limits{Idle: 30 * time.Minute, Absolute: 12 * time.Hour, PublicIdle: device.PublicIdle, Grace: 24 * time.Hour})
 	sessions.Now = k.clock
 	if err := sessions.Run(t.Context()); err != nil {
 		t.Fatal(err)
@@ -159,7 +160,7 @@ func (rigSource) CheckPassword(_ context.Context, username string, password acco
 func (k *rig) person(name string) account.Account {
 	k.t.Helper()
 	a := account.Account{
-		ID: account.NewID(), Source: account.LocalSource, Subject: name, Username: name, Organisation: account.DefaultOrganisation,
+		ID: account.NewID(), Source: account.LocalSource, Subject: name, Username: name, Email: name + "@example.gov", Organisation: account.DefaultOrganisation,
 		Role: account.RoleUser, CreatedAt: k.clock(),
 	}
 	k.update(func(ctx context.Context, tx store.Tx) error { return tx.InsertAccount(ctx, a) })

@@ -10,9 +10,11 @@ import (
 	"time"
 
 	"github.com/stepgate/stepgate/factors"
+	"github.com/stepgate/stepgate/factors/delivery"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/ceremony"
+	"github.com/stepgate/stepgate/internal/device"
 	"github.com/stepgate/stepgate/internal/kept"
 	"github.com/stepgate/stepgate/internal/people"
 	"github.com/stepgate/stepgate/internal/session"
@@ -37,7 +39,7 @@ func Templates() fs.FS {
 
 // PageNames are those that Templates must have.
 var PageNames = []string{
-	"sign-in", "choose", "code", "paper", "address", "link", "new-password", "password", "reset", "reset-sent", "secret", "ceremony", "list", "enrol", "sign-out", "signed-out", "lost", "continue", "over", "window", "stuck", "pin", "questions",
+	"sign-in", "choose", "code", "paper", "address", "link", "new-password", "password", "reset", "reset-sent", "secret", "ceremony", "list", "enrol", "sign-out", "signed-out", "lost", "continue", "over", "window", "stuck", "pin", "questions", "device",
 }
 
 // Store is what the ceremonies ask of whoever keeps them.
@@ -53,6 +55,11 @@ type Store interface {
 	Credentials(ctx context.Context, owner account.ID) ([]account.Credential, error)
 	// Events lists what the audit trail has, newest first.
 	Events(ctx context.Context, q audit.Query) ([]audit.Record, error)
+	// RevokeDevice removes the credential of a private device, ends what the
+	// device has open, appends the event and keeps the messages that tell of
+	// it, all or nothing;
+	// account.ErrNotFound where the account has no such credential.
+	RevokeDevice(ctx context.Context, owner account.ID, id account.CredentialID, e audit.Event, messages []delivery.Kept) error
 }
 
 // Recorder keeps audit events. An error means that the event is not kept.
@@ -118,6 +125,8 @@ type Site struct {
 	// waits before it counts for what those would not meet.
 	BindingDelay time.Duration
 	RelyingParty RelyingParty
+	// DeviceLife is how long a private device is one. 0: 30 days.
+	DeviceLife time.Duration
 	// People keeps what comes of invitations and forgotten passwords, which
 	// Links sends people to; nil where the site signs no local accounts in.
 	People *people.People
@@ -161,6 +170,12 @@ func (s *Site) Handler() http.Handler {
 		lists{s}.enrolPages(mux, kind)
 	}
 	mux["/challenge/"+string(policy.Password)] = passwordProofs{s}.passwordStep
+	if s.Factors.Find(policy.PIN) != nil {
+		mux[forgottenPage] = s.forgotten
+	}
+	if s.resident() != nil {
+		mux[devicePage], mux[tokenPage] = s.chooseDevice, s.makeToken
+	}
 	if s.People != nil {
 		mux["/reset-password"] = resets{s}.askForReset
 	}
@@ -207,6 +222,7 @@ func (s *Site) view(w http.ResponseWriter, r *http.Request, v *session.Entry) we
 	view := web.View{CSRF: s.Guard.Token(s.binding(w, r, v))}
 	if v != nil {
 		view.Account = v.Owner.Account.Username
+		view.Public = v.Session.Device == device.Public
 	}
 	return view
 }

@@ -98,6 +98,8 @@ func (s *Site) walk(v *session.Entry, c ceremony.Continuation, kind policy.Facto
 	}
 	if c.Kind == ceremony.Operate {
 		k.purpose = c.Operation
+	} else {
+		k.forgot = len(held.all[policy.PIN]) > 0 && canReplacePIN(held)
 	}
 	return k
 }
@@ -117,6 +119,8 @@ type walk struct {
 	page    string
 	purpose string
 	others  bool
+	// forgot offers another PIN to who has forgotten theirs.
+	forgot bool
 	// form is the mark of the form that is answered.
 	form string
 	// fail is why the page says that it cannot do what was asked for now.
@@ -247,6 +251,11 @@ func (k *walk) render(w http.ResponseWriter, r *http.Request, prompt factors.Pro
 			return err
 		}
 		view.Others += all
+	}
+	if prompt.Shape == factors.ShapePIN && !enrolling && k.forgot && k.s.Factors.Find(policy.PIN) != nil {
+		if view.Forgot, err = k.s.address(forgottenPage, k.c); err != nil {
+			return err
+		}
 	}
 	if prompt.SecretURI != "" {
 		if view.Picture, err = web.QRCode(prompt.SecretURI, 5); err != nil {

@@ -106,6 +106,8 @@ type chooseView struct {
 // purpose says on the pages of a proof what it is for, where it is for one
 // thing alone.
 type purpose struct {
+	// Done is the id of the text that says what has just happened.
+	Done string
 	// Why is the policy author's word on the rule.
 	Why string
 	// Operation is the id of the text that names an operation.
@@ -121,15 +123,15 @@ const maxShownTarget = 200
 func (s *Site) purposeOf(v *session.Entry, c ceremony.Continuation) purpose {
 	switch {
 	case c.Kind == ceremony.Operate:
-		return purpose{Operation: c.Operation}
+		return purpose{Operation: c.Operation, Done: c.Done}
 	case s.asksOnce(v, c):
 		target := []rune(c.Target)
 		if len(target) > maxShownTarget {
 			target = append(target[:maxShownTarget], '…')
 		}
-		return purpose{Why: c.Why, Method: c.Method, Target: string(target)}
+		return purpose{Why: c.Why, Method: c.Method, Target: string(target), Done: c.Done}
 	default:
-		return purpose{Why: c.Why}
+		return purpose{Why: c.Why, Done: c.Done}
 	}
 }
 
@@ -158,10 +160,15 @@ type promptView struct {
 	Others string
 	// Enrolling tells an enrolment from a challenge.
 	Enrolling bool
+	// Forgot leads to another PIN, empty where there is no way to one.
+	Forgot string
 	// Invited tells the code of a registration: the number is the
 	// administrator's word, and the person's to doubt.
 	Invited bool
 }
+
+// Unlocks tells a PIN that unlocks the browser's own key from one that is sent.
+func (v *promptView) Unlocks() bool { return v.Factor == policy.DevicePIN }
 
 // Delivered tells a code that is sent from one that the person makes or has.
 func (v *promptView) Delivered() bool { return v.Destination != "" }
@@ -296,8 +303,10 @@ func answerError(kind policy.Factor, err error) []web.FieldError {
 	switch {
 	case errors.As(err, &number):
 		text, args = "error.address", []any{"countries", web.Countries(number.Countries)}
-	case errors.Is(err, factors.ErrWrongAnswer) && kind == policy.PIN:
+	case errors.Is(err, factors.ErrWrongAnswer) && (kind == policy.PIN || kind == policy.DevicePIN):
 		return []web.FieldError{{Field: "pin", Text: "error.pin.wrong"}}
+	case errors.Is(err, factors.ErrExpired) && kind == policy.DevicePIN:
+		return []web.FieldError{{Field: "pin", Text: "error.device.expired"}}
 	case errors.Is(err, factors.ErrWrongAnswer) && kind == policy.SecurityQuestions:
 		return []web.FieldError{{Field: "answer_1", Text: "error.answer.wrong"}}
 	case errors.Is(err, factors.ErrWrongAnswer):

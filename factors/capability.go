@@ -2,6 +2,7 @@ package factors
 
 import (
 	"context"
+	"time"
 
 	"github.com/stepgate/stepgate/internal/account"
 )
@@ -40,4 +41,26 @@ type Lister interface {
 	// ReadList gives codes as they were shown, or false where one of them is
 	// none that this factor could have made. It compares them with nothing.
 	ReadList(codes []string) bool
+}
+
+// Resident is a factor whose secret one browser keeps: it is made where it is
+// to be used, together with the person's PIN, and asked for there at once. The
+// ceremony keeps the state of one that is being made as it keeps any other.
+type Resident interface {
+	Sieve
+	// Invite gives what the page's script needs to make a secret, with the
+	// state to remember. With that state it gives the same again.
+	Invite(scope Scope, state State) (options []byte, next State, err error)
+	// Offer checks what the script has made, the answer's `credential`, and
+	// returns the state that remembers it. Nothing is enrolled by that.
+	Offer(scope Scope, state State, answer Answer) (State, error)
+	// Offered tells the browser's name for what is being made, and whether it
+	// has been offered.
+	Offered(state State) (key string, ready bool)
+	// Settle makes the credential of what was offered, under a name, until a
+	// moment. ErrExpired says that nothing was.
+	Settle(scope Scope, state State, name string, ends time.Time) (account.Credential, error)
+	// Ends is when a credential of the factor ends; zero for one that has
+	// been destroyed.
+	Ends(c account.Credential) time.Time
 }

@@ -31,6 +31,9 @@ var (
 	// ErrUnverified says that the answer is right but that the authenticator
 	// did not verify the person, which is needed here.
 	ErrUnverified = errors.New("factors: person not verified")
+	// ErrDestroyed says that there were too many wrong answers and that the
+	// credential is no more. Another way has to be gone.
+	ErrDestroyed = errors.New("factors: destroyed")
 	// ErrTaken says that this very authenticator or address is enrolled.
 	ErrTaken = errors.New("factors: already enrolled")
 	// ErrBadAddress says that an address cannot be used (not a number, a
@@ -87,6 +90,9 @@ type Scope struct {
 	Purpose string
 	// Transaction is the ceremony's ID.
 	Transaction string
+	// Device is the credential that the browser says it holds of this
+	// account, by a cookie of ours; empty for none.
+	Device account.CredentialID
 	// Language is the BCP 47 tag of the page, for messages that go out.
 	Language string
 	// Address is the client's, for the budgets of messages.

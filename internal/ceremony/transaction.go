@@ -68,6 +68,10 @@ type Enrolled struct {
 	// Sole takes away the account's other credentials of the same factor:
 	// new codes of a list void the old.
 	Sole bool
+	// Replaces, if it is not empty, is a credential of the same account and
+	// factor that goes, with what is open under it. One that is gone already
+	// is no error.
+	Replaces account.CredentialID
 	// First, where there is one, is looked at in the same transaction:
 	// ErrNotFirst when the account holds more by now.
 	First *First

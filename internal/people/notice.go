@@ -37,6 +37,7 @@ const (
 	ToldTokenRevoked      Told = "token-revoked"
 	ToldDeviceAdded       Told = "device-added"
 	ToldDeviceRemoved     Told = "device-removed"
+	ToldDeviceLocked      Told = "device-locked"
 	ToldSignInFromNew     Told = "sign-in-from-new"
 	ToldDisowned          Told = "disowned"
 	toldByText                 = "text-message"

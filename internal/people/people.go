@@ -47,6 +47,7 @@ type Tx interface {
 	DeleteCredential(ctx context.Context, id account.CredentialID) error
 	DeleteCredentials(ctx context.Context, owner account.ID) error
 	EndSessionOf(ctx context.Context, owner account.ID, id session.ID) error
+	RevokeDevice(ctx context.Context, owner account.ID, id account.CredentialID) error
 	EndAccountSessions(ctx context.Context, owner account.ID, but session.ID) error
 	DropTransactions(ctx context.Context, owner account.ID) error
 	ReplaceTransaction(ctx context.Context, t ceremony.Transaction) error
@@ -112,6 +113,9 @@ type People struct {
 	// wait for a second administrator. Commands may still ask for it alone.
 	TwoPerson bool
 	Now       func() time.Time
+	// DeviceEnds tells when the credential of a private device ends; zero for
+	// one that has. Nil: devices are not known here.
+	DeviceEnds func(account.Credential) time.Time
 }
 
 func (p *People) now() time.Time { return p.Now().UTC() }

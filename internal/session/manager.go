@@ -34,6 +34,8 @@ const (
 type Limits struct {
 	Idle     time.Duration
 	Absolute time.Duration
+	// PublicIdle is Idle on a public device, if it is shorter; 0: as Idle.
+	PublicIdle time.Duration
 	// Grace is how long this node trusts the sessions it knows after it last
 	// heard from the store (contract, section 10).
 	Grace time.Duration
@@ -117,11 +119,25 @@ func (m *Manager) Peek(ctx context.Context, h http.Header, p Place) (*Entry, err
 }
 
 func (m *Manager) idle(e *Entry, now time.Time) bool {
-	return now.UnixNano()-e.seen.Load() > int64(m.limits.Load().Idle)
+	return now.UnixNano()-e.seen.Load() > int64(m.limits.Load().idle(&e.Session))
+}
+
+// publicDevice is the Device of a session whose browser others use as well.
+const publicDevice = "public"
+
+func (l *Limits) idle(s *Session) time.Duration {
+	if s.Device == publicDevice && l.PublicIdle > 0 {
+		return min(l.Idle, l.PublicIdle)
+	}
+	return l.Idle
 }
 
 func (m *Manager) touchEvery() time.Duration {
-	return min(touchEvery, m.limits.Load().Idle/4)
+	idle := m.limits.Load().Idle
+	if public := m.limits.Load().PublicIdle; public > 0 {
+		idle = min(idle, public)
+	}
+	return min(touchEvery, idle/4)
 }
 
 func (m *Manager) seen(e *Entry, now time.Time) {
@@ -150,7 +166,7 @@ func (m *Manager) read(ctx context.Context, value string, p Place, now time.Time
 		return nil, fmt.Errorf("%w: %w", ErrStore, err)
 	case owner.Account.Suspended():
 		return nil, nil
-	case now.Sub(s.SeenAt) > m.limits.Load().Idle && s.SupersededAt.IsZero():
+	case now.Sub(s.SeenAt) > m.limits.Load().idle(&s) && s.SupersededAt.IsZero():
 		if err := m.Store.EndSession(ctx, s.ID); err != nil {
 			return nil, fmt.Errorf("%w: end an idle session: %w", ErrStore, err)
 		}
@@ -324,7 +340,7 @@ func (m *Manager) Current(ctx context.Context, e *Entry) (Session, error) {
 		return e.Session, nil // trusted until the store has been silent for too long
 	}
 	for _, s := range all {
-		if s.ID == e.Session.ID && now.Sub(s.SeenAt) <= m.limits.Load().Idle {
+		if s.ID == e.Session.ID && now.Sub(s.SeenAt) <= m.limits.Load().idle(&s) {
 			return s, nil
 		}
 	}
@@ -338,6 +354,6 @@ func (m *Manager) Apply(c Change) { m.memory.apply(c) }
 // ExpiresIn is how long the session lives if nothing more is heard of it.
 func (m *Manager) ExpiresIn(e *Entry) time.Duration {
 	now := m.Now()
-	idle := e.SeenAt().Add(m.limits.Load().Idle).Sub(now)
+	idle := e.SeenAt().Add(m.limits.Load().idle(&e.Session)).Sub(now)
 	return min(idle, e.Session.EndsAt.Sub(now))
 }

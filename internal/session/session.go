@@ -57,7 +57,8 @@ type Session struct {
 	// Source is the sign-in source that began it.
 	Source string
 	Proofs []policy.Proof
-	// Device is "", "public" or "private"; DeviceID names a remembered one.
+	// Device is "", "public" or "private"; DeviceID is the credential of a
+	// private one, with which the session ends.
 	Device   string
 	DeviceID string
 	// Risk is the risk found when the session began or its surroundings

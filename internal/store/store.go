@@ -77,6 +77,9 @@ type Tx interface {
 	// EndSessionOf ends one of an account's sessions: session.ErrNotFound where
 	// it has none of that ID.
 	EndSessionOf(ctx context.Context, owner account.ID, id session.ID) error
+	// RevokeDevice removes a credential of a private device and ends the
+	// sessions on it; account.ErrNotFound where the account has no such one.
+	RevokeDevice(ctx context.Context, owner account.ID, id account.CredentialID) error
 	// EndAccountSessions and DropTransactions end what an account has open,
 	// codes that were sent and requests that were kept included.
 	EndAccountSessions(ctx context.Context, owner account.ID, but session.ID) error
@@ -119,6 +122,8 @@ type Store interface {
 	// Update runs change in one write transaction, grouped with others that
 	// wait. It returns only when the commit is durable.
 	Update(ctx context.Context, change func(Tx) error) error
+	// RevokeDevice is Tx.RevokeDevice with its event, in one transaction.
+	RevokeDevice(ctx context.Context, owner account.ID, id account.CredentialID, e audit.Event, messages []delivery.Kept) error
 	// VoidSpendable makes a store that was brought back from a backup safe: it
 	// ends all sessions and ceremonies, forgets codes under way, messages that
 	// wait, welded cookies and kept requests, removes backup and temporary

@@ -62,6 +62,9 @@ func (v *View) Input(name string, pairs ...any) (Field, error) {
 	if f.Autocomplete == "" {
 		f.Autocomplete = token
 	}
+	if v.Public && f.Kind != "code" { // those are good once
+		f.Autocomplete = "off"
+	}
 	if entered, ok := v.Values[name]; ok {
 		f.Value = entered
 	}

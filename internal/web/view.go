@@ -27,6 +27,9 @@ type View struct {
 	// Values refills inputs after an error, by field name. Passwords, PINs and
 	// codes are never refilled.
 	Values map[string]string
+	// Public keeps the browser from remembering what is typed: it is one that
+	// others use as well.
+	Public bool
 	// Wide gives the page the room that a table needs.
 	Wide bool
 
@@ -63,6 +66,17 @@ func (v *View) Script(name string) (template.HTML, error) {
 		return "", err
 	}
 	return template.HTML(fmt.Sprintf(`<script src="%s" nonce="%s" defer></script>`,
+		template.HTMLEscapeString(src), template.HTMLEscapeString(v.page.Nonce))), nil
+}
+
+// Module is Script for one that imports others of the set: they run by its
+// nonce.
+func (v *View) Module(name string) (template.HTML, error) {
+	src, err := v.page.asset(name)
+	if err != nil {
+		return "", err
+	}
+	return template.HTML(fmt.Sprintf(`<script type="module" src="%s" nonce="%s"></script>`,
 		template.HTMLEscapeString(src), template.HTMLEscapeString(v.page.Nonce))), nil
 }
 

@@ -208,6 +208,11 @@ func (db *DB) Enrol(ctx context.Context, e ceremony.Enrolled, now time.Time) err
 				return err
 			}
 		}
+		if e.Replaces != "" {
+			if err := t.revokeDevice(ctx, c.Account, e.Replaces); err != nil && !errors.Is(err, account.ErrNotFound) {
+				return err
+			}
+		}
 		if !c.Default {
 			if c.Default, err = t.becomesDefault(ctx, c); err != nil {
 				return err
