@@ -31,6 +31,12 @@ type chromium struct {
 
 func startChromium(t *testing.T) *chromium {
 	t.Helper()
+	return startChromiumOn(t, t.TempDir())
+}
+
+// startChromiumOn starts one whose first profile is kept in a folder.
+func startChromiumOn(t *testing.T, profile string) *chromium {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("starts a browser")
 	}
@@ -48,7 +54,7 @@ func startChromium(t *testing.T) *chromium {
 		t.Fatal(err)
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromiumPath), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-quic", true),
+		chromedp.UserDataDir(profile), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-quic", true),
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"))
 	alloc, cancelAlloc := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(cancelAlloc)
@@ -95,6 +101,16 @@ type tab struct {
 func (c *chromium) profile(t *testing.T, l looks) *tab {
 	t.Helper()
 	return openTab(t, c.ctx, c.shots, l, chromedp.WithNewBrowserContext())
+}
+
+// first opens a tab of the profile that is kept in the folder.
+func (c *chromium) first(t *testing.T, l looks) *tab {
+	t.Helper()
+	b := &tab{t: t, ctx: c.ctx, looks: l, shots: c.shots}
+	if err := chromedp.Do(c.ctx, chromedp.EmulateViewport(l.width, 800)); err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // another opens a second tab of the same profile.

@@ -58,9 +58,13 @@ const start = async () => {
     if (able()) withPin();
     return;
   }
-  if (!able()) return say("unable");
-  if (!(await has(options.key).catch(() => false))) return say("lost");
-  form.querySelector("fieldset").disabled = false;
+  const fields = form.querySelector("fieldset");
+  const held = able() && (await has(options.key).catch(() => false));
+  if (!held) {
+    fields.hidden = true;
+    return say(able() ? "lost" : "unable");
+  }
+  fields.disabled = false;
   say("");
   withPin();
   pin.focus();

@@ -1,0 +1,259 @@
+package caddymodule
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+)
+
+const deviceSite = `{
+	admin off
+	persist_config off
+	auto_https off
+	log {
+		output discard
+	}
+	stepgate {
+		store sqlite {{dir}}/stepgate.db
+		sms file texts.jsonl
+		email file mails.jsonl
+	}
+}
+{{site}} {
+	stepgate {
+		policy {
+			level risk_based {
+				accept device_pin
+				accept security_questions+pin sms+pin
+				enrol  security_questions pin device
+			}
+			require risk_based /cases/*
+			default signed_in
+		}
+	}
+	reverse_proxy {{upstream}}
+}
+`
+
+const devicePIN1 = "593827"
+
+// person at a screen, whose browser keeps its profile in a folder.
+func (g *rig) seat(t *testing.T, profile string) *window {
+	t.Helper()
+	return &window{tab: startChromiumOn(t, profile).first(t, looks{width: 1280, scripts: true}), base: g.url}
+}
+
+// leave closes the browser as a person does, so that it writes down what it
+// keeps.
+func (w *window) leave() {
+	w.t.Helper()
+	if err := chromedp.Cancel(w.ctx); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// arrive goes where a private device or a PIN is needed, and signs in.
+func (w *window) arrive(name string) {
+	w.t.Helper()
+	w.open(w.base + "/cases/1?q=1")
+	w.signIn(name)
+}
+
+func (w *window) questions(choose bool) {
+	w.t.Helper()
+	for i, answer := range []string{"Mrs Llewellyn", "Heol y Bont", "a ring"} {
+		n := string(rune('1' + i))
+		if choose {
+			see[bool](w, `(document.querySelector("select[name=question_`+n+`]").selectedIndex = `+n+`, true)`)
+		}
+		w.fill("answer_"+n, answer)
+	}
+	w.press(submitButton)
+}
+
+func (w *window) choose(device string) {
+	w.t.Helper()
+	w.at("/.stepgate/enrol/device")
+	w.press(`input[value=` + device + `]`)
+	w.await(`document.querySelector("input[value=` + device + `]").checked`)
+	w.press(submitButton)
+}
+
+func (w *window) pin(pin string) {
+	w.t.Helper()
+	w.await(`!document.querySelector("input[name=pin]").matches(":disabled")`)
+	w.fill("pin", pin)
+	w.press(submitButton)
+}
+
+// firstVisit is the story's first visit on a private device.
+func (w *window) firstVisit(name string) {
+	w.t.Helper()
+	w.arrive(name)
+	w.at("/.stepgate/enrol/security_questions")
+	w.fits("questions")
+	w.questions(true)
+	w.at("/.stepgate/enrol/pin")
+	w.fits("pin-choose")
+	w.fill("pin_again", devicePIN1)
+	w.pin(devicePIN1)
+	w.at("/.stepgate/enrol/device")
+	w.fits("device")
+	w.choose("private")
+	w.at("/cases/1")
+}
+
+func (w *window) endSession() {
+	w.t.Helper()
+	call(w.tab, network.DeleteCookies, network.DeleteCookiesParams{Name: "stepgate-" + w.url().Port(), URL: w.base})
+}
+
+func (w *window) device() string {
+	w.t.Helper()
+	return see[string](w, `fetch("/.stepgate/status").then(r => r.json()).then(s => s.device)`)
+}
+
+// mailed waits until a mail of that subject has gone out.
+func (g *rig) mailed(subject string) {
+	g.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		mails, _ := os.ReadFile(filepath.Join(g.dir, "mails.jsonl")) // not there before the first
+		if strings.Contains(string(mails), subject) {
+			return
+		}
+		if time.Now().After(deadline) {
+			g.t.Fatalf("no mail says %q:\n%s", subject, mails)
+		}
+	}
+}
+
+func TestAPrivateDeviceInARealBrowser(t *testing.T) {
+	g := startGateway(t, deviceSite, nil)
+	g.addUser("joe")
+	home := t.TempDir()
+	w := g.seat(t, filepath.Join(home, "profile"))
+	w.firstVisit("joe")
+	g.mailed("A private device was added")
+	if stored := see[string](w, `new Promise((done) => {
+		const open = indexedDB.open("stepgate-soft-token");
+		open.onsuccess = () => { const all = open.result.transaction("tokens").objectStore("tokens").getAll(); all.onsuccess = () => done(all.result.map((r) => Object.keys(r).sort() + " " + r.masked.length).join()); };
+	})`); stored != "key,masked 32" {
+		t.Errorf("the browser stores %q", stored)
+	}
+
+	w.endSession()
+	w.arrive("joe")
+	w.at("/.stepgate/challenge/device_pin")
+	w.fits("device-pin")
+	w.pin("593828")
+	w.await(`document.body.innerText.includes("not correct")`)
+	w.fits("device-pin-wrong")
+	w.pin(devicePIN1)
+	w.at("/cases/1")
+	w.leave()
+
+	if err := os.CopyFS(filepath.Join(home, "copy"), os.DirFS(filepath.Join(home, "profile"))); err != nil {
+		t.Log(err) // locks of the browser are no files
+	}
+	for _, profile := range []string{"profile", "copy"} {
+		t.Run("restarted from "+profile, func(t *testing.T) {
+			w := g.seat(t, filepath.Join(home, profile))
+			w.arrive("joe")
+			w.at("/.stepgate/challenge/device_pin")
+			w.pin("847261") // who copied it has no PIN
+			w.await(`document.body.innerText.includes("not correct")`)
+			w.pin(devicePIN1)
+			w.at("/cases/1")
+			w.leave()
+		})
+	}
+
+	t.Run("with its key cleared", func(t *testing.T) {
+		w := g.seat(t, filepath.Join(home, "profile"))
+		w.open(w.base + "/.stepgate/sign-out")
+		see[bool](w, `new Promise((done) => { indexedDB.deleteDatabase("stepgate-soft-token").onsuccess = () => done(true); })`)
+		w.arrive("joe")
+		w.at("/.stepgate/challenge/device_pin")
+		w.await(`!!document.querySelector("[data-device-says=lost]").offsetParent`)
+		w.fits("device-lost")
+		w.press(`a[href*="all=1"]`)
+		w.press(`a[href*="/challenge/security_questions"]`)
+		w.at("/.stepgate/challenge/security_questions")
+		w.questions(false)
+		w.choose("private")
+		w.at("/.stepgate/enrol/device_pin")
+		w.pin(devicePIN1)
+		w.at("/cases/1")
+		w.endSession()
+		w.arrive("joe")
+		w.at("/.stepgate/challenge/device_pin")
+		w.press(`a[href*="/challenge/pin/forgot"]`)
+		w.at("/.stepgate/challenge/security_questions")
+		w.questions(false)
+		w.at("/.stepgate/challenge/pin/forgot")
+		w.fits("pin-forgotten")
+		w.fill("pin_again", "847261")
+		w.pin("847261")
+		w.at("/cases/1")
+		if got := w.device(); got != "private" {
+			t.Errorf("after a new PIN the device is %q", got)
+		}
+		w.endSession()
+		w.arrive("joe")
+		w.pin("847261")
+		w.at("/cases/1")
+	})
+}
+
+func TestAPublicDeviceInARealBrowser(t *testing.T) {
+	g := startGateway(t, deviceSite, nil)
+	g.addUser("joe")
+	w := g.window(t)
+	w.arrive("joe")
+	w.at("/.stepgate/enrol/security_questions")
+	w.questions(true)
+	w.at("/.stepgate/enrol/pin")
+	w.fill("pin_again", devicePIN1)
+	w.pin(devicePIN1)
+	w.choose("public")
+	w.at("/cases/1")
+	if got := w.device(); got != "public" {
+		t.Errorf("device %q", got)
+	}
+	if left := see[int](w, `new Promise((done) => {
+		const open = indexedDB.open("stepgate-soft-token");
+		open.onsuccess = () => { const n = open.result.transaction("tokens").objectStore("tokens").count(); n.onsuccess = () => done(n.result); };
+	})`); left != 0 {
+		t.Errorf("%d keys are left", left)
+	}
+	got, err := chromedp.Call(w.ctx, network.GetCookies, network.GetCookiesParams{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range got.Cookies {
+		if !c.Session {
+			t.Errorf("cookie %s outlives the browser", c.Name)
+		}
+	}
+	w.forget()
+	w.arrive("joe")
+	w.at("/.stepgate/challenge/security_questions")
+	w.questions(false)
+	w.choose("public")
+	w.at("/.stepgate/challenge/pin")
+	w.fits("pin")
+	w.pin(devicePIN1)
+	w.at("/cases/1")
+
+	t.Run("without scripts", func(t *testing.T) {
+		b := startChromium(t).profile(t, looks{width: 360})
+		b.open(g.url + "/cases/1").signIn("joe").at("/challenge/security_questions")
+		b.fill("answer_1", "Mrs Llewellyn", "answer_2", "Heol y Bont", "answer_3", "a ring").press(submitButton)
+		b.at("/enrol/device").says("cannot be private").shoot("device")
+	})
+}
