@@ -60,6 +60,8 @@ type App struct {
 	Session *SessionConfig `json:"session,omitempty"`
 	// Devices limits private devices.
 	Devices *DevicesConfig `json:"devices,omitempty"`
+	// Risk is how unusual a session must look to be of some risk.
+	Risk *RiskConfig `json:"risk,omitempty"`
 	// StoreGrace is how long a node that has lost the store trusts the
 	// sessions that it knows. Default: 10s.
 	StoreGrace caddy.Duration `json:"store_grace,omitempty"`
@@ -83,6 +85,7 @@ type App struct {
 	undo          func() // puts back what was in force before
 
 	awaiting awaiting
+	unfollow func() // ends following the database of places; nil before Start
 
 	mu      sync.Mutex
 	key     poolKey
@@ -254,6 +257,9 @@ func (a *App) Validate() error {
 	if a.deviceLife() < 0 {
 		bad("devices lifetime: a duration must be longer than nothing")
 	}
+	if err := a.checkRisk(); err != nil {
+		bad("%w", err)
+	}
 	if a.Session.Idle > a.Session.Absolute {
 		bad("session: idle (%s) is longer than absolute (%s)", time.Duration(a.Session.Idle), time.Duration(a.Session.Absolute))
 	}
@@ -281,6 +287,7 @@ func (a *App) Start() error {
 	if err := a.openGeoIP(); err != nil {
 		return fmt.Errorf("%s%w", a.where(), err)
 	}
+	a.unfollow = a.followGeoIP(geoIPEvery)
 	r, err := a.openNow(a.ctx)
 	if err == nil {
 		a.started(r)
@@ -316,6 +323,9 @@ func (a *App) greet(ctx context.Context, r *runtime) {
 // configuration that follows; Cleanup lets go of it.
 func (a *App) Stop() error {
 	a.awaiting.stop()
+	if a.unfollow != nil {
+		a.unfollow()
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.runtime != nil {

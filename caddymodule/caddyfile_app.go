@@ -2,6 +2,8 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -10,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	"github.com/stepgate/stepgate/caddymodule/block"
+	"github.com/stepgate/stepgate/policy/risk"
 )
 
 func init() {
@@ -42,6 +45,12 @@ func init() {
 //		devices {
 //			lifetime SPAN
 //		}
+//		risk {
+//			weight SIGNAL N
+//			medium N
+//			high N
+//			absence SPAN
+//		}
 //		store_grace SPAN
 //		two_person
 //		geoip PATH
@@ -67,6 +76,7 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 		"webauthn":          app.parseWebAuthn,
 		"session":           app.parseSession,
 		"devices":           app.parseDevices,
+		"risk":              app.parseRisk,
 		"store_grace":       block.Duration(&app.StoreGrace),
 		"two_person":        block.Flag(&app.TwoPerson),
 		"geoip":             block.Path(&app.GeoIP),
@@ -136,6 +146,42 @@ func (a *App) parseDevices(d *caddyfile.Dispenser) error {
 	return block.Block{Name: "devices", Options: map[string]func(*caddyfile.Dispenser) error{
 		"lifetime": block.Duration(&a.Devices.Lifetime),
 	}}.Parse(d)
+}
+
+func (a *App) parseRisk(d *caddyfile.Dispenser) error {
+	a.Risk = new(RiskConfig)
+	if err := block.NoMore(d); err != nil {
+		return err
+	}
+	return block.Block{Name: "risk", Repeated: []string{"weight"}, Options: map[string]func(*caddyfile.Dispenser) error{
+		"weight":  a.Risk.parseWeight,
+		"medium":  block.Number(&a.Risk.Medium),
+		"high":    block.Number(&a.Risk.High),
+		"absence": block.Duration(&a.Risk.Absence),
+	}}.Parse(d)
+}
+
+// parseWeight reads `weight SIGNAL N`.
+func (c *RiskConfig) parseWeight(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) != 2 {
+		return d.Err("weight: expected a signal and a number, such as `weight new_country 30`")
+	}
+	if !slices.Contains(risk.Names(), args[0]) {
+		return d.Errf("weight: `%s`: no such signal%s; expected one of %s", args[0], block.DidYouMean(args[0], risk.Names()), strings.Join(risk.Names(), ", "))
+	}
+	if _, twice := c.Weights[args[0]]; twice {
+		return d.Errf("weight %s: it is there twice", args[0])
+	}
+	weight, err := strconv.Atoi(args[1])
+	if err != nil || weight < 0 {
+		return d.Errf("weight %s: `%s`: expected a number of 0 or more", args[0], args[1])
+	}
+	if c.Weights == nil {
+		c.Weights = map[string]int{}
+	}
+	c.Weights[args[0]] = weight
+	return block.NoBlock(d)
 }
 
 // provider reads the rest of `sms NAME …` or `email NAME …` with the module

@@ -61,6 +61,9 @@ func (h *Handler) newCeremonies(ctx context.Context, r *runtime) (*challenge.Sit
 			h.logger.Warn("a sign-in was refused", zap.String("reference", reference), zap.Error(err))
 		},
 	}
+	if asksRisk(h.enforced(), h.ReportOnly) {
+		site.Scorer = scorer{h.app, r}
+	}
 	if h.signsLocal() {
 		site.People, site.Links, site.Judge = r.people, h.links(r), h.judge
 		site.Strength = strengthOf

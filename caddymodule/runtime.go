@@ -33,11 +33,13 @@ type runtime struct {
 	local   signin.PasswordChecker
 	log     *zap.Logger
 	keys    keyRing
+	// risk scores a visit for a command.
+	risk operation.Risk
 }
 
 // place is where the commands of whoever runs this server are done.
 func (r *runtime) place() operation.Place {
-	return operation.Place{Actor: people.Operator(), People: r.people, Store: r.store, Recorder: r.recorder, Ring: r.ring, Keys: r.keys}
+	return operation.Place{Actor: people.Operator(), People: r.people, Store: r.store, Recorder: r.recorder, Ring: r.ring, Keys: r.keys, Risk: r.risk}
 }
 
 // open gives the app its runtime, over what is shared, from the pool or new.

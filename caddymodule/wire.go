@@ -43,6 +43,7 @@ func (a *App) wire(s *shared) (*runtime, error) {
 	r.people.Links, r.people.Notices = a.invitations(r), a.notices(r)
 	r.people.Callers, r.people.TwoPerson = r.callers(a), a.TwoPerson
 	var err error
+	r.risk = scorer{a, r}.view
 	r.factors, err = r.offer(a)
 	return r, err
 }

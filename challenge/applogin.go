@@ -123,6 +123,7 @@ func (s *Site) Enter(w http.ResponseWriter, r *http.Request, v *session.Entry, w
 	b := s.beginning(r, owner, appLogins{s}.proofs(who)...)
 	b.Password = who.Password
 	b.Tie = session.Tie{IssuerSession: who.IssuerSession, Note: who.Note}
+	b, detail := s.scored(r, b, who.Failed)
 	entry, err := s.admitSession(w, r, v, b)
 	switch {
 	case errors.Is(err, account.ErrNotFound): // suspended or deleted a moment ago
@@ -133,7 +134,9 @@ func (s *Site) Enter(w http.ResponseWriter, r *http.Request, v *session.Entry, w
 	if who.Typed != "" {
 		s.meet(w, r, owner.ID, who.Typed)
 	}
-	return entry, s.signedIn(r, entry, s.event(r, audit.LoginSuccess, entry))
+	e := s.event(r, audit.LoginSuccess, entry)
+	e.Detail = detail
+	return entry, s.signedIn(r, entry, e)
 }
 
 // proofs are what a sign-in proves: the sign-in itself, and what was proved

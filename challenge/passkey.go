@@ -159,13 +159,14 @@ func (s passkeys) burn(ctx context.Context, state factors.State) error {
 
 // begin makes a session of a successful sign-in.
 func (s *Site) begin(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, owner account.Account, proof policy.Proof) error {
-	entry, err := s.admitSession(w, r, v, s.beginning(r, owner, proof))
+	b, detail := s.scored(r, s.beginning(r, owner, proof), 0)
+	entry, err := s.admitSession(w, r, v, b)
 	if err != nil {
 		return s.unavailable(err)
 	}
 	s.acquaint(w, r, entry)
 	e := s.event(r, audit.LoginSuccess, entry)
-	e.Factor, e.Credential = string(proof.Factor), proof.Credential
+	e.Factor, e.Credential, e.Detail = string(proof.Factor), proof.Credential, detail
 	if err := s.signedIn(r, entry, e); err != nil {
 		return s.unavailable(err)
 	}

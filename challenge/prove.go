@@ -203,9 +203,16 @@ func (s *Site) raise(w http.ResponseWriter, r *http.Request, v *session.Entry, p
 	return entry, nil
 }
 
-// risen lets a browser that is no public one be known by a second factor.
+// risen believes the place of a second factor, and lets a browser that is no
+// public one be known by it.
 func (s *Site) risen(w http.ResponseWriter, r *http.Request, entry *session.Entry, proof policy.Proof) {
-	if proof.Factor.Possession() && entry.Session.Device != device.Public {
+	if !proof.Factor.Possession() {
+		return
+	}
+	if s.Scorer != nil {
+		s.Scorer.Believe(r.Context(), entry.Owner.Account.ID, s.Address(r))
+	}
+	if entry.Session.Device != device.Public {
 		s.acquaint(w, r, entry)
 	}
 }

@@ -162,7 +162,7 @@ func (s *Site) checkPassword(r *http.Request, username string, password account.
 		who, err := source.CheckPassword(ctx, username, password)
 		switch {
 		case err == nil:
-			who.Typed = username
+			who.Typed, who.Failed = username, receipt.Failed()
 			return who, s.Ledger.Success(ctx, receipt)
 		case errors.Is(err, signin.ErrRefused):
 			compared = true
@@ -213,6 +213,19 @@ func (s *Site) beginning(r *http.Request, owner account.Account, proofs ...polic
 		Place: s.Place, Owner: owner.ID, Source: owner.Source, Proofs: proofs,
 		Address: s.Address(r).String(), UserAgent: r.UserAgent(),
 	}
+}
+
+// scored is a beginning with its risk, and what the trail is told of that.
+func (s *Site) scored(r *http.Request, b session.Beginning, failed int) (session.Beginning, []audit.Field) {
+	if s.Scorer == nil {
+		return b, nil
+	}
+	score := s.Scorer.Score(r.Context(), Visit{Account: b.Owner, Site: s.Place.Origin, Address: s.Address(r), ProvedAt: s.provedAt(r, b.Owner), Failed: failed})
+	b.Risk = score.Risk
+	if b.Risk == policy.RiskLow.String() {
+		s.Scorer.Believe(r.Context(), b.Owner, s.Address(r))
+	}
+	return b, score.Detail
 }
 
 // maxProofs bounds what a session remembers. Only proofs for one request each

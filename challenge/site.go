@@ -125,6 +125,8 @@ type Site struct {
 	// waits before it counts for what those would not meet.
 	BindingDelay time.Duration
 	RelyingParty RelyingParty
+	// Scorer scores sessions; nil where nothing asks for their risk.
+	Scorer Scorer
 	// DeviceLife is how long a private device is one. 0: 30 days.
 	DeviceLife time.Duration
 	// People keeps what comes of invitations and forgotten passwords, which
@@ -150,6 +152,8 @@ type Site struct {
 	// reference that the audit trail has.
 	Report func(reference string, err error)
 	Now    func() time.Time
+
+	assessed assessments
 }
 
 // Handler serves the ceremonies' pages below the prefix. The path that it is

@@ -3,9 +3,12 @@ package command
 import (
 	"errors"
 	"fmt"
+	"io"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,6 +16,7 @@ import (
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/operation"
 	"github.com/stepgate/stepgate/internal/session"
+	"github.com/stepgate/stepgate/policy"
 	"github.com/stepgate/stepgate/policy/author"
 )
 
@@ -105,8 +109,9 @@ func explainPolicy(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	var score *operation.RiskView
 	if name := flagText(c, "user"); name != "" {
-		if err := lookUp(c, name, &facts); err != nil {
+		if score, err = lookUp(c, name, &facts); err != nil {
 			return err
 		}
 	}
@@ -114,16 +119,45 @@ func explainPolicy(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	answer := site.Losers(site.Explain(facts))
+	answer := explanation{Answer: site.Losers(site.Explain(facts)), Risk: score}
 	if p := newPrinter(c); p.json {
 		return p.object(answer)
 	}
-	return answer.Render(c.OutOrStdout())
+	if err := answer.Render(c.OutOrStdout()); err != nil || score == nil {
+		return err
+	}
+	return renderRisk(c.OutOrStdout(), *score)
 }
 
-// lookUp takes the facts of an account from the store.
-func lookUp(c *cobra.Command, name string, facts *author.Facts) error {
-	return atDesk(c, func(d *desk) error {
+// explanation is an answer with the score of the visit, where that was asked
+// for.
+type explanation struct {
+	author.Answer
+	Risk *operation.RiskView `json:"risk,omitempty"`
+}
+
+// renderRisk tells each signal with its weight, and the sum.
+func renderRisk(out io.Writer, score operation.RiskView) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(table, "risk\t%s\t%d\tmedium from %d, high from %d\n", score.Risk, score.Sum, score.Medium, score.High)
+	for _, s := range score.Signals {
+		sign := "-"
+		switch {
+		case s.Unknown:
+			sign = "? counts"
+		case s.Counts:
+			sign = "counts"
+		}
+		fmt.Fprintf(table, "  %s\t%s\t%d\t%s\n", s.Signal, sign, s.Weight, s.Text)
+	}
+	return table.Flush()
+}
+
+// lookUp takes the facts of an account from the store, and where an address is
+// given and no risk, scores a visit from there.
+func lookUp(c *cobra.Command, name string, facts *author.Facts) (*operation.RiskView, error) {
+	var score *operation.RiskView
+	err := atDesk(c, func(d *desk) error {
 		u, err := ask(c.Context(), d, operation.UserShow, who(c, name))
 		if err != nil {
 			return err
@@ -143,8 +177,19 @@ func lookUp(c *cobra.Command, name string, facts *author.Facts) error {
 		if u.Suspended {
 			c.PrintErrf("Note: %s is suspended and cannot sign in\n", visible(u.Username))
 		}
-		return nil
+		address, err := netip.ParseAddr(facts.ClientIP)
+		if err != nil || facts.Risk != policy.RiskUnset {
+			return nil
+		}
+		in := operation.RiskInput{Who: who(c, name), Address: address, Known: facts.Device == policy.DevicePrivate}
+		view, err := ask(c.Context(), d, operation.UserRisk, in)
+		if err == nil {
+			score = &view
+			facts.Risk, _ = policy.ParseRisk(view.Risk)
+		}
+		return err
 	})
+	return score, err
 }
 
 func policyTestCommand() *cobra.Command {

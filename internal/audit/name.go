@@ -71,6 +71,7 @@ const (
 	RecoveryStarted     Name = "recovery_started"
 	RecoveryCompleted   Name = "recovery_completed"
 	DeviceTrusted       Name = "device_trusted"
+	RiskAssessed        Name = "risk_assessed"
 	DeviceRevoked       Name = "device_revoked"
 	OnBehalf            Name = "admin_on_behalf"
 	UserInvited         Name = "user_invited"
@@ -176,6 +177,7 @@ var kinds = map[Name]description{
 	RecoveryStarted:     {Warn, "someone began to recover an account"},
 	RecoveryCompleted:   {Warn, "an account was recovered"},
 	DeviceTrusted:       {Warn, "a browser became a private device"},
+	RiskAssessed:        {Warn, "the risk of a session rose in mid-session: its address or browser changed"},
 	DeviceRevoked:       {Info, "a private device was revoked or ran out"},
 	OnBehalf:            {Warn, "an administrator acted for somebody"},
 	UserInvited:         {Info, "an invitation was made"},

@@ -20,6 +20,7 @@ import (
 type visitor struct {
 	entry *session.Entry // nil for nobody
 	memo  *memo
+	risk  policy.Risk
 	err   error
 	// going is where somebody was going who was sent to the app's own login
 	// page; nil on other sites, and mostly.
@@ -37,6 +38,7 @@ type memo struct {
 	requires []string
 	required policy.LevelSet
 	identity atomic.Pointer[identity]
+	around   atomic.Pointer[surroundings] // of the last request; nil before one
 	// cookies remembers the last Cookie line with and without our own.
 	cookies atomic.Pointer[[2]string]
 	// bonds are the app's cookies that belong to the session, and welded the
@@ -71,7 +73,9 @@ func (h *Handler) find(r *http.Request, p *passage) visitor {
 	if err != nil || entry == nil {
 		return visitor{err: err, going: h.going(live, r)}
 	}
-	return visitor{entry: entry, memo: h.memo(entry, live.now()), going: h.going(live, r)}
+	v := visitor{entry: entry, memo: h.memo(entry, live.now()), going: h.going(live, r)}
+	v.risk = h.look(r, live, v)
+	return v
 }
 
 // memo returns what is known of a session, made anew where its levels may
@@ -109,7 +113,7 @@ func (v visitor) describe(h *Handler, q *policy.Request) {
 	q.Username, q.Groups, q.Organisation = owner.Username, owner.Groups, owner.Organisation
 	q.Requires = v.memo.requires
 	q.Proofs, q.Met, q.MetKnown = v.entry.Session.Proofs, v.memo.met, true
-	q.Device, q.Risk = v.memo.device, v.memo.risk
+	q.Device, q.Risk = v.memo.device, v.risk
 }
 
 // once names this very request for levels with `once`: all that the decision

@@ -31,7 +31,9 @@ type Place struct {
 	Store    Store
 	Recorder *audit.Recorder
 	Ring     *keys.Ring
-	Keys     Keys
+	// Risk scores visits.
+	Risk Risk
+	Keys Keys
 }
 
 // Keys is the ring as its file, its store and the sessions have it.

@@ -324,6 +324,16 @@ func (m *Manager) EndAccount(ctx context.Context, owner account.ID) error {
 	return nil
 }
 
+// Rescore gives a session another risk, under the identifier that it has, here
+// at once and on every node within a second.
+func (m *Manager) Rescore(ctx context.Context, e *Entry, risk string) error {
+	if err := m.Store.RescoreSession(ctx, e.Session.ID, risk); err != nil {
+		return fmt.Errorf("keep the risk of a session: %w", err)
+	}
+	m.memory.apply(Change{Kind: SessionChanged, Key: string(e.Session.ID)})
+	return nil
+}
+
 // Current returns the session that an entry belongs to as it is now, under
 // whichever identifier. ErrNotFound says that it has ended, or that the
 // account is suspended; ErrStore that it cannot be known any more.

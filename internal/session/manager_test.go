@@ -97,6 +97,19 @@ func (s *shelf) TouchSession(_ context.Context, id ID, seen time.Time) error {
 	})
 }
 
+func (s *shelf) RescoreSession(_ context.Context, id ID, risk string) error {
+	return s.with(func() error {
+		for h, row := range s.rows {
+			if row.ID == id {
+				row.Risk = risk
+				s.rows[h] = row
+			}
+		}
+		s.tell(SessionChanged, string(id))
+		return nil
+	})
+}
+
 func (s *shelf) EndSession(_ context.Context, id ID) error {
 	return s.with(func() error {
 		for h, row := range s.rows {

@@ -163,6 +163,9 @@ type Store interface {
 	RaiseSession(ctx context.Context, id ID, next Hash, now, overlapEnds time.Time, change func(*Session) error) (Session, error)
 	// TouchSession moves SeenAt of the current row forward, never back.
 	TouchSession(ctx context.Context, id ID, seen time.Time) error
+	// RescoreSession gives a session another risk. One that has ended is left
+	// alone.
+	RescoreSession(ctx context.Context, id ID, risk string) error
 	// Remains returns what is known of an identifier's session, also for
 	// Remembered after it has ended; ErrNotFound when that is longer ago,
 	// when EndAccountSessions ended it, or when the account is suspended.

@@ -33,6 +33,9 @@ type Identity struct {
 	// Typed is the name as the person typed it; empty where none was. The
 	// caller of the source fills it in.
 	Typed string
+	// Failed is how many tries had failed in a row before this one, of the name
+	// or from the address. The caller of the source fills it in.
+	Failed int
 	// ByName says that the source knows people by names alone, which they may
 	// be able to change. What Typed and Username lead to is then kept, and
 	// never leads elsewhere unless the operator says so.

@@ -34,6 +34,8 @@ type Reader interface {
 	Pins(ctx context.Context, owner account.ID) ([]account.Pin, error)
 	// PasswordHash returns the PHC string of a local account, "" for none.
 	PasswordHash(ctx context.Context, id account.ID) (string, error)
+	// Visits are what KeepVisits has left of an account, nil for nothing.
+	Visits(ctx context.Context, owner account.ID) (account.Secret, error)
 	Organisation(ctx context.Context, name string) (account.Organisation, error)
 	Organisations(ctx context.Context) ([]account.Organisation, error)
 	Credentials(ctx context.Context, owner account.ID) ([]account.Credential, error)
@@ -124,6 +126,10 @@ type Store interface {
 	Update(ctx context.Context, change func(Tx) error) error
 	// RevokeDevice is Tx.RevokeDevice with its event, in one transaction.
 	RevokeDevice(ctx context.Context, owner account.ID, id account.CredentialID, e audit.Event, messages []delivery.Kept) error
+	// KeepVisits lets change alter what is remembered of where an account has
+	// been, and keeps what it returns, in one write transaction. They go with
+	// the account; account.ErrNotFound where it is gone.
+	KeepVisits(ctx context.Context, owner account.ID, change func(account.Secret) (account.Secret, error)) error
 	// VoidSpendable makes a store that was brought back from a backup safe: it
 	// ends all sessions and ceremonies, forgets codes under way, messages that
 	// wait, welded cookies and kept requests, removes backup and temporary

@@ -50,8 +50,13 @@ type Charge struct {
 // Receipt remembers what a try has spent. It is good for one call of Success
 // or Refund; the zero value stands for a try that cost nothing.
 type Receipt struct {
-	spent []entry
+	spent  []entry
+	failed int
 }
+
+// Failed is how many tries had failed in a row before this one, by the counter
+// that has the most.
+func (r Receipt) Failed() int { return r.failed }
 
 type entry struct {
 	keys []Key
@@ -252,6 +257,9 @@ func spendAll(charges []Charge, keys []Key, counters []Counter, now time.Time) (
 		n := charge.Budget.counters()
 		own := counters[:n]
 		before := slices.Clone(own)
+		if a, ok := charge.Budget.(Attempts); ok && !a.forgotten(before[0], now) {
+			receipt.failed = max(receipt.failed, int(before[0].Count))
+		}
 		indexes, until := charge.Budget.spend(own, now)
 		if !until.IsZero() {
 			refused = refused.worse(charge.Which, until, now)

@@ -74,6 +74,7 @@ func settingKinds() []settingKind {
 		{"prefix", unclear, "where the gateway's own pages are"},
 		{"internal_networks", unclear, "which addresses count as the operator's own"},
 		{"geoip", unclear, "where countries come from"},
+		{"devices.lifetime", longerIs(Weaker), "how long a private device is one, and a browser known"},
 		{"webauthn.", addedIs(Stronger), "which security keys are taken"},
 		{"risk", unclear, "how unusual a session must look"},
 		{"after_enrolment", neutral, "where people go after enrolment"},

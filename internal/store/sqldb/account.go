@@ -188,6 +188,9 @@ func (t *tx) deleteAccount(ctx context.Context, id account.ID) error {
 	if _, err := t.q.exec(ctx, `DELETE FROM name_pin WHERE account = $1`, string(id)); err != nil {
 		return err
 	}
+	if _, err := t.q.exec(ctx, `DELETE FROM account_visits WHERE account = $1`, string(id)); err != nil {
+		return err
+	}
 	if err := dropWords(ctx, t.q, id); err != nil {
 		return err
 	}

@@ -1,0 +1,130 @@
+package challenge
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/session"
+	"github.com/stepgate/stepgate/policy"
+)
+
+// Scorer says how unusual a session looks, and remembers where those were that
+// were believed. It never fails: what it cannot find out counts as unusual.
+type Scorer interface {
+	Score(ctx context.Context, v Visit) Score
+	Believe(ctx context.Context, owner account.ID, address netip.Addr)
+}
+
+// Visit is what the ceremonies know of a session that is to be scored.
+type Visit struct {
+	Account account.ID
+	Site    string
+	Address netip.Addr
+	// ProvedAt is when a second factor of the account was last proved in this
+	// browser; zero for never.
+	ProvedAt time.Time
+	// Failed is how many tries had failed in a row before.
+	Failed int
+	// BrowserChanged says that the session began in another browser.
+	BrowserChanged bool
+}
+
+// Score is how unusual a session looks.
+type Score struct {
+	// Risk is the word of the policy.
+	Risk string
+	// Detail is what the trail is told of it.
+	Detail []audit.Field
+}
+
+// provedAt is when a second factor of an account was last proved in a browser.
+func (s *Site) provedAt(r *http.Request, owner account.ID) (at time.Time) {
+	for _, m := range s.acquaintance(r).Met {
+		if proved := time.Unix(m.Proved, 0); m.Account == owner && m.Proved > 0 && proved.After(at) {
+			at = proved
+		}
+	}
+	return at
+}
+
+// Reassess scores a session whose address or browser has changed, once for each
+// place and browser, and raises its risk if that is higher. It never lowers it.
+// It gives the risk of the session from now on; on an error that is not known.
+func (s *Site) Reassess(r *http.Request, v *session.Entry) (policy.Risk, error) {
+	now, _ := policy.ParseRisk(v.Session.Risk)
+	address, changed := s.Address(r), r.UserAgent() != v.Session.UserAgent
+	network := networkOf(address.String())
+	if now != policy.RiskUnset && !changed && network == networkOf(v.Session.Address) {
+		return now, nil
+	}
+	around := surroundings{v.Session.ID, network, r.UserAgent()}
+	if now != policy.RiskUnset && s.assessed.seen(around) {
+		return now, nil
+	}
+	score := s.Scorer.Score(r.Context(), Visit{
+		Account: v.Owner.Account.ID, Site: s.Place.Origin, Address: address, ProvedAt: s.provedInSession(r, v), BrowserChanged: changed,
+	})
+	found, _ := policy.ParseRisk(score.Risk)
+	if found <= now {
+		s.assessed.add(around)
+		return now, nil
+	}
+	e := s.event(r, audit.RiskAssessed, v)
+	e.Detail = score.Detail
+	if err := s.Recorder.Record(r.Context(), e); err != nil {
+		return policy.RiskUnset, err
+	}
+	if err := s.Sessions.Rescore(r.Context(), v, score.Risk); err != nil {
+		return policy.RiskUnset, err
+	}
+	s.assessed.add(around)
+	return found, nil
+}
+
+func (s *Site) provedInSession(r *http.Request, v *session.Entry) time.Time {
+	at := s.provedAt(r, v.Owner.Account.ID)
+	for _, p := range v.Session.Proofs {
+		if p.Factor.Possession() && p.At.After(at) {
+			at = p.At
+		}
+	}
+	return at
+}
+
+// surroundings are where a session is, as far as they are scored.
+type surroundings struct {
+	session session.ID
+	network netip.Prefix
+	browser string
+}
+
+// assessments remember which surroundings have been scored, so that a line
+// with two addresses is not scored at each request.
+type assessments struct {
+	mu  sync.Mutex
+	all map[surroundings]struct{}
+}
+
+// maxAssessed bounds them. What is forgotten is scored again.
+const maxAssessed = 50000
+
+func (a *assessments) seen(s surroundings) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	_, ok := a.all[s]
+	return ok
+}
+
+func (a *assessments) add(s surroundings) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.all == nil || len(a.all) >= maxAssessed {
+		a.all = map[surroundings]struct{}{}
+	}
+	a.all[s] = struct{}{}
+}

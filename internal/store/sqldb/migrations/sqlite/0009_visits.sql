@@ -1,0 +1,5 @@
+-- Where an account has been, for what is unusual: networks and places, sealed.
+CREATE TABLE account_visits (
+	account       TEXT NOT NULL PRIMARY KEY,
+	sealed_visits BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
