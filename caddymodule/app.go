@@ -60,6 +60,9 @@ type App struct {
 	Session *SessionConfig `json:"session,omitempty"`
 	// Devices limits private devices.
 	Devices *DevicesConfig `json:"devices,omitempty"`
+	// Questions are the operator's own security questions, by language, in
+	// place of ours: as many in each, in the same order. Default: ours.
+	Questions map[string][]string `json:"questions,omitempty"`
 	// Risk is how unusual a session must look to be of some risk.
 	Risk *RiskConfig `json:"risk,omitempty"`
 	// StoreGrace is how long a node that has lost the store trusts the
@@ -256,6 +259,9 @@ func (a *App) Validate() error {
 	}
 	if a.deviceLife() < 0 {
 		bad("devices lifetime: a duration must be longer than nothing")
+	}
+	if err := a.checkQuestions(); err != nil {
+		bad("%w", err)
 	}
 	if err := a.checkRisk(); err != nil {
 		bad("%w", err)

@@ -45,6 +45,9 @@ func init() {
 //		devices {
 //			lifetime SPAN
 //		}
+//		questions {
+//			LANGUAGE QUESTION…
+//		}
 //		risk {
 //			weight SIGNAL N
 //			medium N
@@ -76,6 +79,7 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 		"webauthn":          app.parseWebAuthn,
 		"session":           app.parseSession,
 		"devices":           app.parseDevices,
+		"questions":         app.parseQuestions,
 		"risk":              app.parseRisk,
 		"store_grace":       block.Duration(&app.StoreGrace),
 		"two_person":        block.Flag(&app.TwoPerson),

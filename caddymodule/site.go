@@ -261,6 +261,9 @@ func (h *Handler) provisionPages() error {
 			return err
 		}
 	}
+	if err := h.app.extendQuestions(h.pages, h.languages()); err != nil {
+		return err
+	}
 	if err := h.gate.Kit.CheckSite(h.gate.Web); err != nil {
 		return err
 	}

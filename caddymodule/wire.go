@@ -70,7 +70,7 @@ var offers = []struct {
 		return &temporarycode.Factor{Store: r.store, Keys: r.ring}, nil
 	}},
 	{policy.SecurityQuestions, "", func(r *runtime, a *App) (factors.Factor, error) {
-		return knowledge.NewQuestions(r.ring, r.hasher, nil, a.questionText), nil
+		return knowledge.NewQuestions(r.ring, r.hasher, a.questionKeys(), a.questionText), nil
 	}},
 	{policy.PIN, "", func(r *runtime, _ *App) (factors.Factor, error) { return knowledge.NewPIN(r.ring, r.hasher), nil }},
 	{policy.DevicePIN, "", func(r *runtime, _ *App) (factors.Factor, error) { return &softtoken.Factor{Store: r.store}, nil }},

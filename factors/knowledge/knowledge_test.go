@@ -41,7 +41,7 @@ func (p plain) Verify(_ context.Context, phc string, secret account.Secret) (boo
 }
 
 var (
-	joe = factors.Scope{Account: account.Account{ID: "joe"}, Language: "en"}
+	joe = factors.Scope{Account: account.Account{ID: "joe", Username: "j.bloggs"}, Language: "en"}
 	ann = factors.Scope{Account: account.Account{ID: "ann"}, Language: "en"}
 )
 
@@ -182,6 +182,7 @@ func TestAnswersThatGiveThemselvesAwayAreRefused(t *testing.T) {
 		"the same question twice": {change("question_2", "question.first-teacher"), factors.Unsuitable{Field: "question_2", Text: "error.question.twice"}},
 		"a question of one's own": {change("question_2", "question.mine"), factors.Unsuitable{Field: "question_2", Text: "error.question.choose"}},
 		"no answer":               {change("answer_3", " . "), factors.Unsuitable{Field: "answer_3", Text: "error.answer.length"}},
+		"one's own name":          {change("answer_3", "J. BLOGGS"), factors.Unsuitable{Field: "answer_3", Text: "error.answer.own"}},
 		"from the question":       {change("answer_3", "lost thing"), factors.Unsuitable{Field: "answer_3", Text: "error.answer.in-question"}},
 		"one for all":             {change("answer_3", "HEOL Y BONT"), factors.Unsuitable{Field: "answer_3", Text: "error.answer.same"}},
 	} {

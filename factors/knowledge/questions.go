@@ -101,6 +101,9 @@ func (q *Questions) ConfirmEnrolment(ctx context.Context, scope factors.Scope, h
 		if err := q.check(i, question, typed(answer, i), questions, parts); err != nil {
 			return account.Credential{}, err
 		}
+		if own(scope.Account, typed(answer, i)) {
+			return account.Credential{}, &factors.Unsuitable{Field: "answer_" + strconv.Itoa(i+1), Text: "error.answer.own"}
+		}
 		if strings.Contains(fold(q.text(scope.Language, question)), fold(typed(answer, i))) {
 			return account.Credential{}, &factors.Unsuitable{Field: "answer_" + strconv.Itoa(i+1), Text: "error.answer.in-question"}
 		}
@@ -131,6 +134,14 @@ func (q *Questions) check(i int, question, text string, before []string, answers
 	default:
 		return nil
 	}
+}
+
+// own tells whether an answer is what everybody knows of the person: what they
+// are called, and where mail reaches them.
+func own(a account.Account, text string) bool {
+	mailbox, _, _ := strings.Cut(a.Email, "@")
+	answer := fold(text)
+	return slices.ContainsFunc([]string{a.Username, a.Name, a.Email, mailbox, a.Mobile}, func(known string) bool { return fold(known) == answer })
 }
 
 func typed(answer factors.Answer, i int) string { return answer.Fields["answer_"+strconv.Itoa(i+1)] }

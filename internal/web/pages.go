@@ -173,6 +173,18 @@ func (p *Pages) Text(r *http.Request, site *Site, id string, args ...any) string
 // tag.
 func (p *Pages) TextIn(lang, id string, args ...any) string { return p.wordsFor(lang).or(id, args) }
 
+// Extend adds an operator's texts to the set, before its first page is shown.
+// ids that the set has are replaced. A language that it does not have is an
+// error.
+func (p *Pages) Extend(lang string, texts Catalogue) error {
+	own, ok := p.texts[lang]
+	if !ok {
+		return fmt.Errorf("there are no pages in %q; expected one of %s", lang, strings.Join(p.languages(), ", "))
+	}
+	maps.Copy(own, texts)
+	return nil
+}
+
 // Render answers with a page. View is a struct that embeds View, or a pointer
 // to one; it is copied, not changed. On an error nothing was written.
 func (p *Pages) Render(w http.ResponseWriter, r *http.Request, site *Site, status int, name string, view any) error {
