@@ -39,6 +39,8 @@ func Run(t *testing.T, open func(t *testing.T, ring *keys.Ring) store.Store) {
 		{"Credentials", testCredentials},
 		{"Sessions", testSessions},
 		{"Ties", testTies},
+		{"Devices", testDevices},
+		{"Visits", testVisits},
 		{"Transactions", testTransactions},
 		{"Counters", testCounters},
 		{"Bonds", testBonds},
