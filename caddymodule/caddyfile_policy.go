@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -52,13 +53,15 @@ func parsePolicy(d *caddyfile.Dispenser, c *policy.Config) error {
 
 // checkPolicies finds what is wrong with the policies of a site where they are
 // read, so that the messages come without the names of all the modules around
-// them. Caddy's own matchers are compiled with the configuration.
+// them.
 func checkPolicies(policies ...*policy.Config) error {
-	anyMatcher := policy.CompileOptions{Matcher: func(policy.ConditionConfig) (policy.Condition, error) { return matcherCondition{}, nil }}
+	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
+	defer cancel()
+	options := policy.CompileOptions{Matcher: matcherCompiler(ctx)}
 	var errs []error
 	for _, c := range policies {
 		if c != nil {
-			_, err := policy.Compile(c, anyMatcher)
+			_, err := policy.Compile(c, options)
 			errs = append(errs, err)
 		}
 	}

@@ -113,7 +113,7 @@ func matcherCompiler(ctx caddy.Context) func(policy.ConditionConfig) (policy.Con
 	return func(c policy.ConditionConfig) (policy.Condition, error) {
 		loaded, err := ctx.LoadModuleByID("http.matchers."+c.Kind, json.RawMessage(c.Raw))
 		if err != nil {
-			return nil, err
+			return nil, errors.New(strings.TrimPrefix(err.Error(), "provision http.matchers."+c.Kind+": "))
 		}
 		if m, ok := loaded.(caddyhttp.RequestMatcherWithError); ok {
 			return newMatcherCondition(c, m), nil
