@@ -199,9 +199,15 @@ func (t *tx) DeleteCredential(ctx context.Context, id account.CredentialID) erro
 }
 
 // dropCredentials runs a statement that deletes credentials of an account,
-// which is locked, and ends what they have proved.
+// which is locked, and ends what they have proved, and the sessions on private
+// devices that they were.
 func (t *tx) dropCredentials(ctx context.Context, owner account.ID, statement string, args ...any) error {
 	gone, err := list(ctx, t.q, value[account.CredentialID], statement, append([]any{string(owner)}, args...)...)
+	for _, id := range gone {
+		if err == nil {
+			err = t.endDevice(ctx, owner, id)
+		}
+	}
 	if err == nil {
 		err = t.dropProofs(ctx, owner, gone)
 	}

@@ -28,25 +28,29 @@ func (t *tx) RevokeDevice(ctx context.Context, owner account.ID, id account.Cred
 	return nil
 }
 
-// revokeDevice removes the credential, and ends the sessions on the device.
+// revokeDevice removes the credential, and with it the sessions on the device.
 func (t *tx) revokeDevice(ctx context.Context, owner account.ID, id account.CredentialID) error {
-	if err := t.lock(ctx, lockAccount(owner)); err != nil {
-		return err
+	kept, err := t.lockCredential(ctx, id)
+	if err == nil && kept.Account != owner {
+		err = account.ErrNotFound
 	}
-	_, err := one(ctx, t.q, account.ErrNotFound, value[string],
-		`DELETE FROM credential WHERE id = $1 AND account = $2 RETURNING id`, string(id), string(owner))
 	if err != nil {
 		return err
 	}
+	return t.dropCredentials(ctx, owner, `DELETE FROM credential WHERE account = $1 AND id = $2 RETURNING id`, string(id))
+}
+
+// endDevice ends the sessions on a private device.
+func (t *tx) endDevice(ctx context.Context, owner account.ID, id account.CredentialID) error {
 	open, err := list(ctx, t.q, value[string],
 		`SELECT DISTINCT id FROM session WHERE account = $1 AND device_id = $2`, string(owner), string(id))
 	if err != nil {
 		return err
 	}
-	for _, id := range open {
-		if err := t.endSession(ctx, session.ID(id)); err != nil {
+	for _, of := range open {
+		if err := t.endSession(ctx, session.ID(of)); err != nil {
 			return err
 		}
 	}
-	return t.moved(ctx, owner)
+	return nil
 }

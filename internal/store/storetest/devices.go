@@ -50,6 +50,8 @@ func testDevices(t *testing.T, f *fixture) {
 		}
 		b.same(told, map[session.ChangeKind]string{session.SessionChanged: string(mine.ID), session.AccountChanged: string(a.ID)})
 		b.chainHolds(1)
+		b.update(func(ctx context.Context, tx store.Tx) error { return tx.DeleteCredential(ctx, there.ID) })
+		b.live(a.ID, plain.ID)
 	})
 	f.run(t, "ReplacedByAnEnrolment", func(t *testing.T, b *bench) {
 		a := b.person("jo")
