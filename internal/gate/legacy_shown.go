@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/internal/weld"
 	"github.com/stepgate/stepgate/policy"
 )
@@ -29,7 +30,18 @@ func (o *welder) show(line string, found []weld.Cookie, d policy.Decision) error
 		return waitedInVain(err)
 	}
 	o.shown, o.values = done, values
+	if o.visitor.entry != nil {
+		if o.bonds, err = h.readBonds(ctx, o.live, o.visitor); err != nil {
+			o.over(nil)
+			return &web.Fail{Status: http.StatusServiceUnavailable, Err: err}
+		}
+	}
 	passed := o.live.weld.Pass(ctx, line, o.visitor.id(), o.bonds, d.Public)
+	if passed.Mine && o.turn == nil && h.Form.ConfirmsLater() {
+		// It has become the session's own, whose requests of this kind take turns.
+		o.over(nil)
+		return waitedInVain(weld.ErrBusy)
+	}
 	weld.SetLine(o.request.Header, passed.Line)
 	o.cookies = passed.Line
 	if !o.live.weld.Allowed(ctx, found, o.visitor.id(), o.bonds, d.Public) {
