@@ -1,8 +1,8 @@
 
 // Everything that is shown stands in a shadow tree that the page's own styles
-// and scripts do not reach, and is there only while it is shown.
+// do not reach, and is there only while it is shown.
 const looks = `
-:host { all: initial; }
+:host { all: initial; display: block; }
 dialog, .line { color-scheme: light dark; color: CanvasText; background: Canvas; font: 1rem/1.5 system-ui, sans-serif; text-align: start; }
 dialog { box-sizing: border-box; width: min(32rem, calc(100vw - 2rem)); max-height: calc(100vh - 2rem); overflow: auto; margin: auto;
   padding: 1.5rem; border: 1px solid GrayText; border-radius: .5rem; }
@@ -42,7 +42,8 @@ const element = (name, properties = {}, ...children) => {
 // pressed in there is no business of the page's.
 const shade = () => {
   const host = native.create.call(document, "div");
-  const root = host.attachShadow({ mode: "closed", delegatesFocus: true });
+  host.setAttribute("data-stepgate", "step-up");
+  const root = host.attachShadow({ mode: "open", delegatesFocus: true });
   dress(root);
   for (const kind of ["keydown", "keyup", "keypress", "click", "mousedown", "mouseup", "pointerdown", "pointerup", "focusin", "focusout", "input", "change", "submit"]) {
     on(host, kind, (event) => event.stopPropagation());
@@ -58,6 +59,7 @@ const openDialog = (title, body, keys) => {
   const text = element("div", { id: "text" }, ...body);
   const buttons = keys.map(({ key, first, act }) => {
     const button = element("button", { type: "button", textContent: say(key), className: first ? "first" : "" });
+    button.setAttribute("data-stepgate", key);
     on(button, "click", act);
     return button;
   });
@@ -75,7 +77,7 @@ const openDialog = (title, body, keys) => {
     (document.documentElement ?? document).append(host);
     if (dialog.open) dialog.close();
     dialog.showModal();
-    buttons[0]?.focus();
+    buttons[keys.findIndex(({ first }) => first)].focus();
   };
   show();
   // A page that draws itself anew takes the dialog away with the rest.
