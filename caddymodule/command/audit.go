@@ -24,6 +24,7 @@ import (
 //	audit show REFERENCE
 //	audit export [--output FILE] [--checkpoint FILE]…
 //	audit verify [--checkpoint FILE]…
+//	audit prune --before DATE [--checkpoint FILE]… [--reason TEXT]
 func buildAudit(cmd *cobra.Command) {
 	cmd.Long = "The audit trail: what happened, to whom, by whom. Every refusing page shows a reference\n" +
 		"that `show` takes. Keep an export, or its last line, away from the store: `verify` then\n" +
@@ -46,7 +47,13 @@ func buildAudit(cmd *cobra.Command) {
 	for _, c := range []*cobra.Command{export, verify} {
 		c.Flags().StringArray("checkpoint", nil, "an earlier export, or a `file` with its checkpoint; repeat for several")
 	}
-	cmd.AddCommand(list, show, export, verify)
+	prune := leaf("prune", "Deletes old records, and keeps the trail provable", cobra.NoArgs, pruneEvents)
+	prune.Flags().String("before", "", "delete what is older than this `date` or time, or than a span such as 365d")
+	prune.Flags().StringArray("checkpoint", nil, "an earlier export, or a `file` with its checkpoint; repeat for several")
+	reasonFlag(prune)
+	prune.Long = "Verifies the trail up to there, writes a signed bridge into it, and then deletes the records\n" +
+		"before the bridge. `verify` starts from the newest bridge. Export first what has to be kept."
+	cmd.AddCommand(list, show, export, verify, prune)
 }
 
 func listEvents(c *cobra.Command, _ []string) error {
@@ -303,6 +310,30 @@ func checkpointsOf(c *cobra.Command) ([]string, error) {
 		}
 	}
 	return all, nil
+}
+
+func pruneEvents(c *cobra.Command, _ []string) error {
+	before, err := momentOf(c, "before")
+	if err != nil {
+		return err
+	}
+	if before.IsZero() {
+		return usagef("say what may go with --before DATE")
+	}
+	known, err := checkpointsOf(c)
+	if err != nil {
+		return err
+	}
+	return atDesk(c, func(d *desk) error {
+		gone, err := ask(c.Context(), d, operation.AuditPrune, operation.AuditPruneInput{Before: before, Checkpoints: known, Reason: flagText(c, "reason")})
+		if err != nil {
+			return err
+		}
+		if gone.Deleted == 0 {
+			return newPrinter(c).print(gone, "there is nothing older than %s", before.Format(time.RFC3339))
+		}
+		return newPrinter(c).print(gone, "deleted %d records, up to record %d\nthe trail goes on from this bridge: %s", gone.Deleted, gone.UpTo, gone.Bridge)
+	})
 }
 
 func verifyEvents(c *cobra.Command, _ []string) error {

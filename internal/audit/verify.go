@@ -51,6 +51,32 @@ type Result struct {
 	Covered int64
 }
 
+// bridgeField is the detail of AuditPruned that holds the checkpoint of the last
+// record that was deleted.
+const bridgeField = "bridge"
+
+// Pruned is the event that has to be in the trail before records are deleted
+// from its front: its bridge is the checkpoint of the last of them, so that what
+// stays can be verified from there on.
+func Pruned(bridge Checkpoint, reason string) Event {
+	e := Event{Name: AuditPruned, Outcome: "success", Detail: []Field{{Key: bridgeField, Value: bridge.String()}}}
+	if reason != "" {
+		e.Detail = append(e.Detail, Field{Key: "reason", Value: reason})
+	}
+	return e
+}
+
+// Bridge is the checkpoint that an event of Pruned holds; ErrCheckpoint where it
+// is none of this ring's.
+func (c *Chain) Bridge(r Record) (Checkpoint, error) {
+	for _, f := range r.Detail {
+		if r.Name == AuditPruned && f.Key == bridgeField {
+			return c.ParseCheckpoint(f.Value)
+		}
+	}
+	return Checkpoint{}, ErrCheckpoint
+}
+
 // Expectation is what the operator knows of a chain from outside the store.
 type Expectation struct {
 	// From is where the rows begin, when older ones were deleted by age: the

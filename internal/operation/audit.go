@@ -59,6 +59,18 @@ type (
 		// Checkpoint is a new one of the end, where that was asked for.
 		Checkpoint string `json:"checkpoint,omitempty"`
 	}
+	// AuditPruneInput says up to when records may go.
+	AuditPruneInput struct {
+		Before      time.Time `json:"before"`
+		Checkpoints []string  `json:"checkpoints,omitempty"`
+		Reason      string    `json:"reason,omitempty"`
+	}
+	// AuditPruneResult is what went, and the bridge to what stays.
+	AuditPruneResult struct {
+		Deleted int64  `json:"deleted"`
+		UpTo    int64  `json:"up_to,omitempty"`
+		Bridge  string `json:"bridge,omitempty"`
+	}
 )
 
 // Err is nil where the trail holds.
@@ -147,7 +159,54 @@ var (
 		result.Checkpoint = point.String()
 		return result, nil
 	})
+	// AuditPrune deletes the oldest records. The trail is verified up to there
+	// first, and says in itself where it will begin; so it stays provable, and
+	// a pruning that was interrupted can be done again.
+	AuditPrune = define("audit/prune", func(ctx context.Context, p Place, in AuditPruneInput) (AuditPruneResult, error) {
+		if !p.Actor.IsOperator() {
+			return AuditPruneResult{}, &Answer{Kind: No, Text: "only an operator may delete records of the audit trail"}
+		}
+		upTo, err := p.lastBefore(ctx, in.Before)
+		if err != nil || upTo == 0 {
+			return AuditPruneResult{}, err
+		}
+		result, end, err := p.verifyTrail(ctx, AuditVerifyInput{Until: upTo, Checkpoints: in.Checkpoints})
+		if err == nil {
+			err = result.Err()
+		}
+		if err != nil {
+			return AuditPruneResult{}, fmt.Errorf("nothing was deleted: %w", err)
+		}
+		if end.Seq < upTo {
+			upTo = end.Seq
+		}
+		bridge, err := audit.NewChain(p.Ring).Checkpoint(end, time.Now())
+		if err != nil {
+			return AuditPruneResult{}, fmt.Errorf("make a bridge: %w", err)
+		}
+		pruned := audit.Pruned(bridge, in.Reason)
+		pruned.Actor = commandActor
+		if err := p.Recorder.Record(ctx, pruned); err != nil {
+			return AuditPruneResult{}, err
+		}
+		deleted, err := p.Store.PruneEvents(ctx, upTo)
+		return AuditPruneResult{Deleted: deleted, UpTo: upTo, Bridge: bridge.String()}, err
+	})
 )
+
+// lastBefore is the number of the last record that is older than a moment, and
+// behind which none is; 0 for none. The newest always stays.
+func (p Place) lastBefore(ctx context.Context, before time.Time) (int64, error) {
+	old, err := p.Store.Events(ctx, audit.Query{Until: before, Limit: 1})
+	if err != nil || len(old) == 0 {
+		return 0, err
+	}
+	newest, err := p.Store.Events(ctx, audit.Query{Limit: 1})
+	if err != nil || len(newest) == 0 {
+		return 0, err
+	}
+	return min(old[0].Seq, newest[0].Seq-1), nil
+}
 
 // commandActor is who does what commands do, in events.
 const commandActor = "command"
@@ -209,10 +268,19 @@ func (p Place) verifyTrail(ctx context.Context, in AuditVerifyInput) (AuditResul
 	if err != nil {
 		return AuditResult{}, audit.Link{}, fmt.Errorf("read audit trail: %w", err)
 	}
+	if len(first) > 0 && first[0].Seq > 1 {
+		bridge, ok, err := p.bridge(ctx, chain)
+		if err != nil {
+			return AuditResult{}, audit.Link{}, err
+		}
+		if ok && bridge.Seq >= first[0].Seq-1 {
+			want.From = bridge
+		}
+	}
 	if at := slices.IndexFunc(want.Checkpoints, func(p audit.Checkpoint) bool { return len(first) > 0 && p.Seq == first[0].Seq-1 }); at >= 0 {
 		want.From = want.Checkpoints[at]
 	}
-	result, err := chain.Verify(trail(ctx, p.Store, in.Until), want)
+	result, err := chain.Verify(trail(ctx, p.Store, want.From.Seq, in.Until), want)
 	if err != nil {
 		return AuditResult{}, audit.Link{}, err
 	}
@@ -223,10 +291,23 @@ func (p Place) verifyTrail(ctx context.Context, in AuditVerifyInput) (AuditResul
 	return out, result.End, nil
 }
 
-// trail is the rows up to a number, or all for 0.
-func trail(ctx context.Context, s audit.Store, until int64) iter.Seq2[audit.Row, error] {
+// bridge is that of the last pruning.
+func (p Place) bridge(ctx context.Context, chain *audit.Chain) (audit.Checkpoint, bool, error) {
+	pruned, err := p.Store.Events(ctx, audit.Query{Names: []audit.Name{audit.AuditPruned}, Limit: 1})
+	if err != nil {
+		return audit.Checkpoint{}, false, fmt.Errorf("read audit trail: %w", err)
+	}
+	if len(pruned) == 0 {
+		return audit.Checkpoint{}, false, nil
+	}
+	bridge, err := chain.Bridge(pruned[0])
+	return bridge, err == nil, nil
+}
+
+// trail is the rows behind one number, up to another, or all for 0.
+func trail(ctx context.Context, s audit.Store, after, until int64) iter.Seq2[audit.Row, error] {
 	return func(yield func(audit.Row, error) bool) {
-		for row, err := range audit.Walk(ctx, s, 0) {
+		for row, err := range audit.Walk(ctx, s, after) {
 			if err == nil && until > 0 && row.Seq > until || !yield(row, err) {
 				return
 			}

@@ -53,6 +53,10 @@ type Store interface {
 	VoidSpendable(ctx context.Context, now time.Time, event audit.Event) (codes int64, err error)
 	// Usernames has those of the accounts that there are.
 	Usernames(ctx context.Context, ids []account.ID) (map[account.ID]string, error)
+	// PruneEvents deletes the oldest records of the trail.
+	PruneEvents(ctx context.Context, upTo int64) (int64, error)
+	// Account is account.ErrNotFound where there is none.
+	Account(ctx context.Context, id account.ID) (account.Account, error)
 }
 
 // performer is an operation without its types.

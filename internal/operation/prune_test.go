@@ -1,0 +1,101 @@
+package operation
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/keys"
+	"github.com/stepgate/stepgate/internal/people"
+	"github.com/stepgate/stepgate/internal/store"
+	"github.com/stepgate/stepgate/internal/store/sqldb"
+)
+
+// trailPlace is a place over a new store, with so many events, one an hour.
+func trailPlace(t *testing.T, events int) (Place, time.Time) {
+	t.Helper()
+	dir := t.TempDir()
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	ring, err := keys.Create(filepath.Join(dir, "stepgate.key"), start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := sqldb.OpenSQLite(t.Context(), filepath.Join(dir, "stepgate.db"), sqldb.Options{Ring: ring, Chain: audit.NewChain(ring)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	recorder := audit.NewRecorder(audit.Options{Store: db})
+	t.Cleanup(func() {
+		recorder.Close(t.Context())
+		db.Close()
+	})
+	for i := range events {
+		if _, err := db.AppendEvent(t.Context(), audit.Event{At: start.Add(time.Duration(i) * time.Hour), Name: audit.LoginSuccess, Account: "a"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return Place{Actor: people.Operator(), People: &people.People{Now: time.Now, Store: storeOf{db}}, Store: db, Recorder: recorder, Ring: ring}, start
+}
+
+// storeOf lends the store to people.
+type storeOf struct{ *sqldb.DB }
+
+func (s storeOf) Update(ctx context.Context, change func(people.Tx) error) error {
+	return s.DB.Update(ctx, func(tx store.Tx) error { return change(tx) })
+}
+
+func TestAPrunedTrailIsProvable(t *testing.T) {
+	p, start := trailPlace(t, 30)
+	for i, keep := range []int{20, 10} {
+		gone, err := call(t, p, AuditPrune, AuditPruneInput{Before: start.Add(time.Duration(30-keep) * time.Hour)})
+		if err != nil || gone.Deleted != 10 || gone.Bridge == "" {
+			t.Fatalf("pruning %d: %+v, %v", i, gone, err)
+		}
+		held, err := call(t, p, AuditVerify, AuditVerifyInput{})
+		if err != nil || !held.Holds || held.Records != int64(keep+1+i) {
+			t.Fatalf("after pruning %d: %+v, %v", i, held, err)
+		}
+	}
+	if gone, err := call(t, p, AuditPrune, AuditPruneInput{Before: start}); err != nil || gone.Deleted != 0 {
+		t.Errorf("nothing is that old: %+v, %v", gone, err)
+	}
+}
+
+func TestAPruningThatWasInterruptedLeavesAProvableTrail(t *testing.T) {
+	p, start := trailPlace(t, 30)
+	result, end, err := p.verifyTrail(t.Context(), AuditVerifyInput{Until: 20})
+	if err != nil || !result.Holds {
+		t.Fatal(result, err)
+	}
+	bridge, err := audit.NewChain(p.Ring).Checkpoint(end, start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Recorder.Record(t.Context(), audit.Pruned(bridge, "")); err != nil {
+		t.Fatal(err)
+	}
+	for _, upTo := range []int64{0, 7, 20} { // none, some and all of it has gone
+		if _, err := p.Store.PruneEvents(t.Context(), upTo); err != nil {
+			t.Fatal(err)
+		}
+		if held, err := call(t, p, AuditVerify, AuditVerifyInput{}); err != nil || !held.Holds {
+			t.Errorf("with records up to %d gone: %+v, %v", upTo, held, err)
+		}
+	}
+	if _, err := p.Store.PruneEvents(t.Context(), 22); err != nil {
+		t.Fatal(err)
+	}
+	if held, err := call(t, p, AuditVerify, AuditVerifyInput{}); err != nil || held.Holds {
+		t.Errorf("more has gone than the bridge says, and it holds: %+v, %v", held, err)
+	}
+}
+
+func TestNobodyButAnOperatorPrunes(t *testing.T) {
+	p, start := trailPlace(t, 3)
+	p.Actor = people.Actor{}
+	if _, err := call(t, p, AuditPrune, AuditPruneInput{Before: start.AddDate(1, 0, 0)}); err == nil || AsAnswer(err).Kind != No {
+		t.Errorf("error %v", err)
+	}
+}
