@@ -72,6 +72,8 @@ type App struct {
 	// administrator has approved them. Commands on the server do not wait unless
 	// they say --two-person. Default: nobody waits.
 	TwoPerson bool `json:"two_person,omitempty"`
+	// Audit says where else the audit trail goes as it grows. Default: nowhere.
+	Audit *AuditConfig `json:"audit,omitempty"`
 	// GeoIP is the path of a MaxMind city or country database. Default: none.
 	GeoIP string `json:"geoip,omitempty"`
 	// InternalNetworks are address ranges (CIDR) that risk scoring takes as
@@ -87,8 +89,11 @@ type App struct {
 	introductions []func(host string)
 	undo          func() // puts back what was in force before
 
-	awaiting awaiting
-	unfollow func() // ends following the database of places; nil before Start
+	unfollow   func() // ends following the database of places; nil before Start
+	awaiting   awaiting
+	forwarding *forwarding // nil without receivers, and before Start
+	// asWritten is the app as Caddy gave it.
+	asWritten json.RawMessage
 
 	mu      sync.Mutex
 	key     poolKey
@@ -175,6 +180,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 func (a *App) Provision(ctx caddy.Context) error {
 	a.ctx = ctx
 	a.logger = ctx.Logger()
+	a.asWritten, _ = json.Marshal(a)
 	a.setDefaults()
 	if err := a.expandSecrets(); err != nil {
 		return err
@@ -275,6 +281,9 @@ func (a *App) Validate() error {
 	if _, _, err := a.Codes.price(); err != nil {
 		bad("codes sms_price: %w", err)
 	}
+	if err := a.Audit.check(); err != nil {
+		bad("audit: %w", err)
+	}
 	if _, err := a.models(); err != nil {
 		bad("%w", err)
 	}
@@ -310,6 +319,8 @@ func (a *App) started(r *runtime) {
 	active.Store(r)
 	a.logger.Info("started", zap.String("store", r.storeName), zap.Int("sites", len(a.sites)))
 	a.greet(a.ctx, r)
+	a.tellConfiguration(r)
+	a.forward(r)
 	for _, site := range a.sites {
 		site.warnAboutEnded(time.Now())
 	}
@@ -332,6 +343,7 @@ func (a *App) Stop() error {
 	if a.unfollow != nil {
 		a.unfollow()
 	}
+	a.forwarding.stop()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.runtime != nil {

@@ -56,6 +56,10 @@ func init() {
 //		}
 //		store_grace SPAN
 //		two_person
+//		audit {
+//			syslog tcp://HOST:PORT|tls://HOST:PORT
+//			json_lines PATH|tcp://HOST:PORT|tls://HOST:PORT
+//		}
 //		geoip PATH
 //		internal_networks CIDR…
 //	}
@@ -83,6 +87,7 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 		"risk":              app.parseRisk,
 		"store_grace":       block.Duration(&app.StoreGrace),
 		"two_person":        block.Flag(&app.TwoPerson),
+		"audit":             app.parseAudit,
 		"geoip":             block.Path(&app.GeoIP),
 		"internal_networks": block.WordList(&app.InternalNetworks),
 	}}

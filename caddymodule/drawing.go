@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/stepgate/stepgate/caddymodule/command"
+	"github.com/stepgate/stepgate/internal/operation"
 	"github.com/stepgate/stepgate/policy/author"
 )
 
@@ -19,12 +21,18 @@ func init() {
 }
 
 // loadApp is how commands find the store.
-func loadApp(file string, raw json.RawMessage) (*command.Configuration, error) {
+func loadApp(file string, raw json.RawMessage, whole []byte) (*command.Configuration, error) {
 	app, err := readApp(raw)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	return &command.Configuration{Store: app.Store.name(), Open: app.openPlace}, nil
+	return &command.Configuration{Store: app.Store.name(), Open: func(ctx context.Context, mayCreate bool) (operation.Place, func() error, error) {
+		// Links lead to a site, and only a configuration that holds has one.
+		if drawn, err := drawGates(file, whole); err == nil {
+			return drawn.(*drawing).app.openPlace(ctx, mayCreate)
+		}
+		return app.openPlace(ctx, mayCreate)
+	}}, nil
 }
 
 // readApp makes the app as Caddy would provision it; a configuration that

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"encoding/json"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
@@ -28,7 +29,9 @@ type Handler struct {
 	administration *web.Pages // of administrators; nil where the site has none
 	pages          *web.Pages // of the ceremonies
 	own            *web.Pages // of people's own accounts
-	forwarder      proxyWarning
+	// asWritten is the gate as Caddy gave it.
+	asWritten json.RawMessage
+	forwarder proxyWarning
 }
 
 // CaddyModule implements caddy.Module.

@@ -44,7 +44,7 @@ func (h *Handler) links(r *runtime) *people.Links {
 			return h.letter(letterTexts[purpose], to, link)
 		},
 		Notices: h.notices(r),
-		Mail:    func() bool { return r.outbox.Offers(delivery.Email) },
+		Mail:    func() bool { return h.app.has(delivery.Email) },
 		Wake:    r.outbox.Wake,
 	}
 }

@@ -115,6 +115,7 @@ type PagesConfig struct {
 // Provision compiles the policy and makes the pages. It opens no store.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.logger = ctx.Logger()
+	h.asWritten = writtenGate(h)
 	app, err := ctx.App("stepgate")
 	if err != nil {
 		return fmt.Errorf("stepgate: %w", err)
@@ -152,6 +153,17 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.warnAboutProxies(ctx)
 	h.warnAboutMatchers(ctx)
 	return nil
+}
+
+// writtenGate is a gate as a configuration has it.
+func writtenGate(h *Handler) json.RawMessage {
+	fields := map[string]any{}
+	if text, err := json.Marshal(h); err == nil {
+		_ = json.Unmarshal(text, &fields)
+	}
+	fields["handler"] = "stepgate"
+	text, _ := json.Marshal(fields)
+	return text
 }
 
 // misconfigured says where the site's directive stands.

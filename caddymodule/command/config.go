@@ -24,8 +24,8 @@ import (
 // it as JSON.
 type Module struct {
 	// Load reads the app of a configuration, or its defaults where there is
-	// none. It opens nothing.
-	Load func(file string, app json.RawMessage) (*Configuration, error)
+	// none; whole is all of it, for what sites say. It opens nothing.
+	Load func(file string, app json.RawMessage, whole []byte) (*Configuration, error)
 	// Draw provisions a configuration as `validate` does, but for the
 	// assertions of its policies: whoever asks why one does not hold must get
 	// an answer. The process is expected to end soon: nothing is cleaned up.
@@ -98,7 +98,7 @@ func loadConfiguration(cmd *cobra.Command) (*Configuration, error) {
 	if err := json.Unmarshal(raw, &config); err != nil {
 		return nil, fmt.Errorf("%s: not a Caddy configuration: %w", file, err)
 	}
-	loaded, err := module.Load(file, config.AppsRaw["stepgate"])
+	loaded, err := module.Load(file, config.AppsRaw["stepgate"], raw)
 	if err != nil {
 		return nil, err
 	}

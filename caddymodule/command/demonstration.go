@@ -218,7 +218,7 @@ func (d *demonstration) configure(ctx context.Context) ([]byte, error) {
 	if err := json.Unmarshal(raw, &config); err != nil {
 		return nil, err
 	}
-	loaded, err := module.Load(file, config.AppsRaw["stepgate"])
+	loaded, err := module.Load(file, config.AppsRaw["stepgate"], nil)
 	if err != nil {
 		return nil, err
 	}

@@ -24,8 +24,9 @@ import (
 //	user edit USERNAME [--username U] [--email E] [--mobile M] [--name N] [--group G]…
 //	         [--organisation O] [--role R]
 //	user set-password USERNAME [--password-stdin]
-//	user reset-factors|suspend|resume|delete USERNAME
-//	user temporary-code USERNAME [--lifetime 1h]
+//	user suspend|resume|delete USERNAME
+//	user reset-factors USERNAME [--two-person]
+//	user temporary-code USERNAME [--lifetime 1h] [--two-person]
 //	user token add|list|revoke USERNAME …
 //	user import FILE [--dry-run]
 func buildUser(cmd *cobra.Command) {
@@ -37,9 +38,9 @@ func buildUser(cmd *cobra.Command) {
 	group(cmd)
 	cmd.AddCommand(
 		userAddCommand(), userInviteCommand(), userListCommand(), userShowCommand(), userEditCommand(), userSetPasswordCommand(),
-		userVerb("reset-factors", "Removes all second factors, so that the person enrols anew", operation.UserResetFactors, func(v operation.UserView) string {
+		twoPersonFlag(userVerb("reset-factors", "Removes all second factors, so that the person enrols anew", operation.UserResetFactors, func(v operation.UserView) string {
 			return fmt.Sprintf("removed %d credentials of %s and ended all sessions", *v.Removed, v.Username)
-		}),
+		})),
 		userTemporaryCodeCommand(), userTokenCommand(),
 		userVerb("suspend", "Takes an account out of use and ends its sessions", operation.UserSuspend, func(v operation.UserView) string {
 			return fmt.Sprintf("suspended %s and ended all sessions", v.Username)
@@ -293,7 +294,7 @@ func userSetPasswordCommand() *cobra.Command {
 func userVerb(name, short string, op operation.Of[operation.UserInput, operation.UserView], done func(operation.UserView) string) *cobra.Command {
 	c := leaf(name+" USERNAME", short, cobra.ExactArgs(1), func(c *cobra.Command, args []string) error {
 		return atDesk(c, func(d *desk) error {
-			u, err := ask(c.Context(), d, op, operation.UserInput{Who: who(c, args[0]), Reason: flagText(c, "reason")})
+			u, err := ask(c.Context(), d, op, userInput(c, args[0]))
 			if err != nil {
 				return err
 			}
@@ -305,10 +306,22 @@ func userVerb(name, short string, op operation.Of[operation.UserInput, operation
 	return c
 }
 
+// userInput is what is said about one account, and how.
+func userInput(c *cobra.Command, username string) operation.UserInput {
+	twoPerson, _ := c.Flags().GetBool("two-person")
+	return operation.UserInput{Who: who(c, username), Reason: flagText(c, "reason"), TwoPerson: twoPerson}
+}
+
+// twoPersonFlag lets an operator ask for a second person.
+func twoPersonFlag(c *cobra.Command) *cobra.Command {
+	c.Flags().Bool("two-person", false, "wait until an administrator has approved it; say it again then, for a code")
+	return c
+}
+
 func userTemporaryCodeCommand() *cobra.Command {
 	c := leaf("temporary-code USERNAME", "Issues a code of one use to somebody who has no other second factor at hand", cobra.ExactArgs(1), func(c *cobra.Command, args []string) error {
 		lifetime, _ := c.Flags().GetDuration("lifetime")
-		in := operation.UserTemporaryInput{UserInput: operation.UserInput{Who: who(c, args[0]), Reason: flagText(c, "reason")}, Lifetime: lifetime}
+		in := operation.UserTemporaryInput{UserInput: userInput(c, args[0]), Lifetime: lifetime}
 		return atDesk(c, func(d *desk) error {
 			t, err := ask(c.Context(), d, operation.UserTemporaryCode, in)
 			if err != nil {
@@ -322,6 +335,7 @@ func userTemporaryCodeCommand() *cobra.Command {
 			return err
 		})
 	})
+	twoPersonFlag(c)
 	c.Flags().Duration("lifetime", people.DefaultTemporaryLife, "how long it can be used, up to 24h")
 	sourceFlag(c)
 	reasonFlag(c)

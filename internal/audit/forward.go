@@ -54,6 +54,7 @@ const (
 // Run sends until ctx ends.
 func (f *Forwarder) Run(ctx context.Context) {
 	f.holder = rand.Text()
+	defer f.release()
 	defer f.drop()
 	wait := forwardPause
 	for ctx.Err() == nil {
@@ -89,6 +90,15 @@ func (f *Forwarder) drop() {
 		f.sink.Close()
 	}
 	f.sink, f.sent = nil, 0
+}
+
+// release lets whoever follows send at once.
+func (f *Forwarder) release() {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	now := f.Now()
+	// Where it fails the hold ends by itself.
+	_, _, _ = f.Receivers.HoldReceiver(ctx, f.Name, f.holder, now, now)
 }
 
 // step sends the next records, and tells whether there may be more.

@@ -109,6 +109,8 @@ type (
 	UserInput struct {
 		Who    people.Who `json:"who"`
 		Reason string     `json:"reason,omitempty"`
+		// TwoPerson lets it wait until an administrator has approved it.
+		TwoPerson bool `json:"two_person,omitempty"`
 	}
 	UserTemporaryInput struct {
 		UserInput
@@ -171,6 +173,14 @@ func viewToken(a account.Account, c account.Credential) (TokenView, error) {
 	return TokenView{Username: a.Username, ID: c.ID, Label: c.Label, Bounds: bounds, CreatedAt: c.CreatedAt, LastUsedAt: c.LastUsedAt}, err
 }
 
+// actor is whoever asks, with the second person that they ask for.
+func (in UserInput) actor(p Place) people.Actor {
+	if in.TwoPerson {
+		return p.Actor.WithSecond()
+	}
+	return p.Actor
+}
+
 // UserPage is how many accounts one listing operation returns at most.
 const UserPage = 500
 
@@ -220,13 +230,13 @@ var (
 		return viewUser(a), err
 	})
 	UserResetFactors = define("user/reset-factors", func(ctx context.Context, p Place, in UserInput) (UserView, error) {
-		a, removed, err := p.People.ResetFactors(ctx, p.Actor, in.Who, in.Reason)
+		a, removed, err := p.People.ResetFactors(ctx, in.actor(p), in.Who, in.Reason)
 		v := viewUser(a)
 		v.Removed = &removed
 		return v, err
 	})
 	UserTemporaryCode = define("user/temporary-code", func(ctx context.Context, p Place, in UserTemporaryInput) (TemporaryView, error) {
-		t, err := p.People.IssueTemporaryCode(ctx, p.Actor, in.Who, in.Lifetime, in.Reason)
+		t, err := p.People.IssueTemporaryCode(ctx, in.actor(p), in.Who, in.Lifetime, in.Reason)
 		return TemporaryView{Username: t.Account.Username, Code: string(t.Code.Reveal()), ExpiresAt: t.ExpiresAt}, err
 	})
 	UserTokenAdd = define("user/token-add", func(ctx context.Context, p Place, in UserTokenInput) (TokenView, error) {

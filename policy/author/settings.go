@@ -67,6 +67,8 @@ func settingKinds() []settingKind {
 		{"pass_authorization", onIs(Weaker), "credentials that the app checks by itself arrive"},
 		{"seal_cookies", onIs(Stronger), "the app's cookies are of no use outside of their session"},
 		{"admin_pages", onIs(Weaker), "the site has the administrators' pages"},
+		{"two_person", onIs(Stronger), "resets of factors and temporary codes wait for a second administrator"},
+		{"audit.", unclear, "where else the audit trail goes"},
 		{"inject_step_up", neutral, "a script of the gateway's is added to the app's pages"},
 		{"sign_in ", addedIs(Weaker), "a way to sign in"},
 		{"identity_headers", unclear, "what the app is told of who it is: whoever compares it there decides by it"},
