@@ -1,4 +1,4 @@
-package audit_test
+package sqldb_test
 
 import (
 	"bufio"
