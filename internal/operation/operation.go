@@ -55,8 +55,6 @@ type Store interface {
 	Usernames(ctx context.Context, ids []account.ID) (map[account.ID]string, error)
 	// PruneEvents deletes the oldest records of the trail.
 	PruneEvents(ctx context.Context, upTo int64) (int64, error)
-	// Account is account.ErrNotFound where there is none.
-	Account(ctx context.Context, id account.ID) (account.Account, error)
 }
 
 // performer is an operation without its types.
