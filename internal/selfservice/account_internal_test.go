@@ -12,6 +12,7 @@ import (
 
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/people"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 )
@@ -476,5 +477,21 @@ func TestATokenIsShownOnceAndBoundAsAskedFor(t *testing.T) {
 	k.proved["revoke-token "+string(id)] = true
 	if s := b.post("/tokens/revoke?credential=" + string(id)); s.to != "/.stepgate/account?done=revoked" || strings.Contains(k.credentials(jo), string(id)) {
 		t.Errorf("%d to %q", s.status, s.to)
+	}
+}
+
+// TestTheCodeForTheHelpdeskIsForWhoHasProvedWhatTheyHold shows it to nobody who
+// only knows the password of somebody with a second factor.
+func TestTheCodeForTheHelpdeskIsForWhoHasProvedWhatTheyHold(t *testing.T) {
+	k := newRig(t, signedIn)
+	k.Self.People.Callers = &people.Callers{MAC: func(string, ...[]byte) []byte { return make([]byte, 32) }}
+	jo, eve := k.person("jo", policy.TOTP), k.person("eve")
+	for name, c := range map[string]struct {
+		b    *browser
+		want bool
+	}{"a password alone": {k.browser(jo), false}, "with the app": {k.browser(jo, policy.TOTP), true}, "who holds nothing": {k.browser(eve), true}} {
+		if s := c.b.get(""); strings.Contains(s.text, `data-stepgate="caller-code"`) != c.want {
+			t.Errorf("%s: %d\n%s", name, s.status, s.text)
+		}
 	}
 }
