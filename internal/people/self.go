@@ -34,6 +34,9 @@ type Own struct {
 	From      Whence
 }
 
+// deviceFactor is the factor of private devices.
+const deviceFactor = "device_pin"
+
 // doing is what a verb does, for its event and its notice.
 type doing struct {
 	event      audit.Name
@@ -143,8 +146,8 @@ type Needed func(a account.Account, held, left []account.Credential) (levels []s
 
 // Remove takes a credential away, and with it whatever it has proved in any
 // session. ErrNeeded says that it is the last that an enforced level needs, as
-// needed tells. Where it was the default, the one that was used last becomes
-// it.
+// needed tells; a private device can always be revoked. Where it was the
+// default, the one that was used last is asked for first.
 func (s *Self) Remove(ctx context.Context, own Own, id account.CredentialID, needed Needed) error {
 	return s.changeCredential(ctx, own, id, func(tx Tx, a account.Account, c account.Credential, held []account.Credential) (doing, error) {
 		var left []account.Credential
@@ -153,10 +156,13 @@ func (s *Self) Remove(ctx context.Context, own Own, id account.CredentialID, nee
 				left = append(left, other)
 			}
 		}
-		if len(needed(a, held, left)) > 0 {
+		d := doing{event: audit.FactorRemoved, told: ToldFactorRemoved, credential: c}
+		switch {
+		case c.Factor == deviceFactor:
+			d.event, d.told = audit.DeviceRevoked, ToldDeviceRemoved
+		case len(needed(a, held, left)) > 0:
 			return doing{}, ErrNeeded
 		}
-		d := doing{event: audit.FactorRemoved, told: ToldFactorRemoved, credential: c}
 		return d, tx.DeleteCredential(ctx, id)
 	})
 }

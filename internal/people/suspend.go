@@ -11,7 +11,7 @@ import (
 
 // passing are the factors whose credentials end with a suspension or a reset:
 // temporary codes and private devices (contract, section 7).
-var passing = []string{temporaryFactor, "device_pin"}
+var passing = []string{temporaryFactor, deviceFactor}
 
 // Suspend takes an account out of use: nobody signs in to it, and everything
 // it has open ends. Suspending twice changes nothing.

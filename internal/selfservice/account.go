@@ -34,7 +34,12 @@ type accountView struct {
 	// Others tells whether there are sessions in other browsers.
 	Others bool
 	Rows   []activityRow
-	Tokens bool
+	// Caller is the short code that the person reads out to the helpdesk, and
+	// CallerUntil until when a newer one is shown. Who has not proved a second
+	// factor that they hold sees none: it lets people in.
+	Caller      string
+	CallerUntil time.Time
+	Tokens      bool
 }
 
 // credentialRow is a credential as its owner sees it.
@@ -78,6 +83,9 @@ func (s *Site) overview(w http.ResponseWriter, r *http.Request, at *visit) error
 		View: s.view(at), Done: doneOf(r), Strength: strengthOf(r), Owner: a, Email: addressShown(a.Email, masked), Mobile: addressShown(a.Mobile, masked),
 		Password: a.Source == account.LocalSource && at.record.HasPassword && s.CheckPassword != nil, Enforced: s.enforced(at.Owner),
 		Tokens: s.tokensCount() || slices.ContainsFunc(at.record.Credentials, isToken),
+	}
+	if !masked {
+		view.Caller, view.CallerUntil = s.Self.People.CallerCode(a.ID)
 	}
 	_, view.MayEmail = s.Factors.Enroller(policy.Email)
 	_, view.MayMobile = s.Factors.Enroller(policy.SMS)

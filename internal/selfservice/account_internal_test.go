@@ -184,6 +184,7 @@ func TestTheLastThatALevelNeedsStays(t *testing.T) {
 		"codes of a list are none":                {mfaEverywhere, []policy.Factor{policy.TOTP, policy.BackupCode}, policy.TOTP, false},
 		"e-mail is none either":                   {mfaEverywhere, []policy.Factor{policy.TOTP, policy.Email}, policy.TOTP, false},
 		"one of two":                              {mfaEverywhere, []policy.Factor{policy.TOTP, policy.SMS}, policy.TOTP, true},
+		"a private device":                        {mfaEverywhere, []policy.Factor{policy.DevicePIN}, policy.DevicePIN, true},
 		"the list itself":                         {mfaEverywhere, []policy.Factor{policy.TOTP, policy.BackupCode}, policy.BackupCode, true},
 		"the only one, and nothing asks for it":   {signedIn, []policy.Factor{policy.TOTP}, policy.TOTP, true},
 		"the only key, and a rule asks for a key": {policy.Config{Default: []string{policy.LevelMFA}, Rules: []policy.RuleConfig{{Verb: policy.VerbRequire, Levels: []string{policy.LevelPhishingResistant}, Patterns: []string{"/x/*"}}}}, []policy.Factor{policy.WebAuthn, policy.TOTP}, policy.WebAuthn, false},

@@ -10,6 +10,7 @@ import (
 	"github.com/stepgate/stepgate/internal/ceremony"
 	"github.com/stepgate/stepgate/internal/people"
 	"github.com/stepgate/stepgate/internal/web"
+	"github.com/stepgate/stepgate/policy"
 )
 
 // confirmView is the view of confirm.html: one question and one button.
@@ -144,7 +145,7 @@ func (s *Site) remove(w http.ResponseWriter, r *http.Request, at *visit) error {
 		return err
 	}
 	needed := s.needed(at.Owner.Require)
-	if len(needed(at.record.Account, at.record.Credentials, without(at.record.Credentials, c.ID))) > 0 {
+	if c.Factor != string(policy.DevicePIN) && len(needed(at.record.Account, at.record.Credentials, without(at.record.Credentials, c.ID))) > 0 {
 		return &web.Fail{Status: http.StatusConflict, Title: "needed.title", Advice: "needed.advice"}
 	}
 	o := s.operation("remove", "operation.remove", c.ID)
