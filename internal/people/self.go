@@ -34,9 +34,6 @@ type Own struct {
 	From      Whence
 }
 
-// deviceFactor is the factor of private devices.
-const deviceFactor = "device_pin"
-
 // doing is what a verb does, for its event and its notice.
 type doing struct {
 	event      audit.Name
@@ -160,6 +157,7 @@ func (s *Self) Remove(ctx context.Context, own Own, id account.CredentialID, nee
 		switch {
 		case c.Factor == deviceFactor:
 			d.event, d.told = audit.DeviceRevoked, ToldDeviceRemoved
+			return d, tx.RevokeDevice(ctx, a.ID, id)
 		case len(needed(a, held, left)) > 0:
 			return doing{}, ErrNeeded
 		}
