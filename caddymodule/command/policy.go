@@ -119,7 +119,7 @@ func explainPolicy(c *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	answer := explanation{Answer: site.Losers(site.Explain(facts)), Risk: score}
+	answer := explanation{Answer: site.InFull(site.Explain(facts), facts.Now), Risk: score}
 	if p := newPrinter(c); p.json {
 		return p.object(answer)
 	}

@@ -3,6 +3,7 @@ package author
 import (
 	"errors"
 	"net/netip"
+	"time"
 
 	"github.com/stepgate/stepgate/policy"
 	"github.com/stepgate/stepgate/policy/target"
@@ -34,8 +35,10 @@ type Answer struct {
 	Own bool `json:"own,omitempty"`
 	// Assumed are the facts that nobody said.
 	Assumed []string `json:"assumed"`
-	// Losing are rules that match and do not hold; filled by Losers.
-	Losing []Losing `json:"losing,omitempty"`
+	// Losing are rules that match and do not hold, and Ways the sets of proofs
+	// that would do, the sign-in aside; filled by InFull.
+	Losing []Losing          `json:"losing,omitempty"`
+	Ways   [][]policy.Factor `json:"ways,omitempty"`
 	policy.Explanation
 }
 
@@ -60,10 +63,14 @@ func (s *Site) Explain(f Facts) Answer {
 	return a
 }
 
-// Losers adds the rules that match the request and do not hold, with the
-// reason that each lost. It tries every rule, which only who explains needs.
-func (s *Site) Losers(a Answer) Answer {
+// InFull adds what only who explains needs: the rules that match the request
+// and do not hold, with the reason that each lost, which tries every rule; and
+// who could pass, by their proofs.
+func (s *Site) InFull(a Answer, now time.Time) Answer {
 	a.Losing = s.losing(a.Explanation, a.Method)
+	if a.Refused == nil && !a.Deny && !a.Public {
+		a.Ways = s.Policy.Ways(s.set(a.Levels), nil, now)
+	}
 	return a
 }
 

@@ -92,3 +92,26 @@ func TestSetSaysWhatItExpected(t *testing.T) {
 		}
 	}
 }
+
+// TestInFullTellsWhoCouldPass by their proofs, and who lost.
+func TestInFullTellsWhoCouldPass(t *testing.T) {
+	s := siteOf(t, contractSample)
+	for line, want := range map[string]string{
+		"POST /cases/7 --device private": "could pass  whoever signed in with webauthn\n",
+		"GET /cases/7":                   "could pass  whoever signed in with webauthn, or totp, or device_pin",
+		"GET /":                          "could pass  whoever signed in with any source\n",
+	} {
+		var b strings.Builder
+		if err := s.InFull(s.Explain(factsOf(t, line)), noon).Render(&b); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%s: no %q in\n%s", line, want, b.String())
+		}
+	}
+	for _, line := range []string{"GET /assets/x", "GET /debug", "GET /a/../b"} {
+		if a := s.InFull(s.Explain(factsOf(t, line)), noon); len(a.Ways) > 0 {
+			t.Errorf("%s: %v", line, a.Ways)
+		}
+	}
+}

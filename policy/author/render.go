@@ -25,6 +25,9 @@ func (a Answer) Render(w io.Writer) error {
 		b.WriteString("  needs       nothing: it is a page of the gateway itself, which no rule is asked about\n")
 	default:
 		explanation(&b, a.Explanation)
+		if len(a.Ways) > 0 {
+			fmt.Fprintf(&b, "  could pass  whoever signed in with %s\n", ways(a.Ways))
+		}
 		for i, l := range a.Losing {
 			fmt.Fprintf(&b, "  %-11s %s at %s: %s\n", first(i, "lost"), rule(l.RuleExplanation), visible(l.Path), l.Because)
 		}
@@ -61,6 +64,29 @@ func explanation(b *strings.Builder, x policy.Explanation) {
 	if len(x.Missing) > 0 && !same(x.Missing, x.Levels) {
 		fmt.Fprintf(b, "  missing     %s\n", words(x.Missing))
 	}
+}
+
+// ways writes sets of proofs, the first few of them.
+func ways(list [][]policy.Factor) string {
+	const shown = 8
+	var texts []string
+	for _, way := range list[:min(len(list), shown)] {
+		var names []string
+		for _, f := range way {
+			names = append(names, string(f))
+		}
+		if len(names) > 0 {
+			texts = append(texts, strings.Join(names, " + "))
+		}
+	}
+	if len(texts) == 0 {
+		return "any source"
+	}
+	text := strings.Join(texts, ", or ")
+	if len(list) > shown {
+		text += fmt.Sprintf(", or one of %d other ways", len(list)-shown)
+	}
+	return text
 }
 
 func first(i int, word string) string {
