@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -152,11 +153,13 @@ func TestAGateInsideAMatcherIsWarnedOf(t *testing.T) {
 func TestTrustedProxiesWithoutStrictAreWarnedOf(t *testing.T) {
 	for options, want := range map[string]int{
 		"": 0,
-		"servers {\ntrusted_proxies static private_ranges\n}":                         1,
-		"servers {\ntrusted_proxies_unix\n}":                                          1,
-		"servers {\ntrusted_proxies static private_ranges\ntrusted_proxies_strict\n}": 0,
+		"servers {\ntrusted_proxies static 127.0.0.0/8 ::1/128\n}":                         1,
+		"servers {\ntrusted_proxies static 127.0.0.0/8 ::1/128\ntrusted_proxies_strict\n}": 0,
 	} {
 		g := startGateway(t, strings.Replace(loggedHead, "{{options}}", options, 1)+"{{site}} {\nstepgate\nreverse_proxy {{upstream}}\n}\n", nil)
+		for range 2 {
+			g.browser().get("/", func(r *http.Request) { r.Header.Set("X-Forwarded-For", "203.0.113.9") })
+		}
 		if got := g.logLines("without trusted_proxies_strict"); len(got) != want {
 			t.Errorf("%q: %d warnings, want %d: %s", options, len(got), want, got)
 		}

@@ -3,41 +3,25 @@ package caddymodule
 import (
 	"net/http"
 	"net/netip"
-	"reflect"
 	"sync/atomic"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 )
 
-// warnAboutProxies tells of a server that believes addresses which clients
-// make up: without trusted_proxies_strict the left-most X-Forwarded-For
-// counts, and that is the client's own word.
-func (h *Handler) warnAboutProxies(ctx caddy.Context) {
-	srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if !ok || !trusts(srv) || srv.TrustedProxiesStrict != 0 {
-		return
-	}
-	h.logger.Warn("trusted_proxies without trusted_proxies_strict: clients can choose the address that limits and rules go by; add trusted_proxies_strict to the server's options",
-		zap.String("site", h.Origin))
-}
-
-// trusts tells whether a server has a source of trusted proxies. Caddy has
-// loaded it by now and forgotten its raw form; what it loaded is not exported,
-// but may be asked whether it is there.
-func trusts(srv *caddyhttp.Server) bool {
-	source := reflect.ValueOf(srv).Elem().FieldByName("trustedProxies")
-	return srv.TrustedProxiesUnix || source.IsValid() && !source.IsNil()
-}
-
-// proxyWarning is given once a site: something forwards requests that Caddy
-// does not believe, so that everybody seems to be at one address.
+// proxyWarning is given once a site: something forwards requests of which the
+// address is not to be believed, or is not believed.
 type proxyWarning struct{ given atomic.Bool }
 
-// warnAboutForwarder tells of X-Forwarded-For from an untrusted private peer.
+// warnAboutForwarder tells of a proxy whose word on the client's address is
+// taken as clients make it up, or not at all.
 func (h *Handler) warnAboutForwarder(r *http.Request) {
 	if h.forwarder.given.Load() || r.Header["X-Forwarded-For"] == nil {
+		return
+	}
+	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
+	if trusted {
+		h.warnOfLaxTrust(r)
 		return
 	}
 	peer, private := privatePeer(r.RemoteAddr)
@@ -46,6 +30,18 @@ func (h *Handler) warnAboutForwarder(r *http.Request) {
 	}
 	h.logger.Warn("requests come with X-Forwarded-For from a private address that is not among trusted_proxies: everybody counts as that one address, and a few wrong guesses from anywhere stop everybody; name it in the server's options with trusted_proxies static private_ranges and trusted_proxies_strict (for a unix socket: trusted_proxies_unix)",
 		zap.String("peer", r.RemoteAddr), zap.String("site", h.Origin))
+}
+
+// warnOfLaxTrust tells of a server that believes addresses which clients make
+// up: without trusted_proxies_strict the left-most of X-Forwarded-For counts,
+// and that is the client's own word.
+func (h *Handler) warnOfLaxTrust(r *http.Request) {
+	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if !ok || server.TrustedProxiesStrict != 0 || !h.forwarder.given.CompareAndSwap(false, true) {
+		return
+	}
+	h.logger.Warn("trusted_proxies without trusted_proxies_strict: clients can choose the address that limits and rules go by; add trusted_proxies_strict to the server's options",
+		zap.String("site", h.Origin))
 }
 
 // privatePeer is the address of a connection's other end, the zero one for a

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -75,20 +76,30 @@ func (t *quietTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if assertion == "" {
 		return t.inner.RoundTrip(r)
 	}
-	hidden, withheld := make(http.Header, len(r.Header)), make(http.Header, len(r.Header))
+	hidden := make(http.Header, len(r.Header))
 	for name, values := range r.Header {
-		if strings.Contains(strings.Join(values, "\n"), assertion) {
+		hidden[name] = values
+		if has(values, assertion) {
 			hidden[name] = []string{redacted}
-			continue
 		}
-		hidden[name], withheld[name] = values, values
 	}
 	sent := r.WithContext(r.Context())
 	if t.tells {
-		sent.Header = withheld
+		sent.Header = maps.Clone(r.Header)
+		maps.DeleteFunc(sent.Header, func(_ string, values []string) bool { return has(values, assertion) })
 	}
 	r.Header = hidden
 	return t.inner.RoundTrip(sent)
+}
+
+// has tells whether a text stands in one of values.
+func has(values []string, text string) bool {
+	for _, value := range values {
+		if len(value) >= len(text) && strings.Contains(value, text) {
+			return true
+		}
+	}
+	return false
 }
 
 // requestAssertion is the assertion of the session that a request came with.

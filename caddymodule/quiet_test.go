@@ -1,13 +1,20 @@
 package caddymodule
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"net/http/fcgi"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/stepgate/stepgate/internal/gate"
 )
 
 const assertionHeader = "Stepgate-Assertion"
@@ -180,5 +187,30 @@ func TestFastCGIThatTellsItsEnvironmentIsNotSentTheAssertion(t *testing.T) {
 	}
 	if log := g.caddyLog(); !strings.Contains(log, "HTTP_REMOTE_USER") || strings.Contains(log, "eyJ") {
 		t.Error("the environment is not in the log, or it has an assertion")
+	}
+}
+
+// nowhere answers at once.
+type nowhere struct{}
+
+func (nowhere) RoundTrip(*http.Request) (*http.Response, error) { return nil, nil }
+
+// BenchmarkQuiet is what the quiet transport adds to a proxied request: one
+// copy of the headers.
+func BenchmarkQuiet(b *testing.B) {
+	const assertion = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJqb2UifQ.c2lnbmF0dXJl"
+	repl := caddy.NewReplacer()
+	repl.Set(gate.AssertionPlaceholder, assertion)
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	r = r.WithContext(context.WithValue(r.Context(), caddy.ReplacerCtxKey, repl))
+	header := http.Header{assertionHeader: {assertion}}
+	for i := range 16 {
+		header.Set("X-Header-"+strconv.Itoa(i), strings.Repeat("value ", 8))
+	}
+	quiet := quietTransport{inner: nowhere{}}
+	b.ReportAllocs()
+	for b.Loop() {
+		r.Header = header
+		quiet.RoundTrip(r)
 	}
 }

@@ -150,7 +150,6 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.gate.Origin, h.gate.Prefix, h.gate.Audience, h.gate.KeepStream = h.Origin, h.Prefix, h.Audience, h.KeepStream
 	h.gate.Server, h.gate.Open, h.gate.Log = server{h.app}, h.newLive, h.logger
-	h.warnAboutProxies(ctx)
 	h.warnAboutMatchers(ctx)
 	return nil
 }
