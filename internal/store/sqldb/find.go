@@ -106,25 +106,20 @@ func (r reader) Usernames(ctx context.Context, ids []account.ID) (map[account.ID
 }
 
 // Finding goes along the words that begin as the first term does, in their
-// order, and asks the others about each. Who has several such words is found
-// at the first of them. That costs as much as the page is long, however many
-// begin so.
+// order, and looks for the others in the same row. Who has several words that
+// begin so is found at the first of them: what is between a term and a word
+// that begins so begins so too. That costs as much as the page is long, however
+// many begin so, and with several terms as much as there are of the rarest.
 const (
 	findAll = ` JOIN account_word ON word_account = id
-		WHERE word >= $1 AND word < $2 AND (word, word_username, word_account) > ($3, $4, $5)
-			AND NOT EXISTS (SELECT 1 FROM account_word o WHERE o.word_account = id AND o.word >= $1 AND o.word < account_word.word)
-			AND ($6 = '' OR EXISTS (SELECT 1 FROM account_word o WHERE o.word_account = id AND o.word >= $6 AND o.word < $7))
-			AND ($8 = '' OR EXISTS (SELECT 1 FROM account_word o WHERE o.word_account = id AND o.word >= $8 AND o.word < $9))
-			AND ($10 = '' OR source = $10)
-		ORDER BY word, word_username, word_account LIMIT $11`
+		WHERE word >= $1 AND word < $2 AND (word, word_username, word_account) > ($3, $4, $5) AND word_before < $1
+			AND word_all LIKE $6 ESCAPE '!' AND word_all LIKE $7 ESCAPE '!' AND ($8 = '' OR source = $8)
+		ORDER BY word, word_username, word_account LIMIT $9`
 
 	findOrganisation = ` JOIN account_word ON word_account = id
-		WHERE word >= $1 AND word < $2 AND (word, word_username, word_account) > ($3, $4, $5)
-			AND NOT EXISTS (SELECT 1 FROM account_word o WHERE o.word_account = id AND o.word >= $1 AND o.word < account_word.word)
-			AND ($6 = '' OR EXISTS (SELECT 1 FROM account_word o WHERE o.word_account = id AND o.word >= $6 AND o.word < $7))
-			AND ($8 = '' OR EXISTS (SELECT 1 FROM account_word o WHERE o.word_account = id AND o.word >= $8 AND o.word < $9))
-			AND ($10 = '' OR source = $10) AND word_organisation = $11
-		ORDER BY word, word_username, word_account LIMIT $12`
+		WHERE word >= $1 AND word < $2 AND (word, word_username, word_account) > ($3, $4, $5) AND word_before < $1
+			AND word_all LIKE $6 ESCAPE '!' AND word_all LIKE $7 ESCAPE '!' AND ($8 = '' OR source = $8) AND word_organisation = $9
+		ORDER BY word, word_username, word_account LIMIT $10`
 )
 
 func (r reader) findAccounts(ctx context.Context, f account.Filter, terms []string) ([]account.Account, error) {
@@ -136,7 +131,10 @@ func (r reader) findAccounts(ctx context.Context, f account.Filter, terms []stri
 		return nil, err
 	}
 	args := append(ranges(terms, 1), behind.word, behind.username, string(f.After))
-	args = append(append(args, ranges(terms[1:], account.MaxTerms-1)...), f.Source)
+	for i := 1; i < account.MaxTerms; i++ {
+		args = append(args, amongWords(terms, i))
+	}
+	args = append(args, f.Source)
 	if f.Organisation != "" {
 		return list(ctx, r.q, scanAccount, selectAccount+findOrganisation, append(args, f.Organisation, f.Limit)...)
 	}
@@ -178,11 +176,20 @@ func ranges(terms []string, n int) []any {
 	return args
 }
 
+// amongWords is the pattern for a term among all words of an account; that for
+// a term that is not there lets all pass.
+func amongWords(terms []string, i int) string {
+	if i >= len(terms) {
+		return "%"
+	}
+	return "% " + strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(terms[i]) + "%"
+}
+
 // afterWords is behind all words that begin with term.
 func afterWords(term string) string { return term + "\U0010FFFF" }
 
 // foundAt is the place of an account among the words.
-type foundAt struct{ word, username, organisation string }
+type foundAt struct{ word, username, organisation, before, all string }
 
 // wordBehind is where the account is found that a page begins behind.
 func (r reader) wordBehind(ctx context.Context, after account.ID, term string) (foundAt, error) {
@@ -198,23 +205,26 @@ func (r reader) wordBehind(ctx context.Context, after account.ID, term string) (
 // writeWords keeps what an account is found by. Where nothing of that has
 // changed it writes nothing.
 func writeWords(ctx context.Context, q querier, a account.Account) error {
-	words := make([]foundAt, 0, 8)
-	for _, word := range a.Words() {
-		words = append(words, foundAt{word, account.FoldUsername(a.Username), a.Organisation})
+	words := a.Words()
+	all, before := " "+strings.Join(words, " "), ""
+	places := make([]foundAt, len(words))
+	for i, word := range words {
+		places[i] = foundAt{word, account.FoldUsername(a.Username), a.Organisation, before, all}
+		before = word
 	}
 	same, err := list(ctx, q, func(rows *sql.Rows) (at foundAt, err error) {
-		return at, rows.Scan(&at.word, &at.username, &at.organisation)
-	}, `SELECT word, word_username, word_organisation FROM account_word WHERE word_account = $1 ORDER BY word`, string(a.ID))
-	if err != nil || slices.Equal(same, words) {
+		return at, rows.Scan(&at.word, &at.username, &at.organisation, &at.before, &at.all)
+	}, `SELECT word, word_username, word_organisation, word_before, word_all FROM account_word WHERE word_account = $1 ORDER BY word`, string(a.ID))
+	if err != nil || slices.Equal(same, places) {
 		return err
 	}
 	if err := dropWords(ctx, q, a.ID); err != nil {
 		return err
 	}
-	for _, at := range words {
+	for _, at := range places {
 		if _, err := q.exec(ctx,
-			`INSERT INTO account_word (word, word_username, word_account, word_organisation) VALUES ($1, $2, $3, $4)`,
-			at.word, at.username, string(a.ID), at.organisation); err != nil {
+			`INSERT INTO account_word (word, word_username, word_account, word_organisation, word_before, word_all) VALUES ($1, $2, $3, $4, $5, $6)`,
+			at.word, at.username, string(a.ID), at.organisation, at.before, at.all); err != nil {
 			return err
 		}
 	}

@@ -1,11 +1,14 @@
 -- What an account is found by as somebody types: the words of its username,
--- name and e-mail address, folded. The other columns give the order in which
--- accounts are shown.
+-- name and e-mail address, folded. word_username gives the order in which
+-- accounts are shown. word_before is the account's word before this one, ''
+-- for its first, and word_all has all of them, a blank before each.
 CREATE TABLE account_word (
 	word              TEXT NOT NULL,
 	word_username     TEXT NOT NULL,
 	word_account      TEXT NOT NULL REFERENCES account (id),
 	word_organisation TEXT NOT NULL,
+	word_before       TEXT NOT NULL,
+	word_all          TEXT NOT NULL,
 	PRIMARY KEY (word, word_username, word_account)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX account_word_organisation ON account_word (word_organisation, word, word_username, word_account);
