@@ -190,10 +190,10 @@ func TestFastCGIThatTellsItsEnvironmentIsNotSentTheAssertion(t *testing.T) {
 	}
 }
 
-// nowhere answers at once.
-type nowhere struct{}
+// silent answers at once.
+type silent struct{}
 
-func (nowhere) RoundTrip(*http.Request) (*http.Response, error) { return nil, nil }
+func (silent) RoundTrip(*http.Request) (*http.Response, error) { return nil, nil }
 
 // BenchmarkQuiet is what the quiet transport adds to a proxied request: one
 // copy of the headers.
@@ -207,7 +207,7 @@ func BenchmarkQuiet(b *testing.B) {
 	for i := range 16 {
 		header.Set("X-Header-"+strconv.Itoa(i), strings.Repeat("value ", 8))
 	}
-	quiet := quietTransport{inner: nowhere{}}
+	quiet := quietTransport{inner: silent{}}
 	b.ReportAllocs()
 	for b.Loop() {
 		r.Header = header
