@@ -56,6 +56,7 @@ func parseSite(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 		"origin":             block.Checked(&handler.Origin, func(origin string) error { return checkOrigin(strings.TrimSuffix(origin, "/")) }),
 		"prefix":             block.Checked(&handler.Prefix, checkPrefix),
 		"sign_in":            handler.parseSignIn,
+		"sign_in_at":         block.Checked(&handler.SignInAt, func(origin string) error { return checkOrigin(strings.TrimSuffix(origin, "/")) }),
 		"enrolment":          block.OneOf(&handler.Enrolment, enrolmentWords...),
 		"binding_delay":      handler.parseBindingDelay,
 		"after_enrolment":    block.OneOf(&handler.AfterEnrolment, afterEnrolmentWords...),
@@ -84,7 +85,10 @@ func parseSite(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if err := checkPolicies(handler.Policy, handler.ReportOnly); err != nil {
 		return nil, err
 	}
-	handler.Origin = strings.TrimSuffix(handler.Origin, "/")
+	handler.Origin, handler.SignInAt = strings.TrimSuffix(handler.Origin, "/"), strings.TrimSuffix(handler.SignInAt, "/")
+	if handler.SignInAt != "" && len(handler.SignIn) > 0 {
+		return nil, d.Err("stepgate: sign_in_at stands alone: the site that it names signs people in")
+	}
 	return h.NewRoute(nil, handler), nil
 }
 

@@ -68,6 +68,11 @@ func (h *Handler) newCeremonies(ctx context.Context, r *runtime) (*challenge.Sit
 		site.People, site.Links, site.Judge = r.people, h.links(r), h.judge
 		site.Strength = strengthOf
 	}
+	if h.SignInAt != "" {
+		if err := h.join(site); err != nil {
+			return nil, err
+		}
+	}
 	for _, module := range h.sources {
 		site.Place.Sources = append(site.Place.Sources, module.Name())
 		opened, err := module.Open(ctx, source.Opening{Origin: h.Origin, Local: r.local, Log: r.log})

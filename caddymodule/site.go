@@ -40,6 +40,10 @@ type SiteConfig struct {
 	// SignIn are the sign-in sources: modules of the namespace
 	// stepgate.sign_in. Default: local accounts.
 	SignIn []json.RawMessage `json:"sign_in,omitempty" caddy:"namespace=stepgate.sign_in inline_key=source"`
+	// SignInAt is the origin of another site of this gateway, or of its
+	// cluster, that signs people in for this one. It stands in place of
+	// SignIn.
+	SignInAt string `json:"sign_in_at,omitempty"`
 	// Enrolment says who may enrol a first second factor: self, contact or
 	// invited. Default: self with local accounts only, contact otherwise.
 	Enrolment string `json:"enrolment,omitempty"`
@@ -285,6 +289,12 @@ func (h *Handler) provisionPages() error {
 func (h *Handler) enrolment() challenge.Enrolment {
 	if h.Enrolment != "" {
 		return challenge.Enrolment(h.Enrolment)
+	}
+	if h.SignInAt != "" {
+		if at := h.app.siteAt(h.SignInAt); at != nil && at.SignInAt == "" {
+			return at.enrolment()
+		}
+		return challenge.EnrolContact
 	}
 	for _, s := range h.sources {
 		if s.Name() != "local" {

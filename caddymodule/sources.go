@@ -18,6 +18,12 @@ import (
 
 // provisionSources loads the site's sign-in sources; none is `local`.
 func (h *Handler) provisionSources(ctx caddy.Context) error {
+	if h.SignInAt != "" {
+		if h.SignInAt == h.Origin {
+			return fmt.Errorf("sign_in_at %s: that is this site itself", h.SignInAt)
+		}
+		return nil
+	}
 	if len(h.SignIn) == 0 {
 		h.SignIn = []json.RawMessage{json.RawMessage(`{"source":"local"}`)}
 	}

@@ -201,6 +201,9 @@ func (s departures) arrive(w http.ResponseWriter, r *http.Request) error {
 		s.Recorder.Record(r.Context(), s.signInFailed(r, ""))
 		return s.signInPage(w, r, v, s.continuation(r), http.StatusForbidden, "", []web.FieldError{{Text: "error.elsewhere.lost"}})
 	}
+	if source.Name() == JoinSource {
+		return s.arriveJoined(w, r, v, d)
+	}
 	who, err := s.arrival(r, source, d)
 	switch {
 	case errors.Is(err, signin.ErrRefused):
@@ -209,6 +212,19 @@ func (s departures) arrive(w http.ResponseWriter, r *http.Request) error {
 		return &web.Fail{Status: http.StatusServiceUnavailable, Title: "elsewhere.down", Advice: "elsewhere.down.advice", Err: err}
 	}
 	entered, err := s.Enter(w, r, v, who)
+	switch {
+	case errors.Is(err, signin.ErrRefused):
+		return s.refusedElsewhere(w, r, v, d, err)
+	case err != nil:
+		return s.unavailable(err)
+	}
+	return s.dispatch(w, r, entered, d.Goes)
+}
+
+// arriveJoined is arrive for a browser that comes from another site of the
+// gateway.
+func (s departures) arriveJoined(w http.ResponseWriter, r *http.Request, v *session.Entry, d departure) error {
+	entered, err := joins(s).enter(w, r, v, d.State)
 	switch {
 	case errors.Is(err, signin.ErrRefused):
 		return s.refusedElsewhere(w, r, v, d, err)

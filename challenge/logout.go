@@ -34,10 +34,13 @@ const (
 
 // callback is where a source's issuer sends browsers back.
 func (s *Site) callback(source signin.Redirector) string {
-	if _, posts := source.(signin.Receiver); posts {
-		return s.Place.Origin + s.Web.Path(samlPath)
+	path := oidcPath
+	if posts(source) {
+		path = samlPath
+	} else if source.Name() == JoinSource {
+		path = joinPath
 	}
-	return s.Place.Origin + s.Web.Path(oidcPath)
+	return s.Place.Origin + s.Web.Path(path)
 }
 
 // FromIssuer tells whether a request for a page at a path below the prefix is

@@ -166,8 +166,9 @@ func (s *Site) Handler() http.Handler {
 		"/sign-out":  signOuts{s}.signOut,
 	}
 	if len(s.Redirectors) > 0 {
-		mux[oidcPath], mux[samlPath] = departures{s}.arrive, departures{s}.arrive
+		mux[oidcPath], mux[samlPath], mux[joinPath] = departures{s}.arrive, departures{s}.arrive, departures{s}.arrive
 	}
+	mux[handOverPath] = joins{s}.handOver
 	for _, f := range s.Factors.All() {
 		kind := f.Kind()
 		mux["/challenge/"+string(kind)] = s.step(kind)

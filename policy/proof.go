@@ -23,6 +23,9 @@ type Proof struct {
 	// Once names the one request that this proof may open, for levels with
 	// `once`; such a proof meets no other level. Empty for ordinary proofs.
 	Once string `json:"once,omitempty"`
+	// Site is the origin at which it was made, where that is another one than
+	// the session's. It decides nothing.
+	Site string `json:"site,omitempty"`
 	// Form is a mark of the very form that the proof was made with, by which
 	// the ceremonies know it when a browser sends it again because the answer
 	// was lost. It decides nothing.
