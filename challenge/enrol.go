@@ -269,7 +269,8 @@ func (k *enrolling) confirm(w http.ResponseWriter, r *http.Request, answer facto
 }
 
 // keep stores the credential in the write that ends the transaction, and with
-// it what was proved for the operation.
+// it what was proved for the operation (SP 800-63B-4 §4.1.2: to bind another
+// authenticator takes one of the account's own).
 func (k *enrolling) keep(w http.ResponseWriter, r *http.Request, t ceremony.Transaction, credential account.Credential) error {
 	now := k.s.Now().UTC()
 	credential.Factor = string(k.factor.Kind())

@@ -33,7 +33,8 @@ type attempt struct {
 	receipt     throttle.Receipt
 }
 
-// attempt charges a try, in the step's transaction. Where k.fail is set then,
+// attempt charges a try, in the step's transaction, before anything is
+// compared (SP 800-63B-4 §3.2.2). Where k.fail is set then,
 // nothing was charged and the page is to say why.
 func (k *walk) attempt(r *http.Request, t ceremony.Transaction) (a attempt, err error) {
 	a.transaction, a.scope = t, k.s.scope(r, k.v, k.purpose)

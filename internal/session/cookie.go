@@ -25,7 +25,9 @@ func cutPrefixFold(s, prefix string) (string, bool) {
 	return s[len(prefix):], true
 }
 
-// CookieName is the session cookie's name at an origin: `__Host-stepgate`,
+// CookieName is the session cookie's name at an origin (rfc6265bis §4.1.3.2:
+// browsers take a name with that prefix only with Secure, from this very host
+// and for all of it): `__Host-stepgate`,
 // plain on plain http. Browsers do not tell ports apart, so an unusual port
 // is part of the name.
 func CookieName(secure bool, port string) string {

@@ -233,7 +233,8 @@ type Raising struct {
 }
 
 // Raise changes a session under a new identifier and gives that to the
-// browser (contract, section 7). It refuses a superseded one with ErrNotFound:
+// browser (contract, section 7; ASVS 5.0 7.2.4: a new one at every rise, so
+// that one which was planted before stays as weak as it was). It refuses a superseded one with ErrNotFound:
 // the browser has been given a newer identifier already.
 func (m *Manager) Raise(ctx context.Context, w http.ResponseWriter, p Place, e *Entry, change func(*Session) error) (*Entry, error) {
 	return m.RaiseBy(ctx, w, p, e, change, func(r Raising) error {
@@ -282,7 +283,7 @@ func (m *Manager) give(ctx context.Context, w http.ResponseWriter, p Place, id I
 }
 
 // End ends a session here at once and on every node within a second, and
-// takes the cookie away.
+// takes the cookie away (ASVS 5.0 7.4.1: the server's end of it ends).
 func (m *Manager) End(ctx context.Context, w http.ResponseWriter, p Place, e *Entry) error {
 	if err := m.EndID(ctx, e.Session.ID); err != nil {
 		return err
