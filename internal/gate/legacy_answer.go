@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 
 	"go.uber.org/zap"
@@ -229,6 +230,14 @@ func (a *Answer) keepPerson(h http.Header) fate {
 // judge tells whether an answer of somebody's session goes out, waits, or is
 // refused for a reason.
 func (o *welder) judge(status int, h http.Header) (fate, error) {
+	if o.turn == nil && changesPerson(o.request) && o.givesOwn(h) {
+		// The app was shown nothing of the session's, and may have given its
+		// value to somebody else.
+		o.after = weld.After(o.cookies, h, o.live.now())
+		if why := o.agrees(); why != nil {
+			return stays, why
+		}
+	}
 	if o.turn != nil && (o.changes || o.turn.Doubtful()) {
 		o.after = weld.After(o.cookies, h, o.live.now())
 		switch {
@@ -251,6 +260,11 @@ func (o *welder) judge(status int, h http.Header) (fate, error) {
 		}
 	}
 	return goes, nil
+}
+
+// givesOwn tells whether an answer gives a value that is the session's own.
+func (o *welder) givesOwn(h http.Header) bool {
+	return slices.ContainsFunc(o.handler.Form.Cookies().Issued(h, o.live.now()), func(c weld.Cookie) bool { return o.live.weld.Mine(o.bonds, c) })
 }
 
 // streams tells whether an answer goes on for as long as it likes.
