@@ -105,6 +105,9 @@ func (v visitor) describe(h *Handler, q *policy.Request) {
 	if v.entry == nil {
 		q.Now = time.Now()
 		q.Device = policy.DeviceUnknown
+		// Nobody is asked for more than the sign-in because of a risk that is
+		// scored with it: the request is judged again then.
+		q.Risk = policy.RiskLow
 		return
 	}
 	owner := &v.entry.Owner.Account
