@@ -308,7 +308,7 @@ func (s *scripted) before(code string) {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() {
-		_, _ = chromedp.Call(s.ctx, cdpage.RemoveScriptToEvaluateOnNewDocument, cdpage.RemoveScriptToEvaluateOnNewDocumentParams{Identifier: added.Identifier})
+		_, _ = chromedp.Call(s.ctx, cdpage.RemoveScriptToEvaluateOnNewDocument, cdpage.RemoveScriptToEvaluateOnNewDocumentParams(added))
 	})
 }
 

@@ -154,11 +154,11 @@ func signedInSince(v *session.Entry, at time.Time) bool {
 // signInAnew asks somebody who is signed in for the sign-in once more, in the
 // way of their source.
 func (s joins) signInAnew(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation) error {
-	if source := (departures{s.Site}).redirector(v.Session.Source); source != nil {
-		return departures{s.Site}.depart(w, r, c, source, true)
+	if source := departures(s).redirector(v.Session.Source); source != nil {
+		return departures(s).depart(w, r, c, source, true)
 	}
 	if s.LoginPage != "" {
-		return appLogins{s.Site}.toLoginPage(w, r, c)
+		return appLogins(s).toLoginPage(w, r, c)
 	}
 	return s.signInPage(w, r, v, c, http.StatusOK, "", nil)
 }

@@ -38,6 +38,9 @@ func TestEveryPageRendersWithNothingToSay(t *testing.T) {
 			if err := k.Pages.Render(w, r, k.Web, http.StatusOK, name, reflect.ValueOf(view).Interface()); err != nil {
 				t.Errorf("%s in %s: %v", name, lang, err)
 			}
+			if id := textID.FindString(w.Body.String()); id != "" {
+				t.Errorf("%s in %s shows %s", name, lang, id)
+			}
 		}
 	}
 }

@@ -40,7 +40,6 @@ type rig struct {
 	db    *sqldb.DB
 	door  *rigDoor
 	pages http.Handler
-	mail  []delivery.Message
 
 	mu  sync.Mutex
 	now time.Time
