@@ -1,9 +1,7 @@
 package storetest
 
 import (
-	"context"
 	"testing"
-	"time"
 
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/session"
@@ -83,18 +81,5 @@ func testTies(t *testing.T, f *fixture) {
 		_, err = b.EndIssuerSessions(t.Context(), "oidc", "1")
 		b.must(err)
 		b.live(a.ID, s.ID)
-	})
-	f.run(t, "PeopleOfASourceAreListedOnce", func(t *testing.T, b *bench) {
-		jo, ann := b.person("jo"), b.person("ann")
-		b.tied(jo.ID, "ldap", session.Tie{})
-		s := b.tied(jo.ID, "ldap", session.Tie{})
-		b.tied(ann.ID, "other", session.Tie{})
-		owners := func(at time.Time) []account.ID {
-			all, err := b.SessionOwners(context.Background(), "ldap", at)
-			b.must(err)
-			return all
-		}
-		b.same(owners(Noon), []account.ID{jo.ID})
-		b.same(len(owners(s.EndsAt)), 0)
 	})
 }
