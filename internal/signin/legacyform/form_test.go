@@ -240,7 +240,7 @@ func TestSubmissionReadsMultipart(t *testing.T) {
 
 // FuzzSubmission holds that whoever reads the form finds the same name.
 func FuzzSubmission(f *testing.F) {
-	for _, body := range []string{"user=joe&pass=x", "user=a&user=b", "a=b;user=c", "%75ser=a&user", "user[]=x&user=y", "user=a+b%20c"} {
+	for _, body := range []string{"user=joe&pass=x", "user=a&user=b", "a=b;user=c", "%75ser=a&user", "user[]=x&user=y", "user=a+b%20c", "pass", "pass=x&us%65r"} {
 		f.Add(body)
 	}
 	form := compile(f, nil)
@@ -251,6 +251,10 @@ func FuzzSubmission(f *testing.F) {
 				t.Fatalf("%q: %v with %v", body, err, got)
 			}
 			return
+		}
+		want := 1
+		if got.Username == "" { // the password's own page
+			want = 0
 		}
 		for _, cut := range []string{"&", "&;", "&;?"} {
 			found := 0
@@ -265,7 +269,7 @@ func FuzzSubmission(f *testing.F) {
 					t.Fatalf("%q: a parser that cuts at %q finds %q, not %q", body, cut, value, got.Username)
 				}
 			}
-			if found != 1 {
+			if found != want {
 				t.Fatalf("%q: a parser that cuts at %q finds %d names", body, cut, found)
 			}
 		}

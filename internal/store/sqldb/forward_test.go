@@ -104,6 +104,13 @@ func (r *receiver) read(conn net.Conn) {
 	}
 }
 
+// at is where it listens.
+func (r *receiver) at() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.addr
+}
+
 // leave closes all that it has.
 func (r *receiver) leave() {
 	r.mu.Lock()
@@ -146,7 +153,7 @@ func TestAReceiverThatIsAwayMissesNothing(t *testing.T) {
 			f := &audit.Forwarder{
 				Name: "siem", Rows: db, Receivers: db, Now: func() time.Time { return time.Now().Add(ahead) }, Report: func(error) {},
 				Open: func(ctx context.Context) (audit.Sink, error) {
-					conn, err := new(net.Dialer).DialContext(ctx, "tcp", r.addr)
+					conn, err := new(net.Dialer).DialContext(ctx, "tcp", r.at())
 					if err != nil {
 						return nil, err
 					}
