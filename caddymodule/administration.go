@@ -11,11 +11,13 @@ import (
 	"time"
 
 	"github.com/stepgate/stepgate/challenge"
+	"github.com/stepgate/stepgate/factors"
 	"github.com/stepgate/stepgate/factors/delivery"
 	"github.com/stepgate/stepgate/factors/oob"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/admin"
 	"github.com/stepgate/stepgate/internal/people"
+	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 	"github.com/stepgate/stepgate/policy/author"
 )
@@ -116,12 +118,8 @@ func (r *runtime) callers(a *App) *people.Callers {
 		if err != nil {
 			return err
 		}
-		name := a.siteName()
-		m := delivery.Message{
-			Channel: held.Factor, To: held.Address, Account: string(to.ID), ExpiresAt: time.Now().Add(10 * time.Minute),
-			Subject: name + ": the helpdesk asks who you are",
-			Body:    fmt.Sprintf("%s: you are on the phone with the helpdesk. Read this code out to them: %s. If you are not, somebody else is calling in your name: tell nobody the code.", name, code),
-		}
+		m := a.callerMessage(code)
+		m.Channel, m.To, m.Account, m.ExpiresAt = held.Factor, held.Address, string(to.ID), time.Now().Add(10*time.Minute)
 		if err := r.outbox.Post(ctx, m); err != nil {
 			return errors.Join(err, refund(ctx))
 		}
@@ -129,14 +127,29 @@ func (r *runtime) callers(a *App) *people.Callers {
 	}}
 }
 
-// siteName is what the first site is called.
-func (a *App) siteName() string {
+// callerTexts are the subject and the body of the code that a caller reads out.
+var callerTexts = [2]factors.Words{
+	{"en": "the helpdesk asks who you are", "cy": "mae'r ddesg gymorth yn gofyn pwy ydych chi"},
+	{
+		"en": "you are on the phone with the helpdesk. Read this code out to them: {code}. If you are not, somebody else is calling in your name: tell nobody the code.",
+		"cy": "rydych ar y ffôn gyda'r ddesg gymorth. Darllenwch y cod hwn iddynt: {code}. Os nad ydych, mae rhywun arall yn ffonio yn eich enw: peidiwch â rhoi'r cod i neb.",
+	},
+}
+
+// callerMessage is the code in the languages and the name of the first site.
+func (a *App) callerMessage(code string) delivery.Message {
+	name, languages := "Stepgate", []string{web.DefaultLanguage}
 	for _, site := range a.sites {
 		if site.gate.Web != nil {
-			return site.gate.Web.Name
+			name, languages = site.gate.Web.Name, site.languages()
+			break
 		}
 	}
-	return "Stepgate"
+	var parts []string
+	for _, language := range languages {
+		parts = append(parts, name+": "+strings.ReplaceAll(callerTexts[1].In(language), "{code}", code))
+	}
+	return delivery.Message{Subject: name + ": " + callerTexts[0].In(languages[0]), Body: strings.Join(parts, "\n")}
 }
 
 func checkPrice(text string) error {

@@ -77,3 +77,13 @@ func TestAnOwnerFindsSomebodyAndResetsTheirFactors(t *testing.T) {
 	g.load(strings.Replace(adminSite, "\t\tadmin_pages\n", "", 1))
 	b.get("/.stepgate/admin/").want(http.StatusNotFound, "")
 }
+
+func TestACallersCodeIsInTheLanguagesOfTheSite(t *testing.T) {
+	startGateway(t, adminSite, nil)
+	m := gateOnly(t).app.callerMessage("123 456")
+	for _, words := range []string{"Read this code out to them: 123 456", "Darllenwch y cod hwn iddynt: 123 456"} {
+		if !strings.Contains(m.Body, words) {
+			t.Errorf("%q is not in %q", words, m.Body)
+		}
+	}
+}
