@@ -1,7 +1,10 @@
 package caddymodule
 
 import (
+	"errors"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -64,6 +67,87 @@ func TestAProxyOfErrorsIsGated(t *testing.T) {
 		}
 		if got := g.last(); got != nil && (got.Header.Get("Remote-User") != "joe" || strings.Contains(got.Header.Get("Cookie"), "stepgate")) {
 			t.Errorf("joe at %s: %v", path, got.Header)
+		}
+	}
+}
+
+// namedErrorSite leads errors to a proxy by a named route, and shows files
+// where something before the gate has failed.
+const namedErrorSite = `&(app) {
+	reverse_proxy {{upstream}}
+}
+
+&(round) {
+	route {
+		invoke app
+	}
+}
+
+&(words) {
+	respond "in words" 500
+}
+
+{{site}} {
+	root * {{dir}}/files
+	route {
+		error /early/* 500
+		error /files/* 500
+		stepgate {
+			policy {
+				public  /early/public/* /files/public/*
+				default signed_in
+			}
+		}
+	}
+	handle_errors {
+		handle /early/round/* {
+			invoke round
+		}
+		handle /early/words/* {
+			invoke words
+		}
+		handle /early/* {
+			invoke app
+		}
+		handle /files/page/* {
+			rewrite * /sorry.html
+			file_server
+		}
+		file_server
+	}
+}
+`
+
+func TestWhatErrorsLeadToIsGated(t *testing.T) {
+	g := startGateway(t, namedErrorSite, nil)
+	for path, text := range map[string]string{"sorry.html": "sorry", "files/secret.txt": "secret", "files/public/x.txt": "public"} {
+		file := filepath.Join(g.dir, "files", path)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(text), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g.addUser("joe")
+	stranger, joe := g.browser(), g.browser()
+	joe.signIn(joe.get("/.stepgate/sign-in"), "joe")
+	for _, row := range []struct {
+		path           string
+		nobody, signed int
+	}{
+		{"/early/x", 401, 200}, {"/early/round/x", 401, 200}, {"/early/public/x", 200, 200}, {"/early/words/x", 500, 500},
+		{"/files/secret.txt", 401, 500}, {"/files/public/x.txt", 500, 500}, {"/files/page/x", 500, 500},
+	} {
+		for name, who := range map[string]struct {
+			*browser
+			status int
+		}{"a stranger": {stranger, row.nobody}, "joe": {joe, row.signed}} {
+			g.last()
+			got := who.get(row.path, fetch)
+			if got.status != who.status || strings.Contains(got.body, "secret") != (row.path == "/files/secret.txt" && who.status == 500) {
+				t.Errorf("%s at %s: %d %q, want %d", name, row.path, got.status, got.body, who.status)
+			}
+			if reached := g.last(); (reached != nil) != (who.status == 200) {
+				t.Errorf("%s at %s reached the proxy: %v", name, row.path, reached)
+			}
 		}
 	}
 }

@@ -333,6 +333,70 @@ func TestNoServersUpgradeIsATunnel(t *testing.T) {
 	}
 }
 
+// TestNoUpgradeOverHTTP2 asks for another protocol where there is none to ask
+// for (RFC 9113 §8.2.2), with a client that sends it all the same.
+func TestNoUpgradeOverHTTP2(t *testing.T) {
+	tree := startH2C(t)
+	site := strings.NewReplacer("UPSTREAM", tree.Addr, "{\n\tstepgate", "{\n\ttls internal\n\tstepgate").Replace(switchingSite)
+	addr := mustParse(startSecureGateway(t, site).url).Host
+	for name, fields := range map[string][][2]string{
+		"h2c":     {{"connection", "Upgrade, HTTP2-Settings"}, {"upgrade", "h2c"}, {"http2-settings", "AAMAAABkAAQAAP__"}},
+		"alone":   {{"upgrade", "h2c"}, {"http2-settings", "AAMAAABkAAQAAP__"}},
+		"setting": {{"http2-settings", "AAMAAABkAAQAAP__"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			conn.SetDeadline(time.Now().Add(20 * time.Second))
+			io.WriteString(conn, http2.ClientPreface)
+			framer := http2.NewFramer(conn, conn)
+			framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+			framer.WriteSettings()
+			var block bytes.Buffer
+			encode := hpack.NewEncoder(&block)
+			ask := func(stream uint32, path string, more [][2]string, last bool) {
+				block.Reset()
+				for _, field := range append([][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", addr}, {":path", path}}, more...) {
+					encode.WriteField(hpack.HeaderField{Name: field[0], Value: field[1]})
+				}
+				framer.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: block.Bytes(), EndStream: last, EndHeaders: true})
+			}
+			ask(1, "/public/hello.txt", fields, false)
+			framer.WriteData(1, true, []byte(http2.ClientPreface)) // what a tunnel would carry
+			ask(3, "/secret/marker.txt", nil, true)
+			statuses := map[uint32]string{}
+			for statuses[1] == "" || statuses[3] == "" {
+				frame, err := framer.ReadFrame()
+				if err != nil {
+					t.Fatalf("%v, %v", statuses, err)
+				}
+				switch frame := frame.(type) {
+				case *http2.SettingsFrame:
+					if !frame.IsAck() {
+						framer.WriteSettingsAck()
+					}
+				case *http2.MetaHeadersFrame:
+					statuses[frame.StreamID] = frame.PseudoValue("status")
+				case *http2.RSTStreamFrame:
+					if statuses[frame.StreamID] == "" {
+						statuses[frame.StreamID] = frame.ErrCode.String()
+					}
+				case *http2.DataFrame:
+					if strings.Contains(string(frame.Data()), tree.Marker) {
+						t.Error("the secret came through")
+					}
+				}
+			}
+			if refused := statuses[1] == "400" || statuses[1] == "PROTOCOL_ERROR"; statuses[3] != "401" || !refused && (name != "setting" || statuses[1] != "200") {
+				t.Errorf("%v", statuses)
+			}
+		})
+	}
+}
+
 const connectSite = `{{site}} {
 	TLS
 	stepgate {

@@ -208,6 +208,9 @@ type lintHandler struct {
 	Upstreams []struct {
 		Dial string `json:"dial"`
 	} `json:"upstreams"`
+	Responses []struct {
+		Routes []lintRoute `json:"routes"`
+	} `json:"handle_response"` // of reverse_proxy and intercept
 }
 
 // rewriting is what changes a path, as Caddy's rewrite handler writes it.
@@ -220,7 +223,8 @@ type rewriting struct {
 }
 
 // changes names what a rewriting does, or is empty. Files that were found by
-// the path that was judged (`try_files`, `php_fastcgi`) are not another path.
+// the path that was judged (`try_files`, `php_fastcgi`) are not another path,
+// and what an answer of the app leads to is the app's own word.
 func (r *rewriting) changes() string {
 	switch {
 	case r == nil:
@@ -233,7 +237,7 @@ func (r *rewriting) changes() string {
 		return "replace"
 	case r.Regexp != nil:
 		return "path_regexp"
-	case r.URI != "" && !strings.Contains(r.URI, "{http.matchers.file"):
+	case r.URI != "" && !strings.HasPrefix(r.URI, "{http.matchers.file") && !strings.HasPrefix(r.URI, "{http.reverse_proxy.header."):
 		return "to " + r.URI
 	default:
 		return ""

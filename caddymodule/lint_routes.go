@@ -155,6 +155,9 @@ func (w *routeWalk) route(route lintRoute, gated bool, narrowed []string, host s
 		default:
 			gated = w.routes(handler.Routes, gated, narrowed, host)
 		}
+		for _, response := range handler.Responses {
+			w.routes(response.Routes, gated, narrowed, host)
+		}
 	}
 	return gated
 }

@@ -1,9 +1,7 @@
 package caddymodule
 
 import (
-	"encoding/json"
 	"errors"
-	"maps"
 	"net"
 	"slices"
 	"strconv"
@@ -18,98 +16,100 @@ import (
 var errOrigin = errors.New("the site's address is not one plain host, so its origin cannot be told; write it as in `origin https://portal.example.gov`")
 
 // surroundings are the site that a gate stands in, as far as a handler can see
-// it: it is told nothing of what is around it, but while it is provisioned its
-// server still has the routes as they were written.
+// it. Caddy tells a handler nothing of what is around it: neither do the
+// Caddyfile's directives learn the addresses of their site (httpcaddyfile.Helper
+// keeps them to itself), nor are routes modules, which ctx.Modules would list.
+// But while a handler is provisioned its server is in the context, the
+// handlers with routes around it are in ctx.Modules, and of each list of
+// routes one is under way.
 type surroundings struct {
 	server *caddyhttp.Server
 	hosts  []string
-	// narrowed are the matchers between the site and the gate, by name and
-	// without those of hosts: what they do not match goes round the gate.
+	// narrowed are what stands between the site and the gate: the matchers by
+	// name, but those of hosts, and handlers that have routes of their own.
+	// What they do not let in goes round the gate.
 	narrowed []string
+	// errors are the routes that requests take which fail at the gate or
+	// behind it. They are still to be provisioned.
+	errors []errorList
+}
+
+// errorList is the routes of errors of a server, or of a part of its routes.
+type errorList struct {
+	routes caddyhttp.RouteList
+	// restored is set where a request comes with the target that it was sent
+	// with, whatever has been made of it since.
+	restored bool
 }
 
 // surroundings looks once: the routes are gone when the site is provisioned.
 func (c *SiteConfig) surroundings(ctx caddy.Context) surroundings {
 	if c.around == nil {
-		around := c.lookAround(ctx)
+		around := lookAround(ctx)
 		c.around = &around
 	}
 	return *c.around
 }
 
-func (c *SiteConfig) lookAround(ctx caddy.Context) surroundings {
-	srv, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if !ok || c.Source == "" {
-		return surroundings{}
+func lookAround(ctx caddy.Context) surroundings {
+	var s surroundings
+	var ok bool
+	if s.server, ok = ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); !ok {
+		return s
 	}
-	s := surroundings{server: srv}
-	for _, route := range srv.Routes {
-		for _, raw := range route.HandlersRaw {
-			var tree any
-			parts := cutPolicies(raw)
-			if json.Unmarshal(parts.rest, &tree) != nil || !c.within(tree) {
-				continue
+	s.addErrors(s.server.Errors, true)
+	if route := underWay(s.server.Routes); route != nil {
+		s.hosts = routeHosts(*route)
+		s.narrow(route)
+	}
+	for _, module := range ctx.Modules() {
+		switch module := module.(type) {
+		case *caddyhttp.App, *Handler:
+		case *caddyhttp.Subroute:
+			s.addErrors(module.Errors, false)
+			if route := underWay(module.Routes); route != nil {
+				s.narrow(route)
 			}
-			s.hosts = append(s.hosts, routeHosts(route)...)
-			for _, set := range route.MatcherSets {
-				for _, m := range set {
-					if module, ok := m.(caddy.Module); ok {
-						s.narrow(module.CaddyModule().ID.Name())
-					}
-				}
-			}
-			s.descend(tree, c)
+		default:
+			s.narrowBy(module)
 		}
 	}
 	return s
 }
 
-// descend collects the matchers of the routes below that lead to the gate.
-func (s *surroundings) descend(tree any, c *SiteConfig) {
-	switch node := tree.(type) {
-	case map[string]any:
-		if sets, ok := node["match"].([]any); ok && node["handle"] != nil && c.within(node) {
-			for _, set := range sets {
-				if set, ok := set.(map[string]any); ok {
-					for _, name := range slices.Sorted(maps.Keys(set)) {
-						s.narrow(name)
-					}
-				}
+// underWay is the route of a list whose handlers are being provisioned: the
+// first that has none yet. Caddy takes them one after the other, and drops
+// what was written of each when it has all of its handlers.
+func underWay(routes caddyhttp.RouteList) *caddyhttp.Route {
+	for i := range routes {
+		if len(routes[i].HandlersRaw) > 0 {
+			return &routes[i]
+		}
+	}
+	return nil
+}
+
+func (s *surroundings) addErrors(c *caddyhttp.HTTPErrorConfig, restored bool) {
+	if c != nil {
+		s.errors = append(s.errors, errorList{c.Routes, restored})
+	}
+}
+
+func (s *surroundings) narrow(route *caddyhttp.Route) {
+	for _, set := range route.MatcherSets {
+		for _, m := range set {
+			if module, ok := m.(caddy.Module); ok {
+				s.narrowBy(module)
 			}
-		}
-		for _, below := range node {
-			s.descend(below, c)
-		}
-	case []any:
-		for _, below := range node {
-			s.descend(below, c)
 		}
 	}
 }
 
-func (s *surroundings) narrow(matcher string) {
-	if matcher != "host" && !slices.Contains(s.narrowed, matcher) {
-		s.narrowed = append(s.narrowed, matcher)
+func (s *surroundings) narrowBy(module caddy.Module) {
+	name := module.CaddyModule().ID.Name()
+	if name != "host" && !slices.Contains(s.narrowed, name) {
+		s.narrowed = append(s.narrowed, name)
 	}
-}
-
-// within tells whether the site's gate is somewhere in a tree of handlers.
-func (c *SiteConfig) within(tree any) bool {
-	switch node := tree.(type) {
-	case map[string]any:
-		number, _ := node["copy"].(float64)
-		if node["handler"] == "stepgate" && node["source"] == c.Source && int(number) == c.Copy {
-			return true
-		}
-		for _, below := range node {
-			if c.within(below) {
-				return true
-			}
-		}
-	case []any:
-		return slices.ContainsFunc(node, c.within)
-	}
-	return false
 }
 
 // warnAboutMatchers tells of a gate that does not see every request of its
