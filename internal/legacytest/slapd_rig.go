@@ -13,7 +13,8 @@ import (
 // sn, givenName, mail, mobile; each with an entryUUID) and ou=groups with
 // clerks (joe, ann), admins (ann) and staff, whose one member is the group
 // clerks. People and groups carry memberOf. bob is in no group and has no
-// mobile. Anonymous and people may read everything but userPassword.
+// mobile. Anonymous and people may read everything but userPassword. Password
+// policies hold for whoever has a pwdPolicySubentry.
 type Directory struct {
 	URL          string // ldap://127.0.0.1:PORT
 	SecureURL    string // ldaps://127.0.0.1:PORT
@@ -63,6 +64,7 @@ include %sinetorgperson.schema
 modulepath /usr/lib/ldap
 moduleload back_mdb
 moduleload memberof
+moduleload ppolicy
 pidfile %s/pid
 TLSCACertificateFile %s/certificate.pem
 TLSCertificateFile %s/certificate.pem
@@ -76,6 +78,7 @@ maxsize 16777216
 dbnosync
 index objectClass,uid,mail eq
 overlay memberof
+overlay ppolicy
 access to attrs=userPassword by self write by anonymous auth by * none
 access to * by * read
 `, schemas, schemas, schemas, dir, dir, dir, dir, d.BaseDN, d.BindDN, d.BindPassword, dir),

@@ -5,6 +5,9 @@
 //
 //	capability       a source can                                    sources
 //	PasswordChecker  compare a name and a password                   local, ldap
+//	SubjectChecker   compare it for somebody who is known by now     ldap
+//	PasswordChanger  put another password in its place               ldap
+//	Rechecker        tell later whether somebody may still be here   ldap
 //	Asserter         tell from a request who somebody else let in    trusted
 //	Redirector       send the browser to an issuer and back          oidc, saml
 //	Receiver         take what the browser has to post from there    saml

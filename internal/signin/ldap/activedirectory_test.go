@@ -1,6 +1,7 @@
 package ldap_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
@@ -8,10 +9,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	ber "github.com/go-asn1-ber/asn1-ber"
 	ldapclient "github.com/go-ldap/ldap/v3"
 
+	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/signin"
 	"github.com/stepgate/stepgate/internal/signin/ldap"
 )
@@ -22,6 +25,8 @@ import (
 // a time.
 type activeDirectory struct {
 	refusal string // the sub-code that a bind as joe is refused with
+	control int    // joe's userAccountControl
+	present string // joe's password, joe-Pass1 where it is empty
 	filters chan string
 }
 
@@ -64,7 +69,7 @@ func (a *activeDirectory) serve(conn net.Conn) {
 		switch request.Tag {
 		case ldapclient.ApplicationBindRequest:
 			code, text := 0, ""
-			if request.Children[1].Value == joeDN && (a.refusal != "" || request.Children[2].Data.String() != "joe-Pass1") {
+			if request.Children[1].Value == joeDN && (a.refusal != "" || request.Children[2].Data.String() != a.password()) {
 				code, text = ldapclient.LDAPResultInvalidCredentials, "80090308: LdapErr: DSID-0C090447, comment: AcceptSecurityContext error, data "+a.subCode(request)+", v4563"
 			}
 			reply(conn, id, result(ldapclient.ApplicationBindResponse, code, text))
@@ -73,14 +78,51 @@ func (a *activeDirectory) serve(conn net.Conn) {
 				reply(conn, id, entry)
 			}
 			reply(conn, id, result(ldapclient.ApplicationSearchResultDone, 0, ""))
+		case ldapclient.ApplicationModifyRequest:
+			code, text := a.modify(request)
+			reply(conn, id, result(ldapclient.ApplicationModifyResponse, code, text))
 		default:
 			return
 		}
 	}
 }
 
+func (a *activeDirectory) password() string { return cmp.Or(a.present, "joe-Pass1") }
+
+// modify changes joe's password as a domain controller does: the present value
+// deleted and the new one added, both in UTF-16 and quotation marks. It takes
+// none of fewer than eight characters.
+func (a *activeDirectory) modify(request *ber.Packet) (code int, text string) {
+	var deleted, added string
+	for _, change := range request.Children[1].Children {
+		attribute := change.Children[1]
+		if attribute.Children[0].Value != "unicodePwd" {
+			return ldapclient.LDAPResultUnwillingToPerform, "0000001F"
+		}
+		raw := attribute.Children[1].Children[0].Data.Bytes()
+		var units []uint16
+		for i := 0; i+1 < len(raw); i += 2 {
+			units = append(units, uint16(raw[i])|uint16(raw[i+1])<<8)
+		}
+		value := strings.TrimSuffix(strings.TrimPrefix(string(utf16.Decode(units)), `"`), `"`)
+		if change.Children[0].Value.(int64) == ldapclient.DeleteAttribute {
+			deleted = value
+		} else {
+			added = value
+		}
+	}
+	switch {
+	case request.Children[0].Value != joeDN || deleted != a.password():
+		return ldapclient.LDAPResultConstraintViolation, "00000056: AtrErr: DSID-03191083, #1:"
+	case len(added) < 8:
+		return ldapclient.LDAPResultConstraintViolation, "0000052D: AtrErr: DSID-03191083, #1:"
+	}
+	a.present, a.refusal = added, ""
+	return 0, ""
+}
+
 func (a *activeDirectory) subCode(bind *ber.Packet) string {
-	if bind.Children[2].Data.String() != "joe-Pass1" && a.refusal != "775" {
+	if bind.Children[2].Data.String() != a.password() && a.refusal != "775" {
 		return "52e"
 	}
 	return a.refusal
@@ -102,10 +144,12 @@ func (a *activeDirectory) search(request *ber.Packet) []*ber.Packet {
 	case filter == "(objectClass=*)":
 		from, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(asked[0], "memberOf;range="), "-*"))
 		return []*ber.Packet{entry(joeDN, memberships(from))}
-	case strings.Contains(filter, "sAMAccountName=joe"):
+	case strings.Contains(filter, "sAMAccountName=joe"), strings.Contains(filter, "objectGUID="+ldapclient.EscapeFilter(string(joeGUID))):
 		attributes := memberships(0)
 		attributes["objectGUID"] = []string{string(joeGUID)}
 		attributes["sAMAccountName"] = []string{"joe"}
+		attributes["userAccountControl"] = []string{strconv.Itoa(a.control)}
+		attributes["accountExpires"] = []string{"9223372036854775807"}
 		return []*ber.Packet{entry(joeDN, attributes)}
 	default:
 		return nil
@@ -184,12 +228,19 @@ func TestActiveDirectorysReasonsAreToldAfterARightPassword(t *testing.T) {
 	}
 }
 
-func TestAnObjectGUIDIsWrittenAsWindowsDoes(t *testing.T) {
-	a := &activeDirectory{}
+func TestAnObjectGUIDIsWrittenAsWindowsDoesAndFoundAgain(t *testing.T) {
+	a := &activeDirectory{control: 512}
 	s := open(t, a.config(t))
 	who, err := check(t, s, `COUNTY\joe`, "joe-Pass1")
 	if err != nil || who.Subject != "01020304-0506-0708-090a-0b0c0d0e0f10" || who.Username != "joe" {
 		t.Fatalf("%+v, %v", who, err)
+	}
+	if again, err := s.Recheck(t.Context(), who.Subject); err != nil || again.Subject != who.Subject {
+		t.Errorf("recheck: %+v, %v", again, err)
+	}
+	a.control = 514
+	if _, err := s.Recheck(t.Context(), who.Subject); !errors.Is(err, signin.ErrRefused) {
+		t.Errorf("recheck of a disabled account: %v", err)
 	}
 }
 
@@ -208,5 +259,37 @@ func TestGroupsOfGroupsAreAskedForByTheMatchingRule(t *testing.T) {
 	who, err := check(t, open(t, c), "joe", "joe-Pass1")
 	if err != nil || !slices.Equal(who.Groups, []string{"Inner", "Outer"}) {
 		t.Errorf("%v, %v", who.Groups, err)
+	}
+}
+
+func TestAPasswordIsChangedAsActiveDirectoryHasIt(t *testing.T) {
+	for _, state := range []string{"", "532", "773"} {
+		a := &activeDirectory{refusal: state}
+		c := a.config(t)
+		c.ChangePassword = true
+		s := open(t, c)
+		joe := signin.Person{Username: "joe"}
+		change := func(present, chosen string) error {
+			return s.ChangePassword(t.Context(), joe, account.Secret(present), account.Secret(chosen))
+		}
+		if err := change("wrong", "joe-Pass2 \u00e9\u20ac"); !errors.Is(err, signin.ErrRefused) {
+			t.Errorf("data %q, with a wrong password: %v", state, err)
+		}
+		if err := change("joe-Pass1", "short"); !errors.Is(err, signin.ErrUnsuitable) || strings.Contains(err.Error(), "short") {
+			t.Errorf("data %q, to a short one: %v", state, err)
+		}
+		if err := change("joe-Pass1", "joe-Pass2 \u00e9\u20ac"); err != nil {
+			t.Errorf("data %q: %v", state, err)
+		}
+		if _, err := check(t, s, "joe", "joe-Pass2 \u00e9\u20ac"); err != nil {
+			t.Errorf("data %q, then: %v", state, err)
+		}
+	}
+	for _, state := range []string{"533", "701", "775", "530"} {
+		a := &activeDirectory{refusal: state}
+		s := open(t, a.config(t))
+		if err := s.ChangePassword(t.Context(), signin.Person{Username: "joe"}, account.Secret("joe-Pass1"), account.Secret("joe-Pass2")); !errors.Is(err, signin.ErrRefused) || a.present != "" {
+			t.Errorf("data %s: %v", state, err)
+		}
 	}
 }

@@ -41,12 +41,21 @@ type Config struct {
 	// lead to. Default: the system's.
 	CAFile string `json:"ca_file,omitempty"`
 	// Domains are the names before a backslash (DOMAIN\name) that are this
-	// directory's. With another one nobody is found. Default: every one is.
+	// directory's. With another one nobody is found. After an @ they are left
+	// out of {username}. Default: every one is this directory's, and none is
+	// left out after an @.
 	Domains []string `json:"domains,omitempty"`
 	// Attributes name the attributes that are read.
 	Attributes Attributes `json:"attributes,omitzero"`
 	// NestedGroups counts the groups of groups as the person's own.
 	NestedGroups bool `json:"nested_groups,omitempty"`
+	// Recheck is how often people who are signed in are looked up again.
+	// Default: 5m; 0 never does.
+	Recheck *time.Duration `json:"recheck,omitempty"`
+	// ChangePassword lets people change their password through the gateway: in
+	// Active Directory's way where entries have an objectGUID, elsewhere by
+	// the Password Modify operation (RFC 3062).
+	ChangePassword bool `json:"change_password,omitempty"`
 	// Timeout is the longest wait for a connection and for each answer.
 	// Default: 5s.
 	Timeout time.Duration `json:"timeout,omitempty"`
@@ -78,6 +87,9 @@ const (
 	defaultFilter      = "(uid={username})"
 	defaultTimeout     = 5 * time.Second
 	defaultConnections = 16
+	defaultRecheck     = 5 * time.Minute
+	// minRecheck keeps a directory from being asked without pause.
+	minRecheck = time.Second
 )
 
 // Check tells all that is wrong with a configuration. It reads no file and
@@ -103,6 +115,9 @@ func (c *Config) Check() error {
 	}
 	if (c.BindDN == "") != (c.BindPassword == "") {
 		bad("bind_dn and bind_password go together: without a password the server compares nothing")
+	}
+	if c.Recheck != nil && *c.Recheck != 0 && *c.Recheck < minRecheck {
+		bad("recheck %s: expected %s or more, or 0s for never", *c.Recheck, minRecheck)
 	}
 	if c.Timeout < 0 || c.Connections < 0 {
 		bad("timeout and connections must be more than nothing")
@@ -163,11 +178,18 @@ func (c *Config) readLogin(typed string) (l login, ok bool) {
 	l = login{typed: typed, name: typed}
 	domain, name, found := strings.Cut(typed, `\`)
 	if !found {
+		if at := strings.LastIndexByte(typed, '@'); at > 0 && c.own(typed[at+1:]) {
+			l.name = typed[:at]
+		}
 		return l, typed != ""
 	}
 	l.name, l.typed = name, name
-	known := len(c.Domains) == 0 || slices.ContainsFunc(c.Domains, func(d string) bool { return strings.EqualFold(d, domain) })
-	return l, known && name != ""
+	return l, name != "" && (len(c.Domains) == 0 || c.own(domain))
+}
+
+// own tells whether a domain is one of those that are named.
+func (c *Config) own(domain string) bool {
+	return slices.ContainsFunc(c.Domains, func(d string) bool { return strings.EqualFold(d, domain) })
 }
 
 // fill puts a typed name into a filter. Its bytes can end no value and open no
@@ -176,9 +198,30 @@ func fill(filter string, l login) string {
 	return strings.NewReplacer("{username}", ldap.EscapeFilter(l.name), "{login}", ldap.EscapeFilter(l.typed)).Replace(filter)
 }
 
-// attributes are those to ask for.
+// anybody is a filter for all whom the configured one could find, whatever they
+// type: (uid=*), which is that there is one. Where a matching rule takes the
+// name, or an order of values, there is no such filter, and it is empty.
+func anybody(filter string) string {
+	for _, other := range []string{":={", "~={", ">={", "<={"} {
+		if strings.Contains(filter, other) {
+			return ""
+		}
+	}
+	filter = strings.NewReplacer("{username}", "*", "{login}", "*").Replace(filter)
+	for strings.Contains(filter, "**") {
+		filter = strings.ReplaceAll(filter, "**", "*")
+	}
+	return filter
+}
+
+// wanted are those to ask for. By an objectGUID Active Directory is known, also
+// where people are known by something else.
 func (a Attributes) wanted() []string {
-	return slices.Concat(a.id(), a.username(), a.name(), []string{a.email(), a.mobile(), a.groups()})
+	all := slices.Concat(a.id(), a.username(), a.name(), []string{a.email(), a.mobile(), a.groups()}, stateAttributes)
+	if !slices.Contains(all, "objectGUID") {
+		all = append(all, "objectGUID")
+	}
+	return all
 }
 
 func (a Attributes) id() []string       { return oneOr(a.ID, "entryUUID", "objectGUID") }

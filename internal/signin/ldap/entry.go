@@ -48,6 +48,23 @@ func (s *Source) subject(e *ldap.Entry) string {
 	return ""
 }
 
+// subjectFilter finds an entry by its identifier.
+func (s *Source) subjectFilter(subject string) string {
+	var alternatives strings.Builder
+	for _, name := range s.config.Attributes.id() {
+		value := ldap.EscapeFilter(subject)
+		if strings.EqualFold(name, "objectGUID") {
+			raw, ok := guidBytes(subject)
+			if !ok {
+				continue
+			}
+			value = ldap.EscapeFilter(string(raw))
+		}
+		fmt.Fprintf(&alternatives, "(%s=%s)", name, value)
+	}
+	return "(|" + alternatives.String() + ")" // (|) is true of nothing (RFC 4526)
+}
+
 // guidText writes the 16 bytes of an objectGUID as Windows does: the first
 // three groups least significant byte first (MS-DTYP §2.3.4.2).
 func guidText(raw []byte) string {
@@ -56,6 +73,18 @@ func guidText(raw []byte) string {
 	}
 	x := hex.EncodeToString([]byte{raw[3], raw[2], raw[1], raw[0], raw[5], raw[4], raw[7], raw[6]}) + hex.EncodeToString(raw[8:])
 	return x[:8] + "-" + x[8:12] + "-" + x[12:16] + "-" + x[16:20] + "-" + x[20:]
+}
+
+// guidBytes undoes guidText.
+func guidBytes(text string) ([]byte, bool) {
+	if len(text) != 36 {
+		return nil, false
+	}
+	x, err := hex.DecodeString(strings.ReplaceAll(text, "-", ""))
+	if err != nil || len(x) != 16 {
+		return nil, false
+	}
+	return append([]byte{x[3], x[2], x[1], x[0], x[5], x[4], x[7], x[6]}, x[8:]...), true
 }
 
 func first(e *ldap.Entry, names ...string) string {

@@ -56,8 +56,9 @@ func newPool(c *Config, servers []*server, size int, greet func(*ldap.Conn) erro
 	return &pool{servers: servers, config: c, greet: greet, busy: make(chan struct{}, size)}
 }
 
-// do runs f on a connection. Where a connection that was used before turns
-// out to be dead, f runs once more on a new one; f must bear that.
+// do runs f on a connection, which is closed when ctx ends. Where a connection
+// that was used before turns out to be dead, f runs once more on a new one; f
+// must bear that.
 func (p *pool) do(ctx context.Context, f func(*ldap.Conn) error) error {
 	select {
 	case p.busy <- struct{}{}:
@@ -66,7 +67,7 @@ func (p *pool) do(ctx context.Context, f func(*ldap.Conn) error) error {
 	}
 	defer func() { <-p.busy }()
 	if conn := p.take(); conn != nil {
-		err := f(conn)
+		err := during(ctx, conn, f)
 		if !broken(err) {
 			p.put(conn)
 			return err
@@ -77,13 +78,20 @@ func (p *pool) do(ctx context.Context, f func(*ldap.Conn) error) error {
 	if err != nil {
 		return err
 	}
-	err = f(conn)
+	err = during(ctx, conn, f)
 	if broken(err) {
 		conn.Close()
 		return err
 	}
 	p.put(conn)
 	return err
+}
+
+// during runs f until ctx ends.
+func during(ctx context.Context, conn *ldap.Conn, f func(*ldap.Conn) error) error {
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	return f(conn)
 }
 
 func (p *pool) take() *ldap.Conn {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-ldap/ldap/v3"
 
@@ -79,4 +80,34 @@ func subCode(err error) int64 {
 		return 0
 	}
 	return code
+}
+
+// stateAttributes tell of an entry whether it may still be used.
+var stateAttributes = []string{"userAccountControl", "accountExpires", "pwdAccountLockedTime", "nsAccountLock"}
+
+const (
+	accountDisable = 0x2             // userAccountControl, ADS_UF_ACCOUNTDISABLE
+	lockedForGood  = "000001010000Z" // pwdAccountLockedTime, draft-behera §5.3.3
+)
+
+// disabled tells whether an entry says of itself that nobody may use it.
+func disabled(e *ldap.Entry, now time.Time) bool {
+	control, err := strconv.ParseInt(e.GetEqualFoldAttributeValue("userAccountControl"), 10, 64)
+	if err == nil && control&accountDisable != 0 {
+		return true
+	}
+	if e.GetEqualFoldAttributeValue("pwdAccountLockedTime") == lockedForGood || strings.EqualFold(e.GetEqualFoldAttributeValue("nsAccountLock"), "true") {
+		return true
+	}
+	expires, err := strconv.ParseInt(e.GetEqualFoldAttributeValue("accountExpires"), 10, 64)
+	return err == nil && expires > 0 && expires < never && !fileTime(expires).After(now)
+}
+
+// never is how Active Directory writes "does not expire", beside 0.
+const never = 1<<63 - 1
+
+// fileTime reads 100-nanosecond steps since 1601.
+func fileTime(steps int64) time.Time {
+	const unix = 116444736000000000
+	return time.Unix((steps-unix)/1e7, (steps-unix)%1e7*100).UTC()
 }

@@ -117,9 +117,15 @@ func TestANameThatChangedHandsIsAnotherSubject(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := s.Recheck(t.Context(), before.Subject); err != nil {
+		t.Errorf("recheck: %v", err)
+	}
 	manager := asManager(t, d)
 	if err := manager.Del(ldapclient.NewDelRequest(d.PersonDN("bob"), nil)); err != nil {
 		t.Fatal(err)
+	}
+	if _, err := s.Recheck(t.Context(), before.Subject); !errors.Is(err, signin.ErrRefused) {
+		t.Errorf("recheck of somebody who is gone: %v", err)
 	}
 	again := ldapclient.NewAddRequest(d.PersonDN("bob"), nil)
 	again.Attribute("objectClass", []string{"inetOrgPerson"})
@@ -132,6 +138,138 @@ func TestANameThatChangedHandsIsAnotherSubject(t *testing.T) {
 	after, err := check(t, s, "bob", "bob-Pass2")
 	if err != nil || after.Subject == before.Subject {
 		t.Errorf("subject %s before and %s after, %v", before.Subject, after.Subject, err)
+	}
+	if _, err := s.Recheck(t.Context(), before.Subject); !errors.Is(err, signin.ErrRefused) {
+		t.Errorf("recheck of the name's former owner: %v", err)
+	}
+	if _, err := s.Recheck(t.Context(), "*"); !errors.Is(err, signin.ErrRefused) {
+		t.Errorf("recheck of a wildcard: %v", err)
+	}
+}
+
+// policed gives bob a password policy, and lets him change his password through
+// the source.
+func policed(t *testing.T, attributes map[string]string) (*legacytest.Directory, *ldap.Source) {
+	d := directory(t)
+	manager := asManager(t, d)
+	policy := ldapclient.NewAddRequest("cn=policy,"+d.BaseDN, nil)
+	policy.Attribute("objectClass", []string{"device", "pwdPolicy"})
+	policy.Attribute("pwdAttribute", []string{"userPassword"})
+	for name, value := range attributes {
+		policy.Attribute(name, []string{value})
+	}
+	if err := manager.Add(policy); err != nil {
+		t.Fatal(err)
+	}
+	change := ldapclient.NewModifyRequest(d.PersonDN("bob"), nil)
+	change.Add("pwdPolicySubentry", []string{"cn=policy," + d.BaseDN})
+	if err := manager.Modify(change); err != nil {
+		t.Fatal(err)
+	}
+	c := secure(d)
+	c.ChangePassword = true
+	return d, open(t, c)
+}
+
+func TestAPasswordIsChangedThroughTheDirectory(t *testing.T) {
+	_, s := policed(t, map[string]string{"pwdMinLength": "8", "pwdCheckQuality": "2"})
+	bob, err := check(t, s, "bob", "bob-Pass1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		who             signin.Person
+		present, chosen string
+		want            error
+	}{
+		{signin.Person{Username: "bob"}, "wrong", "bob-Pass2", signin.ErrRefused},
+		{signin.Person{Username: "bob"}, "", "bob-Pass2", signin.ErrRefused},
+		{signin.Person{Username: "bob"}, "bob-Pass1", "", signin.ErrRefused},
+		{signin.Person{Username: "nobody"}, "bob-Pass1", "bob-Pass2", signin.ErrRefused},
+		{signin.Person{Subject: "*"}, "bob-Pass1", "bob-Pass2", signin.ErrRefused},
+		{signin.Person{Username: "bob"}, "bob-Pass1", "short", signin.ErrUnsuitable},
+		{signin.Person{Username: "bob"}, "bob-Pass1", "bob-Pass2", nil},
+		{signin.Person{Subject: bob.Subject}, "bob-Pass2", "bob-Pass3", nil},
+	} {
+		if err := s.ChangePassword(t.Context(), row.who, account.Secret(row.present), account.Secret(row.chosen)); !errors.Is(err, row.want) || row.want == nil && err != nil {
+			t.Errorf("%+v from %q to %q: %v, want %v", row.who, row.present, row.chosen, err, row.want)
+		}
+	}
+	if _, err := check(t, s, "bob", "bob-Pass1"); !errors.Is(err, signin.ErrRefused) {
+		t.Errorf("the old password: %v", err)
+	}
+	if again, err := s.CheckSubject(t.Context(), bob.Subject, account.Secret("bob-Pass3")); err != nil || again.Subject != bob.Subject {
+		t.Errorf("the new password: %+v, %v", again, err)
+	}
+}
+
+func TestAPasswordThatMustBeChangedIsToldAndChanged(t *testing.T) {
+	d, s := policed(t, map[string]string{"pwdMustChange": "TRUE"})
+	reset := ldapclient.NewModifyRequest(d.PersonDN("bob"), nil)
+	reset.Replace("pwdReset", []string{"TRUE"})
+	if err := asManager(t, d).Modify(reset); err != nil {
+		t.Fatal(err)
+	}
+	told := new(signin.Refusal)
+	if _, err := check(t, s, "bob", "bob-Pass1"); !errors.As(err, &told) || told.Reason != signin.PasswordMustChange {
+		t.Fatalf("%v; want %s", err, signin.PasswordMustChange)
+	}
+	if err := s.ChangePassword(t.Context(), signin.Person{Username: "bob"}, account.Secret("bob-Pass1"), account.Secret("bob-Pass2")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := check(t, s, "bob", "bob-Pass2"); err != nil {
+		t.Errorf("with the new one: %v", err)
+	}
+}
+
+func TestAPasswordThatHasExpiredIsToldAndChanged(t *testing.T) {
+	_, s := policed(t, map[string]string{"pwdMaxAge": "1"})
+	told := new(signin.Refusal)
+	change := func(present, chosen string) error {
+		return s.ChangePassword(t.Context(), signin.Person{Username: "bob"}, account.Secret(present), account.Secret(chosen))
+	}
+	// A password has an age from its first change under a policy.
+	if err := change("bob-Pass1", "bob-Pass2"); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		_, err := check(t, s, "bob", "bob-Pass2")
+		if errors.As(err, &told) && told.Reason == signin.PasswordExpired {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%v; want %s", err, signin.PasswordExpired)
+		}
+	}
+	if err := change("bob-Pass2", "bob-Pass3"); err != nil {
+		t.Fatal(err)
+	}
+	if err := change("bob-Pass2", "bob-Pass4"); !errors.Is(err, signin.ErrRefused) {
+		t.Errorf("from the one before: %v", err)
+	}
+}
+
+func TestWhoIsKeptOutByTheFilterIsNotFoundAgainEither(t *testing.T) {
+	d := directory(t)
+	c := secure(d)
+	c.Filter = "(&(objectClass=person)(mail={login})(memberOf=cn=admins,ou=groups," + d.BaseDN + "))"
+	s := open(t, c)
+	ann, err := check(t, s, "ann@county.test", "ann-Pass1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := s.Recheck(t.Context(), ann.Subject); err != nil || again.Username != "ann" {
+		t.Errorf("%+v, %v", again, err)
+	}
+	if _, err := s.CheckSubject(t.Context(), ann.Subject, account.Secret("ann-Pass1")); err != nil {
+		t.Errorf("by the subject: %v", err)
+	}
+	joe, err := check(t, open(t, secure(d)), "joe", "joe-Pass1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Recheck(t.Context(), joe.Subject); !errors.Is(err, signin.ErrRefused) {
+		t.Errorf("somebody whom the filter keeps out: %v", err)
 	}
 }
 

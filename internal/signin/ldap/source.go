@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"time"
 
 	"github.com/go-ldap/ldap/v3"
 
@@ -23,7 +24,11 @@ type Source struct {
 	binds   *pool // bound as whoever was compared last
 }
 
-var _ signin.PasswordChecker = (*Source)(nil)
+var (
+	_ signin.SubjectChecker  = (*Source)(nil)
+	_ signin.PasswordChanger = (*Source)(nil)
+	_ signin.Rechecker       = (*Source)(nil)
+)
 
 // New makes a source of a configuration that Check found nothing wrong with.
 // It reads ca_file and asks no server. Close ends it.
@@ -75,13 +80,21 @@ func (s *Source) asReader(conn *ldap.Conn) error {
 // somebody with the right password is not let in. Its technical errors are the
 // directory's: no server reached, or the reader is not let in.
 func (s *Source) CheckPassword(ctx context.Context, username string, password account.Secret) (signin.Identity, error) {
-	l, known := s.config.readLogin(username)
-	if len(password) == 0 || bytes.IndexByte(password.Reveal(), 0) >= 0 || !known {
+	return s.checkPassword(ctx, signin.Person{Username: username}, password)
+}
+
+// CheckSubject implements signin.SubjectChecker.
+func (s *Source) CheckSubject(ctx context.Context, subject string, password account.Secret) (signin.Identity, error) {
+	return s.checkPassword(ctx, signin.Person{Subject: subject}, password)
+}
+
+func (s *Source) checkPassword(ctx context.Context, who signin.Person, password account.Secret) (signin.Identity, error) {
+	if !usable(password) {
 		return signin.Identity{}, signin.ErrRefused
 	}
-	entry, err := s.find(ctx, fill(cmp.Or(s.config.Filter, defaultFilter), l))
+	entry, err := s.person(ctx, who)
 	if err != nil {
-		return signin.Identity{}, fmt.Errorf("ldap: search: %w", err)
+		return signin.Identity{}, err
 	}
 	if entry == nil {
 		return signin.Identity{}, s.compareNobody(ctx, password)
@@ -90,6 +103,58 @@ func (s *Source) CheckPassword(ctx context.Context, username string, password ac
 		return signin.Identity{}, err
 	}
 	return s.identity(ctx, entry)
+}
+
+// usable tells whether a server would compare a password at all, and all of
+// it.
+func usable(password account.Secret) bool {
+	return len(password) > 0 && bytes.IndexByte(password.Reveal(), 0) < 0
+}
+
+// person is the entry of whoever is meant, nil for nobody. Of a subject only
+// people whom the configured filter could find count, whatever they type: it
+// may keep others out.
+func (s *Source) person(ctx context.Context, who signin.Person) (*ldap.Entry, error) {
+	configured := cmp.Or(s.config.Filter, defaultFilter)
+	filter := ""
+	if who.Subject != "" {
+		filter = "(&" + s.subjectFilter(who.Subject) + anybody(configured) + ")"
+	} else {
+		l, known := s.config.readLogin(who.Username)
+		if !known {
+			return nil, nil
+		}
+		filter = fill(configured, l)
+	}
+	entry, err := s.find(ctx, filter)
+	if err != nil {
+		return nil, fmt.Errorf("ldap: search: %w", err)
+	}
+	return entry, nil
+}
+
+// Recheck implements signin.Rechecker: the entry is looked up by its stable
+// identifier, so that one with the same name and another identifier is not it.
+func (s *Source) Recheck(ctx context.Context, subject string) (signin.Identity, error) {
+	if subject == "" {
+		return signin.Identity{}, signin.ErrRefused
+	}
+	entry, err := s.person(ctx, signin.Person{Subject: subject})
+	if err != nil {
+		return signin.Identity{}, err
+	}
+	if entry == nil || disabled(entry, time.Now()) {
+		return signin.Identity{}, signin.ErrRefused
+	}
+	return s.identity(ctx, entry)
+}
+
+// RecheckEvery implements signin.Rechecker.
+func (s *Source) RecheckEvery() time.Duration {
+	if s.config.Recheck == nil {
+		return defaultRecheck
+	}
+	return *s.config.Recheck
 }
 
 // find returns the one entry that a filter matches, nil for none and for more
