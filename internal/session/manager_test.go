@@ -131,6 +131,10 @@ func (s *shelf) EndIssuerSessions(context.Context, string, string) ([]ID, error)
 
 func (s *shelf) SessionNote(context.Context, ID) ([]byte, error) { return nil, ErrNotFound }
 
+func (s *shelf) SessionOwners(context.Context, string, time.Time) ([]account.ID, error) {
+	return nil, nil
+}
+
 func (s *shelf) Remains(_ context.Context, h Hash) (left Remains, err error) {
 	err = s.with(func() error {
 		if row, ok := s.rows[h]; ok {

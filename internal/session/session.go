@@ -180,6 +180,9 @@ type Store interface {
 	EndIssuerSessions(ctx context.Context, source, issuerSession string) ([]ID, error)
 	// SessionNote returns Tie.Note; ErrNotFound where there is none.
 	SessionNote(ctx context.Context, id ID) ([]byte, error)
+	// SessionOwners lists the accounts of a source that are signed in somewhere,
+	// each once.
+	SessionOwners(ctx context.Context, source string, now time.Time) ([]account.ID, error)
 	// EndAccountSessions ends all sessions of an account but one ("" for all)
 	// and forgets those that had ended before.
 	EndAccountSessions(ctx context.Context, owner account.ID, but ID) error

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
+	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/session"
 )
 
@@ -43,6 +45,17 @@ func (r reader) SessionNote(ctx context.Context, id session.ID) ([]byte, error) 
 		return nil, fmt.Errorf("read note of session: %w", err)
 	}
 	return note, nil
+}
+
+// SessionOwners implements session.Store.
+func (r reader) SessionOwners(ctx context.Context, source string, now time.Time) ([]account.ID, error) {
+	owners, err := list(ctx, r.q, value[account.ID],
+		`SELECT DISTINCT s.account FROM session s JOIN account a ON a.id = s.account
+		WHERE a.source = $1 AND s.superseded_at = 0 AND s.ends_at > $2 ORDER BY s.account`, source, instant(now))
+	if err != nil {
+		return nil, fmt.Errorf("list people of a source: %w", err)
+	}
+	return owners, nil
 }
 
 // EndTied implements session.Store.

@@ -1,10 +1,14 @@
 package storetest
 
 import (
+	"context"
+	"errors"
 	"testing"
+	"time"
 
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/session"
+	"github.com/stepgate/stepgate/internal/store"
 )
 
 // tied is a session that ends with others.
@@ -81,5 +85,24 @@ func testTies(t *testing.T, f *fixture) {
 		_, err = b.EndIssuerSessions(t.Context(), "oidc", "1")
 		b.must(err)
 		b.live(a.ID, s.ID)
+	})
+	f.run(t, "PeopleOfASourceAreListedOnce", func(t *testing.T, b *bench) {
+		jo, ann := newAccount("jo"), newAccount("ann")
+		jo.Source = "ldap"
+		b.update(func(ctx context.Context, tx store.Tx) error {
+			return errors.Join(tx.InsertAccount(ctx, jo), tx.InsertAccount(ctx, ann))
+		})
+		b.tied(jo.ID, "ldap", session.Tie{})
+		s := b.tied(jo.ID, "sign_in_at", session.Tie{})
+		b.session(ann.ID)
+		owners := func(at time.Time) []account.ID {
+			all, err := b.SessionOwners(context.Background(), "ldap", at)
+			b.must(err)
+			return all
+		}
+		b.same(owners(Noon), []account.ID{jo.ID})
+		b.same(len(owners(s.EndsAt)), 0)
+		b.must(b.EndAccountSessions(t.Context(), jo.ID, ""))
+		b.same(len(owners(Noon)), 0)
 	})
 }
