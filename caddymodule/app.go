@@ -92,6 +92,7 @@ type App struct {
 	unfollow   func() // ends following the database of places; nil before Start
 	awaiting   awaiting
 	forwarding *forwarding // nil without receivers, and before Start
+	rechecking *rechecking // nil without a source that can be asked again, and before Start
 	// asWritten is the app as Caddy gave it.
 	asWritten json.RawMessage
 
@@ -321,6 +322,7 @@ func (a *App) started(r *runtime) {
 	a.greet(a.ctx, r)
 	a.tellConfiguration(r)
 	a.forward(r)
+	a.recheck(r)
 	for _, site := range a.sites {
 		site.warnAboutEnded(time.Now())
 	}
@@ -344,6 +346,7 @@ func (a *App) Stop() error {
 		a.unfollow()
 	}
 	a.forwarding.stop()
+	a.rechecking.stop()
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.runtime != nil {

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	ldapclient "github.com/go-ldap/ldap/v3"
 
@@ -22,6 +23,7 @@ func directorySite(d *legacytest.Directory) string {
 			start_tls
 			ca_file       {{ca}}
 			nested_groups
+			recheck 1s
 		}
 		sign_in local
 		enrolment self
@@ -79,8 +81,27 @@ func TestADirectorySignsPeopleInBesideLocalAccounts(t *testing.T) {
 	if err := manager.Modify(change); err != nil {
 		t.Fatal(err)
 	}
+	becomes(t, "the groups of somebody who is signed in are those of today", func() bool { return joe.get("/admin/").status == http.StatusOK })
 	again := g.browser()
 	again.signInAs(again.get("/admin/"), "joe", "joe-Pass1").want(http.StatusOK, "/admin/")
+
+	// Whom it does not have any more is signed out, and nobody else.
+	if err := manager.Del(ldapclient.NewDelRequest(d.PersonDN("joe"), nil)); err != nil {
+		t.Fatal(err)
+	}
+	becomes(t, "somebody who has left is signed out", func() bool { return joe.get("/").url.Path == "/.stepgate/sign-in" })
+	again.get("/").at("/sign-in")
+	ann.get("/").want(http.StatusOK, "/")
+	owner.get("/").want(http.StatusOK, "/")
+}
+
+func becomes(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !holds(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never: %s", what)
+		}
+	}
 }
 
 // signInAs fills in the sign-in page.

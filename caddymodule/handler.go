@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"encoding/json"
 	"net/http"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -25,6 +26,8 @@ type Handler struct {
 	logger         *zap.Logger
 	app            *App
 	sources        []source.Module
+	opening        sync.Mutex
+	opened         []source.Source // of sources, as many as are open
 	gate           gate.Handler
 	administration *web.Pages // of administrators; nil where the site has none
 	pages          *web.Pages // of the ceremonies

@@ -73,12 +73,12 @@ func (h *Handler) newCeremonies(ctx context.Context, r *runtime) (*challenge.Sit
 			return nil, err
 		}
 	}
-	for _, module := range h.sources {
-		site.Place.Sources = append(site.Place.Sources, module.Name())
-		opened, err := module.Open(ctx, source.Opening{Origin: h.Origin, Local: r.local, Log: r.log})
-		if err != nil {
-			return nil, fmt.Errorf("sign_in %s: %w", module.Name(), err)
-		}
+	sources, err := h.openSources(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	for i, opened := range sources {
+		site.Place.Sources = append(site.Place.Sources, h.sources[i].Name())
 		if checker, ok := opened.(signin.PasswordChecker); ok {
 			site.Passwords = append(site.Passwords, checker)
 		}
@@ -93,6 +93,22 @@ func (h *Handler) newCeremonies(ctx context.Context, r *runtime) (*challenge.Sit
 		}
 	}
 	return site, nil
+}
+
+// openSources gives what the site's sources are once the store is open, the same
+// each time.
+func (h *Handler) openSources(ctx context.Context, r *runtime) ([]source.Source, error) {
+	h.opening.Lock()
+	defer h.opening.Unlock()
+	for len(h.opened) < len(h.sources) {
+		module := h.sources[len(h.opened)]
+		opened, err := module.Open(ctx, source.Opening{Origin: h.Origin, Local: r.local, Log: r.log})
+		if err != nil {
+			return nil, fmt.Errorf("sign_in %s: %w", module.Name(), err)
+		}
+		h.opened = append(h.opened, opened)
+	}
+	return h.opened, nil
 }
 
 // placeOf is where the site's session cookie lives.

@@ -50,6 +50,8 @@ func (s *SignInLDAP) Name() string { return cmp.Or(s.SourceName, "ldap") }
 //		domains       DOMAIN…
 //		attribute     id|username|name|email|mobile|groups ATTRIBUTE
 //		nested_groups
+//		recheck       DURATION
+//		change_password
 //		timeout       DURATION
 //		connections   N
 //	}
@@ -61,24 +63,40 @@ func (s *SignInLDAP) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"mobile": &s.Attributes.Mobile, "groups": &s.Attributes.Groups,
 	}
 	err := block.Block{Name: "sign_in ldap", Repeated: []string{"attribute"}, Options: map[string]func(*caddyfile.Dispenser) error{
-		"name":          block.OneWord(&s.SourceName),
-		"base_dn":       block.OneWord(&s.BaseDN),
-		"filter":        block.OneWord(&s.Filter),
-		"bind_dn":       block.OneWord(&s.BindDN),
-		"bind_password": block.OneWord(&s.BindPassword),
-		"start_tls":     block.Flag(&s.StartTLS),
-		"insecure":      block.Flag(&s.Insecure),
-		"ca_file":       block.Path(&s.CAFile),
-		"domains":       block.WordList(&s.Domains),
-		"attribute":     named("attribute", names),
-		"nested_groups": block.Flag(&s.NestedGroups),
-		"timeout":       span(&s.Timeout),
-		"connections":   block.Number(&s.Connections),
+		"recheck":         s.readRecheck,
+		"change_password": block.Flag(&s.ChangePassword),
+		"name":            block.OneWord(&s.SourceName),
+		"base_dn":         block.OneWord(&s.BaseDN),
+		"filter":          block.OneWord(&s.Filter),
+		"bind_dn":         block.OneWord(&s.BindDN),
+		"bind_password":   block.OneWord(&s.BindPassword),
+		"start_tls":       block.Flag(&s.StartTLS),
+		"insecure":        block.Flag(&s.Insecure),
+		"ca_file":         block.Path(&s.CAFile),
+		"domains":         block.WordList(&s.Domains),
+		"attribute":       named("attribute", names),
+		"nested_groups":   block.Flag(&s.NestedGroups),
+		"timeout":         span(&s.Timeout),
+		"connections":     block.Number(&s.Connections),
 	}}.Parse(d)
 	if err != nil {
 		return err
 	}
 	return block.RefusedAt(d, "sign_in ldap", s.Check(), append(s.Servers, s.BindDN, s.BindPassword)...)
+}
+
+// readRecheck reads `recheck DURATION`; 0s never looks anybody up again.
+func (s *SignInLDAP) readRecheck(d *caddyfile.Dispenser) error {
+	var text string
+	if err := block.OneWord(&text)(d); err != nil {
+		return err
+	}
+	every, err := caddy.ParseDuration(text)
+	if err != nil || every < 0 {
+		return d.Errf("recheck: `%s`: expected a length of time with its unit, such as 5m, or 0s for never", text)
+	}
+	s.Recheck = &every
+	return nil
 }
 
 // named is an option that gives something a name: `attribute mobile

@@ -44,12 +44,17 @@ type NameKeyed interface {
 	SubjectIsName() bool
 }
 
-// A source implements what it can do, one or more of PasswordChecker, Asserter
-// and Redirector; the rest of the contract is with these types.
+// A source implements what it can do: one or more of PasswordChecker, Asserter
+// and Redirector, and for people whom it has let in SubjectChecker,
+// PasswordChanger and Rechecker. The rest of the contract is with these types.
 type (
 	Source          = signin.Source
 	Identity        = signin.Identity
 	PasswordChecker = signin.PasswordChecker
+	SubjectChecker  = signin.SubjectChecker
+	PasswordChanger = signin.PasswordChanger
+	Rechecker       = signin.Rechecker
+	Person          = signin.Person
 	Asserter        = signin.Asserter
 	Lookup          = signin.Lookup
 	Redirector      = signin.Redirector
@@ -64,4 +69,6 @@ type (
 var (
 	ErrRefused = signin.ErrRefused
 	ErrNobody  = signin.ErrNobody
+	// ErrUnsuitable is for a chosen password that the source does not take.
+	ErrUnsuitable = signin.ErrUnsuitable
 )
