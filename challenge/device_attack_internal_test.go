@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
 	"math/big"
 	"net/http"
 	"strings"
@@ -68,48 +69,99 @@ func TestTenWrongPINsDestroyTheToken(t *testing.T) {
 	p.at(p.again("joe"), "/challenge/security_questions")
 }
 
-// TestRacingWrongPINsAreTenAtMost tries on twenty connections at once, on the
-// factor of two nodes, past what the throttle would let through.
+// atNode is the same browser at another node.
+func (p *profile) atNode(n *rig) *profile {
+	return &profile{&browser{n, maps.Clone(p.cookies)}, p.tokens}
+}
+
+// TestRacingWrongPINsAreTenAtMost tries on twenty connections at once, half of
+// them to either of two nodes on one store, past what the throttle would let
+// through, and then has the right PIN.
 func TestRacingWrongPINsAreTenAtMost(t *testing.T) {
 	k := deviceRig(t)
+	other := k.node(riskBased)
 	joe := k.person("joe")
 	p := k.profile()
 	p.private("joe")
 	page := p.again("joe")
 	held := k.tokens("joe")
-	v := p.visitor()
 	open, err := k.db.Transaction(t.Context(), optionsOf(t, page).Transaction, k.clock())
 	if err != nil {
 		t.Fatal(err)
 	}
-	scope := k.scope(p.request(http.MethodGet, "/", nil), v, "step-up")
+	scope := k.scope(p.request(http.MethodGet, "/", nil), p.visitor(), "step-up")
 	scope.Transaction, scope.Account = open.ID, joe
+	try := func(n *rig, pin string) error {
+		_, err := (&softtoken.Factor{Store: n.db}).Verify(context.Background(), scope, held, open.State, answerOf(map[string]string{"credential": p.use(page, pin)}))
+		return err
+	}
+	outcomes := make(chan error, 20)
 	var wait sync.WaitGroup
-	var mu sync.Mutex
-	wrong, rest := 0, 0
-	for i := range 20 {
-		answer := map[string]string{"credential": p.use(page, fmt.Sprint(593828+i))}
-		wait.Go(func() {
-			node := &softtoken.Factor{Store: k.db}
-			_, err := node.Verify(context.Background(), scope, held, open.State, answerOf(answer))
-			mu.Lock()
-			defer mu.Unlock()
-			switch {
-			case errors.Is(err, factors.ErrWrongAnswer):
-				wrong++
-			case err != nil:
-				rest++
-			}
-		})
+	for i := range cap(outcomes) {
+		wait.Go(func() { outcomes <- try([]*rig{k, other}[i%2], fmt.Sprint(593828+i)) })
 	}
 	wait.Wait()
-	if wrong != softtoken.MaxTries-1 || rest != 20-wrong {
-		t.Errorf("%d were judged wrong and %d refused", wrong, rest)
+	close(outcomes)
+	wrong, destroyed := 0, 0
+	for err := range outcomes {
+		switch {
+		case errors.Is(err, factors.ErrWrongAnswer):
+			wrong++
+		case errors.Is(err, factors.ErrDestroyed):
+			destroyed++
+		default:
+			t.Errorf("a wrong PIN: %v", err)
+		}
 	}
-	_, err = (&softtoken.Factor{Store: k.db}).Verify(t.Context(), scope, held, open.State, answerOf(map[string]string{"credential": p.use(page, rigPIN)}))
-	if err == nil {
-		t.Error("the right PIN after them opens")
+	if wrong != softtoken.MaxTries-1 || destroyed != 20-wrong {
+		t.Errorf("%d were judged wrong and %d refused", wrong, destroyed)
 	}
+	for _, n := range []*rig{k, other} {
+		if try(n, rigPIN) == nil {
+			t.Error("the right PIN after them opens")
+		}
+	}
+}
+
+// TestRacingThroughThePagesOpensNothing is the same through the pages, throttle
+// and all, again and again until the token is gone.
+func TestRacingThroughThePagesOpensNothing(t *testing.T) {
+	k := deviceRig(t)
+	other := k.node(riskBased)
+	k.person("joe")
+	p := k.profile()
+	p.private("joe")
+	for round := 0; len(k.tokens("joe")) > 0; round++ {
+		if round > softtoken.MaxTries {
+			t.Fatal("the token lives after as many rounds")
+		}
+		k.wait(2 * time.Hour)
+		page := p.again("joe")
+		var wait sync.WaitGroup
+		for i := range 20 {
+			thief := p.atNode([]*rig{k, other}[i%2])
+			answer := map[string]string{"credential": p.use(page, fmt.Sprint(593828+i))}
+			wait.Go(func() {
+				if got := thief.send(page, answer); got.to == "/cases/2" {
+					t.Errorf("a wrong PIN is let in")
+				}
+			})
+		}
+		wait.Wait()
+	}
+	wrong, revoked := 0, 0
+	for _, name := range k.events() {
+		switch name {
+		case audit.ChallengeFailed:
+			wrong++
+		case audit.DeviceRevoked:
+			revoked++
+		}
+	}
+	if wrong != softtoken.MaxTries-1 || revoked != 1 {
+		t.Errorf("%d tries failed, and the token was revoked %d times", wrong, revoked)
+	}
+	p.at(p.again("joe"), "/challenge/security_questions")
 }
 
 func TestAnAnswerIsGoodOnceAndForWhatItSays(t *testing.T) {
@@ -179,14 +231,49 @@ func TestCopiedCookiesMakeNoPrivateDevice(t *testing.T) {
 	amy.at(amy.again("amy"), "/challenge/security_questions")
 }
 
+func TestAnotherPersonsPINIsWrongOnOnesOwnDevice(t *testing.T) {
+	k := deviceRig(t)
+	k.person("joe")
+	k.person("amy")
+	p := k.profile() // the family's computer
+	p.private("joe")
+	delete(p.cookies, k.Place.Cookie)
+	const hers = "847261"
+	page := p.send(p.signIn(k.levelDoor(p.browser, "/cases/1", "risk_based"), "amy"), rigAnswers)
+	page = p.send(page, map[string]string{"pin": hers, "pin_again": hers, "credential": p.make(page, hers)})
+	p.arrives(p.send(page, map[string]string{"device": "private", "able": "1"}), "/cases/1")
+	for _, c := range []struct{ name, own, others string }{{"joe", rigPIN, hers}, {"amy", hers, rigPIN}} {
+		k.wait(time.Hour)
+		page := p.again(c.name)
+		p.at(page, "/challenge/device_pin")
+		if wrong := p.unlock(page, c.others); wrong.status != http.StatusBadRequest {
+			t.Errorf("%s with the other one's PIN: %d, led to %q", c.name, wrong.status, wrong.to)
+		}
+		p.arrives(p.unlock(page, c.own), "/cases/2")
+	}
+}
+
+// TestARevokedDeviceIsOverAtOnce revokes on one node what is in use on another:
+// a session that the token has raised, and a page that asks for its PIN.
 func TestARevokedDeviceIsOverAtOnce(t *testing.T) {
 	k := deviceRig(t)
+	other := k.node(riskBased)
 	joe := k.person("joe")
 	p := k.profile()
 	p.private("joe")
+	asked := p.copied().atNode(other)
+	page := asked.again("joe")
+	asked.at(page, "/challenge/device_pin")
+	there := p.atNode(other)
+	if v := there.visitor(); v == nil || v.Session.Device != "private" {
+		t.Fatalf("at the other node: %+v", v)
+	}
 	id := k.tokens("joe")[0].ID
 	k.update(func(ctx context.Context, tx store.Tx) error { return tx.RevokeDevice(ctx, joe.ID, id) })
-	for deadline := time.Now().Add(5 * time.Second); p.visitor() != nil; time.Sleep(10 * time.Millisecond) {
+	if got := asked.unlock(page, rigPIN); got.to == "/cases/2" {
+		t.Error("the right PIN after the token was revoked opens")
+	}
+	for deadline := time.Now().Add(20 * time.Second); p.visitor() != nil || there.visitor() != nil; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the session on it goes on")
 		}

@@ -21,25 +21,28 @@ import (
 // deviceRig has the level of the contract's section 3.
 func deviceRig(t *testing.T) *rig {
 	t.Helper()
-	return newRig(t, func(k *rig) {
-		hasher, err := password.NewHasher(password.Options{Cost: password.Cost{MemoryKiB: 16, Passes: 1, Lanes: 1}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		text := func(_, key string) string { return key }
-		k.Notices = &people.Notices{Name: "Portal", Origin: rigOrigin, Offers: func(string) bool { return true }}
-		k.offer(&softtoken.Factor{Store: k.db}, knowledge.NewPIN(k.ring, hasher), knowledge.NewQuestions(k.ring, hasher, nil, text))
-		if k.Policy, err = policy.Compile(&policy.Config{
-			Default: []string{"risk_based"},
-			Levels: []policy.LevelConfig{{
-				Name:   "risk_based",
-				Accept: [][]policy.Factor{{policy.DevicePIN}, {policy.SecurityQuestions, policy.PIN}, {policy.SMS, policy.PIN}},
-				Enrol:  []string{"security_questions", "pin", "device"},
-			}},
-		}, policy.CompileOptions{}); err != nil {
-			t.Fatal(err)
-		}
-	})
+	return newRig(t, riskBased)
+}
+
+// riskBased makes a site one with that level.
+func riskBased(k *rig) {
+	hasher, err := password.NewHasher(password.Options{Cost: password.Cost{MemoryKiB: 16, Passes: 1, Lanes: 1}})
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	text := func(_, key string) string { return key }
+	k.Notices = &people.Notices{Name: "Portal", Origin: rigOrigin, Offers: func(string) bool { return true }}
+	k.offer(&softtoken.Factor{Store: k.db}, knowledge.NewPIN(k.ring, hasher), knowledge.NewQuestions(k.ring, hasher, nil, text))
+	if k.Policy, err = policy.Compile(&policy.Config{
+		Default: []string{"risk_based"},
+		Levels: []policy.LevelConfig{{
+			Name:   "risk_based",
+			Accept: [][]policy.Factor{{policy.DevicePIN}, {policy.SecurityQuestions, policy.PIN}, {policy.SMS, policy.PIN}},
+			Enrol:  []string{"security_questions", "pin", "device"},
+		}},
+	}, policy.CompileOptions{}); err != nil {
+		k.t.Fatal(err)
+	}
 }
 
 const rigPIN = "593827"

@@ -50,9 +50,14 @@ type rig struct {
 	*Site
 	t     *testing.T
 	db    *sqldb.DB
+	file  string
 	ring  *keys.Ring
 	pages http.Handler
+	*rigClock
+}
 
+// rigClock moves when a test says so.
+type rigClock struct {
 	mu  sync.Mutex
 	now time.Time
 }
@@ -60,13 +65,32 @@ type rig struct {
 // newRig makes one; change may alter the site before its pages are made.
 func newRig(t *testing.T, change func(*rig)) *rig {
 	t.Helper()
-	k := &rig{t: t, now: time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)}
+	k := &rig{t: t, rigClock: &rigClock{now: time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)}}
 	dir := t.TempDir()
 	var err error
 	if k.ring, err = keys.Create(filepath.Join(dir, "stepgate.key"), k.now); err != nil {
 		t.Fatal(err)
 	}
-	if k.db, err = sqldb.OpenSQLite(t.Context(), filepath.Join(dir, "stepgate.db"), sqldb.Options{Ring: k.ring, Chain: audit.NewChain(k.ring)}); err != nil {
+	k.file = filepath.Join(dir, "stepgate.db")
+	k.run(change)
+	return k
+}
+
+// node is another node of the same cluster: over the same store and keys, with
+// nothing else in common.
+func (k *rig) node(change func(*rig)) *rig {
+	k.t.Helper()
+	n := &rig{t: k.t, ring: k.ring, file: k.file, rigClock: k.rigClock}
+	n.run(change)
+	return n
+}
+
+// run opens the store and makes the site.
+func (k *rig) run(change func(*rig)) {
+	t := k.t
+	t.Helper()
+	var err error
+	if k.db, err = sqldb.OpenSQLite(t.Context(), k.file, sqldb.Options{Ring: k.ring, Chain: audit.NewChain(k.ring)}); err != nil {
 		t.Fatal(err)
 	}
 	// Moving the clock is no silence of the store.
@@ -99,7 +123,6 @@ func newRig(t *testing.T, change func(*rig)) *rig {
 		change(k)
 	}
 	k.pages = k.Handler()
-	return k
 }
 
 func (k *rig) wireWeb() {
@@ -132,13 +155,13 @@ func rigPolicy(t *testing.T) *policy.Policy {
 	return p
 }
 
-func (k *rig) clock() time.Time {
+func (k *rigClock) clock() time.Time {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.now
 }
 
-func (k *rig) wait(d time.Duration) {
+func (k *rigClock) wait(d time.Duration) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.now = k.now.Add(d)
