@@ -3,6 +3,7 @@ package challenge
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/stepgate/stepgate/factors"
@@ -171,7 +172,12 @@ func (k *enrolling) begin(w http.ResponseWriter, r *http.Request) (on bool, err 
 	if err != nil {
 		return false, err
 	}
+	operation := "operation.enrol." + string(k.factor.Kind())
 	k.held, k.once = held.all[k.factor.Kind()], "enrol "+t.ID
+	walked := k.walked()
+	if walked {
+		k.once, operation = "enrol "+k.c.ID, "operation.enrol.level"
+	}
 	if k.grant = k.s.grant(k.v, k.c, held, k.once); k.replaces() {
 		// Whoever changes what they know proves something that they hold,
 		// however the first of it came about.
@@ -179,6 +185,7 @@ func (k *enrolling) begin(w http.ResponseWriter, r *http.Request) (on bool, err 
 	}
 	switch {
 	case k.grant.allowed:
+		k.grant.lifted = k.grant.lifted || walked
 		kinds, err := k.s.enrolments(r, k.v, k.c)
 		k.others = len(kinds) > 1
 		return true, err
@@ -189,7 +196,18 @@ func (k *enrolling) begin(w http.ResponseWriter, r *http.Request) (on bool, err 
 	if err != nil {
 		return false, err
 	}
-	return false, k.s.ask(w, r, k.v, ceremony.Operation{Once: k.once, Text: "operation.enrol." + string(k.factor.Kind()), Page: page})
+	return false, k.s.ask(w, r, k.v, ceremony.Operation{Once: k.once, Text: operation, Page: page})
+}
+
+// walked tells whether this is the account's first PIN, or its first questions,
+// and a level that the request lacks walks through them (`enrol`). Who holds a
+// second factor already, as everybody who has registered does, proves it once
+// for the whole walk. What they know then counts at once: it counts nowhere
+// else, and to wait a day at the first visit would say no more than a code to
+// the number on an account does, which lets people without a factor enrol.
+func (k *enrolling) walked() bool {
+	kind := k.factor.Kind()
+	return kind.Knowledge() && len(k.held) == 0 && slices.Contains(k.s.walkedThrough(k.s.missing(k.v, k.c)), kind)
 }
 
 // replaces tells whether the enrolment puts a new secret in the place of the

@@ -19,8 +19,9 @@ type grant struct {
 	// first marks the account's first second factor, with what a level asks
 	// for beside it in the same ceremony.
 	first bool
-	// lifted says that a temporary code stands behind it: whoever issued
-	// that has looked, and the credential counts at once.
+	// lifted says that the credential counts at once: a temporary code stands
+	// behind it, and whoever issued that has looked, or it is one of those that
+	// a level's enrolment begins with.
 	lifted bool
 	// seen are the second factors that it was judged by.
 	seen []account.CredentialID

@@ -164,7 +164,7 @@ func (s *Site) begin(w http.ResponseWriter, r *http.Request, v *session.Entry, c
 	if err != nil {
 		return s.unavailable(err)
 	}
-	s.acquaint(w, r, entry)
+	s.risen(w, r, entry, proof)
 	e := s.event(r, audit.LoginSuccess, entry)
 	e.Factor, e.Credential, e.Detail = string(proof.Factor), proof.Credential, detail
 	if err := s.signedIn(r, entry, e); err != nil {
