@@ -3,12 +3,14 @@ package admin
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/ceremony"
 	"github.com/stepgate/stepgate/internal/people"
 	"github.com/stepgate/stepgate/internal/web"
+	"github.com/stepgate/stepgate/policy"
 )
 
 // act is one thing that is done to an account by a page of its own.
@@ -18,6 +20,12 @@ type act struct {
 	fresh bool
 	// warning marks what cannot be taken back.
 	warning bool
+	// letsIn marks what lets somebody in: the helpdesk checks the caller first,
+	// and a second person may have to approve.
+	letsIn bool
+	// of is set where it is done to one credential of that factor, which the
+	// address names.
+	of policy.Factor
 	// do does it. What it returns beside the error is shown once.
 	do func(q *visit, who people.Who, reason string) (*shownView, error)
 }
@@ -44,7 +52,7 @@ var acts = map[string]act{
 		_, err := q.People.SwitchTwoFactor(q.ctx(), q.actor, who, false, reason)
 		return err
 	})},
-	"reset-factors": {action: people.ActResetFactors, fresh: true, warning: true, do: plainly(func(q *visit, who people.Who, reason string) error {
+	"reset-factors": {action: people.ActResetFactors, fresh: true, warning: true, letsIn: true, do: plainly(func(q *visit, who people.Who, reason string) error {
 		_, _, err := q.People.ResetFactors(q.ctx(), q.actor, who, reason)
 		return err
 	})},
@@ -56,7 +64,15 @@ var acts = map[string]act{
 		made, err := q.People.SendReset(q.ctx(), q.actor, who, reason)
 		return linkOf(made), err
 	}},
-	"temporary-code": {action: people.ActTemporaryCode, fresh: true, do: func(q *visit, who people.Who, reason string) (*shownView, error) {
+	"revoke-device": {action: people.ActResetFactors, of: policy.DevicePIN, fresh: true, warning: true, do: plainly(func(q *visit, who people.Who, reason string) error {
+		_, err := q.People.RevokeDevice(q.ctx(), q.actor, who, q.credential(), reason)
+		return err
+	})},
+	"revoke-token": {action: people.ActManage, of: policy.Token, fresh: true, warning: true, do: plainly(func(q *visit, who people.Who, reason string) error {
+		_, err := q.People.RevokeToken(q.ctx(), q.actor, who, q.credential(), reason)
+		return err
+	})},
+	"temporary-code": {action: people.ActTemporaryCode, fresh: true, letsIn: true, do: func(q *visit, who people.Who, reason string) (*shownView, error) {
 		life, err := time.ParseDuration(q.fields.Get("lifetime"))
 		if err != nil {
 			life = people.DefaultTemporaryLife
@@ -88,7 +104,10 @@ type actView struct {
 	ID       account.ID
 	Username string
 	Name     string
-	Warning  bool
+	// Label is what the credential is called that it is done to, Query what
+	// names it in the page's address.
+	Label, Query string
+	Warning      bool
 	// Second says that it waits for a second administrator.
 	Second bool
 }
@@ -101,13 +120,40 @@ type shownView struct {
 	view
 	Act, Username string
 	ID            account.ID
-	Code, URL     string
-	ExpiresAt     time.Time
+	// One of these is shown.
+	Code, URL, Token string
+	ExpiresAt        time.Time
 }
 
-// operation names an act on an account for its proof.
+// credential is the one that the address names.
+func (q *visit) credential() account.CredentialID { return account.CredentialID(q.query("credential")) }
+
+// operation names an act on an account, or on the credential of it that the
+// address names, for its proof.
 func (q *visit) operation(name, id string) ceremony.Operation {
-	return ceremony.Operation{Once: "admin " + name + " " + id, Text: "operation.account", Page: q.Web.Path("/admin/person/" + id + "/" + name)}
+	once, page := "admin "+name+" "+id, "/admin/person/"+id+"/"+name
+	if c := q.credential(); acts[name].of != "" {
+		once, page = once+" "+string(c), page+credentialQuery(c)
+	}
+	return ceremony.Operation{Once: once, Text: "operation.account", Page: q.Web.Path(page)}
+}
+
+func credentialQuery(id account.CredentialID) string {
+	return "?credential=" + url.QueryEscape(string(id))
+}
+
+// chosen is what the credential is called that the address names, and the
+// query that names it; nothing for acts that are about none.
+func (q *visit) chosen(r people.Record, of policy.Factor) (label, query string, err error) {
+	if of == "" {
+		return "", "", nil
+	}
+	for _, c := range r.Credentials {
+		if c.ID == q.credential() && c.Factor == string(of) {
+			return c.Label, credentialQuery(c.ID), nil
+		}
+	}
+	return "", "", &web.Fail{Status: http.StatusNotFound, Title: "missing.title", Advice: "missing.advice"}
 }
 
 // act shows what is about to be done, and does it when the form is posted.
@@ -121,7 +167,11 @@ func (q *visit) act(name string, a act, id string) error {
 	if err := q.People.May(q.ctx(), q.actor, a.action, subject); err != nil {
 		return missing(err)
 	}
-	if a.action != people.ActManage {
+	label, query, err := q.chosen(record, a.of)
+	if err != nil {
+		return err
+	}
+	if a.letsIn {
 		if _, checked, err := q.People.CallerChecked(q.ctx(), q.actor, subject.ID); err != nil || !checked {
 			return errors.Join(err, q.toCaller(id, err))
 		}
@@ -129,7 +179,7 @@ func (q *visit) act(name string, a act, id string) error {
 	show := func(status int, errs []web.FieldError) error {
 		v := &actView{
 			view: q.view(), Act: name, ID: subject.ID, Username: subject.Username, Name: subject.Name, Warning: a.warning,
-			Second: q.People.TwoPerson && a.action != people.ActManage,
+			Label: label, Query: query, Second: q.People.TwoPerson && a.letsIn,
 		}
 		v.Title, v.Errors, v.Values = "act."+name+".title", errs, map[string]string{"reason": q.fields.Get("reason")}
 		v.Back = q.Web.Path("/admin/person/" + id)

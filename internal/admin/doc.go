@@ -14,6 +14,7 @@
 //	/admin/person/ID           somebody's account
 //	/admin/person/ID/edit      its record
 //	/admin/person/ID/key       a security key for them
+//	/admin/person/ID/token     a token for a program that acts as them
 //	/admin/person/ID/caller    whether it is them who is calling
 //	/admin/person/ID/ACT       see acts
 //	/admin/organisations       organisations, and their rules

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"testing"
 
+	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/web"
 )
 
@@ -25,7 +26,7 @@ func TestEveryPageRendersWithNothingToSay(t *testing.T) {
 	views := map[string]any{
 		"search": &searchView{}, "person": &personView{}, "edit": &editView{}, "act": &actView{}, "shown": &shownView{}, "key": &keyView{},
 		"caller": &callerView{}, "bulk": &bulkView{}, "report": &bulkView{}, "import": &importView{}, "organisations": &organisationsView{},
-		"organisation": &organisationView{}, "approvals": &approvalsView{}, "trail": &trailView{}, "event": &eventView{}, "messages": &messagesView{},
+		"organisation": &organisationView{}, "approvals": &approvalsView{}, "trail": &trailView{}, "event": &eventView{}, "messages": &messagesView{}, "token": &tokenView{},
 	}
 	for _, name := range PageNames {
 		view, ok := views[name]
@@ -65,8 +66,11 @@ func TestEveryActHasItsTexts(t *testing.T) {
 	for _, name := range dones {
 		has("done." + name)
 	}
-	for _, name := range telling {
-		has("event." + string(name))
+	for _, k := range audit.Kinds() {
+		has("event." + string(k.Name))
+	}
+	for _, word := range outcomes {
+		has("outcome." + word)
 	}
 	for _, name := range record {
 		has("field." + name)

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/stepgate/stepgate/factors/token"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/people"
@@ -51,6 +53,7 @@ func (v *personView) Administrator() bool { return v.Role != "" && v.Role != acc
 // buttons are what the visitor may do to the account.
 type buttons struct {
 	Manage, Suspend, Resume, Invite, Password, Key, ResetFactors, TemporaryCode, CheckCaller bool
+	Token, RevokeDevice                                                                      bool
 	// Second says that it waits for a second administrator.
 	Second bool
 }
@@ -66,6 +69,13 @@ type heldCredential struct {
 	Default           bool
 	CreatedAt, UsedAt time.Time
 	CountsFrom        time.Time
+	// EndsAt is set for what ends by itself, Ended where it has.
+	EndsAt time.Time
+	Ended  bool
+	// Paths, Methods and Addresses bound a token.
+	Paths, Methods, Addresses string
+	// Revoke is the act that takes it away, where the visitor may.
+	Revoke, Query string
 }
 
 // happened is something that an account did lately.
@@ -88,7 +98,7 @@ func (q *visit) person(id string) error {
 	v := &personView{
 		view: q.view(), ID: a.ID, Username: a.Username, Parts: a.Parts.Of(a.Name), Email: a.Email, Mobile: a.Mobile, Groups: a.Groups,
 		Organisation: a.Organisation, Role: a.Role, Source: a.Source, CreatedAt: a.CreatedAt, SuspendedAt: a.SuspendedAt,
-		Local: a.Source == account.LocalSource, Password: record.HasPassword, On: a.TwoFactor, Factors: factorsOf(record.Credentials), Self: q.actor.Is(a.ID),
+		Local: a.Source == account.LocalSource, Password: record.HasPassword, On: a.TwoFactor, Self: q.actor.Is(a.ID),
 	}
 	v.Title = a.Username
 	if v.Require, err = q.People.Requires(q.ctx(), a); err != nil {
@@ -98,6 +108,9 @@ func (q *visit) person(id string) error {
 		return err
 	}
 	if v.Do, v.Ticket, err = q.buttons(record); err != nil {
+		return err
+	}
+	if v.Factors, err = q.factorsOf(record.Credentials, v.Do); err != nil {
 		return err
 	}
 	v.Unchecked = v.Do.CheckCaller && v.Ticket == ""
@@ -129,13 +142,15 @@ func (q *visit) buttons(r people.Record) (b buttons, ticket string, err error) {
 		Invite: manage && local && !r.HasPassword && !a.Suspended(), Password: manage && local && r.HasPassword && !a.Suspended(),
 		Key:          manage && q.Key != nil && !a.Suspended(),
 		ResetFactors: reset && checked, TemporaryCode: code && checked && !a.Suspended(),
-		CheckCaller: reset && q.role == account.RoleHelpdesk, Second: q.People.TwoPerson,
+		Token:        manage && q.People.Tokens != nil && !a.Suspended(),
+		RevokeDevice: reset,
+		CheckCaller:  reset && q.role == account.RoleHelpdesk, Second: q.People.TwoPerson,
 	}, ticket, nil
 }
 
 // factorsOf groups credentials: the three ways that are always named, then the
 // others in the order of the policy's words.
-func factorsOf(held []account.Credential) []heldFactor {
+func (q *visit) factorsOf(held []account.Credential, do buttons) ([]heldFactor, error) {
 	var all []heldFactor
 	for _, f := range append(slices.Clone(always), policy.Factors()...) {
 		if slices.ContainsFunc(all, func(h heldFactor) bool { return h.Factor == string(f) }) {
@@ -143,15 +158,47 @@ func factorsOf(held []account.Credential) []heldFactor {
 		}
 		one := heldFactor{Factor: string(f)}
 		for _, c := range held {
-			if c.Factor == string(f) {
-				one.Held = append(one.Held, heldCredential{c.Label, c.Address, c.Default, c.CreatedAt, c.LastUsedAt, c.CountsFrom})
+			if c.Factor != string(f) {
+				continue
 			}
+			row, err := q.heldOf(c, do)
+			if err != nil {
+				return nil, err
+			}
+			one.Held = append(one.Held, row)
 		}
-		if len(one.Held) > 0 || slices.Contains(always, f) {
+		if len(one.Held) > 0 || slices.Contains(always, f) || f == policy.Token && do.Token {
 			all = append(all, one)
 		}
 	}
-	return all
+	return all, nil
+}
+
+// heldOf is one credential as the page shows it.
+func (q *visit) heldOf(c account.Credential, do buttons) (heldCredential, error) {
+	row := heldCredential{
+		Label: c.Label, Address: c.Address, Default: c.Default, CreatedAt: c.CreatedAt, UsedAt: c.LastUsedAt, CountsFrom: c.CountsFrom, Query: credentialQuery(c.ID),
+	}
+	switch policy.Factor(c.Factor) {
+	case policy.DevicePIN:
+		if q.People.DeviceEnds != nil {
+			row.EndsAt = q.People.DeviceEnds(c)
+		}
+		if do.RevokeDevice {
+			row.Revoke = "revoke-device"
+		}
+	case policy.Token:
+		bounds, err := token.BoundsOf(c)
+		if err != nil {
+			return row, err
+		}
+		row.EndsAt, row.Paths, row.Methods, row.Addresses = bounds.EndsAt, strings.Join(bounds.Paths, " "), strings.Join(bounds.Methods, " "), token.AddressesText(bounds)
+		if do.Manage {
+			row.Revoke = "revoke-token"
+		}
+	}
+	row.Ended = !row.EndsAt.IsZero() && !q.Now().Before(row.EndsAt)
+	return row, nil
 }
 
 // telling are the events by which a helpdesk can ask a caller what only they

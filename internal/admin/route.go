@@ -26,6 +26,7 @@ var personal = map[string]page{
 	"edit":   (*visit).edit,
 	"key":    (*visit).key,
 	"caller": (*visit).caller,
+	"token":  (*visit).newToken,
 }
 
 // route finds the page of a path below /admin.

@@ -37,7 +37,7 @@ func Templates() fs.FS {
 
 // PageNames are those that Templates must have.
 var PageNames = []string{
-	"search", "person", "edit", "act", "shown", "key", "caller", "bulk", "report", "import", "organisations", "organisation", "approvals", "trail", "event", "messages",
+	"search", "person", "edit", "act", "shown", "key", "caller", "bulk", "report", "import", "organisations", "organisation", "approvals", "trail", "event", "messages", "token",
 }
 
 // Door is what the pages ask of the ceremonies.

@@ -9,7 +9,9 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/stepgate/stepgate/factors/token"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/people"
@@ -255,11 +257,12 @@ func TestTheTrailIsFilteredAndExplained(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	b.open(home+"trail").wants(t, http.StatusOK, "authz_fail", "user_created", "joe")
-	b.open(home+"trail?event=authz_fail&account=joe&since=2026-03-04&until=2026-03-04").wants(t, http.StatusOK, reference).lacks(t, `>user_created</a>`)
+	b.open(home+"trail").wants(t, http.StatusOK, "The policy denied a request", "An account was made", "joe").lacks(t, ">authz_fail<")
+	b.open(home+"trail?lang=cy").wants(t, http.StatusOK, "Gwrthododd y polisi gais", "Gwnaed cyfrif")
+	b.open(home+"trail?event=authz_fail&account=joe&since=2026-03-04&until=2026-03-04").wants(t, http.StatusOK, reference).lacks(t, `>An account was made</a>`)
 	b.open(home+"trail?since=2026-03-05").wants(t, http.StatusOK, "no such events")
 	b.open(home+"trail?since=yesterday").wants(t, http.StatusBadRequest, `href="#since"`)
-	b.open(home+"trail?reference="+reference).wants(t, http.StatusOK, "/debug/*", "because {&#34;rule&#34;:1}")
+	b.open(home+"trail?reference="+reference).wants(t, http.StatusOK, "/debug/*", "authz_fail", "because {&#34;rule&#34;:1}")
 	b.open(home+"event?reference=NONE").wants(t, http.StatusNotFound)
 	admin, _ := k.administrator(account.RoleAdmin, "north")
 	for _, page := range []string{"trail", "event?record=1", "messages"} {
@@ -294,6 +297,53 @@ func TestNamesThatLookAlikeAreWarnedOf(t *testing.T) {
 		s := b.send(b.open(home+"new").form(t, "/new"), map[string]string{"username": name})
 		if s.status != http.StatusBadRequest && strings.Contains(s.text, "\u202e") {
 			t.Errorf("%q: status %d", name, s.status)
+		}
+	}
+}
+
+func TestTokensAndDevicesAreSeenAndRevoked(t *testing.T) {
+	k := newRig(t)
+	k.People.Tokens = token.Factor{}
+	k.People.DeviceEnds = func(c account.Credential) time.Time { return c.CreatedAt.Add(30 * 24 * time.Hour) }
+	b, _ := k.administrator(account.RoleAdmin, "north")
+	robot := k.person(people.NewAccount{Username: "robot", Organisation: "north"})
+	k.holds(robot.ID, "device_pin")
+
+	page := b.open(personPath(robot.ID)).wants(t, http.StatusOK, "My device_pin", "Ends:", "/token\"", "Not set up. For programs")
+	form := b.open(personPath(robot.ID)+"/token").form(t, "token")
+	b.send(form, map[string]string{"paths": "/dav/*"}).wants(t, http.StatusBadRequest, `href="#label"`)
+	b.send(form, map[string]string{"label": "Backup", "paths": "dav"}).wants(t, http.StatusBadRequest, `href="#paths"`, "Backup")
+	b.send(form, map[string]string{"label": "Backup", "paths": "/dav/*", "addresses": "here"}).wants(t, http.StatusBadRequest, `href="#addresses"`)
+	made := b.send(form, map[string]string{"label": "Backup", "paths": "/dav/*", "methods": "read", "days": "30", "addresses": "192.0.2.0/24"}).
+		wants(t, http.StatusOK, `data-stepgate="token"`, token.Prefix)
+	secret := made.text[strings.Index(made.text, token.Prefix):][:len(token.Prefix)+26]
+	page = b.open(personPath(robot.ID)).wants(t, http.StatusOK, "Backup", "/dav/*", "GET", "192.0.2.0/24")
+	page.lacks(t, secret)
+
+	held, err := k.db.Credentials(t.Context(), robot.ID)
+	if err != nil || len(held) != 2 {
+		t.Fatal(held, err)
+	}
+	for _, c := range held {
+		act := "revoke-token"
+		if c.Factor == "device_pin" {
+			act = "revoke-device"
+		}
+		at := personPath(robot.ID) + "/" + act + "?credential=" + string(c.ID)
+		if !strings.Contains(page.text, strings.TrimPrefix(at, "/.stepgate")) {
+			t.Errorf("the page does not lead to %s", at)
+		}
+		form := b.open(at).wants(t, http.StatusOK, c.Label).form(t, act)
+		b.send(form, map[string]string{"reason": "lost"}).wants(t, http.StatusOK, "was revoked").lacks(t, c.Label)
+		b.open(at).wants(t, http.StatusNotFound)
+	}
+	b.open(personPath(robot.ID)+"/revoke-token?credential=none").wants(t, http.StatusNotFound)
+	if left, err := k.db.Credentials(t.Context(), robot.ID); err != nil || len(left) != 0 {
+		t.Error(left, err)
+	}
+	for name, factor := range map[audit.Name]string{audit.DeviceRevoked: "device_pin", audit.TokenRevoked: "token", audit.TokenCreated: "token"} {
+		if e := k.events(name); len(e) != 1 || e[0].Factor != factor || e[0].Actor == e[0].Account {
+			t.Errorf("%s: %+v", name, e)
 		}
 	}
 }

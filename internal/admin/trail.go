@@ -36,8 +36,9 @@ func (v *trailView) Filtered() bool {
 }
 
 type trailLine struct {
-	Seq                                              int64
-	At                                               time.Time
+	Seq int64
+	At  time.Time
+	// Event is the id of a text.
 	Event, Outcome, Who, By, Address, Why, Reference string
 }
 
@@ -50,6 +51,17 @@ type eventView struct {
 }
 
 type eventField struct{ Name, Value string }
+
+// outcomes are the words of the trail that have a text "outcome.WORD".
+var outcomes = []string{"allow", "step-up", "deny", "success", "fail", "refused", "dropped"}
+
+// outcomeText is an outcome in the words of the page.
+func (q *visit) outcomeText(word string) string {
+	if slices.Contains(outcomes, word) {
+		return q.text("outcome." + word)
+	}
+	return word
+}
 
 // filters are the fields of the form above the trail.
 var filters = []string{"account", "event", "organisation", "since", "until", "reference"}
@@ -77,8 +89,9 @@ func (q *visit) trail(_ string) error {
 	}
 	v.Kinds = append(v.Kinds, web.Option{Text: q.text("trail.all")})
 	for _, k := range audit.Kinds() {
-		v.Kinds = append(v.Kinds, web.Option{Value: string(k.Name), Text: string(k.Name)})
+		v.Kinds = append(v.Kinds, web.Option{Value: string(k.Name), Text: q.text("event." + string(k.Name))})
 	}
+	slices.SortFunc(v.Kinds[1:], func(a, b web.Option) int { return strings.Compare(a.Text, b.Text) })
 	filter, errs, err := q.trailQuery(v.Values)
 	if err != nil {
 		return err
@@ -120,7 +133,9 @@ func (q *visit) lines(records []audit.Record) ([]trailLine, error) {
 	}
 	var all []trailLine
 	for _, r := range records {
-		all = append(all, lineOf(r, names))
+		line := lineOf(r, names)
+		line.Outcome = q.outcomeText(r.Outcome)
+		all = append(all, line)
 	}
 	return all, nil
 }
@@ -129,7 +144,7 @@ func (q *visit) lines(records []audit.Record) ([]trailLine, error) {
 func lineOf(r audit.Record, names map[account.ID]string) trailLine {
 	name := func(id string) string { return cmp.Or(names[account.ID(id)], id) }
 	line := trailLine{
-		Seq: r.Seq, At: r.At, Event: string(r.Name), Outcome: r.Outcome, Who: name(r.Account), Address: r.Address, Why: strings.TrimSpace(r.Reason + " " + r.Rule),
+		Seq: r.Seq, At: r.At, Event: "event." + string(r.Name), Outcome: r.Outcome, Who: name(r.Account), Address: r.Address, Why: strings.TrimSpace(r.Reason + " " + r.Rule),
 		Reference: r.Reference,
 	}
 	if r.Actor != r.Account {
@@ -194,7 +209,7 @@ func (q *visit) event(_ string) error {
 		return err
 	}
 	v := &eventView{view: q.view()}
-	v.Title, v.Back = string(record.Name), q.Web.Path("/admin/trail")
+	v.Title, v.Back = "event."+string(record.Name), q.Web.Path("/admin/trail")
 	lines, err := q.lines([]audit.Record{record})
 	if err != nil {
 		return err
@@ -205,9 +220,10 @@ func (q *visit) event(_ string) error {
 			v.Fields = append(v.Fields, eventField{q.text("event.field." + name), value})
 		}
 	}
+	add("event", string(record.Name))
 	add("time", record.At.Format(time.RFC3339))
 	for _, f := range [][2]string{
-		{"outcome", record.Outcome}, {"reason", record.Reason}, {"account", line.Who}, {"actor", line.By}, {"organisation", record.Organisation},
+		{"outcome", line.Outcome}, {"reason", record.Reason}, {"account", line.Who}, {"actor", line.By}, {"organisation", record.Organisation},
 		{"site", record.Site}, {"factor", record.Factor}, {"levels", strings.Join(record.Levels, " ")}, {"rule", record.Rule}, {"address", record.Address},
 		{"browser", record.UserAgent}, {"reference", record.Reference}, {"record", strconv.FormatInt(record.Seq, 10)},
 	} {

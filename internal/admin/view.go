@@ -39,7 +39,7 @@ var tabs = []struct {
 // dones are what a page may be told by its address that has just happened.
 var dones = []string{
 	"created", "saved", "suspend", "resume", "delete", "invite", "password-reset", "factors-on", "factors-off", "reset-factors", "key", "caller", "caller-sent",
-	"waiting", "approved", "declined", "organisation",
+	"revoke-device", "revoke-token", "waiting", "approved", "declined", "organisation",
 }
 
 // view begins a page.

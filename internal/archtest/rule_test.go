@@ -32,7 +32,7 @@ var rooms = []room{
 	{name: "challenge", may: "ceremony people device factors factors/delivery signin session account policy kept throttle audit web keys",
 		because: "signin and audit: a ceremony asks the sources by their capabilities, and every step of it is an event; delivery: what tells of a step is kept with it"},
 	{name: "selfservice", may: "ceremony people device factors factors/token session account policy kept throttle audit web keys"},
-	{name: "admin", may: "ceremony people device factors session account policy kept throttle audit web keys"},
+	{name: "admin", may: "ceremony people device factors factors/token session account policy kept throttle audit web keys"},
 	{name: "ceremony", may: "factors factors/delivery account audit session throttle policy",
 		because: "what a step writes: a factor's state, a credential or a proof with its event, with the messages that tell of it and the budgets that it puts right"},
 	{name: "people", may: "account session factors/delivery audit signin ceremony policy",

@@ -2,6 +2,7 @@ package selfservice
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -252,21 +253,24 @@ func TestNobodyReachesWhatIsAnothers(t *testing.T) {
 // token, with another person's, and from another site.
 func TestForgedFormsDoNothing(t *testing.T) {
 	k := newRig(t, withTokens)
-	jo, eve := k.person("jo", policy.TOTP, policy.SMS), k.person("eve")
+	jo, eve := k.person("jo", policy.TOTP, policy.SMS, policy.Token, policy.DevicePIN), k.person("eve")
 	b, hers, third := k.browser(jo, policy.TOTP), k.browser(eve), k.browser(jo)
 	before, was := k.credentials(jo), k.account(jo.ID)
 	forms := slices.Clone(changes)
 	for _, more := range [][]string{
 		{"/sessions", "action", "end-others"}, {"/sessions", "action", "end", "session", string(third.entry.Session.ID)}, {"/not-me", "record", "1"},
 		{"/email", "action", "send", "email", "eve@example.test"}, {"/mobile", "action", "send", "mobile", "07700900001"},
+		{"/tokens/revoke?credential=jo-token"}, {"/remove?credential=jo-device_pin"},
 	} {
 		forms = append(forms, struct {
 			page, once string
 			fields     []string
 		}{more[0], "", more[1:]})
 	}
+	proved := map[string]bool{"contact email": true, "contact mobile": true, "revoke-token jo-token": true, "remove-credential jo-device_pin": true}
 	for _, c := range forms {
-		k.proved = map[string]bool{c.once: true, "contact email": true, "contact mobile": true}
+		k.proved = maps.Clone(proved)
+		k.proved[c.once] = true
 		form := url.Values{}
 		for i := 0; i < len(c.fields); i += 2 {
 			form.Set(c.fields[i], c.fields[i+1])
@@ -276,6 +280,8 @@ func TestForgedFormsDoNothing(t *testing.T) {
 			"no token":        func(r *http.Request) {},
 			"another's token": func(r *http.Request) { replaceToken(r, form, k.Guard.Token(binding(hers.entry))) },
 			"another site":    func(r *http.Request) { replaceToken(r, form, good); r.Header.Set("Sec-Fetch-Site", "cross-site") },
+			"a frame":         func(r *http.Request) { replaceToken(r, form, good); r.Header.Set("Sec-Fetch-Dest", "iframe") },
+			"a script":        func(r *http.Request) { replaceToken(r, form, good); r.Header.Set("Sec-Fetch-Mode", "cors") },
 			"another origin": func(r *http.Request) {
 				replaceToken(r, form, good)
 				r.Header.Del("Sec-Fetch-Site")

@@ -143,7 +143,7 @@ func newRig(t *testing.T, config policy.Config) *rig {
 		},
 		Now: k.clock,
 	}
-	k.pages = k.Handler()
+	k.pages = web.TopLevelOnly(k.Web, k.Handler())
 	return k
 }
 

@@ -3,10 +3,8 @@ package selfservice
 import (
 	"errors"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -58,21 +56,12 @@ func (s *Site) tokens(w http.ResponseWriter, r *http.Request, at *visit) error {
 		}
 		row := tokenRow{
 			Label: c.Label, Query: url.QueryEscape(string(c.ID)), Paths: strings.Join(bounds.Paths, " "), Methods: strings.Join(bounds.Methods, " "),
-			CreatedAt: c.CreatedAt, EndsAt: bounds.EndsAt, LastUsedAt: c.LastUsedAt, Ended: !s.Now().Before(bounds.EndsAt),
-		}
-		for _, p := range bounds.Addresses {
-			row.Addresses = strings.TrimSpace(row.Addresses + " " + p.String())
+			Addresses: token.AddressesText(bounds), CreatedAt: c.CreatedAt, EndsAt: bounds.EndsAt, LastUsedAt: c.LastUsedAt, Ended: !s.Now().Before(bounds.EndsAt),
 		}
 		view.Rows = append(view.Rows, row)
 	}
 	return s.Pages.Render(w, r, s.Web, http.StatusOK, "tokens", view)
 }
-
-// readMethods are those with which a program only reads.
-var readMethods = []string{"GET", "OPTIONS", "PROPFIND", "REPORT", "SEARCH"}
-
-// tokenDays are how long a token may be asked for.
-var tokenDays = []int{30, 90, 365}
 
 // newToken makes a token and shows it, in the answer to the POST and never
 // again.
@@ -114,34 +103,11 @@ func (s *Site) askedFor(fields map[string]string) (people.NewToken, *web.FieldEr
 	if n.Label == "" {
 		return n, &web.FieldError{Field: "label", Text: "error.no-label"}
 	}
-	days, err := strconv.Atoi(fields["days"])
-	if err != nil || !slices.Contains(tokenDays, days) {
-		days = tokenDays[1]
-	}
-	n.Bounds = account.TokenBounds{Paths: strings.Fields(fields["paths"]), EndsAt: s.Now().UTC().Add(time.Duration(days) * 24 * time.Hour)}
-	if fields["methods"] != "all" {
-		n.Bounds.Methods = readMethods
-	}
-	for _, text := range strings.FieldsFunc(fields["addresses"], func(r rune) bool { return r == ' ' || r == ',' }) {
-		prefix, err := readPrefix(text)
-		if err != nil {
-			return n, &web.FieldError{Field: "addresses", Text: "error.token.addresses"}
-		}
-		n.Bounds.Addresses = append(n.Bounds.Addresses, prefix)
-	}
-	if _, err := token.Compile(n.Bounds); err != nil {
-		return n, &web.FieldError{Field: "paths", Text: "error.token.paths"}
+	var wrong string
+	if n.Bounds, wrong = token.Asked(func(name string) string { return fields[name] }, s.Now()); wrong != "" {
+		return n, &web.FieldError{Field: wrong, Text: "error.token." + wrong}
 	}
 	return n, nil
-}
-
-// readPrefix reads an address, or a network of them.
-func readPrefix(text string) (netip.Prefix, error) {
-	if addr, err := netip.ParseAddr(text); err == nil {
-		return netip.PrefixFrom(addr, addr.BitLen()), nil
-	}
-	prefix, err := netip.ParsePrefix(text)
-	return prefix.Masked(), err
 }
 
 // revokeToken takes a token away.
