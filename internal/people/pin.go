@@ -163,7 +163,8 @@ func (p *People) refusePinned(ctx context.Context, who signin.Identity, known ac
 
 // ConfirmName lets a submitted name of a source lead to another account, at
 // its next sign-in and from then on. An empty source means the only one that
-// knows people by names.
+// knows people by names. A name is nobody's in particular, so whoever confirms
+// one acts on all organisations.
 func (p *People) ConfirmName(ctx context.Context, actor Actor, source, name, reason string) error {
 	if err := actor.may(ActManage); err != nil {
 		return err
@@ -175,7 +176,13 @@ func (p *People) ConfirmName(ctx context.Context, actor Actor, source, name, rea
 	if err != nil {
 		return err
 	}
-	return p.change(ctx, actor, func(tx Tx, _ Actor) (audit.Event, error) {
+	return p.change(ctx, actor, func(tx Tx, current Actor) (audit.Event, error) {
+		if err := current.may(ActManage); err != nil {
+			return audit.Event{}, err
+		}
+		if current.organisation() != "" {
+			return audit.Event{}, forbidden("names of an application are of all organisations", "ask an owner")
+		}
 		pin := account.Pin{Source: source, Kind: account.PinConfirmed, Name: account.FoldUsername(name), At: p.now()}
 		if err := tx.KeepPin(ctx, pin); err != nil {
 			return audit.Event{}, err
