@@ -88,7 +88,7 @@ func (s *Site) Resume(w http.ResponseWriter, r *http.Request, c ceremony.Continu
 // the app sees them, as if they were typed into ours. The error is for a page:
 // 429 where nothing is left.
 func (s *Site) SpendTyped(r *http.Request, username string) (throttle.Receipt, error) {
-	receipt, err := s.Ledger.Spend(r.Context(), s.Plan.Charges(s.typing(r, username))...)
+	receipt, err := s.Ledger.Spend(r.Context(), s.Plan.Charges(acquaintances{s}.typing(r, username))...)
 	if err != nil {
 		return receipt, s.tooMany(err)
 	}
@@ -98,7 +98,7 @@ func (s *Site) SpendTyped(r *http.Request, username string) (throttle.Receipt, e
 // TypedInVain writes down that the app, or the gateway after it, let nobody
 // in. reason is a kebab code.
 func (s *Site) TypedInVain(r *http.Request, reason string) error {
-	e := s.signInFailed(r, "")
+	e := signIns{s}.signInFailed(r, "")
 	e.Reason = reason
 	return s.Recorder.Record(r.Context(), e)
 }
@@ -112,7 +112,7 @@ func (s *Site) Enter(w http.ResponseWriter, r *http.Request, v *session.Entry, w
 	ctx := r.Context()
 	owner, err := s.Admit(ctx, who)
 	if err == nil {
-		err = s.admissible(ctx, owner)
+		err = signIns{s}.admissible(ctx, owner)
 	}
 	if errors.Is(err, account.ErrNotFound) {
 		return nil, signin.ErrRefused
@@ -120,11 +120,11 @@ func (s *Site) Enter(w http.ResponseWriter, r *http.Request, v *session.Entry, w
 	if err != nil {
 		return nil, err
 	}
-	b := s.beginning(r, owner, appLogins{s}.proofs(who)...)
+	b := signIns{s}.beginning(r, owner, appLogins{s}.proofs(who)...)
 	b.Password = who.Password
 	b.Tie = session.Tie{IssuerSession: who.IssuerSession, Note: who.Note}
-	b, detail := s.scored(r, b, who.Failed)
-	entry, err := s.admitSession(w, r, v, b)
+	b, detail := signIns{s}.scored(r, b, who.Failed)
+	entry, err := signIns{s}.admitSession(w, r, v, b)
 	switch {
 	case errors.Is(err, account.ErrNotFound): // suspended or deleted a moment ago
 		return nil, signin.ErrRefused
@@ -132,11 +132,11 @@ func (s *Site) Enter(w http.ResponseWriter, r *http.Request, v *session.Entry, w
 		return nil, err
 	}
 	if who.Typed != "" {
-		s.meet(w, r, owner.ID, who.Typed)
+		acquaintances{s}.meet(w, r, owner.ID, who.Typed)
 	}
 	e := s.event(r, audit.LoginSuccess, entry)
 	e.Detail = detail
-	return entry, s.signedIn(r, entry, e)
+	return entry, notices{s}.signedIn(r, entry, e)
 }
 
 // proofs are what a sign-in proves: the sign-in itself, and what was proved
@@ -156,7 +156,7 @@ func (s appLogins) proofs(who signin.Identity) []policy.Proof {
 }
 
 // admissible gives account.ErrNotFound for an account that gets no session.
-func (s *Site) admissible(ctx context.Context, a account.Account) error {
+func (s signIns) admissible(ctx context.Context, a account.Account) error {
 	if a.Suspended() {
 		return account.ErrNotFound
 	}

@@ -37,6 +37,9 @@ type Interrupted struct {
 	Realm string
 }
 
+// interruptions is how the different kinds of interrupted requests are answered.
+type interruptions struct{ *Site }
+
 // Begin answers a request that needs more than its session has, each kind of
 // request in the way its sender understands (contract, section 4). It always
 // answers; nothing reaches the upstream.
@@ -47,7 +50,7 @@ func (s *Site) Begin(w http.ResponseWriter, r *http.Request, i Interrupted) erro
 	}
 	switch {
 	case web.Framed(r):
-		return s.beginFramed(w, r, i, c)
+		return interruptions{s}.beginFramed(w, r, i, c)
 	case web.Navigation(r) && safe(r):
 	case web.Navigation(r):
 		var err error
@@ -61,7 +64,7 @@ func (s *Site) Begin(w http.ResponseWriter, r *http.Request, i Interrupted) erro
 			return keeping{s}.over(w, r, i.Visitor, err, c.Target)
 		}
 	default:
-		return s.beginElsewhere(w, i, c)
+		return interruptions{s}.beginElsewhere(w, i, c)
 	}
 	if s.LoginPage != "" && i.Visitor == nil {
 		return appLogins{s}.toLoginPage(w, r, c)
@@ -75,7 +78,7 @@ func (s *Site) Begin(w http.ResponseWriter, r *http.Request, i Interrupted) erro
 
 func safe(r *http.Request) bool { return r.Method == http.MethodGet || r.Method == http.MethodHead }
 
-func (s *Site) beginFramed(w http.ResponseWriter, r *http.Request, i Interrupted, c ceremony.Continuation) error {
+func (s interruptions) beginFramed(w http.ResponseWriter, r *http.Request, i Interrupted, c ceremony.Continuation) error {
 	// Afterwards the whole window is not to show what was meant for the frame,
 	// but the page around it: as a rule the one that the frame came from. Where
 	// scripts run, the small page knows it.
@@ -91,7 +94,7 @@ func (s *Site) beginFramed(w http.ResponseWriter, r *http.Request, i Interrupted
 
 // beginElsewhere answers scripts, programs and sub-resources. The address it
 // names is for a window of its own.
-func (s *Site) beginElsewhere(w http.ResponseWriter, i Interrupted, c ceremony.Continuation) error {
+func (s interruptions) beginElsewhere(w http.ResponseWriter, i Interrupted, c ceremony.Continuation) error {
 	c.Kind = ceremony.Window
 	if len(c.Target) > maxDescribed {
 		c.Target = "" // it would only describe the request
@@ -110,7 +113,7 @@ func (s *Site) beginElsewhere(w http.ResponseWriter, i Interrupted, c ceremony.C
 
 // referringPage is the page of this site that a form was on, or the front
 // page. Only the path and query of a same-origin Referer are believed.
-func (s *Site) referringPage(referer string) string {
+func (s interruptions) referringPage(referer string) string {
 	rest, ok := strings.CutPrefix(referer, s.Place.Origin)
 	if !ok || !web.SafePath(rest) || strings.HasPrefix(rest, s.Web.Path("/")) {
 		return "/"

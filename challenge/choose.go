@@ -28,7 +28,7 @@ func (s *Site) choose(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	offered := s.offer(v, c, held)
+	offered := prospects{s}.offer(v, c, held)
 	if len(offered.factors) < 2 || offered.direct != "" && r.URL.Query().Get(allField) == "" {
 		return s.dispatch(w, r, v, c)
 	}

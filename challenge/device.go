@@ -40,6 +40,9 @@ type choosing struct {
 	t ceremony.Transaction
 }
 
+// deviceChoices is the ceremony of that step.
+type deviceChoices struct{ *Site }
+
 // resident is the factor of soft tokens; nil where it is not offered.
 func (s *Site) resident() factors.Resident {
 	r, _ := s.Factors.Find(policy.DevicePIN).(factors.Resident)
@@ -52,7 +55,7 @@ func (s *Site) devices() device.Cookie {
 }
 
 // asksDevice tells whether what c needs wants v's device chosen, and it is not.
-func (s *Site) asksDevice(v *session.Entry, c ceremony.Continuation) bool {
+func (s deviceChoices) asksDevice(v *session.Entry, c ceremony.Continuation) bool {
 	if v.Session.Device != "" || c.Kind == ceremony.Operate || c.Policy != s.Policy.Fingerprint() || s.resident() == nil {
 		return false
 	}
@@ -64,8 +67,8 @@ func (s *Site) asksDevice(v *session.Entry, c ceremony.Continuation) bool {
 // deviceNext is the page of the step that is due, or "". It is due once all
 // else is proved, or where there is more to prove, between the first proof
 // beyond the sign-in and the rest.
-func (s *Site) deviceNext(r *http.Request, v *session.Entry, c ceremony.Continuation, held holdings) (string, error) {
-	if !s.asksDevice(v, c) || !s.satisfied(v, c) && !(s.begun(v, c) && len(s.offer(v, c, held).factors) > 0) {
+func (s deviceChoices) deviceNext(r *http.Request, v *session.Entry, c ceremony.Continuation, held holdings) (string, error) {
+	if !s.asksDevice(v, c) || !s.satisfied(v, c) && !(s.begun(v, c) && len(prospects(s).offer(v, c, held).factors) > 0) {
 		return "", nil
 	}
 	chosen, err := s.chosen(r.Context(), v)
@@ -77,14 +80,14 @@ func (s *Site) deviceNext(r *http.Request, v *session.Entry, c ceremony.Continua
 
 // begun tells whether v has proved anything that c's levels name beyond the
 // sign-in.
-func (s *Site) begun(v *session.Entry, c ceremony.Continuation) bool {
+func (s deviceChoices) begun(v *session.Entry, c ceremony.Continuation) bool {
 	return slices.ContainsFunc(v.Session.Proofs, func(p policy.Proof) bool {
 		return p.Factor != policy.Password && s.Policy.CountsFor(p, v.Session.Proofs, s.Now())&c.Needs != 0
 	})
 }
 
 // chosen reads v's choice; the zero one where there is none yet.
-func (s *Site) chosen(ctx context.Context, v *session.Entry) (choosing, error) {
+func (s deviceChoices) chosen(ctx context.Context, v *session.Entry) (choosing, error) {
 	var chosen choosing
 	t, err := s.Store.Transaction(ctx, choiceID(v), s.Now().UTC())
 	switch {
@@ -108,7 +111,7 @@ func read(t ceremony.Transaction) (chosen choosing, err error) {
 func choiceID(v *session.Entry) string { return string(v.Session.ID) + devicePage }
 
 // openChoice reads v's choice, or begins it.
-func (s *Site) openChoice(ctx context.Context, v *session.Entry) (choosing, error) {
+func (s deviceChoices) openChoice(ctx context.Context, v *session.Entry) (choosing, error) {
 	now, owner := s.Now().UTC(), v.Owner.Account.ID
 	t, err := s.Store.OpenTransaction(ctx, ceremony.Transaction{
 		ID: choiceID(v), Session: v.Session.ID, Key: devicePage, Actor: owner, Subject: owner, Site: s.Place.Origin,
@@ -120,7 +123,7 @@ func (s *Site) openChoice(ctx context.Context, v *session.Entry) (choosing, erro
 	return read(t)
 }
 
-func (s *Site) saveChoice(ctx context.Context, chosen choosing) error {
+func (s deviceChoices) saveChoice(ctx context.Context, chosen choosing) error {
 	state, err := json.Marshal(chosen.choice)
 	if err != nil {
 		return err
@@ -133,7 +136,7 @@ func (s *Site) saveChoice(ctx context.Context, chosen choosing) error {
 }
 
 // chooseDevice is the page of the choice.
-func (s *Site) chooseDevice(w http.ResponseWriter, r *http.Request) error {
+func (s deviceChoices) chooseDevice(w http.ResponseWriter, r *http.Request) error {
 	at, err := s.ready(w, r)
 	if at == nil {
 		return err
@@ -173,7 +176,7 @@ type deviceView struct {
 	Days int
 }
 
-func (s *Site) showDevice(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, chosen choosing, wrong string) error {
+func (s deviceChoices) showDevice(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, chosen choosing, wrong string) error {
 	sealed, err := c.Seal(s.Sealer, s.Place.Origin)
 	if err != nil {
 		return err
@@ -191,7 +194,7 @@ func (s *Site) showDevice(w http.ResponseWriter, r *http.Request, v *session.Ent
 	return s.Pages.Render(w, r, s.Web, status, "device", view)
 }
 
-func (s *Site) deviceLife() time.Duration {
+func (s deviceChoices) deviceLife() time.Duration {
 	if s.DeviceLife > 0 {
 		return s.DeviceLife
 	}
@@ -200,7 +203,7 @@ func (s *Site) deviceLife() time.Duration {
 
 // choosePublic makes this a session on a browser that others use as well, and
 // leaves nothing in it but the session.
-func (s *Site) choosePublic(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation) error {
+func (s deviceChoices) choosePublic(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation) error {
 	risen, err := s.Sessions.Raise(r.Context(), w, s.Place, v, func(row *session.Session) error {
 		row.Device, row.DeviceID = device.Public, ""
 		return nil
@@ -211,13 +214,13 @@ func (s *Site) choosePublic(w http.ResponseWriter, r *http.Request, v *session.E
 	if err != nil {
 		return s.unavailable(err)
 	}
-	s.forget(w, r, v.Owner.Account.ID)
+	acquaintances(s).forget(w, r, v.Owner.Account.ID)
 	return s.dispatch(w, r, risen, c)
 }
 
 // choosePrivate goes on with the token that was made on the way, or to the page
 // that makes one.
-func (s *Site) choosePrivate(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, chosen choosing) error {
+func (s deviceChoices) choosePrivate(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, chosen choosing) error {
 	if _, ready := s.resident().Offered(chosen.Making); ready {
 		return s.settleDevice(w, r, v, c, chosen)
 	}

@@ -20,7 +20,7 @@ import (
 // of a PIN, how it is kept, and how it ends after too many wrong PINs.
 
 // makingScope is the scope in which a token is made.
-func (s *Site) makingScope(r *http.Request, v *session.Entry) factors.Scope {
+func (s deviceChoices) makingScope(r *http.Request, v *session.Entry) factors.Scope {
 	scope := s.scope(r, v, "device")
 	scope.Transaction = choiceID(v)
 	return scope
@@ -28,7 +28,7 @@ func (s *Site) makingScope(r *http.Request, v *session.Entry) factors.Scope {
 
 // inviteToken gives what a page of a PIN needs so that the browser can make a
 // token on the way.
-func (s *Site) inviteToken(r *http.Request, v *session.Entry) ([]byte, error) {
+func (s deviceChoices) inviteToken(r *http.Request, v *session.Entry) ([]byte, error) {
 	chosen, err := s.openChoice(r.Context(), v)
 	if err != nil {
 		return nil, err
@@ -43,7 +43,7 @@ func (s *Site) inviteToken(r *http.Request, v *session.Entry) ([]byte, error) {
 
 // takeToken remembers the token that came with a form. A browser without a
 // script offers none, and a wrong one is none: it only cannot be private then.
-func (s *Site) takeToken(r *http.Request, v *session.Entry, answer factors.Answer) (choosing, error) {
+func (s deviceChoices) takeToken(r *http.Request, v *session.Entry, answer factors.Answer) (choosing, error) {
 	chosen, err := s.openChoice(r.Context(), v)
 	if err != nil || answer.Fields["credential"] == "" {
 		return chosen, err
@@ -62,7 +62,7 @@ func (s *Site) takeToken(r *http.Request, v *session.Entry, answer factors.Answe
 
 // settleDevice keeps the token that the browser has offered: from now on the
 // browser is a private device of v's account.
-func (s *Site) settleDevice(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, chosen choosing) error {
+func (s deviceChoices) settleDevice(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, chosen choosing) error {
 	ctx, now, owner := r.Context(), s.Now().UTC(), v.Owner.Account.ID
 	held, err := s.held(r, v)
 	if err != nil {
@@ -77,7 +77,7 @@ func (s *Site) settleDevice(w http.ResponseWriter, r *http.Request, v *session.E
 	s.bindDevice(&credential, v, held, now)
 	e := s.event(r, audit.DeviceTrusted, v)
 	e.Factor, e.Credential = credential.Factor, string(credential.ID)
-	messages, err := s.tell(r, v, people.ToldDeviceAdded, credential)
+	messages, err := notices(s).tell(r, v, people.ToldDeviceAdded, credential)
 	if err != nil {
 		return s.unavailable(err)
 	}
@@ -90,7 +90,7 @@ func (s *Site) settleDevice(w http.ResponseWriter, r *http.Request, v *session.E
 	case err != nil:
 		return s.unavailable(err)
 	}
-	s.sent(messages)
+	notices(s).sent(messages)
 	if err := s.devices().Keep(w, r, device.Held{Account: owner, Device: credential.ID, Until: ends.Unix()}); err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func (s *Site) settleDevice(w http.ResponseWriter, r *http.Request, v *session.E
 
 // bindDevice says what a new token counts for: what the session has proved
 // just now vouches for it.
-func (s *Site) bindDevice(credential *account.Credential, v *session.Entry, held holdings, now time.Time) {
+func (s deviceChoices) bindDevice(credential *account.Credential, v *session.Entry, held holdings, now time.Time) {
 	for _, p := range v.Session.Proofs {
 		recent := now.Sub(p.At) < ceremony.TransactionTTL || p.Factor == policy.Password
 		if !recent || p.Once != "" && p.Once != forgottenPIN {
@@ -131,7 +131,7 @@ func (k *walk) destroyed(w http.ResponseWriter, r *http.Request) error {
 			gone = c
 		}
 	}
-	messages, err := k.s.tell(r, k.v, people.ToldDeviceLocked, gone)
+	messages, err := notices{k.s}.tell(r, k.v, people.ToldDeviceLocked, gone)
 	if err != nil {
 		return k.s.unavailable(err)
 	}
@@ -140,7 +140,7 @@ func (k *walk) destroyed(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return k.s.unavailable(err)
 	default:
-		k.s.sent(messages)
+		notices{k.s}.sent(messages)
 	}
 	if err := k.s.devices().Forget(w, r, owner); err != nil {
 		return err

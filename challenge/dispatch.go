@@ -91,21 +91,21 @@ func (s *Site) dispatch(w http.ResponseWriter, r *http.Request, v *session.Entry
 	if v == nil {
 		return s.goTo(w, r, "/sign-in", c)
 	}
-	if s.satisfied(v, c) && !s.asksDevice(v, c) {
+	if s.satisfied(v, c) && !(deviceChoices{s}).asksDevice(v, c) {
 		return s.resume(w, r, v, c)
 	}
 	held, err := s.held(r, v)
 	if err != nil {
 		return err
 	}
-	page, err := s.deviceNext(r, v, c, held)
+	page, err := deviceChoices{s}.deviceNext(r, v, c, held)
 	if err != nil {
 		return err
 	}
 	if page != "" {
 		return s.goTo(w, r, page, c)
 	}
-	switch offered := s.offer(v, c, held); {
+	switch offered := (prospects{s}).offer(v, c, held); {
 	case offered.direct != "":
 		if r.Method == http.MethodPost && s.Factors.Find(offered.direct) != nil {
 			if k := s.walk(v, c, offered.direct, held); !k.several() {
@@ -116,7 +116,7 @@ func (s *Site) dispatch(w http.ResponseWriter, r *http.Request, v *session.Entry
 	case len(offered.factors) > 0:
 		return s.goTo(w, r, "/challenge", c)
 	case c.Kind == ceremony.Operate:
-		return s.stuck(w, r, v, c)
+		return enrolments{s}.stuck(w, r, v, c)
 	default:
 		return s.goTo(w, r, "/enrol", c)
 	}

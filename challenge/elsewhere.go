@@ -86,7 +86,7 @@ func (s departures) redirector(name string) signin.Redirector {
 func (s departures) depart(w http.ResponseWriter, r *http.Request, c ceremony.Continuation, source signin.Redirector, fresh bool) error {
 	key := rand.Text()
 	location, state, err := source.Depart(r.Context(), signin.Departure{
-		Key: key, Callback: s.callback(source), Fresh: fresh, Language: web.Language(r, s.Web),
+		Key: key, Callback: logouts(s).callback(source), Fresh: fresh, Language: web.Language(r, s.Web),
 	})
 	if err != nil {
 		return &web.Fail{Status: http.StatusServiceUnavailable, Title: "elsewhere.down", Advice: "elsewhere.down.advice", Err: err}
@@ -198,8 +198,8 @@ func (s departures) arrive(w http.ResponseWriter, r *http.Request) error {
 		if v != nil {
 			return s.dispatch(w, r, v, s.continuation(r))
 		}
-		s.Recorder.Record(r.Context(), s.signInFailed(r, ""))
-		return s.signInPage(w, r, v, s.continuation(r), http.StatusForbidden, "", []web.FieldError{{Text: "error.elsewhere.lost"}})
+		s.Recorder.Record(r.Context(), signIns(s).signInFailed(r, ""))
+		return signIns(s).signInPage(w, r, v, s.continuation(r), http.StatusForbidden, "", []web.FieldError{{Text: "error.elsewhere.lost"}})
 	}
 	if source.Name() == JoinSource {
 		return s.arriveJoined(w, r, v, d)
@@ -236,7 +236,7 @@ func (s departures) arriveJoined(w http.ResponseWriter, r *http.Request, v *sess
 
 // arrival is who a browser that came back says it is.
 func (s departures) arrival(r *http.Request, source signin.Redirector, d departure) (signin.Identity, error) {
-	back := signin.Return{Callback: s.callback(source), State: d.State, Query: r.URL.Query()}
+	back := signin.Return{Callback: logouts(s).callback(source), State: d.State, Query: r.URL.Query()}
 	if posts(source) {
 		var err error
 		if back.Answer, err = s.takeAnswer(r, source); err != nil {
@@ -253,5 +253,5 @@ func (s departures) refusedElsewhere(w http.ResponseWriter, r *http.Request, v *
 	e.Factor, e.Reason, e.Reference = string(policy.Password), "refused-elsewhere", audit.NewReference()
 	s.Recorder.Record(r.Context(), e)
 	s.Report(e.Reference, why)
-	return s.signInPage(w, r, v, d.Goes, http.StatusForbidden, "", []web.FieldError{{Text: "error.elsewhere"}})
+	return signIns(s).signInPage(w, r, v, d.Goes, http.StatusForbidden, "", []web.FieldError{{Text: "error.elsewhere"}})
 }

@@ -16,8 +16,12 @@ import (
 	"github.com/stepgate/stepgate/policy"
 )
 
+// enrolments is the ceremony that makes a credential: what somebody may enrol,
+// on what authority, and the steps of it.
+type enrolments struct{ *Site }
+
 // chooseEnrolment lists the factors that could be enrolled to get further.
-func (s *Site) chooseEnrolment(w http.ResponseWriter, r *http.Request) error {
+func (s enrolments) chooseEnrolment(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return &web.Fail{Status: http.StatusMethodNotAllowed, Allow: "GET, HEAD"}
 	}
@@ -29,7 +33,7 @@ func (s *Site) chooseEnrolment(w http.ResponseWriter, r *http.Request) error {
 	if c.Kind == ceremony.Operate {
 		return s.dispatch(w, r, v, c)
 	}
-	kinds, err := s.enrolments(r, v, c)
+	kinds, err := s.possible(r, v, c)
 	if err != nil {
 		return err
 	}
@@ -50,10 +54,10 @@ func (s *Site) chooseEnrolment(w http.ResponseWriter, r *http.Request) error {
 	return s.Pages.Render(w, r, s.Web, http.StatusOK, "enrol", view)
 }
 
-// enrolments lists what the visitor may enrol for what c needs, now or after
+// possible lists what the visitor may enrol for what c needs, now or after
 // a proof. A page opened by itself, with nothing missing, offers what meets
 // `mfa`.
-func (s *Site) enrolments(r *http.Request, v *session.Entry, c ceremony.Continuation) ([]policy.Factor, error) {
+func (s enrolments) possible(r *http.Request, v *session.Entry, c ceremony.Continuation) ([]policy.Factor, error) {
 	held, err := s.held(r, v)
 	if err != nil {
 		return nil, err
@@ -67,12 +71,12 @@ func (s *Site) enrolments(r *http.Request, v *session.Entry, c ceremony.Continua
 			return nil, err
 		}
 	}
-	return s.enrollable(missing, v, c, held), nil
+	return prospects(s).enrollable(missing, v, c, held), nil
 }
 
 // stuck is the honest end where no way leads on: the person cannot enrol
 // what is needed, or nothing that would do is offered.
-func (s *Site) stuck(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation) error {
+func (s enrolments) stuck(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation) error {
 	if s.satisfied(v, c) {
 		return s.resume(w, r, v, c)
 	}
@@ -99,14 +103,14 @@ func (s *Site) stuck(w http.ResponseWriter, r *http.Request, v *session.Entry, c
 
 // whyStuck gives the id of the text that says why no way leads on, and from
 // when a credential that is held will count, if that is why.
-func (s *Site) whyStuck(v *session.Entry, c ceremony.Continuation, held holdings) (text string, from time.Time) {
+func (s enrolments) whyStuck(v *session.Entry, c ceremony.Continuation, held holdings) (text string, from time.Time) {
 	switch {
 	case c.Kind == ceremony.Operate && held.second():
 		return "stuck.operation", time.Time{}
 	case c.Kind == ceremony.Operate || !held.second() && s.enrolment(v) != EnrolSelf:
 		return "stuck." + string(s.enrolment(v)), time.Time{}
 	}
-	for _, way := range s.ways(s.missing(v, c), v, c) {
+	for _, way := range prospects(s).ways(s.missing(v, c), v, c) {
 		for _, f := range way {
 			for _, own := range held.usable[f] {
 				if own.CountsFrom.After(s.Now()) && (from.IsZero() || own.CountsFrom.Before(from)) {
@@ -122,7 +126,7 @@ func (s *Site) whyStuck(v *session.Entry, c ceremony.Continuation, held holdings
 }
 
 // enrolStep is the enrolment of one factor: its page, and the answer to it.
-func (s *Site) enrolStep(kind policy.Factor) web.Handler {
+func (s enrolments) enrolStep(kind policy.Factor) web.Handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		at, err := s.ready(w, r)
 		if at == nil {
@@ -134,7 +138,7 @@ func (s *Site) enrolStep(kind policy.Factor) web.Handler {
 		}
 		enroller, _ := s.Factors.Enroller(kind)
 		k := &enrolling{walk: walk{
-			s: s, v: v, c: c, factor: enroller, page: "/enrol/" + string(kind), purpose: "enrol", typed: fields,
+			s: s.Site, v: v, c: c, factor: enroller, page: "/enrol/" + string(kind), purpose: "enrol", typed: fields,
 		}, enroller: enroller}
 		if on, err := k.begin(w, r); err != nil || !on {
 			return err
@@ -178,25 +182,25 @@ func (k *enrolling) begin(w http.ResponseWriter, r *http.Request) (on bool, err 
 	if walked {
 		k.once, operation = "enrol "+k.c.ID, "operation.enrol.level"
 	}
-	if k.grant = k.s.grant(k.v, k.c, held, k.once); k.replaces() {
+	if k.grant = (enrolments{k.s}).grant(k.v, k.c, held, k.once); k.replaces() {
 		// Whoever changes what they know proves something that they hold,
 		// however the first of it came about.
-		k.sole, k.held, k.grant = true, nil, k.s.laterGrant(k.v, k.once)
+		k.sole, k.held, k.grant = true, nil, enrolments{k.s}.laterGrant(k.v, k.once)
 	}
 	switch {
 	case k.grant.allowed:
 		k.grant.lifted = k.grant.lifted || walked
-		kinds, err := k.s.enrolments(r, k.v, k.c)
+		kinds, err := enrolments{k.s}.possible(r, k.v, k.c)
 		k.others = len(kinds) > 1
 		return true, err
 	case !k.grant.provable:
-		return false, k.s.stuck(w, r, k.v, ceremony.Continuation{Kind: ceremony.Operate, Once: k.once})
+		return false, enrolments{k.s}.stuck(w, r, k.v, ceremony.Continuation{Kind: ceremony.Operate, Once: k.once})
 	}
 	page, err := k.s.address(k.page, k.c)
 	if err != nil {
 		return false, err
 	}
-	return false, k.s.ask(w, r, k.v, ceremony.Operation{Once: k.once, Text: operation, Page: page})
+	return false, operations{k.s}.ask(w, r, k.v, ceremony.Operation{Once: k.once, Text: operation, Page: page})
 }
 
 // walked tells whether this is the account's first PIN, or its first questions,
@@ -207,7 +211,7 @@ func (k *enrolling) begin(w http.ResponseWriter, r *http.Request) (on bool, err 
 // the number on an account does, which lets people without a factor enrol.
 func (k *enrolling) walked() bool {
 	kind := k.factor.Kind()
-	return kind.Knowledge() && len(k.held) == 0 && slices.Contains(k.s.walkedThrough(k.s.missing(k.v, k.c)), kind)
+	return kind.Knowledge() && len(k.held) == 0 && slices.Contains(prospects{k.s}.walkedThrough(k.s.missing(k.v, k.c)), kind)
 }
 
 // replaces tells whether the enrolment puts a new secret in the place of the
@@ -240,7 +244,7 @@ func (k *enrolling) show(w http.ResponseWriter, r *http.Request, answer factors.
 		return k.s.goTo(w, r, k.page, k.c)
 	}
 	if k.mayMakeToken() {
-		if prompt.Options, err = k.s.inviteToken(r, k.v); err != nil {
+		if prompt.Options, err = (deviceChoices{k.s}).inviteToken(r, k.v); err != nil {
 			return err
 		}
 	}
@@ -250,7 +254,7 @@ func (k *enrolling) show(w http.ResponseWriter, r *http.Request, answer factors.
 // mayMakeToken tells whether the page is that of a PIN and a choice of the
 // device is to follow: a private one gets its token from this very form.
 func (k *enrolling) mayMakeToken() bool {
-	return k.factor.Kind() == policy.PIN && k.s.asksDevice(k.v, k.c)
+	return k.factor.Kind() == policy.PIN && deviceChoices{k.s}.asksDevice(k.v, k.c)
 }
 
 // confirm checks the answer that proves the new credential, keeps it, and
@@ -279,7 +283,7 @@ func (k *enrolling) confirm(w http.ResponseWriter, r *http.Request, answer facto
 		return k.s.unavailable(err)
 	}
 	if k.mayMakeToken() {
-		if _, err := k.s.takeToken(r, k.v, answer); err != nil {
+		if _, err := (deviceChoices{k.s}).takeToken(r, k.v, answer); err != nil {
 			return err
 		}
 	}
@@ -292,8 +296,8 @@ func (k *enrolling) confirm(w http.ResponseWriter, r *http.Request, answer facto
 func (k *enrolling) keep(w http.ResponseWriter, r *http.Request, t ceremony.Transaction, credential account.Credential) error {
 	now := k.s.Now().UTC()
 	credential.Factor = string(k.factor.Kind())
-	k.s.bind(&credential, k.v, k.grant, k.once, now)
-	credential, err := k.s.enrol(r, k.v, ceremony.Enrolled{Transaction: t.ID, Credential: credential, First: k.grant.stillFirst(), Sole: k.sole})
+	enrolments{k.s}.bind(&credential, k.v, k.grant, k.once, now)
+	credential, err := enrolments{k.s}.enrol(r, k.v, ceremony.Enrolled{Transaction: t.ID, Credential: credential, First: k.grant.stillFirst(), Sole: k.sole})
 	switch {
 	case errors.Is(err, ceremony.ErrTransactionGone), errors.Is(err, ceremony.ErrNotFirst):
 		return k.s.dispatch(w, r, k.v, k.c)
@@ -332,7 +336,7 @@ func (k *enrolling) goOn(w http.ResponseWriter, r *http.Request, proof policy.Pr
 
 // enrol keeps a credential for v's account, with its event, and tells the
 // person. Whose and since when it is is filled in here.
-func (s *Site) enrol(r *http.Request, v *session.Entry, enrolled ceremony.Enrolled) (account.Credential, error) {
+func (s enrolments) enrol(r *http.Request, v *session.Entry, enrolled ceremony.Enrolled) (account.Credential, error) {
 	now := s.Now().UTC()
 	credential := enrolled.Credential
 	credential.ID = account.NewCredentialID()
@@ -342,11 +346,11 @@ func (s *Site) enrol(r *http.Request, v *session.Entry, enrolled ceremony.Enroll
 	e.Factor, e.Credential = credential.Factor, string(credential.ID)
 	enrolled.Credential, enrolled.Event = credential, e
 	var err error
-	if enrolled.Messages, err = s.tell(r, v, people.ToldFactorAdded, credential); err != nil {
+	if enrolled.Messages, err = notices(s).tell(r, v, people.ToldFactorAdded, credential); err != nil {
 		return credential, err
 	}
 	if err = s.Store.Enrol(r.Context(), enrolled, now); err == nil {
-		s.sent(enrolled.Messages)
+		notices(s).sent(enrolled.Messages)
 	}
 	return credential, err
 }

@@ -27,8 +27,11 @@ func canReplacePIN(held holdings) bool {
 	return len(held.usable[policy.SecurityQuestions]) > 0 || len(held.usable[policy.SMS]) > 0
 }
 
+// forgottenPINs is the ceremony of another PIN.
+type forgottenPINs struct{ *Site }
+
 // forgotten is the page of a new PIN.
-func (s *Site) forgotten(w http.ResponseWriter, r *http.Request) error {
+func (s forgottenPINs) forgotten(w http.ResponseWriter, r *http.Request) error {
 	at, err := s.ready(w, r)
 	if at == nil {
 		return err
@@ -46,9 +49,9 @@ func (s *Site) forgotten(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		return s.ask(w, r, v, ceremony.Operation{Once: forgottenPIN, Text: "operation.pin", Page: page})
+		return operations(s).ask(w, r, v, ceremony.Operation{Once: forgottenPIN, Text: "operation.pin", Page: page})
 	}
-	chosen, err := s.chosen(r.Context(), v)
+	chosen, err := deviceChoices(s).chosen(r.Context(), v)
 	if err != nil {
 		return err
 	}
@@ -64,7 +67,7 @@ func (s *Site) forgotten(w http.ResponseWriter, r *http.Request) error {
 
 // mayReplacePIN tells whether the session has proved a moment ago, for this or
 // on its way in, what lets somebody choose another PIN.
-func (s *Site) mayReplacePIN(v *session.Entry) bool {
+func (s forgottenPINs) mayReplacePIN(v *session.Entry) bool {
 	for _, p := range v.Session.Proofs {
 		if replacesPIN(p.Factor) && (p.Once == "" || p.Once == forgottenPIN) && s.Now().Sub(p.At) < ceremony.TransactionTTL {
 			return true

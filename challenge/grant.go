@@ -49,7 +49,7 @@ func (g grant) stillFirst() *ceremony.First {
 // code to an address of the account where it says `contact`, and a temporary
 // code where it says `invited`. A further one needs a second factor or a
 // temporary code, proved for this operation.
-func (s *Site) grant(v *session.Entry, c ceremony.Continuation, held holdings, once string) grant {
+func (s enrolments) grant(v *session.Entry, c ceremony.Continuation, held holdings, once string) grant {
 	proven := authorised(v.Session.Proofs, once)
 	if s.inFirstSitting(v, c, held) {
 		g := grant{allowed: true, first: true}
@@ -69,7 +69,7 @@ func (s *Site) grant(v *session.Entry, c ceremony.Continuation, held holdings, o
 }
 
 // laterGrant is the authority for what comes after a first second factor.
-func (s *Site) laterGrant(v *session.Entry, once string) grant {
+func (s enrolments) laterGrant(v *session.Entry, once string) grant {
 	g := grant{provable: true}
 	g.lifted = temporary(v, s.Now().Add(-ceremony.TransactionTTL)) || s.liftedFor(v, once)
 	g.allowed = g.lifted || authorised(v.Session.Proofs, once)
@@ -78,7 +78,7 @@ func (s *Site) laterGrant(v *session.Entry, once string) grant {
 
 // enrolment is who may enrol a first second factor: the rule of the person's
 // organisation, or else the site's.
-func (s *Site) enrolment(v *session.Entry) Enrolment {
+func (s enrolments) enrolment(v *session.Entry) Enrolment {
 	if own := v.Owner.Enrolment; own != "" {
 		return Enrolment(own)
 	}
@@ -93,7 +93,7 @@ func temporary(v *session.Entry, after time.Time) bool {
 	})
 }
 
-func (s *Site) liftedFor(v *session.Entry, once string) bool {
+func (s enrolments) liftedFor(v *session.Entry, once string) bool {
 	return slices.ContainsFunc(v.Session.Proofs, func(p policy.Proof) bool {
 		return p.Factor == policy.TemporaryCode && p.Once == once
 	})
@@ -104,7 +104,7 @@ func (s *Site) liftedFor(v *session.Entry, once string) bool {
 // another beside them: a level that asks for two would else leave everybody
 // at the door for a day. Whoever may enrol the one without a second factor
 // may as well enrol the other.
-func (s *Site) inFirstSitting(v *session.Entry, c ceremony.Continuation, held holdings) bool {
+func (s enrolments) inFirstSitting(v *session.Entry, c ceremony.Continuation, held holdings) bool {
 	seconds := held.seconds()
 	if len(seconds) == 0 || c.Kind == ceremony.Operate || s.missing(v, c) == 0 {
 		return false
@@ -119,7 +119,7 @@ func (s *Site) inFirstSitting(v *session.Entry, c ceremony.Continuation, held ho
 
 // bind fills in what a new credential counts for, and from when: before
 // CountsFrom only for levels that the proofs it was added on would meet.
-func (s *Site) bind(c *account.Credential, v *session.Entry, g grant, once string, now time.Time) {
+func (s enrolments) bind(c *account.Credential, v *session.Entry, g grant, once string, now time.Time) {
 	for _, p := range bindingProofs(v, once) {
 		for _, f := range effective(p, now) {
 			c.BoundBy = append(c.BoundBy, string(f))

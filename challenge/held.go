@@ -63,6 +63,10 @@ func (h holdings) seconds() []account.Credential {
 // second tells whether the person holds any second factor.
 func (h holdings) second() bool { return len(h.seconds()) > 0 }
 
+// prospects is what a person could still prove, or enrol, and how much nearer
+// that brings them.
+type prospects struct{ *Site }
+
 // offer is what a challenge puts before the person.
 type offer struct {
 	// factors would do, in the order in which a page lists them.
@@ -75,16 +79,16 @@ type offer struct {
 // offer lists the factors of which one more proof brings the session nearer
 // to what c asks for, and that the person can prove. Empty means that no way
 // can be walked to its end.
-func (s *Site) offer(v *session.Entry, c ceremony.Continuation, held holdings) offer {
+func (s prospects) offer(v *session.Entry, c ceremony.Continuation, held holdings) offer {
 	switch {
 	case c.Kind == ceremony.Operate && c.Once == forgottenPIN:
 		return offerPIN(held)
 	case c.Kind == ceremony.Operate:
-		return s.offerOperation(v, held)
+		return operations(s).offerOperation(v, held)
 	}
 	missing := s.missing(v, c)
 	ways := walkable(s.ways(missing, v, c), func(f policy.Factor) bool {
-		return f == policy.Password && passwordProofs{s}.asksPassword(v) || len(s.helpful(v, c, held.usable[f])) > 0
+		return f == policy.Password && passwordProofs(s).asksPassword(v) || len(s.helpful(v, c, held.usable[f])) > 0
 	})
 	o := offer{factors: held.sorted(factorsIn(leadingIn(ways)))}
 	if slices.Contains(o.factors, policy.DevicePIN) {
@@ -104,12 +108,12 @@ func (s *Site) offer(v *session.Entry, c ceremony.Continuation, held holdings) o
 // helpful are those credentials of one factor with which one more proof would
 // bring the session nearer to what c asks for. One that was added on a weaker
 // proof may not count yet, and one that was proved already is no second one.
-func (s *Site) helpful(v *session.Entry, c ceremony.Continuation, some []account.Credential) []account.Credential {
+func (s prospects) helpful(v *session.Entry, c ceremony.Continuation, some []account.Credential) []account.Credential {
 	return slices.DeleteFunc(slices.Clone(some), func(own account.Credential) bool { return !s.furthers(v, c, own, s.Now()) })
 }
 
 // awaited are those that would be helpful if they were not waiting to count.
-func (s *Site) awaited(v *session.Entry, c ceremony.Continuation, some []account.Credential) []account.Credential {
+func (s prospects) awaited(v *session.Entry, c ceremony.Continuation, some []account.Credential) []account.Credential {
 	return slices.DeleteFunc(slices.Clone(some), func(own account.Credential) bool {
 		if !own.CountsFrom.After(s.Now()) {
 			return true
@@ -121,7 +125,7 @@ func (s *Site) awaited(v *session.Entry, c ceremony.Continuation, some []account
 
 // furthers tells whether fewer proofs were needed after one with this
 // credential.
-func (s *Site) furthers(v *session.Entry, c ceremony.Continuation, own account.Credential, now time.Time) bool {
+func (s prospects) furthers(v *session.Entry, c ceremony.Continuation, own account.Credential, now time.Time) bool {
 	proof := proofOf(policy.Factor(own.Factor), factors.Verified{Credential: own, UserVerified: true}, now)
 	if s.asksOnce(v, c) {
 		proof.Once = c.Once
@@ -147,10 +151,10 @@ func (s *Site) furthers(v *session.Entry, c ceremony.Continuation, own account.C
 }
 
 // enrollable lists the factors that the person could enrol to get further.
-func (s *Site) enrollable(missing policy.LevelSet, v *session.Entry, c ceremony.Continuation, held holdings) []policy.Factor {
+func (s prospects) enrollable(missing policy.LevelSet, v *session.Entry, c ceremony.Continuation, held holdings) []policy.Factor {
 	ways := walkable(s.ways(missing, v, c), func(f policy.Factor) bool {
 		_, ok := s.Factors.Enroller(f)
-		return ok || f == policy.Password && passwordProofs{s}.asksPassword(v) || len(s.helpful(v, c, held.usable[f])) > 0
+		return ok || f == policy.Password && passwordProofs(s).asksPassword(v) || len(s.helpful(v, c, held.usable[f])) > 0
 	})
 	can := slices.DeleteFunc(held.sorted(factorsIn(ways)), func(f policy.Factor) bool {
 		_, ok := s.Factors.Enroller(f)
@@ -166,7 +170,7 @@ func (s *Site) enrollable(missing policy.LevelSet, v *session.Entry, c ceremony.
 
 // walkedThrough are the factors that the enrolment of a missing level walks
 // through, in that order (`enrol` in a level); none where the person chooses.
-func (s *Site) walkedThrough(missing policy.LevelSet) []policy.Factor {
+func (s prospects) walkedThrough(missing policy.LevelSet) []policy.Factor {
 	var all []policy.Factor
 	for _, level := range s.Policy.Levels() {
 		if level.Set()&missing == 0 {
@@ -179,7 +183,7 @@ func (s *Site) walkedThrough(missing policy.LevelSet) []policy.Factor {
 	return all
 }
 
-func (s *Site) ways(missing policy.LevelSet, v *session.Entry, c ceremony.Continuation) [][]policy.Factor {
+func (s prospects) ways(missing policy.LevelSet, v *session.Entry, c ceremony.Continuation) [][]policy.Factor {
 	return s.Policy.WaysOnce(missing, proofsFor(v, c), s.Now(), c.Once)
 }
 

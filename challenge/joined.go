@@ -160,7 +160,7 @@ func (s joins) signInAnew(w http.ResponseWriter, r *http.Request, v *session.Ent
 	if s.LoginPage != "" {
 		return appLogins(s).toLoginPage(w, r, c)
 	}
-	return s.signInPage(w, r, v, c, http.StatusOK, "", nil)
+	return signIns(s).signInPage(w, r, v, c, http.StatusOK, "", nil)
 }
 
 var errNotAsked = errors.New("challenge: no request of a site of this gateway's")
@@ -223,7 +223,7 @@ func (s joins) enter(w http.ResponseWriter, r *http.Request, v *session.Entry, s
 	}
 	owner, err := s.Store.Account(ctx, code.Subject)
 	if err == nil {
-		err = s.admissible(ctx, owner)
+		err = signIns(s).admissible(ctx, owner)
 	}
 	if err == nil {
 		// Signed out there meanwhile, nobody arrives here.
@@ -235,9 +235,9 @@ func (s joins) enter(w http.ResponseWriter, r *http.Request, v *session.Entry, s
 	if err != nil {
 		return nil, err
 	}
-	b := s.beginning(r, owner, given.Proofs...)
+	b := signIns(s).beginning(r, owner, given.Proofs...)
 	b.Source, b.Tie = JoinSource, session.Tie{Root: given.Root}
-	entered, err := s.admitSession(w, r, v, b)
+	entered, err := signIns(s).admitSession(w, r, v, b)
 	if errors.Is(err, account.ErrNotFound) {
 		return nil, signin.ErrRefused
 	}

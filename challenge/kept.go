@@ -39,7 +39,7 @@ const (
 // before, or a technical one.
 func (s keeping) keep(w http.ResponseWriter, r *http.Request, i Interrupted, c ceremony.Continuation) (ceremony.Continuation, error) {
 	lost := c
-	lost.Kind, lost.Target = ceremony.Lost, s.referringPage(r.Referer())
+	lost.Kind, lost.Target = ceremony.Lost, interruptions(s).referringPage(r.Referer())
 	if i.KeptErr != nil {
 		return lost, i.KeptErr
 	}
@@ -145,7 +145,7 @@ func (s *Site) Continue(w http.ResponseWriter, r *http.Request, v *session.Entry
 		return nil, true, keeping{s}.over(w, r, v, err, "/")
 	}
 	if v == nil {
-		c := keptAs(ceremony.Continuation{Method: q.Method, Target: q.Target, At: s.Now().UTC()}, q, s.referringPage(q.Header.Get("Referer")))
+		c := keptAs(ceremony.Continuation{Method: q.Method, Target: q.Target, At: s.Now().UTC()}, q, interruptions{s}.referringPage(q.Header.Get("Referer")))
 		return nil, true, s.goTo(w, r, "/sign-in", c)
 	}
 	return &q, false, nil

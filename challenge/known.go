@@ -29,6 +29,9 @@ const (
 	maxMet = 5
 )
 
+// acquaintances is what browsers know of those who signed in there.
+type acquaintances struct{ *Site }
+
 // acquaintance is what a browser carries, sealed: who signed in there.
 type acquaintance struct {
 	// Browser is what its tries are counted under, 128 random bits.
@@ -53,7 +56,7 @@ func nameDigest(typed string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:12])
 }
 
-func (s *Site) knownName() string {
+func (s acquaintances) knownName() string {
 	if s.Place.Secure {
 		return "__Host-" + knownCookie
 	}
@@ -62,7 +65,7 @@ func (s *Site) knownName() string {
 
 // acquaintance reads what the browser carries; nothing where it cannot be
 // read, or is there twice.
-func (s *Site) acquaintance(r *http.Request) acquaintance {
+func (s acquaintances) acquaintance(r *http.Request) acquaintance {
 	var a acquaintance
 	sent := r.CookiesNamed(s.knownName())
 	if len(sent) != 1 {
@@ -81,7 +84,7 @@ func (s *Site) acquaintance(r *http.Request) acquaintance {
 
 // meet lets the browser remember a name that has signed in. It is not known
 // by that: whoever has the password can sign in as often as they like.
-func (s *Site) meet(w http.ResponseWriter, r *http.Request, owner account.ID, typed string) {
+func (s acquaintances) meet(w http.ResponseWriter, r *http.Request, owner account.ID, typed string) {
 	s.remember(w, r, func(a *acquaintance) {
 		name := nameDigest(typed)
 		at := slices.IndexFunc(a.Met, func(m met) bool { return m.Account == owner && m.Name == name })
@@ -94,7 +97,7 @@ func (s *Site) meet(w http.ResponseWriter, r *http.Request, owner account.ID, ty
 }
 
 // acquaint makes the browser known: its session has proved a second factor.
-func (s *Site) acquaint(w http.ResponseWriter, r *http.Request, v *session.Entry) {
+func (s acquaintances) acquaint(w http.ResponseWriter, r *http.Request, v *session.Entry) {
 	owner := v.Owner.Account
 	s.remember(w, r, func(a *acquaintance) {
 		found := false
@@ -109,7 +112,7 @@ func (s *Site) acquaint(w http.ResponseWriter, r *http.Request, v *session.Entry
 	})
 }
 
-func (s *Site) remember(w http.ResponseWriter, r *http.Request, change func(*acquaintance)) {
+func (s acquaintances) remember(w http.ResponseWriter, r *http.Request, change func(*acquaintance)) {
 	a := s.acquaintance(r)
 	if a.Browser == "" {
 		a.Browser = rand.Text()
@@ -139,7 +142,7 @@ func (s *Site) remember(w http.ResponseWriter, r *http.Request, change func(*acq
 
 // forget takes away what a browser remembers of an account: it is one that
 // others use as well.
-func (s *Site) forget(w http.ResponseWriter, r *http.Request, owner account.ID) {
+func (s acquaintances) forget(w http.ResponseWriter, r *http.Request, owner account.ID) {
 	s.remember(w, r, func(a *acquaintance) {
 		a.Met = slices.DeleteFunc(a.Met, func(m met) bool { return m.Account == owner })
 	})
@@ -149,7 +152,7 @@ func (s *Site) forget(w http.ResponseWriter, r *http.Request, owner account.ID) 
 
 // knownBrowser names the browser for the throttle if one of what it met is
 // known and the one that is meant.
-func (s *Site) knownBrowser(r *http.Request, meant func(met) bool) string {
+func (s acquaintances) knownBrowser(r *http.Request, meant func(met) bool) string {
 	a := s.acquaintance(r)
 	for _, m := range a.Met {
 		if meant(m) && m.known(s.Now()) {
@@ -160,7 +163,7 @@ func (s *Site) knownBrowser(r *http.Request, meant func(met) bool) string {
 }
 
 // typing is a password about to be compared, under the name as it was typed.
-func (s *Site) typing(r *http.Request, username string) throttle.Try {
+func (s acquaintances) typing(r *http.Request, username string) throttle.Try {
 	name := nameDigest(username)
 	return throttle.Try{
 		Account: throttle.TypedName(account.FoldUsername(username)), Factor: string(policy.Password), Address: s.Address(r),
@@ -170,7 +173,7 @@ func (s *Site) typing(r *http.Request, username string) throttle.Try {
 
 // known names for the throttle whatever has proved more than the sign-in
 // alone gives: this session, or this browser at an earlier visit.
-func (s *Site) known(r *http.Request, v *session.Entry) string {
+func (s acquaintances) known(r *http.Request, v *session.Entry) string {
 	for _, p := range v.Session.Proofs {
 		if p.Factor.Possession() {
 			return "session " + string(v.Session.ID)

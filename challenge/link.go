@@ -52,8 +52,11 @@ type link struct {
 	second bool
 }
 
+// links finds the ceremony behind the link of a message.
+type links struct{ *Site }
+
 // linkPage serves the page of a token, or says that there is no such page.
-func (s *Site) linkPage(path string) (web.Handler, bool) {
+func (s links) linkPage(path string) (web.Handler, bool) {
 	if s.People == nil {
 		return nil, false
 	}
@@ -66,7 +69,7 @@ func (s *Site) linkPage(path string) (web.Handler, bool) {
 	return nil, false
 }
 
-func (s *Site) serveLink(w http.ResponseWriter, r *http.Request, purpose, token string) error {
+func (s links) serveLink(w http.ResponseWriter, r *http.Request, purpose, token string) error {
 	var fields map[string]string
 	if r.Method == http.MethodPost {
 		var err error
@@ -99,7 +102,7 @@ func (s *Site) serveLink(w http.ResponseWriter, r *http.Request, purpose, token 
 
 // openLink finds the ceremony of a token. One that is unknown, over, used or
 // another site's is 410.
-func (s *Site) openLink(r *http.Request, purpose, token string) (*link, error) {
+func (s links) openLink(r *http.Request, purpose, token string) (*link, error) {
 	ctx := r.Context()
 	gone := &web.Fail{Status: http.StatusGone, Title: "link.gone.title", Advice: "link.gone." + purpose}
 	t, err := s.Store.Transaction(ctx, ceremony.LinkID(purpose, token), s.Now())
@@ -109,7 +112,7 @@ func (s *Site) openLink(r *http.Request, purpose, token string) (*link, error) {
 	if err != nil {
 		return nil, s.unavailable(err)
 	}
-	l := &link{s: s, purpose: purpose, page: "/" + purpose + "/" + token, t: t}
+	l := &link{s: s.Site, purpose: purpose, page: "/" + purpose + "/" + token, t: t}
 	if len(t.State) > 0 {
 		if err := json.Unmarshal(t.State, &l.state); err != nil {
 			return nil, err
@@ -286,7 +289,7 @@ func (l *link) verify(w http.ResponseWriter, r *http.Request, f policy.Factor, a
 	ctx, s := r.Context(), l.s
 	receipt, err := s.Ledger.Spend(ctx, s.Plan.Charges(throttle.Try{
 		Account: string(l.owner.ID), Factor: string(f), Address: s.Address(r),
-		Known: s.knownBrowser(r, func(m met) bool { return m.Account == l.owner.ID }),
+		Known: acquaintances{s}.knownBrowser(r, func(m met) bool { return m.Account == l.owner.ID }),
 	})...)
 	if err != nil {
 		return l.excuse(w, r, f, s.throttled(err, len(l.ways) > 1))

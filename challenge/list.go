@@ -63,8 +63,8 @@ func (k *walk) makeList(r *http.Request, lister factors.Lister, g grant, once st
 	if err != nil {
 		return nil, err
 	}
-	k.s.bind(&credential, k.v, g, once, k.s.Now().UTC())
-	_, err = k.s.enrol(r, k.v, ceremony.Enrolled{Transaction: t.ID, Credential: credential, Sole: true})
+	enrolments{k.s}.bind(&credential, k.v, g, once, k.s.Now().UTC())
+	_, err = enrolments{k.s}.enrol(r, k.v, ceremony.Enrolled{Transaction: t.ID, Credential: credential, Sole: true})
 	return codes, err
 }
 
@@ -153,7 +153,7 @@ func (s lists) download(w http.ResponseWriter, posted string) error {
 func (s lists) enrolPages(mux map[string]web.Handler, kind policy.Factor) {
 	path := "/enrol/" + string(kind)
 	if _, ok := s.Factors.Enroller(kind); ok {
-		mux[path] = s.enrolStep(kind)
+		mux[path] = enrolments(s).enrolStep(kind)
 		mux[path+listsPage] = s.afterList
 	}
 	if lister, ok := s.Factors.Find(kind).(factors.Lister); ok {

@@ -33,7 +33,7 @@ const (
 )
 
 // callback is where a source's issuer sends browsers back.
-func (s *Site) callback(source signin.Redirector) string {
+func (s logouts) callback(source signin.Redirector) string {
 	path := oidcPath
 	if posts(source) {
 		path = samlPath
@@ -72,7 +72,7 @@ func (s *Site) HearIssuer(path string, w http.ResponseWriter, r *http.Request) {
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, limit)
 	if err := r.ParseForm(); err != nil {
-		s.answerIssuer(w, errors.Join(signin.ErrRefused, err))
+		logouts{s}.answerIssuer(w, errors.Join(signin.ErrRefused, err))
 		return
 	}
 	q := r.URL.Query()
@@ -91,13 +91,13 @@ func (s *Site) HearIssuer(path string, w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusSeeOther)
 			return
 		}
-		s.answerIssuer(w, err)
+		logouts{s}.answerIssuer(w, err)
 	}
 }
 
 // answerIssuer answers a call of an issuer's in its own words (Back-Channel
 // Logout §2.8). What was wrong is for the operator's log.
-func (s *Site) answerIssuer(w http.ResponseWriter, err error) {
+func (s logouts) answerIssuer(w http.ResponseWriter, err error) {
 	if err != nil {
 		s.Report(audit.NewReference(), err)
 	}

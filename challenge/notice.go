@@ -14,8 +14,11 @@ import (
 	"github.com/stepgate/stepgate/internal/session"
 )
 
+// notices is what people are told of what happens to their account.
+type notices struct{ *Site }
+
 // whence is where a request comes from, as notices say it.
-func (s *Site) whence(r *http.Request) people.Whence {
+func (s notices) whence(r *http.Request) people.Whence {
 	address := s.Address(r)
 	from := people.Whence{Address: address.String()}
 	if s.Where != nil {
@@ -25,7 +28,7 @@ func (s *Site) whence(r *http.Request) people.Whence {
 }
 
 // tell writes what v is told of a credential, for the write that does it.
-func (s *Site) tell(r *http.Request, v *session.Entry, what people.Told, c account.Credential) ([]delivery.Kept, error) {
+func (s notices) tell(r *http.Request, v *session.Entry, what people.Told, c account.Credential) ([]delivery.Kept, error) {
 	if what == "" || s.Notices == nil {
 		return nil, nil
 	}
@@ -39,7 +42,7 @@ func (s *Site) tell(r *http.Request, v *session.Entry, what people.Told, c accou
 }
 
 // sent lets messages that were kept go out.
-func (s *Site) sent(messages []delivery.Kept) {
+func (s notices) sent(messages []delivery.Kept) {
 	if len(messages) > 0 && s.Notices.Wake != nil {
 		s.Notices.Wake()
 	}
@@ -54,7 +57,7 @@ const (
 
 // signedIn keeps the event of a sign-in, and tells the person of one from
 // somewhere new after a long time.
-func (s *Site) signedIn(r *http.Request, v *session.Entry, e audit.Event) error {
+func (s notices) signedIn(r *http.Request, v *session.Entry, e audit.Event) error {
 	strange, err := s.fromNew(r.Context(), e)
 	if err != nil {
 		return err
@@ -74,7 +77,7 @@ func (s *Site) signedIn(r *http.Request, v *session.Entry, e audit.Event) error 
 
 // fromNew tells whether a sign-in comes after a long time, and from a network
 // that is none of those before.
-func (s *Site) fromNew(ctx context.Context, e audit.Event) (bool, error) {
+func (s notices) fromNew(ctx context.Context, e audit.Event) (bool, error) {
 	before, err := s.Store.Events(ctx, audit.Query{Account: e.Account, Names: []audit.Name{audit.LoginSuccess}, Limit: lastSignIns})
 	if err != nil || len(before) == 0 || e.At.Sub(before[0].Event.At) < longAbsence {
 		return false, err

@@ -11,12 +11,16 @@ import (
 	"github.com/stepgate/stepgate/policy"
 )
 
+// operations is the ceremony of a proof that is made for one operation of
+// another room.
+type operations struct{ *Site }
+
 // Visitor finds whose request to a page of another room it is, nil for nobody.
 func (s *Site) Visitor(r *http.Request) (*session.Entry, error) { return s.visitor(r) }
 
 // Authorised implements ceremony.Authority.
 func (s *Site) Authorised(w http.ResponseWriter, r *http.Request, v *session.Entry, o ceremony.Operation) (bool, error) {
-	return s.operate(w, r, v, o, func(id string) error {
+	return operations{s}.operate(w, r, v, o, func(id string) error {
 		_, err := s.Store.Transaction(r.Context(), id, s.Now().UTC())
 		return err
 	})
@@ -24,14 +28,14 @@ func (s *Site) Authorised(w http.ResponseWriter, r *http.Request, v *session.Ent
 
 // Spend implements ceremony.Authority.
 func (s *Site) Spend(w http.ResponseWriter, r *http.Request, v *session.Entry, o ceremony.Operation) (bool, error) {
-	return s.operate(w, r, v, o, func(id string) error {
+	return operations{s}.operate(w, r, v, o, func(id string) error {
 		return s.Store.RedeemTransaction(r.Context(), id, s.Now().UTC())
 	})
 }
 
 // operate tells whether use finds any of the proofs that v made for o still
 // to be spent, and otherwise sends the browser to make one.
-func (s *Site) operate(w http.ResponseWriter, r *http.Request, v *session.Entry, o ceremony.Operation, use func(id string) error) (bool, error) {
+func (s operations) operate(w http.ResponseWriter, r *http.Request, v *session.Entry, o ceremony.Operation, use func(id string) error) (bool, error) {
 	if v == nil {
 		return false, s.ask(w, r, v, o)
 	}
@@ -56,7 +60,7 @@ func (s *Site) operate(w http.ResponseWriter, r *http.Request, v *session.Entry,
 // ask sends the person to prove that they may do an operation. Proofs that
 // were made for it before are spent, so that only a later one will do, by
 // whichever node's clock.
-func (s *Site) ask(w http.ResponseWriter, r *http.Request, v *session.Entry, o ceremony.Operation) error {
+func (s operations) ask(w http.ResponseWriter, r *http.Request, v *session.Entry, o ceremony.Operation) error {
 	at := s.Now().UTC()
 	if v != nil {
 		for _, p := range v.Session.Proofs {
@@ -101,14 +105,14 @@ func offerPIN(held holdings) offer {
 
 // offerOperation lists what may prove an operation: the second factors that
 // are held, or where there are none the addresses on the account.
-func (s *Site) offerOperation(v *session.Entry, held holdings) offer {
+func (s operations) offerOperation(v *session.Entry, held holdings) offer {
 	var can []policy.Factor
 	for f := range held.usable {
 		if authorises(f) {
 			can = append(can, f)
 		}
 	}
-	if !held.second() && s.enrolment(v) == EnrolContact {
+	if !held.second() && enrolments(s).enrolment(v) == EnrolContact {
 		for f := range s.contacts(v) {
 			can = append(can, f)
 		}
@@ -128,7 +132,7 @@ const contactCredential = "contact "
 // contacts are the addresses on the account to which a code can be sent, as
 // if they were credentials. They came from the sign-in source or from an
 // administrator: a person without a second factor cannot change them.
-func (s *Site) contacts(v *session.Entry) map[policy.Factor]account.Credential {
+func (s operations) contacts(v *session.Entry) map[policy.Factor]account.Credential {
 	owner := v.Owner.Account
 	all := map[policy.Factor]account.Credential{}
 	for f, address := range map[policy.Factor]string{policy.SMS: owner.Mobile, policy.Email: owner.Email} {
@@ -142,7 +146,7 @@ func (s *Site) contacts(v *session.Entry) map[policy.Factor]account.Credential {
 }
 
 // provable are the credentials with which a factor is proved for c.
-func (s *Site) provable(kind policy.Factor, v *session.Entry, c ceremony.Continuation, held holdings) []account.Credential {
+func (s prospects) provable(kind policy.Factor, v *session.Entry, c ceremony.Continuation, held holdings) []account.Credential {
 	own := held.all[kind]
 	if c.Kind != ceremony.Operate {
 		if some := s.helpful(v, c, own); len(some) > 0 {
@@ -153,7 +157,7 @@ func (s *Site) provable(kind policy.Factor, v *session.Entry, c ceremony.Continu
 	if len(own) > 0 {
 		return own
 	}
-	if contact, ok := s.contacts(v)[kind]; ok {
+	if contact, ok := operations(s).contacts(v)[kind]; ok {
 		return []account.Credential{contact}
 	}
 	return nil

@@ -69,13 +69,13 @@ func (s passkeys) passkeyPost(w http.ResponseWriter, r *http.Request, v *session
 	verified, owner, err := s.recognise(w, r, fields)
 	switch errs := keyError(err); {
 	case errs != nil:
-		e := s.signInFailed(r, "")
+		e := signIns(s).signInFailed(r, "")
 		e.Factor, e.Reason = string(policy.WebAuthn), reasonOf(err)
 		s.Recorder.Record(r.Context(), e)
 		if errors.Is(err, factors.ErrWrongAnswer) {
 			errs[0].Text = "error.passkey"
 		}
-		return s.signInPage(w, r, v, c, http.StatusForbidden, "", errs)
+		return signIns(s).signInPage(w, r, v, c, http.StatusForbidden, "", errs)
 	case err != nil:
 		return s.tooMany(err)
 	}
@@ -138,7 +138,7 @@ func (s passkeys) ownerOf(ctx context.Context, c account.Credential) (account.Ac
 	if err != nil || !slices.ContainsFunc(s.Passwords, own) {
 		return account.Account{}, factors.ErrWrongAnswer
 	}
-	err = s.admissible(ctx, owner)
+	err = signIns(s).admissible(ctx, owner)
 	if errors.Is(err, account.ErrNotFound) {
 		return account.Account{}, factors.ErrWrongAnswer
 	}
@@ -158,16 +158,16 @@ func (s passkeys) burn(ctx context.Context, state factors.State) error {
 }
 
 // begin makes a session of a successful sign-in.
-func (s *Site) begin(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, owner account.Account, proof policy.Proof) error {
-	b, detail := s.scored(r, s.beginning(r, owner, proof), 0)
-	entry, err := s.admitSession(w, r, v, b)
+func (s passkeys) begin(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, owner account.Account, proof policy.Proof) error {
+	b, detail := signIns(s).scored(r, signIns(s).beginning(r, owner, proof), 0)
+	entry, err := signIns(s).admitSession(w, r, v, b)
 	if err != nil {
 		return s.unavailable(err)
 	}
 	s.risen(w, r, entry, proof)
 	e := s.event(r, audit.LoginSuccess, entry)
 	e.Factor, e.Credential, e.Detail = string(proof.Factor), proof.Credential, detail
-	if err := s.signedIn(r, entry, e); err != nil {
+	if err := notices(s).signedIn(r, entry, e); err != nil {
 		return s.unavailable(err)
 	}
 	return s.dispatch(w, r, entry, c)

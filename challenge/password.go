@@ -48,7 +48,7 @@ func (s passwordProofs) passwordStep(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
-	offered := s.offer(v, c, held)
+	offered := prospects(s).offer(v, c, held)
 	if s.satisfied(v, c) || !slices.Contains(offered.factors, policy.Password) {
 		return s.dispatch(w, r, v, c)
 	}
@@ -96,7 +96,7 @@ func (k *walk) passwordPage(w http.ResponseWriter, r *http.Request, status int, 
 // somebody else.
 func (k *walk) comparePassword(r *http.Request, source signin.PasswordChecker, password account.Secret) error {
 	ctx, s := r.Context(), k.s
-	receipt, err := s.Ledger.Spend(ctx, s.Plan.Charges(s.typing(r, k.v.Owner.Account.Username))...)
+	receipt, err := s.Ledger.Spend(ctx, s.Plan.Charges(acquaintances{s}.typing(r, k.v.Owner.Account.Username))...)
 	if err != nil {
 		return err
 	}

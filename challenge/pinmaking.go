@@ -13,7 +13,7 @@ import (
 
 // makeToken is the page that asks for the PIN to make the token with: one that
 // the person has, or one that is chosen now.
-func (s *Site) makeToken(w http.ResponseWriter, r *http.Request) error {
+func (s deviceChoices) makeToken(w http.ResponseWriter, r *http.Request) error {
 	at, err := s.ready(w, r)
 	if at == nil {
 		return err
@@ -31,7 +31,7 @@ func (s *Site) makeToken(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if s.Factors.Find(policy.PIN) == nil {
-		return s.stuck(w, r, v, c)
+		return enrolments(s).stuck(w, r, v, c)
 	}
 	k := &pinMaking{walk: *s.walk(v, c, policy.PIN, held)}
 	k.page, k.others, k.choosing = tokenPage, false, len(held.all[policy.PIN]) == 0
@@ -55,7 +55,7 @@ type pinMaking struct {
 func (k *pinMaking) show(w http.ResponseWriter, r *http.Request, errs []web.FieldError) error {
 	prompt, _, err := k.factor.Prepare(r.Context(), k.s.scope(r, k.v, k.purpose), k.held, nil, false)
 	if err == nil && !k.plain {
-		prompt.Options, err = k.s.inviteToken(r, k.v)
+		prompt.Options, err = deviceChoices{k.s}.inviteToken(r, k.v)
 	}
 	if err != nil {
 		return k.s.trouble(err)
@@ -88,7 +88,7 @@ func (k *pinMaking) answer(w http.ResponseWriter, r *http.Request, answer factor
 	}
 	var chosen choosing
 	if !k.plain {
-		if chosen, err = k.s.takeToken(r, k.v, answer); err != nil {
+		if chosen, err = (deviceChoices{k.s}).takeToken(r, k.v, answer); err != nil {
 			return err
 		}
 	}
@@ -99,12 +99,12 @@ func (k *pinMaking) answer(w http.ResponseWriter, r *http.Request, answer factor
 	if _, ready := k.s.resident().Offered(chosen.Making); !ready {
 		// The script could not do it: the choice is asked for again.
 		chosen.Private = false
-		if err := k.s.saveChoice(ctx, chosen); err != nil {
+		if err := (deviceChoices{k.s}).saveChoice(ctx, chosen); err != nil {
 			return err
 		}
 		return k.s.dispatch(w, r, risen, k.c)
 	}
-	return k.s.settleDevice(w, r, risen, k.c, chosen)
+	return deviceChoices{k.s}.settleDevice(w, r, risen, k.c, chosen)
 }
 
 // prove gives the proof of the PIN: of the one that is held, or of one that
@@ -129,8 +129,8 @@ func (k *pinMaking) prove(r *http.Request, answer factors.Answer) (policy.Proof,
 		return policy.Proof{}, err
 	}
 	credential.Factor = string(policy.PIN)
-	k.s.bindDevice(&credential, k.v, holdings{}, now)
-	if credential, err = k.s.enrol(r, k.v, ceremony.Enrolled{Transaction: t.ID, Credential: credential, Sole: k.replacing}); err != nil {
+	deviceChoices{k.s}.bindDevice(&credential, k.v, holdings{}, now)
+	if credential, err = (enrolments{k.s}).enrol(r, k.v, ceremony.Enrolled{Transaction: t.ID, Credential: credential, Sole: k.replacing}); err != nil {
 		return policy.Proof{}, err
 	}
 	return proofOf(policy.PIN, factors.Verified{Credential: credential}, now), k.clear(r)

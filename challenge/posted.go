@@ -35,7 +35,7 @@ func (s departures) receive(w http.ResponseWriter, r *http.Request) error {
 		if !ok {
 			continue
 		}
-		answer, err := receiver.Receive(r.Context(), s.callback(source), r.PostForm)
+		answer, err := receiver.Receive(r.Context(), logouts(s).callback(source), r.PostForm)
 		switch {
 		case errors.Is(err, signin.ErrNobody):
 			continue
@@ -71,7 +71,7 @@ func (s departures) keepAnswer(w http.ResponseWriter, r *http.Request, source si
 	if kept.ID != mine.ID {
 		return s.refusedElsewhere(w, r, nil, departure{Goes: s.continuation(r)}, errAnsweredBefore)
 	}
-	w.Header().Set("Location", s.callback(source)+"?"+url.Values{"state": {answer.Key}, "code": {mine.ID}}.Encode())
+	w.Header().Set("Location", logouts(s).callback(source)+"?"+url.Values{"state": {answer.Key}, "code": {mine.ID}}.Encode())
 	w.WriteHeader(http.StatusSeeOther)
 	return nil
 }
@@ -103,9 +103,9 @@ func (s departures) takeAnswer(r *http.Request, source signin.Redirector) (*sign
 // metadata tells an issuer about this site.
 func (s departures) metadata(w http.ResponseWriter) {
 	at := slices.IndexFunc(s.Redirectors, posts)
-	text, err := s.Redirectors[at].(signin.Receiver).Metadata(s.callback(s.Redirectors[at]))
+	text, err := s.Redirectors[at].(signin.Receiver).Metadata(logouts(s).callback(s.Redirectors[at]))
 	if err != nil {
-		s.answerIssuer(w, err)
+		logouts(s).answerIssuer(w, err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/samlmetadata+xml")

@@ -22,7 +22,7 @@ func (k *walk) spend(r *http.Request) (throttle.Receipt, error) {
 
 func (k *walk) try(r *http.Request) throttle.Try {
 	return throttle.Try{
-		Account: string(k.v.Owner.Account.ID), Factor: string(k.factor.Kind()), Address: k.s.Address(r), Known: k.s.known(r, k.v),
+		Account: string(k.v.Owner.Account.ID), Factor: string(k.factor.Kind()), Address: k.s.Address(r), Known: acquaintances{k.s}.known(r, k.v),
 	}
 }
 
@@ -115,7 +115,7 @@ func (k *walk) passed(w http.ResponseWriter, r *http.Request, a attempt, verifie
 	now := k.s.Now().UTC()
 	e := k.s.event(r, audit.ChallengePassed, k.v)
 	e.Factor, e.Credential = string(k.factor.Kind()), string(verified.Credential.ID)
-	messages, err := k.s.tell(r, k.v, people.Told(verified.Notice), verified.Credential)
+	messages, err := notices{k.s}.tell(r, k.v, people.Told(verified.Notice), verified.Credential)
 	if err != nil {
 		return k.s.unavailable(err)
 	}
@@ -141,7 +141,7 @@ func (k *walk) passed(w http.ResponseWriter, r *http.Request, a attempt, verifie
 			return k.s.unavailable(err)
 		}
 	} else {
-		k.s.sent(messages)
+		notices{k.s}.sent(messages)
 	}
 	return k.s.dispatch(w, r, v, k.c)
 }
@@ -214,7 +214,7 @@ func (s *Site) risen(w http.ResponseWriter, r *http.Request, entry *session.Entr
 		s.Scorer.Believe(r.Context(), entry.Owner.Account.ID, s.Address(r))
 	}
 	if entry.Session.Device != device.Public {
-		s.acquaint(w, r, entry)
+		acquaintances{s}.acquaint(w, r, entry)
 	}
 }
 

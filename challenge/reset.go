@@ -39,7 +39,7 @@ func (s resets) askForReset(w http.ResponseWriter, r *http.Request) error {
 	if account.FoldUsername(username) == "" {
 		return s.resetPage(w, r, http.StatusBadRequest, username, []web.FieldError{{Field: "username", Text: "error.no-username-or-email"}})
 	}
-	try := s.typing(r, username)
+	try := acquaintances(s).typing(r, username)
 	try.Factor = resetFactor
 	if _, err := s.Ledger.Spend(r.Context(), s.Plan.Charges(try)...); err != nil {
 		fail := (*web.Fail)(nil)
@@ -79,7 +79,7 @@ func (l *link) choosePassword(w http.ResponseWriter, r *http.Request, fields map
 		return l.passwordPage(w, r, http.StatusBadRequest, []web.FieldError{{Field: "new_password", Text: text, Args: args}})
 	}
 	err := s.People.Choose(r.Context(), s.Links, people.Chosen{
-		Link: l.t.ID, Owner: l.owner.ID, Purpose: l.purpose, Password: chosen, Phone: l.phone(r), From: s.whence(r),
+		Link: l.t.ID, Owner: l.owner.ID, Purpose: l.purpose, Password: chosen, Phone: l.phone(r), From: notices{s}.whence(r),
 	})
 	switch {
 	case errors.Is(err, ceremony.ErrTransactionGone):

@@ -43,7 +43,7 @@ type Score struct {
 }
 
 // provedAt is when a second factor of an account was last proved in a browser.
-func (s *Site) provedAt(r *http.Request, owner account.ID) (at time.Time) {
+func (s acquaintances) provedAt(r *http.Request, owner account.ID) (at time.Time) {
 	for _, m := range s.acquaintance(r).Met {
 		if proved := time.Unix(m.Proved, 0); m.Account == owner && m.Proved > 0 && proved.After(at) {
 			at = proved
@@ -87,7 +87,7 @@ func (s *Site) Reassess(r *http.Request, v *session.Entry) (policy.Risk, error) 
 }
 
 func (s *Site) provedInSession(r *http.Request, v *session.Entry) time.Time {
-	at := s.provedAt(r, v.Owner.Account.ID)
+	at := acquaintances{s}.provedAt(r, v.Owner.Account.ID)
 	for _, p := range v.Session.Proofs {
 		if p.Factor.Possession() && p.At.After(at) {
 			at = p.At

@@ -15,8 +15,12 @@ import (
 	"github.com/stepgate/stepgate/policy"
 )
 
+// signIns is the ceremony of the sign-in: the page, the password, and the
+// session that begins.
+type signIns struct{ *Site }
+
 // signIn asks for name and password, and begins a session.
-func (s *Site) signIn(w http.ResponseWriter, r *http.Request) error {
+func (s signIns) signIn(w http.ResponseWriter, r *http.Request) error {
 	v, err := s.visitor(r)
 	if err != nil {
 		return err
@@ -32,15 +36,15 @@ func (s *Site) signIn(w http.ResponseWriter, r *http.Request) error {
 		return s.signInNamed(w, r, c)
 	}
 	if s.LoginPage != "" && len(s.Passwords) == 0 {
-		return appLogins{s}.toLoginPage(w, r, c)
+		return appLogins(s).toLoginPage(w, r, c)
 	}
-	if only := (departures{s}).onlyElsewhere(); only != nil && c.ID != frontContinuation && c.Done == "" && r.Method == http.MethodGet {
-		return departures{s}.depart(w, r, c, only, false)
+	if only := departures(s).onlyElsewhere(); only != nil && c.ID != frontContinuation && c.Done == "" && r.Method == http.MethodGet {
+		return departures(s).depart(w, r, c, only, false)
 	}
 	return s.signInPage(w, r, v, c, http.StatusOK, "", nil)
 }
 
-func (s *Site) signInPage(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, status int, username string, errs []web.FieldError) error {
+func (s signIns) signInPage(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, status int, username string, errs []web.FieldError) error {
 	sealed, err := c.Seal(s.Sealer, s.Place.Origin)
 	if err != nil {
 		return err
@@ -48,17 +52,17 @@ func (s *Site) signInPage(w http.ResponseWriter, r *http.Request, v *session.Ent
 	view := &signInView{View: s.view(w, r, v), Continuation: sealed}
 	view.Errors, view.Values = errs, map[string]string{"username": username}
 	view.Beside = c.Beside
-	view.Done, view.Elsewhere, view.Passwords = c.Done, departures{s}.elsewhere(), len(s.Passwords) > 0
+	view.Done, view.Elsewhere, view.Passwords = c.Done, departures(s).elsewhere(), len(s.Passwords) > 0
 	view.Named = len(s.Asserters) > 0 && !view.Passwords && len(view.Elsewhere) == 0
 	view.Forgot = s.People != nil && s.Links.Mail()
-	if err := (passkeys{s}).invite(w, r, view); err != nil {
+	if err := passkeys(s).invite(w, r, view); err != nil {
 		return err
 	}
 	return s.Pages.Render(w, r, s.Web, status, "sign-in", view)
 }
 
 // signInNamed signs in whom the request for the page names.
-func (s *Site) signInNamed(w http.ResponseWriter, r *http.Request, c ceremony.Continuation) error {
+func (s signIns) signInNamed(w http.ResponseWriter, r *http.Request, c ceremony.Continuation) error {
 	entered, err := s.EnterNamed(w, r)
 	switch {
 	case errors.Is(err, signin.ErrRefused):
@@ -69,7 +73,7 @@ func (s *Site) signInNamed(w http.ResponseWriter, r *http.Request, c ceremony.Co
 	return s.dispatch(w, r, entered, c)
 }
 
-func (s *Site) signInPost(w http.ResponseWriter, r *http.Request, v *session.Entry) error {
+func (s signIns) signInPost(w http.ResponseWriter, r *http.Request, v *session.Entry) error {
 	fields, err := s.signInForm(w, r, v)
 	if err != nil {
 		return err
@@ -77,10 +81,10 @@ func (s *Site) signInPost(w http.ResponseWriter, r *http.Request, v *session.Ent
 	c := s.continuation(r)
 	c.Done, c.Beside = "", ""
 	if fields["credential"] != "" {
-		return passkeys{s}.passkeyPost(w, r, v, c, fields)
+		return passkeys(s).passkeyPost(w, r, v, c, fields)
 	}
-	if source := (departures{s}).redirector(fields["source"]); source != nil {
-		return departures{s}.depart(w, r, c, source, false)
+	if source := departures(s).redirector(fields["source"]); source != nil {
+		return departures(s).depart(w, r, c, source, false)
 	}
 	username, password := fields["username"], account.Secret(fields["password"])
 	if errs := signInMissing(username, password); errs != nil {
@@ -117,7 +121,7 @@ func refusalText(err error) string {
 }
 
 // enter compares a password and makes a session of it.
-func (s *Site) enter(w http.ResponseWriter, r *http.Request, v *session.Entry, username string, password account.Secret) (*session.Entry, error) {
+func (s signIns) enter(w http.ResponseWriter, r *http.Request, v *session.Entry, username string, password account.Secret) (*session.Entry, error) {
 	who, err := s.checkPassword(r, username, password)
 	if err != nil {
 		return nil, err
@@ -127,7 +131,7 @@ func (s *Site) enter(w http.ResponseWriter, r *http.Request, v *session.Entry, u
 
 // signInForm reads the form. It may be of a tab that was open before another
 // tab signed in: then it is still bound to the browser's visit.
-func (s *Site) signInForm(w http.ResponseWriter, r *http.Request, v *session.Entry) (map[string]string, error) {
+func (s signIns) signInForm(w http.ResponseWriter, r *http.Request, v *session.Entry) (map[string]string, error) {
 	fields, err := s.post(w, r, v)
 	if err == nil || v == nil || !errors.Is(err, web.ErrToken) {
 		return fields, err
@@ -151,9 +155,9 @@ func signInMissing(username string, password account.Secret) []web.FieldError {
 
 // checkPassword spends from the budgets and asks the sources in turn. A name
 // that no source knows costs and looks the same as a wrong password.
-func (s *Site) checkPassword(r *http.Request, username string, password account.Secret) (signin.Identity, error) {
+func (s signIns) checkPassword(r *http.Request, username string, password account.Secret) (signin.Identity, error) {
 	ctx := r.Context()
-	receipt, err := s.Ledger.Spend(ctx, s.Plan.Charges(s.typing(r, username))...)
+	receipt, err := s.Ledger.Spend(ctx, s.Plan.Charges(acquaintances(s).typing(r, username))...)
 	if err != nil {
 		return signin.Identity{}, err
 	}
@@ -184,7 +188,7 @@ func (s *Site) checkPassword(r *http.Request, username string, password account.
 
 // admitSession raises the session of the same person, or begins one.
 // account.ErrNotFound says that the account gets none.
-func (s *Site) admitSession(w http.ResponseWriter, r *http.Request, v *session.Entry, b session.Beginning) (*session.Entry, error) {
+func (s signIns) admitSession(w http.ResponseWriter, r *http.Request, v *session.Entry, b session.Beginning) (*session.Entry, error) {
 	ctx := r.Context()
 	if v != nil && v.Owner.Account.ID == b.Owner && v.Session.SupersededAt.IsZero() {
 		raised, err := s.Sessions.Raise(ctx, w, s.Place, v, func(e *session.Session) error {
@@ -208,7 +212,7 @@ func (s *Site) admitSession(w http.ResponseWriter, r *http.Request, v *session.E
 }
 
 // beginning is a session of an account that these proofs have signed in.
-func (s *Site) beginning(r *http.Request, owner account.Account, proofs ...policy.Proof) session.Beginning {
+func (s signIns) beginning(r *http.Request, owner account.Account, proofs ...policy.Proof) session.Beginning {
 	return session.Beginning{
 		Place: s.Place, Owner: owner.ID, Source: owner.Source, Proofs: proofs,
 		Address: s.Address(r).String(), UserAgent: r.UserAgent(),
@@ -216,11 +220,11 @@ func (s *Site) beginning(r *http.Request, owner account.Account, proofs ...polic
 }
 
 // scored is a beginning with its risk, and what the trail is told of that.
-func (s *Site) scored(r *http.Request, b session.Beginning, failed int) (session.Beginning, []audit.Field) {
+func (s signIns) scored(r *http.Request, b session.Beginning, failed int) (session.Beginning, []audit.Field) {
 	if s.Scorer == nil {
 		return b, nil
 	}
-	score := s.Scorer.Score(r.Context(), Visit{Account: b.Owner, Site: s.Place.Origin, Address: s.Address(r), ProvedAt: s.provedAt(r, b.Owner), Failed: failed})
+	score := s.Scorer.Score(r.Context(), Visit{Account: b.Owner, Site: s.Place.Origin, Address: s.Address(r), ProvedAt: acquaintances(s).provedAt(r, b.Owner), Failed: failed})
 	b.Risk = score.Risk
 	if b.Risk == policy.RiskLow.String() {
 		s.Scorer.Believe(r.Context(), b.Owner, s.Address(r))
@@ -256,7 +260,7 @@ func addProof(p policy.Proof) func(*session.Session) error {
 
 // signInFailed is the event of a refused sign-in. What was typed may be a
 // password in the wrong box, so the event does not have it.
-func (s *Site) signInFailed(r *http.Request, username string) audit.Event {
+func (s signIns) signInFailed(r *http.Request, username string) audit.Event {
 	e := s.event(r, audit.LoginFail, nil)
 	e.Factor = string(policy.Password)
 	e.Reason = "refused"

@@ -160,9 +160,9 @@ type Site struct {
 // given has no prefix.
 func (s *Site) Handler() http.Handler {
 	mux := map[string]web.Handler{
-		"/sign-in":   s.signIn,
+		"/sign-in":   signIns{s}.signIn,
 		"/challenge": s.choose,
-		"/enrol":     s.chooseEnrolment,
+		"/enrol":     enrolments{s}.chooseEnrolment,
 		"/sign-out":  signOuts{s}.signOut,
 	}
 	if len(s.Redirectors) > 0 {
@@ -176,10 +176,10 @@ func (s *Site) Handler() http.Handler {
 	}
 	mux["/challenge/"+string(policy.Password)] = passwordProofs{s}.passwordStep
 	if s.Factors.Find(policy.PIN) != nil {
-		mux[forgottenPage] = s.forgotten
+		mux[forgottenPage] = forgottenPINs{s}.forgotten
 	}
 	if s.resident() != nil {
-		mux[devicePage], mux[tokenPage] = s.chooseDevice, s.makeToken
+		mux[devicePage], mux[tokenPage] = deviceChoices{s}.chooseDevice, deviceChoices{s}.makeToken
 	}
 	if s.People != nil {
 		mux["/reset-password"] = resets{s}.askForReset
@@ -188,7 +188,7 @@ func (s *Site) Handler() http.Handler {
 		path := r.URL.Path[len(s.Web.Path("")):]
 		page, ok := mux[path]
 		if !ok {
-			page, ok = s.linkPage(path)
+			page, ok = links{s}.linkPage(path)
 		}
 		if !ok {
 			return &web.Fail{Status: http.StatusNotFound}
