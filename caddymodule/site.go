@@ -18,6 +18,7 @@ import (
 	"github.com/stepgate/stepgate/internal/admin"
 	"github.com/stepgate/stepgate/internal/gate"
 	"github.com/stepgate/stepgate/internal/selfservice"
+	"github.com/stepgate/stepgate/internal/softtoken"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 	"github.com/stepgate/stepgate/policy/target"
@@ -265,6 +266,7 @@ func (h *Handler) provisionPages() error {
 	if err != nil {
 		return err
 	}
+	h.gate.Kit.Share(softtoken.ScriptName, softtoken.Script)
 	if h.pages, err = h.gate.Kit.Parse("challenge", challenge.Templates(), challenge.PageNames...); err != nil {
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/stepgate/stepgate/factors"
 	"github.com/stepgate/stepgate/factors/backupcode"
 	"github.com/stepgate/stepgate/factors/delivery"
-	softtoken "github.com/stepgate/stepgate/factors/device"
+	devicepin "github.com/stepgate/stepgate/factors/device"
 	"github.com/stepgate/stepgate/factors/knowledge"
 	"github.com/stepgate/stepgate/factors/oob"
 	"github.com/stepgate/stepgate/factors/password"
@@ -38,7 +38,7 @@ func (a *App) wire(s *shared) (*runtime, error) {
 		Store: peopleStore{s.store}, Passwords: peoplePasswords{Hasher: s.hasher, Rules: password.Rules{}},
 		Temporary: &temporarycode.Factor{Store: s.store, Keys: s.ring}, Tokens: token.Factor{}, Sources: a.peopleSources(),
 		Region: a.numbers().Region, TextCountries: a.numbers().Countries, Now: time.Now,
-		DeviceEnds: new(softtoken.Factor).Ends,
+		DeviceEnds: new(devicepin.Factor).Ends,
 	}
 	r.people.Links, r.people.Notices = a.invitations(r), a.notices(r)
 	r.people.Callers, r.people.TwoPerson = r.callers(a), a.TwoPerson
@@ -73,7 +73,7 @@ var offers = []struct {
 		return knowledge.NewQuestions(r.ring, r.hasher, a.questionKeys(), a.questionText), nil
 	}},
 	{policy.PIN, "", func(r *runtime, _ *App) (factors.Factor, error) { return knowledge.NewPIN(r.ring, r.hasher), nil }},
-	{policy.DevicePIN, "", func(r *runtime, _ *App) (factors.Factor, error) { return &softtoken.Factor{Store: r.store}, nil }},
+	{policy.DevicePIN, "", func(r *runtime, _ *App) (factors.Factor, error) { return &devicepin.Factor{Store: r.store}, nil }},
 }
 
 // has tells whether a configuration names a provider for a channel, before or

@@ -16,8 +16,9 @@ import (
 	"time"
 
 	"github.com/stepgate/stepgate/factors"
-	softtoken "github.com/stepgate/stepgate/factors/device"
+	devicepin "github.com/stepgate/stepgate/factors/device"
 	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/softtoken"
 	"github.com/stepgate/stepgate/internal/store"
 )
 
@@ -92,7 +93,7 @@ func TestRacingWrongPINsAreTenAtMost(t *testing.T) {
 	scope := k.scope(p.request(http.MethodGet, "/", nil), p.visitor(), "step-up")
 	scope.Transaction, scope.Account = open.ID, joe
 	try := func(n *rig, pin string) error {
-		_, err := (&softtoken.Factor{Store: n.db}).Verify(context.Background(), scope, held, open.State, answerOf(map[string]string{"credential": p.use(page, pin)}))
+		_, err := (&devicepin.Factor{Store: n.db}).Verify(context.Background(), scope, held, open.State, answerOf(map[string]string{"credential": p.use(page, pin)}))
 		return err
 	}
 	outcomes := make(chan error, 20)

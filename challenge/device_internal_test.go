@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/stepgate/stepgate/factors/delivery"
-	softtoken "github.com/stepgate/stepgate/factors/device"
+	devicepin "github.com/stepgate/stepgate/factors/device"
 	"github.com/stepgate/stepgate/factors/knowledge"
 	"github.com/stepgate/stepgate/factors/password"
 	"github.com/stepgate/stepgate/internal/account"
@@ -32,7 +32,7 @@ func riskBased(k *rig) {
 	}
 	text := func(_, key string) string { return key }
 	k.Notices = &people.Notices{Name: "Portal", Origin: rigOrigin, Offers: func(string) bool { return true }}
-	k.offer(&softtoken.Factor{Store: k.db}, knowledge.NewPIN(k.ring, hasher), knowledge.NewQuestions(k.ring, hasher, nil, text))
+	k.offer(&devicepin.Factor{Store: k.db}, knowledge.NewPIN(k.ring, hasher), knowledge.NewQuestions(k.ring, hasher, nil, text))
 	if k.Policy, err = policy.Compile(&policy.Config{
 		Default: []string{"risk_based"},
 		Levels: []policy.LevelConfig{{

@@ -2,15 +2,13 @@ package device
 
 import (
 	"context"
-	"crypto/ecdh"
-	"crypto/rand"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 
 	"github.com/stepgate/stepgate/factors"
 	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/softtoken"
 	"github.com/stepgate/stepgate/policy"
 )
 
@@ -29,27 +27,6 @@ func (f *Factor) Usable(scope factors.Scope, c account.Credential) bool {
 	return err == nil && scope.Device == c.ID && r.live(scope.Site, scope.Now)
 }
 
-// exchange is what a ceremony remembers between asking and judging.
-type exchange struct {
-	Challenge []byte `json:"challenge"`
-	// Private is the key that the answer is encrypted to.
-	Private []byte `json:"private"`
-}
-
-func newExchange() (exchange, error) {
-	key, err := ecdh.P256().GenerateKey(rand.Reader)
-	if err != nil {
-		return exchange{}, fmt.Errorf("device: make an exchange: %w", err)
-	}
-	return exchange{Challenge: random(32), Private: key.Bytes()}, nil
-}
-
-func random(n int) []byte {
-	bytes := make([]byte, n)
-	rand.Read(bytes)
-	return bytes
-}
-
 // options is what the script is given, as JSON in the page.
 type options struct {
 	// Kind is "use" or "make".
@@ -66,16 +43,22 @@ type options struct {
 	Transaction string     `json:"transaction"`
 }
 
-func (e exchange) options(kind, key string, share []byte, scope factors.Scope) ([]byte, error) {
-	private, err := ecdh.P256().NewPrivateKey(e.Private)
+func optionsFor(e softtoken.Exchange, kind, key string, share []byte, scope factors.Scope) ([]byte, error) {
+	server, err := e.Server()
 	if err != nil {
-		return nil, fmt.Errorf("device: read an exchange: %w", err)
+		return nil, err
 	}
-	text := base64.RawURLEncoding.EncodeToString
 	return json.Marshal(options{
-		Kind: kind, Key: key, Share: text(share), Server: text(private.PublicKey().Bytes()), Challenge: text(e.Challenge),
+		Kind: kind, Key: key, Share: softtoken.Text(share), Server: server, Challenge: softtoken.Text(e.Challenge),
 		Account: scope.Account.ID, Purpose: scope.Purpose, Transaction: scope.Transaction,
 	})
+}
+
+// statementOf is what a token signs in a scope.
+func statementOf(kind string, scope factors.Scope, challenge []byte) softtoken.Statement {
+	return softtoken.Statement{
+		Kind: kind, Origin: scope.Site, Account: string(scope.Account.ID), Purpose: scope.Purpose, Transaction: scope.Transaction, Challenge: challenge,
+	}
 }
 
 // mine is the token of the browser that asks.
@@ -95,16 +78,16 @@ func (f *Factor) Prepare(_ context.Context, scope factors.Scope, held []account.
 	if err != nil {
 		return factors.Prompt{}, nil, err
 	}
-	var e exchange
+	var e softtoken.Exchange
 	if json.Unmarshal(state, &e) != nil || len(e.Private) == 0 {
-		if e, err = newExchange(); err != nil {
+		if e, err = softtoken.NewExchange(); err != nil {
 			return factors.Prompt{}, nil, err
 		}
 		if state, err = json.Marshal(e); err != nil {
 			return factors.Prompt{}, nil, err
 		}
 	}
-	text, err := e.options("use", r.Key, r.Share, scope)
+	text, err := optionsFor(e, "use", r.Key, r.Share, scope)
 	return factors.Prompt{Shape: factors.ShapePIN, Factor: policy.DevicePIN, Label: c.Label, Options: text, Script: script}, state, err
 }
 
@@ -121,12 +104,12 @@ func (f *Factor) Verify(ctx context.Context, scope factors.Scope, held []account
 	if err != nil {
 		return factors.Verified{}, err
 	}
-	var e exchange
+	var e softtoken.Exchange
 	if json.Unmarshal(state, &e) != nil {
 		return factors.Verified{}, factors.ErrExpired
 	}
-	signature, err := openLetter(e.Private, answer.Fields["credential"])
-	if errors.Is(err, errLetter) {
+	signature, err := e.Open(answer.Fields["credential"])
+	if errors.Is(err, softtoken.ErrLetter) {
 		return factors.Verified{}, factors.ErrExpired
 	} else if err != nil {
 		return factors.Verified{}, err
@@ -158,16 +141,14 @@ func judge(c *account.Credential, scope factors.Scope, signature, challenge []by
 	if !r.live(scope.Site, scope.Now) {
 		return factors.ErrDestroyed, nil
 	}
-	key, err := publicKey(r.Public)
-	if err != nil {
+	right, err := r.Judge(statementOf("use", scope, challenge), signature)
+	switch {
+	case err != nil:
 		return nil, fmt.Errorf("read a public key: %w", err)
-	}
-	if signs(key, signature, "use", r.Key, scope, challenge) {
-		r.Tries = 0
-	} else if r.Tries++; r.Tries < MaxTries {
+	case !right && r.Live():
 		outcome = factors.ErrWrongAnswer
-	} else {
-		r.Public, r.Share, outcome = nil, nil, factors.ErrDestroyed
+	case !right:
+		outcome = factors.ErrDestroyed
 	}
 	c.Secret, err = r.secret()
 	return outcome, err

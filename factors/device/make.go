@@ -1,19 +1,19 @@
 package device
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/stepgate/stepgate/factors"
 	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/softtoken"
 	"github.com/stepgate/stepgate/policy"
 )
 
 // making is the state of a token that is about to be made.
 type making struct {
-	exchange
+	softtoken.Exchange
 	Key   string `json:"key"`
 	Share []byte `json:"share"`
 	// Public is the key that the browser has offered, empty before.
@@ -24,16 +24,16 @@ type making struct {
 func (f *Factor) Invite(scope factors.Scope, state factors.State) ([]byte, factors.State, error) {
 	var m making
 	if json.Unmarshal(state, &m) != nil || m.Key == "" {
-		e, err := newExchange()
+		e, err := softtoken.NewExchange()
 		if err != nil {
 			return nil, nil, err
 		}
-		m = making{exchange: e, Key: base64.RawURLEncoding.EncodeToString(random(16)), Share: random(32)}
+		m = making{Exchange: e, Key: softtoken.Text(softtoken.Random(16)), Share: softtoken.Random(32)}
 		if state, err = json.Marshal(m); err != nil {
 			return nil, nil, err
 		}
 	}
-	text, err := m.options("make", m.Key, m.Share, scope)
+	text, err := optionsFor(m.Exchange, "make", m.Key, m.Share, scope)
 	return text, state, err
 }
 
@@ -43,15 +43,17 @@ func (f *Factor) Offer(scope factors.Scope, state factors.State, answer factors.
 	if json.Unmarshal(state, &m) != nil || m.Key == "" {
 		return nil, factors.ErrExpired
 	}
-	letter, err := openLetter(m.Private, answer.Fields["credential"])
-	if err != nil || len(letter) != pointLen+signatureLen {
+	letter, err := m.Open(answer.Fields["credential"])
+	if err != nil || len(letter) != softtoken.PointLen+softtoken.SignatureLen {
 		return nil, factors.ErrWrongAnswer
 	}
-	key, err := publicKey(letter[:pointLen])
-	if err != nil || !signs(key, letter[pointLen:], "make", m.Key, scope, m.Challenge) {
+	key, err := softtoken.PublicKey(letter[:softtoken.PointLen])
+	said := statementOf("make", scope, m.Challenge)
+	said.Key = m.Key
+	if err != nil || !said.SignedBy(key, letter[softtoken.PointLen:]) {
 		return nil, factors.ErrWrongAnswer
 	}
-	m.Public = letter[:pointLen]
+	m.Public = letter[:softtoken.PointLen]
 	return json.Marshal(m)
 }
 
@@ -70,7 +72,9 @@ func (f *Factor) Settle(scope factors.Scope, state factors.State, name string, e
 	if err := json.Unmarshal(state, &m); err != nil || len(m.Public) == 0 {
 		return account.Credential{}, factors.ErrExpired
 	}
-	secret, err := record{Key: m.Key, Public: m.Public, Share: m.Share, Site: scope.Site, EndsAt: ends.UTC()}.secret()
+	secret, err := record{
+		Token: softtoken.Token{Key: m.Key, Public: m.Public, Share: m.Share}, Site: scope.Site, EndsAt: ends.UTC(),
+	}.secret()
 	if err != nil {
 		return account.Credential{}, fmt.Errorf("keep a soft token: %w", err)
 	}
@@ -80,7 +84,7 @@ func (f *Factor) Settle(scope factors.Scope, state factors.State, name string, e
 // Ends implements factors.Resident.
 func (f *Factor) Ends(c account.Credential) time.Time {
 	r, err := recordOf(c)
-	if err != nil || len(r.Public) == 0 {
+	if err != nil || !r.Live() {
 		return time.Time{}
 	}
 	return r.EndsAt

@@ -48,6 +48,7 @@ var rooms = []room{
 	// How a claim is proved.
 	{name: "factors", may: "account policy"},
 	{name: "factors/*", may: "factors account policy keys"},
+	{name: "factors/device", may: "factors account policy keys softtoken", because: "softtoken: a key behind a PIN is one piece of code, whoever keeps it"},
 	{name: "factors/oob", may: "factors account policy keys factors/delivery", because: "codes travel in messages"},
 	{name: "factors/delivery", closed: true},
 	{name: "factors/delivery/*", may: "factors/delivery"},
@@ -84,6 +85,7 @@ var rooms = []room{
 	{name: "account", closed: true},
 	{name: "audit", may: "keys", closed: true},
 	{name: "keys", closed: true},
+	{name: "softtoken", closed: true},
 	{name: "throttle", closed: true},
 	{name: "web", closed: true},
 

@@ -76,6 +76,10 @@ func (k *Kit) Parse(set string, fsys fs.FS, pages ...string) (*Pages, error) {
 	return k.parse(set, files, pages)
 }
 
+// Share adds a file that pages of every set may load, under a plain name: one
+// that another room has for itself as well.
+func (k *Kit) Share(name string, data []byte) { k.assets.add(map[string][]byte{name: data}) }
+
 // CheckSite tells what of a site's settings no page could follow: a language
 // that the kit has no texts for.
 func (k *Kit) CheckSite(site *Site) error {

@@ -1,6 +1,6 @@
-// The key of a private device: made, kept and used in this browser. It knows no
-// page and no form, so that whatever of ours keeps a key behind a PIN can use
-// it. docs/devices.md has the reasoning.
+// A key behind a PIN: made, kept and used in this browser. It knows no page and
+// no form: private devices and the authenticator app both use it.
+// docs/devices.md has the reasoning.
 //
 // What is stored is the private key plus a number that comes from the PIN and
 // from a share of the server's, modulo the curve's order. Taking off the number
@@ -160,10 +160,10 @@ export const make = async (pin, options) => {
 };
 
 // use gives the letter that answers a challenge. A wrong PIN gives one as well:
-// only the server can tell.
-export const use = async (pin, options) => {
+// only the server can tell. kind is what the signature does.
+export const use = async (pin, options, kind = "use") => {
   const [token, hiding] = await Promise.all([find(options.key), mask(pin, options)]);
   if (!token) throw new DOMException("no such key in this browser", "NotFoundError");
   const d = mod(number(token.masked) - hiding, N);
-  return letter(options.server, new Uint8Array(await signed(await signer(d || 1n), "use", options)));
+  return letter(options.server, new Uint8Array(await signed(await signer(d || 1n), kind, options)));
 };
