@@ -64,3 +64,28 @@ type Resident interface {
 	// been destroyed.
 	Ends(c account.Credential) time.Time
 }
+
+// Progress is how far an answer has come that comes another way than by the
+// page's form.
+type Progress string
+
+// The words of progress. The form that goes on works once it is Ready.
+const (
+	ProgressNone        Progress = ""
+	ProgressWaiting     Progress = "waiting"
+	ProgressReady       Progress = "ready"
+	ProgressDenied      Progress = "denied"
+	ProgressWrongNumber Progress = "wrong-number"
+	ProgressOver        Progress = "over"
+)
+
+// Waiting is a factor whose answer comes from elsewhere: the page waits for it,
+// and its form only fetches it. Verify and ConfirmEnrolment give ErrPending
+// before.
+type Waiting interface {
+	Factor
+	// Progress tells how far the challenge, or the enrolment, of a state is.
+	// It changes nothing, and is asked about twice a second of every page that
+	// waits.
+	Progress(ctx context.Context, state State, now time.Time) (Progress, error)
+}

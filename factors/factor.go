@@ -36,6 +36,12 @@ var (
 	ErrDestroyed = errors.New("factors: destroyed")
 	// ErrTaken says that this very authenticator or address is enrolled.
 	ErrTaken = errors.New("factors: already enrolled")
+	// ErrPending says that the answer has not come yet, by the other way that
+	// it comes. Nothing was compared.
+	ErrPending = errors.New("factors: not answered yet")
+	// ErrCrowded says that as many challenges of the factor wait for their
+	// answer as may.
+	ErrCrowded = errors.New("factors: too many challenges are open")
 	// ErrBadAddress says that an address cannot be used (not a number, a
 	// country that is not allowed). The person may type another.
 	ErrBadAddress = errors.New("factors: unusable address")
@@ -97,7 +103,20 @@ type Scope struct {
 	Language string
 	// Address is the client's, for the budgets of messages.
 	Address netip.Addr
-	Now     time.Time
+	// About says what the proof is for, in words that a person is shown
+	// elsewhere than on the page.
+	About About
+	Now   time.Time
+}
+
+// About is what a proof is for, and where it is asked from.
+type About struct {
+	// Method and Target are those of the one request that it opens, Operation
+	// the words for what it lets somebody do to the account; all are empty where
+	// it is for whatever it counts for.
+	Method, Target, Operation string
+	// Browser and Place are the client's, in words; empty where not known.
+	Browser, Place string
 }
 
 // State is what a factor wants to remember between asking and verifying. The

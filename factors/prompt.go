@@ -24,6 +24,8 @@ const (
 	ShapePIN Shape = "pin"
 	// ShapeList shows codes to be kept, once, and asks for a confirmation.
 	ShapeList Shape = "list"
+	// ShapeApproval waits for an answer that comes from a phone.
+	ShapeApproval Shape = "approval"
 )
 
 // Prompt is what a page shows. Texts are not in it: the page takes them from
@@ -59,6 +61,13 @@ type Prompt struct {
 	Choices   []string
 	// Codes are shown once (ShapeList).
 	Codes []string
+	// Progress is how far ShapeApproval is, Number what the person compares or
+	// types on the phone. Labels are the phones that are asked, and Unreached
+	// those of them that cannot be told.
+	Progress  Progress
+	Number    string
+	Labels    []string
+	Unreached []string
 	// Field is the name of the field of ShapeAddress: `mobile` or `email`.
 	Field string
 	// Prefill is a known number or address for ShapeAddress.

@@ -48,6 +48,7 @@ var rooms = []room{
 	// How a claim is proved.
 	{name: "factors", may: "account policy"},
 	{name: "factors/*", may: "factors account policy keys"},
+	{name: "factors/approval", may: "factors account policy keys softtoken", because: "as factors/device"},
 	{name: "factors/device", may: "factors account policy keys softtoken", because: "softtoken: a key behind a PIN is one piece of code, whoever keeps it"},
 	{name: "factors/oob", may: "factors account policy keys factors/delivery", because: "codes travel in messages"},
 	{name: "factors/delivery", closed: true},

@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/stepgate/stepgate/factors/approval"
 	"github.com/stepgate/stepgate/factors/delivery"
 	"github.com/stepgate/stepgate/factors/oob"
 	"github.com/stepgate/stepgate/internal/account"
@@ -108,6 +109,17 @@ type Store interface {
 	audit.Receivers
 	oob.Codes
 	delivery.Store
+	approval.Store
+	// OpenApprovals lists the requests that wait on somebody's phone, the
+	// newest first.
+	OpenApprovals(ctx context.Context, owner account.ID, now time.Time) ([]approval.Request, error)
+	// AnswerApproval lets answer judge the answer of a phone to an open request
+	// of its account, and keeps the secret of the one and the state of the other
+	// as it leaves them, with the event and the messages, all in one write
+	// transaction: of many answers at once one finds the request open.
+	// approval.ErrGone where it is not, account.ErrNotFound for a phone that was
+	// revoked; an error of answer keeps nothing and is returned as it is.
+	AnswerApproval(ctx context.Context, id string, by account.CredentialID, now time.Time, answer func(*account.Credential, *approval.Request) (audit.Event, []delivery.Kept, error)) error
 	// ConsumeStep moves a credential's Counter to step and its LastUsedAt to
 	// now, if Counter was lower; it tells whether it did. RFC 6238 §5.2.
 	ConsumeStep(ctx context.Context, id account.CredentialID, step int64, now time.Time) (bool, error)

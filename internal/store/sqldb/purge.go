@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/stepgate/stepgate/factors/approval"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/throttle"
 )
@@ -34,6 +35,8 @@ func (db *DB) Purge(ctx context.Context, now time.Time) error {
 			SELECT id FROM challenge_transaction WHERE expires_at <= $1 LIMIT $2)`, now},
 		{"codes", `DELETE FROM one_time_code WHERE (account, session, purpose, factor) IN (
 			SELECT account, session, purpose, factor FROM one_time_code WHERE expires_at <= $1 LIMIT $2)`, now.Add(-codeKept)},
+		{"requests on phones", `DELETE FROM approval_request WHERE id IN (
+			SELECT id FROM approval_request WHERE expires_at <= $1 LIMIT $2)`, now.Add(-approval.DeniedFor)},
 		{"messages", `DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE expires_at <= $1 LIMIT $2)`, now},
 		{"counters", `DELETE FROM throttle_counter WHERE name IN (
 			SELECT name FROM throttle_counter WHERE at <= $1 AND until_at <= $1 LIMIT $2)`, now.Add(-throttle.Idle)},

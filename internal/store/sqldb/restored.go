@@ -34,6 +34,7 @@ func (db *DB) VoidSpendable(ctx context.Context, now time.Time, event audit.Even
 		for _, query := range []string{
 			`DELETE FROM session_remains`, `DELETE FROM session_tie`, `DELETE FROM challenge_transaction`, `DELETE FROM one_time_code`, `DELETE FROM outbox`,
 			`DELETE FROM weld_bond`, `DELETE FROM kept_chunk`, `DELETE FROM kept_request`,
+			`DELETE FROM approval_request`,
 		} {
 			if _, err := t.q.exec(ctx, query); err != nil {
 				return err

@@ -310,12 +310,15 @@ func (t *tx) becomesDefault(ctx context.Context, c account.Credential) (bool, er
 }
 
 // DropTransactions implements store.Tx: those about the account and those it
-// acts in, with the codes that were sent for them and the requests that they
-// interrupted.
+// acts in, with the codes that were sent for them, what waits on the phone, and
+// the requests that they interrupted.
 func (t *tx) DropTransactions(ctx context.Context, owner account.ID) error {
 	_, err := t.q.exec(ctx, `DELETE FROM challenge_transaction WHERE subject = $1 OR actor = $1`, string(owner))
 	if err == nil {
 		_, err = t.q.exec(ctx, `DELETE FROM one_time_code WHERE account = $1`, string(owner))
+	}
+	if err == nil {
+		_, err = t.q.exec(ctx, `DELETE FROM approval_request WHERE account = $1`, string(owner))
 	}
 	if err == nil {
 		err = t.dropKeptOf(ctx, owner)

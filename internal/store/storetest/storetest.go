@@ -47,6 +47,7 @@ func Run(t *testing.T, open func(t *testing.T, ring *keys.Ring) store.Store) {
 		{"Pins", testPins},
 		{"Kept", testKept},
 		{"Codes", testCodes},
+		{"Approvals", testApprovals},
 		{"Messages", testMessages},
 		{"Events", testEvents},
 		{"Feed", testFeed},
