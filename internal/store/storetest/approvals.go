@@ -13,19 +13,18 @@ import (
 	"github.com/stepgate/stepgate/factors/delivery"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
-	"github.com/stepgate/stepgate/internal/softtoken"
 	"github.com/stepgate/stepgate/internal/store"
 	"github.com/stepgate/stepgate/policy"
 )
 
 func newApproval(owner account.ID, id, ceremony string, at time.Time) approval.Request {
-	return approval.Request{
+	r := approval.Request{
 		ID: id, Account: owner, Session: "s", Transaction: ceremony, Site: "https://a.test", Purpose: "step-up", Status: approval.Open,
-		Content: approval.Content{
-			Exchange: softtoken.Exchange{Challenge: []byte("c"), Private: []byte("p")}, Number: "42", Shown: []byte(`{"who":"jo"}`),
-		},
+		Content:   approval.Content{Number: "42", Shown: []byte(`{"who":"jo"}`)},
 		CreatedAt: at, ExpiresAt: at.Add(approval.Lifetime),
 	}
+	r.Content.Challenge, r.Content.Private = []byte("c"), []byte("p")
+	return r
 }
 
 // answers makes a request what it becomes, with an event.
