@@ -92,6 +92,11 @@ func (m *Manager) touch(ctx context.Context) {
 	}
 }
 
+// Heard is when the feed of changes last answered, and whether it does now.
+func (m *Manager) Heard() (at time.Time, answers bool) {
+	return time.Unix(0, m.heardAt.Load()).UTC(), !m.failing.Load()
+}
+
 // Answers is an error (ErrStore) where the store does not answer now, whatever
 // sessions are trusted without it. It asks the store only where the feed is
 // late.

@@ -358,6 +358,9 @@ func (m *Manager) Current(ctx context.Context, e *Entry) (Session, error) {
 	return Session{}, ErrNotFound
 }
 
+// Numbers are those of the sessions in this process's memory.
+func (m *Manager) Numbers() Numbers { return m.memory.numbers() }
+
 // Apply forgets what a change made in this process has made old, without
 // waiting for the feed.
 func (m *Manager) Apply(c Change) { m.memory.apply(c) }

@@ -48,6 +48,8 @@ type memory struct {
 type shard struct {
 	sync.RWMutex
 	entries map[string]*Entry
+	// found and missed count look-ups, beside the lock that these touch anyway.
+	found, missed atomic.Uint64
 }
 
 func newMemory() *memory {
@@ -71,11 +73,54 @@ func (m *memory) load(cookie string) *Entry {
 	s.RLock()
 	e := s.entries[cookie]
 	s.RUnlock()
+	if e != nil {
+		s.found.Add(1)
+	} else {
+		s.missed.Add(1)
+	}
 	return e
 }
 
-// store keeps e under its cookie. A full shard drops any entry: it is read
-// again from the store when it is next seen.
+// Numbers are what memory holds and how often it had what was looked for,
+// since the start.
+type Numbers struct {
+	Entries       int
+	Found, Missed uint64
+}
+
+func (m *memory) numbers() (n Numbers) {
+	for i := range m.shards {
+		s := &m.shards[i]
+		s.RLock()
+		n.Entries += len(s.entries)
+		s.RUnlock()
+		n.Found += s.found.Load()
+		n.Missed += s.missed.Load()
+	}
+	return n
+}
+
+// evictionSample is how many entries of a full shard are compared. With
+// eight, what goes is nearly always of the oldest eighth, and nobody keeps a
+// list in the order of use, which every request would have to lock.
+const evictionSample = 8
+
+// oldest is an entry of the shard that has not been used for long.
+func (s *shard) oldest() (old *Entry) {
+	left := evictionSample
+	for _, e := range s.entries { // begins anywhere
+		if old == nil || e.seen.Load() < old.seen.Load() {
+			old = e
+		}
+		if left--; left == 0 {
+			break
+		}
+	}
+	return old
+}
+
+// store keeps e under its cookie. A full shard drops an entry that has not
+// been used for long: it is read again from the store when it is next seen.
 func (m *memory) store(e *Entry) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -83,11 +128,8 @@ func (m *memory) store(e *Entry) {
 	s.Lock()
 	old := s.entries[e.cookie]
 	if old == nil && len(s.entries) >= shardCapacity {
-		for _, victim := range s.entries {
-			old = victim
-			delete(s.entries, victim.cookie)
-			break
-		}
+		old = s.oldest()
+		delete(s.entries, old.cookie)
 	}
 	s.entries[e.cookie] = e
 	s.Unlock()
