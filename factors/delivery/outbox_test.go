@@ -67,6 +67,10 @@ func (m *memory) DropMessage(_ context.Context, id string) error {
 	return nil
 }
 
+func (m *memory) WaitingMessages(context.Context, time.Time) (int, time.Time, error) {
+	panic("the outbox does not ask")
+}
+
 func (m *memory) kept() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -29,4 +29,7 @@ type Store interface {
 	DelayMessage(ctx context.Context, id string, due time.Time) error
 	// DropMessage deletes a message; none is no error.
 	DropMessage(ctx context.Context, id string) error
+	// WaitingMessages counts the messages that have not expired at now, and
+	// tells since when the oldest of them is due: zero where none is yet.
+	WaitingMessages(ctx context.Context, now time.Time) (n int, since time.Time, err error)
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/keys"
 	"github.com/stepgate/stepgate/internal/store"
+	"github.com/stepgate/stepgate/internal/telemetry"
 )
 
 // Options are what a store needs besides its place. All fields are needed
@@ -19,6 +20,18 @@ type Options struct {
 	// Now is the clock of feed rows and of events without a time; nil is the
 	// system's.
 	Now func() time.Time
+	// Watch is told what the store does; the zero value tells nobody.
+	Watch Watch
+}
+
+// Watch is who watches a store from outside. Its functions are called from any
+// goroutine and must not block; nil ones are not.
+type Watch struct {
+	// Took is told how long a "read" outside of transactions or a "write", from
+	// the wait for its turn to the end of its commit, has taken.
+	Took func(kind string, d time.Duration)
+	// Kept is told of an audit event once it survives a crash.
+	Kept func(audit.Event)
 }
 
 // DB is a store. It is safe for concurrent use. Get one from OpenSQLite or
@@ -27,6 +40,7 @@ type DB struct {
 	reader
 	chain  *audit.Chain
 	now    func() time.Time
+	watch  Watch
 	engine engine
 }
 
@@ -42,7 +56,7 @@ type engine interface {
 var _ store.Store = (*DB)(nil)
 
 func newDB(o Options, q querier) *DB {
-	db := &DB{reader: reader{q: q, ring: o.Ring}, chain: o.Chain, now: o.Now}
+	db := &DB{reader: reader{q: q, ring: o.Ring}, chain: o.Chain, now: o.Now, watch: o.Watch}
 	if db.now == nil {
 		db.now = time.Now
 	}
@@ -50,7 +64,23 @@ func newDB(o Options, q querier) *DB {
 }
 
 func (db *DB) write(ctx context.Context, change func(*tx) error) error {
-	return db.engine.write(ctx, change)
+	ctx, step := telemetry.Begin(ctx, "stepgate store write")
+	began := time.Now()
+	var last *tx // of the attempt that counts
+	err := db.engine.write(ctx, func(t *tx) error {
+		last = t
+		return change(t)
+	})
+	if db.watch.Took != nil {
+		db.watch.Took("write", time.Since(began))
+	}
+	if err == nil && last != nil && db.watch.Kept != nil {
+		for _, e := range last.appended {
+			db.watch.Kept(e)
+		}
+	}
+	step.End(err)
+	return err
 }
 
 // update is write for whatever may append an event.

@@ -50,6 +50,7 @@ func (t *tx) AppendEvent(ctx context.Context, e audit.Event) (audit.Record, erro
 	if err != nil {
 		return audit.Record{}, fmt.Errorf("append event: %w", err)
 	}
+	t.appended = append(t.appended, e)
 	return record, nil
 }
 

@@ -126,3 +126,19 @@ func (db *DB) DropMessage(ctx context.Context, id string) error {
 		return nil
 	})
 }
+
+// WaitingMessages implements delivery.Store.
+func (db *DB) WaitingMessages(ctx context.Context, now time.Time) (n int, since time.Time, err error) {
+	type backlog struct {
+		n     int
+		since instant
+	}
+	b, err := one(ctx, db.q, sql.ErrNoRows, func(rows *sql.Rows) (b backlog, err error) {
+		err = rows.Scan(&b.n, &b.since)
+		return b, err
+	}, `SELECT COUNT(*), COALESCE(MIN(CASE WHEN due_at <= $1 THEN due_at END), 0) FROM outbox WHERE expires_at > $1`, instant(now))
+	if err != nil {
+		return 0, time.Time{}, fmt.Errorf("count waiting messages: %w", err)
+	}
+	return b.n, time.Time(b.since), nil
+}

@@ -99,7 +99,7 @@ func OpenPostgres(ctx context.Context, dsn string, o Options) (*DB, error) {
 		return nil, fmt.Errorf("open postgres store: %w", err)
 	}
 	readers := openPool(config, postgresReaders)
-	db := newDB(o, &pool{db: readers, present: func() error { return nil }})
+	db := newDB(o, &pool{db: readers, present: func() error { return nil }, watch: o.Watch})
 	db.engine = &postgres{store: db, writers: writers, readers: readers}
 	return db, nil
 }

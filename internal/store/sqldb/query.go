@@ -4,6 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"time"
+
+	"github.com/stepgate/stepgate/internal/telemetry"
 )
 
 // querier runs statements: in a pool of connections or in a transaction.
@@ -84,6 +87,7 @@ type pool struct {
 	db *sql.DB
 	// present tells whether the store is still the one that was opened.
 	present func() error
+	watch   Watch
 }
 
 func (p *pool) ready(args []any) error {
@@ -104,7 +108,14 @@ func (p *pool) each(ctx context.Context, row func(*sql.Rows) error, query string
 	if err := p.ready(args); err != nil {
 		return err
 	}
-	return eachOn(ctx, p.db, row, query, args)
+	ctx, step := telemetry.Begin(ctx, "stepgate store read")
+	began := time.Now()
+	err := eachOn(ctx, p.db, row, query, args)
+	if p.watch.Took != nil {
+		p.watch.Took("read", time.Since(began))
+	}
+	step.End(err)
+	return err
 }
 
 // statements is a querier in a write transaction. After the first statement

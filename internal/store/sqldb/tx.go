@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/keys"
 	"github.com/stepgate/stepgate/internal/session"
 )
@@ -26,7 +27,9 @@ type tx struct {
 	lock func(ctx context.Context, name string) error
 	// changes go into the feed when everything else has been done.
 	changes []session.Change
-	told    map[session.Change]bool
+	// appended are the audit events of this transaction.
+	appended []audit.Event
+	told     map[session.Change]bool
 }
 
 // What is locked, always in this order: updates, then one account. Feed

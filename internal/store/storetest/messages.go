@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -73,6 +74,27 @@ func testMessages(t *testing.T, f *fixture) {
 		}
 		b.must(b.Purge(t.Context(), Noon.Add(10*time.Minute)))
 		b.must(b.KeepMessage(t.Context(), newMessage("m", delivery.Email), 1))
+	})
+	f.run(t, "CountsWhatWaits", func(t *testing.T, b *bench) {
+		waiting := func(now time.Time) string {
+			n, since, err := b.WaitingMessages(t.Context(), now)
+			b.must(err)
+			if since.IsZero() {
+				return fmt.Sprint(n)
+			}
+			return fmt.Sprint(n, " since ", since.Format(time.TimeOnly))
+		}
+		b.same(waiting(Noon), "0")
+		later := newMessage("later", delivery.Email)
+		later.DueAt = Noon.Add(time.Minute)
+		b.must(b.KeepMessage(t.Context(), later, 10))
+		b.same(waiting(Noon), "1")
+		b.must(b.KeepMessage(t.Context(), newMessage("now", delivery.Email), 10))
+		b.same(waiting(Noon), "2 since 12:00:00")
+		b.same(waiting(Noon.Add(2*time.Minute)), "2 since 12:00:00")
+		b.must(b.DropMessage(t.Context(), "now"))
+		b.same(waiting(Noon.Add(2*time.Minute)), "1 since 12:01:00")
+		b.same(waiting(Noon.Add(10*time.Minute)), "0")
 	})
 	f.run(t, "Bounded", func(t *testing.T, b *bench) {
 		kept := 0
