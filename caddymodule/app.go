@@ -183,6 +183,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.logger = ctx.Logger()
 	a.asWritten, _ = json.Marshal(a)
 	a.setDefaults()
+	if err := a.registerMetrics(ctx); err != nil {
+		return fmt.Errorf("stepgate: metrics: %w", err)
+	}
 	if err := a.expandSecrets(); err != nil {
 		return err
 	}

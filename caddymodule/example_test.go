@@ -188,24 +188,6 @@ func TestReadmeNamesEveryCommandAndHeader(t *testing.T) {
 	}
 }
 
-// TestOperationsPageNamesEveryMetric holds names against what is registered.
-func TestOperationsPageNamesEveryMetric(t *testing.T) {
-	page := readDocument(t, "docs/operations.md")
-	source, err := os.ReadFile("../internal/gate/metrics.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	names := regexp.MustCompile(`"(stepgate_\w+)"`).FindAllStringSubmatch(string(source), -1)
-	if len(names) == 0 {
-		t.Fatal("no metrics found")
-	}
-	for _, name := range names {
-		if !strings.Contains(page, "`"+name[1]+"`") {
-			t.Errorf("docs/operations.md does not name %s", name[1])
-		}
-	}
-}
-
 // TestPagesLinkToWhatIsThere follows the links between the documents.
 func TestPagesLinkToWhatIsThere(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#]+)[^)]*\)`)

@@ -15,6 +15,7 @@ import (
 	"github.com/stepgate/stepgate/factors/oob"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/telemetry"
 	"github.com/stepgate/stepgate/internal/throttle"
 )
 
@@ -41,12 +42,24 @@ func (a *App) provisionSenders(ctx caddy.Context) error {
 		if !ok {
 			return fmt.Errorf("%s%s: %T sends no messages", where, p.channel, module)
 		}
-		a.senders[p.channel] = &delivery.Breaker{Sender: sender}
+		a.senders[p.channel] = tracedSender{&delivery.Breaker{Sender: sender}}
 		if named, ok := module.(interface{ Introduce(host string) }); ok {
 			a.introductions = append(a.introductions, named.Introduce)
 		}
 	}
 	return nil
+}
+
+// tracedSender makes a message a step of the trace in which it is sent.
+type tracedSender struct{ delivery.Sender }
+
+// Send implements delivery.Sender.
+func (s tracedSender) Send(ctx context.Context, m delivery.Message) error {
+	ctx, step := telemetry.Begin(ctx, "stepgate send")
+	step.Say("stepgate.channel", m.Channel)
+	err := s.Sender.Send(ctx, m)
+	step.End(err)
+	return err
 }
 
 // introduceSenders tells providers the host that messages are from: that of the first

@@ -7,6 +7,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 
 	"github.com/stepgate/stepgate/internal/gate"
 )
@@ -67,6 +68,26 @@ func (s server) Remember(r *http.Request, what any) {
 
 // Remembered implements gate.Server.
 func (s server) Remembered(r *http.Request) any { return caddyhttp.GetVar(r.Context(), passedVar) }
+
+// Note implements gate.Server. A server that logs no requests makes nothing of it.
+func (s server) Note(r *http.Request, outcome, levels, reference string) {
+	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if !ok || server.Logs == nil {
+		return
+	}
+	extra, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields)
+	if !ok {
+		return
+	}
+	fields := []zap.Field{zap.String("outcome", outcome)}
+	if levels != "" {
+		fields = append(fields, zap.String("levels", levels))
+	}
+	if reference != "" {
+		fields = append(fields, zap.String("reference", reference))
+	}
+	extra.Set(zap.Dict("stepgate", fields...))
+}
 
 // Ask implements gate.Server: a request of its own, to the same server.
 func (s server) Ask(q *http.Request, w http.ResponseWriter, next gate.Next) error {

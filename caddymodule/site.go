@@ -127,11 +127,6 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.app = app.(*App)
 	h.app.sites = append(h.app.sites, h)
-	if registry := ctx.GetMetricsRegistry(); registry != nil {
-		if err := gate.RegisterMetrics(registry); err != nil {
-			return fmt.Errorf("stepgate: metrics: %w", err)
-		}
-	}
 	if err := h.provisionAddress(ctx); err != nil {
 		return h.misconfigured(err)
 	}

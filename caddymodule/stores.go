@@ -133,7 +133,7 @@ func (a *App) openStore(ctx context.Context, mayCreate bool) (*keys.Ring, *sqldb
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("key_file: %w", err)
 	}
-	db, err := a.Store.driver().open(ctx, a.Store, sqldb.Options{Ring: ring, Chain: audit.NewChain(ring)})
+	db, err := a.Store.driver().open(ctx, a.Store, sqldb.Options{Ring: ring, Chain: audit.NewChain(ring), Watch: watchStore()})
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("store %s: %w", a.Store.name(), err)
 	}

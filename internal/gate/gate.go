@@ -42,6 +42,7 @@ type Handler struct {
 
 	lending lending
 	live    atomic.Pointer[Live]
+	tallies atomic.Pointer[map[policy.LevelSet]*tally]
 }
 
 // Server is what only the server around the gate knows of a request.
@@ -66,6 +67,10 @@ type Server interface {
 	// and Remembered has it again.
 	Remember(r *http.Request, what any)
 	Remembered(r *http.Request) any
+	// Note has the server's log of requests say what became of r: the outcome
+	// in a word, the levels that it needed with a blank between, and the
+	// reference that a refusal shows, "" where there is none.
+	Note(r *http.Request, outcome, levels, reference string)
 	// Ask sends a question of the gateway's own to the app by next, which is
 	// the way of the request r.
 	Ask(q *http.Request, w http.ResponseWriter, next Next) error

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/stepgate/stepgate/internal/kept"
+	"github.com/stepgate/stepgate/internal/telemetry"
 	"github.com/stepgate/stepgate/policy"
 	"github.com/stepgate/stepgate/policy/target"
 )
@@ -199,13 +200,19 @@ func (p *passage) Identity(placeholder string) (any, bool) {
 // judge decides, and where the answer turns on this very request it names the
 // request first: that may read the body, so that it is not done for others.
 func (p *passage) judge(h *Handler, r *http.Request, v visitor) policy.Decision {
+	_, step := telemetry.Begin(r.Context(), "stepgate judge")
 	q := p.facts(h, r, v)
 	d := h.Policy.Decide(q)
-	if d.Needed&h.Policy.OnceLevels() == 0 {
-		return d
+	if d.Needed&h.Policy.OnceLevels() != 0 {
+		q.Once = p.once(r)
+		d = h.Policy.Decide(q)
 	}
-	q.Once = p.once(r)
-	return h.Policy.Decide(q)
+	if step.Recorded() {
+		step.Say("stepgate.outcome", d.Outcome.String())
+		step.Say("stepgate.levels", h.tally(d.Needed).levels)
+	}
+	step.End(nil)
+	return d
 }
 
 // claims lists the methods that headers claim.

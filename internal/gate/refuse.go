@@ -27,6 +27,7 @@ func (h *Handler) refuseTarget(w http.ResponseWriter, r *http.Request, err error
 		status = known.Status
 	}
 	h.observe(e)
+	h.tellStopped(r, outcomeMalformed, 0, e.Reference)
 	return h.fail(w, r, &web.Fail{Status: status, Reference: e.Reference, Err: err})
 }
 
@@ -43,10 +44,15 @@ func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, page http.Han
 // unavailable answers where the store cannot be asked: nothing that is not
 // public goes on.
 func (h *Handler) unavailable(w http.ResponseWriter, r *http.Request, err error) error {
+	failure := web.Fail{Status: http.StatusServiceUnavailable, Err: err}
 	if known := (*web.Fail)(nil); errors.As(err, &known) {
-		return h.fail(w, r, known)
+		failure = *known
 	}
-	return h.fail(w, r, &web.Fail{Status: http.StatusServiceUnavailable, Err: err})
+	if failure.Reference == "" {
+		failure.Reference = audit.NewReference()
+	}
+	h.tellStopped(r, outcomeUnavailable, 0, failure.Reference)
+	return h.fail(w, r, &failure)
 }
 
 // deny answers a request that no proof would let through.
@@ -146,8 +152,8 @@ func (h *Handler) event(r *http.Request, name audit.Name, v visitor) audit.Event
 // decided is the event of a decision, with the policy's own account of it, so
 // that `audit show` says what `policy explain` would.
 func (h *Handler) decided(r *http.Request, name audit.Name, p *passage, v visitor, d policy.Decision) audit.Event {
-	metrics.stopped.WithLabelValues(d.Outcome.String()).Inc()
 	e := h.event(r, name, v)
+	h.tellStopped(r, d.Outcome.String(), d.Needed, e.Reference)
 	e.Outcome, e.Reason, e.Levels = d.Outcome.String(), d.Reason, h.Policy.LevelNames(d.Needed)
 	if d.Rule != nil {
 		e.Rule = RuleName(d.Rule)

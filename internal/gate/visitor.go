@@ -11,6 +11,7 @@ import (
 
 	"github.com/stepgate/stepgate/internal/ceremony"
 	"github.com/stepgate/stepgate/internal/session"
+	"github.com/stepgate/stepgate/internal/telemetry"
 	"github.com/stepgate/stepgate/internal/weld"
 	"github.com/stepgate/stepgate/policy"
 )
@@ -55,6 +56,16 @@ type memo struct {
 
 // find finds the session of a request, from memory if it was seen before.
 func (h *Handler) find(r *http.Request, p *passage) visitor {
+	ctx, step := telemetry.Begin(r.Context(), "stepgate find")
+	if step.Recorded() {
+		r = r.WithContext(ctx)
+	}
+	v := h.findVisitor(r, p)
+	step.End(v.err)
+	return v
+}
+
+func (h *Handler) findVisitor(r *http.Request, p *passage) visitor {
 	live, err := h.alive(r.Context())
 	if err != nil {
 		return visitor{err: err}

@@ -23,7 +23,7 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, p *passage, v vi
 		}
 		defer o.over(http.ErrAbortHandler)
 	}
-	metrics.allowed.Inc()
+	h.tellAllowed(r, d)
 	a := &Answer{
 		ResponseWriter: w, Site: h, Request: r, Handshake: p.shake, Entry: v.entry, Needed: d.Needed &^ d.Once, Private: !d.Public,
 		Page: h.page(r, v), weld: o, leave: p.leave, ours: w.Header()["Set-Cookie"],

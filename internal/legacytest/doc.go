@@ -9,6 +9,7 @@
 //
 //	StartDokuWiki StartMediaWiki StartShaarli StartPHPLDAPAdmin   an App with a login form
 //	StartApache StartNginx StartLighttpd StartTomcat StartPHP StartWSGI   a Tree of files
+//	StartPrometheus   a Prometheus that asks the gateway
 //	StartDirectory    slapd with people and groups
 //	StartPostgres     an empty database
 //	StartMail         SMTP with STARTTLS and AUTH, in this process
