@@ -205,7 +205,7 @@ func (q *visit) act(name string, a act, id string) error {
 // acted answers a form whose act was tried.
 func (q *visit) acted(name string, subject account.Account, shown *shownView, err error, show func(int, []web.FieldError) error) error {
 	id := string(subject.ID)
-	switch errs := said(err); {
+	switch errs := q.said(err); {
 	case errors.Is(err, people.ErrWaiting):
 		return q.to("/approvals?done=waiting")
 	case errors.Is(err, people.ErrUnchecked):

@@ -106,7 +106,7 @@ func (q *visit) answerApproval() error {
 	} else {
 		_, err = q.People.Decline(q.ctx(), q.actor, id, q.fields.Get("reason"))
 	}
-	switch errs := said(err); {
+	switch errs := q.said(err); {
 	case errors.Is(err, people.ErrNoApproval), errors.Is(err, account.ErrNotFound):
 		return q.approvalsPage(http.StatusConflict, []web.FieldError{{Text: "error.approval.gone"}})
 	case errs != nil:

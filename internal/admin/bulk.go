@@ -107,7 +107,7 @@ func (q *visit) doAll(v *bulkView, a act) error {
 		case errors.Is(err, people.ErrWaiting):
 			line.Result = "report.waiting"
 		case errors.As(err, &no):
-			line.Result, line.Why = "report.refused", no.Text
+			line.Result, line.Why = "report.refused", no.Text.In(q.language())
 			v.Failed++
 		default:
 			return err

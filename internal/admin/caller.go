@@ -49,7 +49,7 @@ func (q *visit) caller(id string) error {
 	}
 	if q.fields.Get("action") == "send" {
 		err := q.People.SendCallerCode(q.ctx(), q.actor, who, account.CredentialID(q.fields.Get("credential")), q.fields.Get("ticket"))
-		switch errs := said(err); {
+		switch errs := q.said(err); {
 		case errs != nil:
 			return show(http.StatusConflict, errs)
 		case errors.Is(err, throttle.ErrSpent):
@@ -64,7 +64,7 @@ func (q *visit) caller(id string) error {
 		return q.tooMany(err, show)
 	}
 	err = q.People.CheckCaller(q.ctx(), q.actor, who, q.fields.Get("code"), q.fields.Get("ticket"))
-	if errs := said(err); errs != nil {
+	if errs := q.said(err); errs != nil {
 		field := "code"
 		if errors.Is(err, people.ErrInvalid) {
 			field = "ticket"

@@ -80,6 +80,15 @@ func (q *visit) form(values map[string]string) (*editView, error) {
 	return v, err
 }
 
+// inWords are phrases in the language of the page.
+func (q *visit) inWords(all []people.Phrase) []string {
+	var words []string
+	for _, p := range all {
+		words = append(words, p.In(q.language()))
+	}
+	return words
+}
+
 // create makes an account, and invites its owner where they need a password.
 func (q *visit) create(_ string) error {
 	if !q.permitted(people.ActManage) {
@@ -107,12 +116,15 @@ func (q *visit) create(_ string) error {
 		if err != nil {
 			return err
 		}
+		if text := q.People.Unreached(n.Mobile); !text.Empty() {
+			warnings = append(warnings, text)
+		}
 		if len(warnings) > 0 {
-			return show(http.StatusOK, nil, warnings)
+			return show(http.StatusOK, nil, q.inWords(warnings))
 		}
 	}
 	added, err := q.People.AddAccount(q.ctx(), q.actor, n)
-	if errs := said(err); errs != nil {
+	if errs := q.said(err); errs != nil {
 		return show(http.StatusBadRequest, errs, nil)
 	}
 	if err != nil {
@@ -163,7 +175,7 @@ func (q *visit) edit(id string) error {
 	}
 	c.Version, c.Reason = &version, q.fields.Get("reason")
 	_, err = q.People.EditAccount(q.ctx(), q.actor, who, c)
-	switch errs := said(err); {
+	switch errs := q.said(err); {
 	case errors.Is(err, people.ErrStale):
 		return show(http.StatusConflict, []web.FieldError{{Text: "error.stale"}}, q.changedMeanwhile(a))
 	case errs != nil:

@@ -48,7 +48,7 @@ func (q *visit) importTable(_ string) error {
 	case errors.Is(err, people.ErrForbidden):
 		return forbidden(err)
 	case errors.As(err, &no):
-		for line := range strings.Lines(no.Error()) {
+		for line := range strings.Lines(no.In(q.language())) {
 			v.Broken = append(v.Broken, strings.TrimSpace(line))
 		}
 		v.Errors = []web.FieldError{{Field: "table", Text: "error.import.broken"}}
@@ -56,7 +56,7 @@ func (q *visit) importTable(_ string) error {
 	case err != nil:
 		return err
 	}
-	v.Count, v.Warnings, v.Made = made.Accounts, made.Warnings, !dry
+	v.Count, v.Warnings, v.Made = made.Accounts, q.inWords(made.Warnings), !dry
 	if dry {
 		v.Ready, v.Table = true, string(table)
 	}

@@ -64,7 +64,7 @@ func (q *visit) key(id string) error {
 	}
 	credential.Factor = string(policy.WebAuthn)
 	_, err = q.People.RegisterKey(q.ctx(), q.actor, who, people.Handover{Transaction: k.t.ID, Credential: credential}, q.fields.Get("reason"))
-	switch errs := said(err); {
+	switch errs := q.said(err); {
 	case errors.Is(err, ceremony.ErrTransactionGone):
 		return q.to("/person/" + id + "/key")
 	case errs != nil:

@@ -92,7 +92,7 @@ func (q *visit) organisations(_ string) error {
 		return show(http.StatusOK, nil)
 	}
 	o, err := q.People.AddOrganisation(q.ctx(), q.actor, q.fields.Get("name"), q.rulesOf(), q.fields.Get("reason"))
-	switch errs := said(err); {
+	switch errs := q.said(err); {
 	case err != nil && forbidden(err) != err:
 		return forbidden(err)
 	case errs != nil:
@@ -135,7 +135,7 @@ func (q *visit) organisation(_ string) error {
 	} else {
 		_, err = q.People.EditOrganisation(q.ctx(), q.actor, o.Name, q.rulesOf(), q.fields.Get("reason"))
 	}
-	switch errs := said(err); {
+	switch errs := q.said(err); {
 	case err != nil && missing(err) != err:
 		return missing(err)
 	case errs != nil:

@@ -70,6 +70,9 @@ func (q *visit) search(_ string) error {
 }
 
 // text is one of the catalogue in the language of the answer.
+// language is that of the page.
+func (q *visit) language() string { return web.Language(q.r, q.Web) }
+
 func (q *visit) text(id string, args ...any) string { return q.Pages.Text(q.r, q.Web, id, args...) }
 
 // exportLimit bounds a table of accounts.

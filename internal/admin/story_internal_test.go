@@ -347,3 +347,18 @@ func TestTokensAndDevicesAreSeenAndRevoked(t *testing.T) {
 		}
 	}
 }
+
+func TestANoIsInTheLanguageOfThePage(t *testing.T) {
+	k := newRig(t)
+	b, _ := k.administrator(account.RoleAdmin, "north")
+	joe := k.person(people.NewAccount{Username: "joe", Organisation: "north"})
+	f := b.open(personPath(joe.ID)+"/edit").form(t, "/edit")
+	f.action += "?lang=cy"
+	b.send(f, map[string]string{"email": "broken"}).wants(t, http.StatusBadRequest, "Nid yw &#34;broken&#34; yn gyfeiriad e-bost", "Ysgrifennwch ef fel").lacks(t, "is not an e-mail")
+	f = b.open(home+"new").form(t, "/new")
+	f.action += "?lang=cy"
+	b.send(f, map[string]string{"username": "p\u0430ypal"}).wants(t, http.StatusOK, "yn cymysgu llythrennau sawl sgript")
+	f = b.open(home+"import").form(t, "/import")
+	f.action += "?lang=cy"
+	b.upload(f, "table", "username,email\nann,broken\n", map[string]string{"action": "try"}).wants(t, http.StatusBadRequest, "llinell 2: Nid yw")
+}

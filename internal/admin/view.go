@@ -3,6 +3,8 @@ package admin
 import (
 	"errors"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/stepgate/stepgate/internal/people"
 	"github.com/stepgate/stepgate/internal/web"
@@ -61,7 +63,7 @@ func (q *visit) view() view {
 
 // said are the errors of a page that shows its form again after a "no", and
 // nothing for what is not one.
-func said(err error) []web.FieldError {
+func (q *visit) said(err error) []web.FieldError {
 	var no *people.Error
 	if !errors.As(err, &no) {
 		return nil
@@ -75,9 +77,10 @@ func said(err error) []web.FieldError {
 	case errors.Is(err, people.ErrUnchecked):
 		id = "error.unchecked"
 	}
-	why := no.Text
-	if no.Mend != "" && !strings.Contains(no.Mend, "`") {
-		why += ". " + strings.ToUpper(no.Mend[:1]) + no.Mend[1:]
+	why := no.Text.In(q.language())
+	if mend := no.Mend.In(q.language()); mend != "" && !strings.Contains(mend, "`") {
+		first, size := utf8.DecodeRuneInString(mend)
+		why += ". " + string(unicode.ToUpper(first)) + mend[size:]
 	}
 	var all []web.FieldError
 	for line := range strings.Lines(why) {

@@ -94,8 +94,8 @@ func viewRecord(r people.Record) UserView {
 
 // warned adds what whoever gave somebody this number should know.
 func warned(v UserView, p Place) UserView {
-	if text := p.People.Unreached(v.Mobile); text != "" {
-		v.Warnings = append(v.Warnings, text)
+	if text := p.People.Unreached(v.Mobile); !text.Empty() {
+		v.Warnings = append(v.Warnings, text.String())
 	}
 	return v
 }
@@ -281,6 +281,10 @@ var (
 	})
 	UserImport = define("user/import", func(ctx context.Context, p Place, in UserImportInput) (ImportView, error) {
 		made, err := p.People.Import(ctx, p.Actor, people.Table{CSV: in.CSV, DryRun: in.DryRun, Reason: in.Reason})
-		return ImportView{Accounts: made.Accounts, DryRun: in.DryRun, Warnings: made.Warnings}, err
+		v := ImportView{Accounts: made.Accounts, DryRun: in.DryRun}
+		for _, w := range made.Warnings {
+			v.Warnings = append(v.Warnings, w.String())
+		}
+		return v, err
 	})
 )

@@ -118,7 +118,7 @@ func (a Actor) refresh(ctx context.Context, r Reader) (Actor, error) {
 	current, err := r.Account(ctx, a.account.ID)
 	switch {
 	case errors.Is(err, account.ErrNotFound), err == nil && current.Suspended():
-		return Actor{}, forbidden("your own account is not in use any more", "ask an owner of this gateway")
+		return Actor{}, forbidden(say("your own account is not in use any more"), say("ask an owner of this gateway"))
 	case err != nil:
 		return Actor{}, fmt.Errorf("read the actor's account: %w", err)
 	}
@@ -131,7 +131,7 @@ func (a Actor) may(act Action) error {
 	if a.operator || slices.Contains(rights[act], a.account.Role) {
 		return nil
 	}
-	return forbidden(fmt.Sprintf("role %q may not %s", a.account.Role, act), "an owner can give a role that may")
+	return forbidden(say("role %q may not %s", a.account.Role, act), say("an owner can give a role that may"))
 }
 
 // organisation is the one that the actor is confined to, or empty.
@@ -161,10 +161,10 @@ func (a Actor) mayDo(act Action, subject account.Account) error {
 		return nil
 	}
 	if subject.ID == a.account.ID {
-		return forbidden("nobody acts on their own account here", "use the account page, or ask another administrator")
+		return forbidden(say("nobody acts on their own account here"), say("use the account page, or ask another administrator"))
 	}
 	if a.below(subject.Role) {
-		return forbidden(fmt.Sprintf("%s has role %q, which is above yours", subject.Username, subject.Role), "ask somebody with that role")
+		return forbidden(say("%s has role %q, which is above yours", subject.Username, subject.Role), say("ask somebody with that role"))
 	}
 	return nil
 }
@@ -172,7 +172,7 @@ func (a Actor) mayDo(act Action, subject account.Account) error {
 // mayGrant tells whether the actor may give an account this role.
 func (a Actor) mayGrant(role account.Role) error {
 	if a.below(role) {
-		return forbidden(fmt.Sprintf("role %q is above yours", role), "ask somebody with that role to give it")
+		return forbidden(say("role %q is above yours", role), say("ask somebody with that role to give it"))
 	}
 	return nil
 }

@@ -111,17 +111,17 @@ func (p *People) identity(n NewAccount, id account.ID) (source, subject string, 
 	subject = strings.TrimSpace(n.Subject)
 	switch {
 	case s.Name == account.LocalSource && subject != "":
-		return "", "", invalid("a local account has no subject of its own", "leave it out, or name another source")
+		return "", "", invalid(say("a local account has no subject of its own"), say("leave it out, or name another source"))
 	case s.Name == account.LocalSource:
 		return s.Name, string(id), nil
 	case len(n.Password) > 0:
-		return "", "", invalid(fmt.Sprintf("source %q checks its own passwords", s.Name), "leave the password out")
+		return "", "", invalid(say("source %q checks its own passwords", s.Name), say("leave the password out"))
 	case subject != "" && plain(subject):
 		return s.Name, subject, nil
 	case subject == "" && s.SubjectIsName:
 		return s.Name, account.FoldUsername(n.Username), nil
 	default:
-		return "", "", invalid(fmt.Sprintf("an account of source %q needs the source's own identifier of the person", s.Name), "give it as the subject; it is made at their first sign-in otherwise")
+		return "", "", invalid(say("an account of source %q needs the source's own identifier of the person", s.Name), say("give it as the subject; it is made at their first sign-in otherwise"))
 	}
 }
 
@@ -138,9 +138,9 @@ func (p *People) noSource(asked string) error {
 		names = append(names, s.Name)
 	}
 	if asked == "" {
-		return invalid("there are several sign-in sources", "say which one: "+list(names))
+		return invalid(say("there are several sign-in sources"), say("say which one: %s", list(names)))
 	}
-	return invalid(fmt.Sprintf("there is no sign-in source %q", asked), "the configuration has "+list(names))
+	return invalid(say("there is no sign-in source %q", asked), say("the configuration has %s", list(names)))
 }
 
 // insert keeps a drafted account if the actor may make it and its names are
@@ -172,7 +172,7 @@ func (p *People) insert(ctx context.Context, tx Tx, actor Actor, a account.Accou
 func (p *People) free(ctx context.Context, r Reader, a account.Account) error {
 	other, err := r.AccountByUsername(ctx, a.Source, account.FoldUsername(a.Username))
 	if err == nil && other.ID != a.ID {
-		return taken(fmt.Sprintf("source %q has an account %q already", a.Source, other.Username), "choose another username, or change that account with `user edit`")
+		return taken(say("source %q has an account %q already", a.Source, other.Username), say("choose another username, or change that account with `user edit`"))
 	}
 	if err == nil || errors.Is(err, account.ErrNotFound) {
 		other, err = r.AccountBySubject(ctx, a.Source, a.Subject)
@@ -183,7 +183,7 @@ func (p *People) free(ctx context.Context, r Reader, a account.Account) error {
 	case err != nil:
 		return fmt.Errorf("look for the name: %w", err)
 	case other.ID != a.ID:
-		return taken(fmt.Sprintf("subject %q of source %q is account %q already", a.Subject, a.Source, other.Username), "change that account with `user edit`")
+		return taken(say("subject %q of source %q is account %q already", a.Subject, a.Source, other.Username), say("change that account with `user edit`"))
 	}
 	return nil
 }
@@ -202,7 +202,7 @@ func (p *People) unshared(ctx context.Context, r Reader, a account.Account) erro
 			case err != nil:
 				return fmt.Errorf("look for the name: %w", err)
 			default:
-				return taken(fmt.Sprintf("source %q has an account %q, and a site lets both sources in", beside, other.Username), "choose another username: the app would take the two for one person")
+				return taken(say("source %q has an account %q, and a site lets both sources in", beside, other.Username), say("choose another username: the app would take the two for one person"))
 			}
 		}
 	}

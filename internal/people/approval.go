@@ -98,7 +98,7 @@ func (p *People) keepAsked(ctx context.Context, tx Tx, t ceremony.Transaction, w
 
 func waits(subject account.Account) error {
 	return &Error{
-		Text: fmt.Sprintf("this waits until another administrator has approved it: %s", subject.Username), Mend: "the queue of approvals shows it", kind: ErrWaiting,
+		Text: say("this waits until another administrator has approved it: %s", subject.Username), Mend: say("the queue of approvals shows it"), kind: ErrWaiting,
 	}
 }
 
@@ -160,7 +160,7 @@ func (p *People) Approvals(ctx context.Context, actor Actor) ([]Approval, error)
 func (p *People) Approve(ctx context.Context, actor Actor, id, reason string) (Approval, error) {
 	return p.answer(ctx, actor, id, func(tx Tx, current Actor, t ceremony.Transaction, what asked, subject account.Account) (audit.Event, error) {
 		if string(t.Actor) == current.id() {
-			return audit.Event{}, forbidden("you asked for this yourself", "another administrator has to approve it")
+			return audit.Event{}, forbidden(say("you asked for this yourself"), say("another administrator has to approve it"))
 		}
 		if err := p.stillMay(ctx, tx, t, what, subject); err != nil {
 			return audit.Event{}, err
@@ -232,7 +232,7 @@ func (p *People) stillMay(ctx context.Context, tx Tx, t ceremony.Transaction, wh
 	}
 	switch {
 	case err == nil && by.Suspended(), errors.Is(err, account.ErrNotFound), errors.Is(err, ErrForbidden):
-		return forbidden("whoever asked for this may not do it any more", "refuse it")
+		return forbidden(say("whoever asked for this may not do it any more"), say("refuse it"))
 	default:
 		return err
 	}

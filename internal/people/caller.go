@@ -63,7 +63,7 @@ func (p *People) callerCode(window time.Time, parts ...string) string {
 // actor to be told.
 func (p *People) SendCallerCode(ctx context.Context, actor Actor, who Who, id account.CredentialID, ticket string) error {
 	if p.Callers == nil || p.Callers.Send == nil {
-		return refused("no code can be sent here", "ask for the one that the person's own page shows")
+		return refused(say("no code can be sent here"), say("ask for the one that the person's own page shows"))
 	}
 	var held account.Credential
 	var owner account.Account
@@ -78,7 +78,7 @@ func (p *People) SendCallerCode(ctx context.Context, actor Actor, who Who, id ac
 			}
 		}
 		if held.ID == "" {
-			return audit.Event{}, refused("no code can be sent there", "choose a number or an address that the person holds")
+			return audit.Event{}, refused(say("no code can be sent there"), say("choose a number or an address that the person holds"))
 		}
 		e := accountEvent(audit.ChallengeIssued, a, "", ticketField(ticket)...)
 		e.Factor, e.Credential, e.Reason = held.Factor, string(held.ID), callerPurpose
@@ -95,10 +95,10 @@ func (p *People) SendCallerCode(ctx context.Context, actor Actor, who Who, id ac
 // spent a budget of tries first: a code has six digits.
 func (p *People) CheckCaller(ctx context.Context, actor Actor, who Who, code, ticket string) error {
 	if p.Callers == nil {
-		return refused("callers cannot be checked here", "")
+		return refused(say("callers cannot be checked here"), Phrase{})
 	}
 	if strings.TrimSpace(ticket) == "" {
-		return invalid("the number of the ticket is missing", "every check is kept with it")
+		return invalid(say("the number of the ticket is missing"), say("every check is kept with it"))
 	}
 	right := false
 	err := p.changeAccount(ctx, actor, who, ActResetFactors, func(tx Tx, current Actor, a account.Account) (audit.Event, error) {
@@ -115,7 +115,7 @@ func (p *People) CheckCaller(ctx context.Context, actor Actor, who Who, code, ti
 		return accountEvent(audit.CallerChecked, a, "", ticketField(ticket)...), nil
 	})
 	if err == nil && !right {
-		err = refused("that is not the code", "ask the caller to read it out again; do not help them")
+		err = refused(say("that is not the code"), say("ask the caller to read it out again; do not help them"))
 	}
 	return err
 }
@@ -167,7 +167,7 @@ func (p *People) checked(ctx context.Context, tx Tx, actor Actor, a account.Acco
 	t, err := tx.Transaction(ctx, callerID(actor, a.ID), p.now())
 	if errors.Is(err, ceremony.ErrTransactionGone) {
 		return nil, keep, &Error{
-			Text: "you have not checked who is calling", Mend: "ask for the code that their page shows, or send them one", kind: ErrUnchecked,
+			Text: say("you have not checked who is calling"), Mend: say("ask for the code that their page shows, or send them one"), kind: ErrUnchecked,
 		}
 	}
 	if err != nil {

@@ -32,7 +32,7 @@ func (p *People) revokeDevice(ctx context.Context, tx Tx, told Notice) error {
 	}
 	at := slices.IndexFunc(held, func(c account.Credential) bool { return c.ID == told.Credential.ID && c.Factor == deviceFactor })
 	if at < 0 {
-		return refused(fmt.Sprintf("account %q has no such device", told.Account.Username), "")
+		return refused(say("account %q has no such device", told.Account.Username), Phrase{})
 	}
 	told.What, told.Credential = ToldDeviceRemoved, held[at]
 	if err := tx.RevokeDevice(ctx, told.Account.ID, told.Credential.ID); err != nil {

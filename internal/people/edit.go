@@ -38,7 +38,7 @@ func (c Changes) empty() bool {
 // credential follows it.
 func (p *People) EditAccount(ctx context.Context, actor Actor, who Who, c Changes) (account.Account, error) {
 	if c.empty() {
-		return account.Account{}, invalid("nothing to change", "say what is to be different")
+		return account.Account{}, invalid(say("nothing to change"), say("say what is to be different"))
 	}
 	var edited account.Account
 	err := p.changeAccount(ctx, actor, who, ActManage, func(tx Tx, current Actor, a account.Account) (audit.Event, error) {
@@ -97,7 +97,7 @@ func (p *People) apply(c Changes, a account.Account) (account.Account, error) {
 	var problems [6]error
 	if c.Username != nil {
 		if a.Source != account.LocalSource {
-			return account.Account{}, refused(fmt.Sprintf("the username comes from source %q", a.Source), "change it there")
+			return account.Account{}, refused(say("the username comes from source %q", a.Source), say("change it there"))
 		}
 		a.Username, problems[0] = cleanUsername(*c.Username)
 	}

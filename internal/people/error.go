@@ -2,7 +2,6 @@ package people
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/stepgate/stepgate/internal/account"
 )
@@ -32,8 +31,7 @@ var (
 type Error struct {
 	// Text says what is wrong, Mend how to put it right; both are for the
 	// operator or administrator who asked.
-	Text string
-	Mend string
+	Text, Mend Phrase
 	// Field is the field of a form that it is about; empty for none.
 	Field string
 	kind  error
@@ -41,38 +39,46 @@ type Error struct {
 
 // Error joins both texts.
 func (e *Error) Error() string {
-	if e.Mend == "" {
+	return e.whole().String()
+}
+
+// In is both texts in a language of a site.
+func (e *Error) In(language string) string { return e.whole().In(language) }
+
+// whole is both texts as one.
+func (e *Error) whole() Phrase {
+	if e.Mend.Empty() {
 		return e.Text
 	}
-	return e.Text + ": " + e.Mend
+	return say("%s: %s", e.Text, e.Mend)
 }
 
 // Unwrap gives the sentinel that the error is about.
 func (e *Error) Unwrap() error { return e.kind }
 
-func invalid(text, mend string) error   { return &Error{Text: text, Mend: mend, kind: ErrInvalid} }
-func forbidden(text, mend string) error { return &Error{Text: text, Mend: mend, kind: ErrForbidden} }
-func refused(text, mend string) error   { return &Error{Text: text, Mend: mend, kind: ErrRefused} }
+func invalid(text, mend Phrase) error   { return &Error{Text: text, Mend: mend, kind: ErrInvalid} }
+func forbidden(text, mend Phrase) error { return &Error{Text: text, Mend: mend, kind: ErrForbidden} }
+func refused(text, mend Phrase) error   { return &Error{Text: text, Mend: mend, kind: ErrRefused} }
 func stale(name string) error {
-	return &Error{Text: fmt.Sprintf("somebody has changed account %q meanwhile", name), Mend: "look at it again", kind: ErrStale}
+	return &Error{Text: say("somebody has changed account %q meanwhile", name), Mend: say("look at it again"), kind: ErrStale}
 }
 
-func taken(text, mend string) error { return &Error{Text: text, Mend: mend, kind: account.ErrTaken} }
+func taken(text, mend Phrase) error { return &Error{Text: text, Mend: mend, kind: account.ErrTaken} }
 
 func noAccount(name, nearest string) error {
-	mend := "list those there are with `user list`"
+	mend := say("list those there are with `user list`")
 	if nearest != "" {
-		mend = fmt.Sprintf("did you mean %q?", nearest)
+		mend = say("did you mean %q?", nearest)
 	}
-	return &Error{Text: fmt.Sprintf("there is no account %q", name), Mend: mend, kind: account.ErrNotFound}
+	return &Error{Text: say("there is no account %q", name), Mend: mend, kind: account.ErrNotFound}
 }
 
 func noOrganisation(name, nearest string) error {
-	mend := fmt.Sprintf("make it with `organisation add %s`", name)
+	mend := say("make it with `organisation add %s`", name)
 	if nearest != "" {
-		mend = fmt.Sprintf("did you mean %q? Otherwise %s", nearest, mend)
+		mend = say("did you mean %q? Otherwise make it with `organisation add %s`", nearest, name)
 	}
-	return &Error{Text: fmt.Sprintf("there is no organisation %q", name), Mend: mend, kind: account.ErrNotFound}
+	return &Error{Text: say("there is no organisation %q", name), Mend: mend, kind: account.ErrNotFound}
 }
 
 // about says which field of a form an error is about.

@@ -2,7 +2,6 @@ package people
 
 import (
 	"errors"
-	"fmt"
 	"net/mail"
 	"slices"
 	"strings"
@@ -23,7 +22,7 @@ const (
 
 func cleanUsername(typed string) (string, error) {
 	if err := account.CheckUsername(typed); err != nil {
-		return "", invalid(fmt.Sprintf("username %q cannot be used", typed), "it needs 1 to 200 characters, none of them invisible")
+		return "", invalid(say("username %q cannot be used", typed), say("it needs 1 to 200 characters, none of them invisible"))
 	}
 	return strings.TrimSpace(typed), nil
 }
@@ -31,7 +30,7 @@ func cleanUsername(typed string) (string, error) {
 func cleanName(typed string) (string, error) {
 	name := strings.TrimSpace(typed)
 	if !plain(name) || utf8.RuneCountInString(name) > maxNameRunes {
-		return "", invalid(fmt.Sprintf("name %q cannot be used", name), fmt.Sprintf("at most %d characters, no control characters", maxNameRunes))
+		return "", invalid(say("name %q cannot be used", name), say("at most %d characters, no control characters", maxNameRunes))
 	}
 	return name, nil
 }
@@ -58,7 +57,7 @@ func cleanEmail(typed string) (string, error) {
 	}
 	parsed, err := mail.ParseAddress(address)
 	if err != nil || parsed.Address != address || !plain(address) || utf8.RuneCountInString(address) > maxEmailRunes {
-		return "", invalid(fmt.Sprintf("%q is not an e-mail address", address), "write it as name@example.org")
+		return "", invalid(say("%q is not an e-mail address", address), say("write it as name@example.org"))
 	}
 	return address, nil
 }
@@ -71,28 +70,28 @@ func cleanMobile(typed, region string) (string, error) {
 	number, err := account.ReadNumber(typed, region)
 	switch {
 	case errors.Is(err, account.ErrNumberCountry):
-		return "", invalid(fmt.Sprintf("%q does not say which country's number it is", typed), "begin it with + and the country's code, or set `region` in the stepgate block")
+		return "", invalid(say("%q does not say which country's number it is", typed), say("begin it with + and the country's code, or set `region` in the stepgate block"))
 	case err != nil:
-		return "", invalid(fmt.Sprintf("%q cannot be a mobile phone number", typed), "write it as +447700900123")
+		return "", invalid(say("%q cannot be a mobile phone number", typed), say("write it as +447700900123"))
 	}
 	return number.E164, nil
 }
 
-// Unreached says in words why no text reaches a number that an account has, or
-// nothing where texts do, or where nobody said which countries they go to.
-func (p *People) Unreached(mobile string) string {
+// Unreached says why no text reaches a number that an account has, or nothing
+// where texts do, or where nobody said which countries they go to.
+func (p *People) Unreached(mobile string) Phrase {
 	if mobile == "" || len(p.TextCountries) == 0 {
-		return ""
+		return Phrase{}
 	}
 	number, err := account.ReadNumber(mobile, p.Region)
 	if err == nil && number.Reached(p.TextCountries) {
-		return ""
+		return Phrase{}
 	}
-	why := "it is not listed as a mobile number"
+	why := say("it is not listed as a mobile number")
 	if number.Country != "" {
-		why = "it is a number of " + number.Country
+		why = say("it is a number of %s", number.Country)
 	}
-	return fmt.Sprintf("no text message reaches %s: %s, and texts go to mobile numbers of %s (`sms_countries`)", mobile, why, strings.Join(p.TextCountries, ", "))
+	return say("no text message reaches %s: %s, and texts go to mobile numbers of %s (`sms_countries`)", mobile, why, strings.Join(p.TextCountries, ", "))
 }
 
 // cleanGroups trims, leaves out what is empty or repeated and keeps the
@@ -105,12 +104,12 @@ func cleanGroups(typed []string) ([]string, error) {
 			continue
 		}
 		if !plain(g) || strings.ContainsAny(g, ",;") || utf8.RuneCountInString(g) > maxGroupRunes {
-			return nil, invalid(fmt.Sprintf("group %q cannot be used", g), fmt.Sprintf("at most %d characters, no comma, semicolon or control character; name one group each time", maxGroupRunes))
+			return nil, invalid(say("group %q cannot be used", g), say("at most %d characters, no comma, semicolon or control character; name one group each time", maxGroupRunes))
 		}
 		groups = append(groups, g)
 	}
 	if len(groups) > maxGroups {
-		return nil, invalid(fmt.Sprintf("%d groups are too many", len(groups)), fmt.Sprintf("an account has at most %d", maxGroups))
+		return nil, invalid(say("%d groups are too many", len(groups)), say("an account has at most %d", maxGroups))
 	}
 	return groups, nil
 }
@@ -127,17 +126,17 @@ func cleanRole(typed account.Role) (account.Role, error) {
 	for _, r := range account.Roles() {
 		words = append(words, string(r))
 	}
-	mend := "the roles are " + strings.Join(words, ", ")
+	mend := say("the roles are %s", strings.Join(words, ", "))
 	if meant := policy.Nearest(string(role), words); meant != "" {
-		mend = fmt.Sprintf("did you mean %q? %s", meant, strings.ToUpper(mend[:1])+mend[1:])
+		mend = say("did you mean %q? The roles are %s", meant, strings.Join(words, ", "))
 	}
-	return "", invalid(fmt.Sprintf("there is no role %q", typed), mend)
+	return "", invalid(say("there is no role %q", typed), mend)
 }
 
 func cleanOrganisationName(typed string) (string, error) {
 	name := strings.TrimSpace(typed)
 	if name == "" || !plain(name) || strings.ContainsAny(name, ",;") || utf8.RuneCountInString(name) > maxGroupRunes {
-		return "", invalid(fmt.Sprintf("organisation name %q cannot be used", typed), fmt.Sprintf("it needs 1 to %d characters, no comma, semicolon or control character", maxGroupRunes))
+		return "", invalid(say("organisation name %q cannot be used", typed), say("it needs 1 to %d characters, no comma, semicolon or control character", maxGroupRunes))
 	}
 	return name, nil
 }

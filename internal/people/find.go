@@ -119,7 +119,7 @@ func (p *People) find(ctx context.Context, actor Actor, who Who) (account.Accoun
 		for _, m := range matches {
 			sources = append(sources, m.Source)
 		}
-		return account.Account{}, refused(fmt.Sprintf("several sources have an account %q: %s", who.Username, list(sources)), "say which one with --source")
+		return account.Account{}, refused(say("several sources have an account %q: %s", who.Username, list(sources)), say("say which one with --source"))
 	}
 }
 

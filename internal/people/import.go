@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/stepgate/stepgate/internal/account"
 )
@@ -30,7 +29,7 @@ type Table struct {
 type Imported struct {
 	Accounts int
 	// Warnings are about rows that are good and may surprise.
-	Warnings []string
+	Warnings []Phrase
 }
 
 // Import makes the accounts of a table. Every
@@ -49,7 +48,7 @@ func (p *People) Import(ctx context.Context, actor Actor, t Table) (Imported, er
 		return Imported{}, err
 	}
 	if len(rows) > maxImport {
-		return Imported{}, refused(fmt.Sprintf("the table has %d rows, more than %d", len(rows), maxImport), "import it in parts")
+		return Imported{}, refused(say("the table has %d rows, more than %d", len(rows), maxImport), say("import it in parts"))
 	}
 	drafts, err := p.checkTable(ctx, actor, rows)
 	if err != nil {
@@ -65,16 +64,21 @@ func (p *People) Import(ctx context.Context, actor Actor, t Table) (Imported, er
 	return made, nil
 }
 
-// warnings are about numbers that no text reaches.
-func (p *People) warnings(drafts []drafted) []string {
-	var all []string
+// warnings are about numbers that no text reaches, and names of which each
+// looks like another by itself. What looks like a name that there is already
+// would have to be looked up for every row.
+func (p *People) warnings(drafts []drafted) []Phrase {
+	var all []Phrase
 	for _, d := range drafts {
-		if text := p.Unreached(d.Mobile); text != "" {
-			all = append(all, fmt.Sprintf("line %d: %s", d.line, text))
+		if text := p.Unreached(d.Mobile); !text.Empty() {
+			all = append(all, say("line %d: %s", d.line, text))
+		}
+		if text := mixed(d.Username); !text.Empty() {
+			all = append(all, say("line %d: %s", d.line, text))
 		}
 	}
 	if left := len(all) - maxProblems; left > 0 {
-		all = append(all[:maxProblems], fmt.Sprintf("and %d more lines", left))
+		all = append(all[:maxProblems], say("and %d more lines", left))
 	}
 	return all
 }
@@ -87,7 +91,7 @@ type drafted struct {
 
 // checkTable drafts all rows, or reports what is wrong with them.
 func (p *People) checkTable(ctx context.Context, actor Actor, rows []row) ([]drafted, error) {
-	var problems []string
+	var problems []Phrase
 	seen := make(map[[3]string]int, 2*len(rows))
 	known := make(map[string]error)
 	drafts := make([]drafted, 0, len(rows))
@@ -99,7 +103,7 @@ func (p *People) checkTable(ctx context.Context, actor Actor, rows []row) ([]dra
 		var wrong *Error
 		switch {
 		case errors.As(err, &wrong):
-			problems = append(problems, fmt.Sprintf("line %d: %s", r.line, wrong))
+			problems = append(problems, say("line %d: %s", r.line, wrong.whole()))
 		case err != nil:
 			return nil, fmt.Errorf("line %d: %w", r.line, err)
 		default:
@@ -142,7 +146,7 @@ func once(seen map[[3]string]int, a account.Account, line int) error {
 		{"subject", a.Source, a.Subject},
 	} {
 		if first, dup := seen[key]; dup {
-			return taken(fmt.Sprintf("the %s is on line %d already", key[0], first), "")
+			return taken(say("the %s is on line %d already", key[0], first), Phrase{})
 		}
 		seen[key] = line
 	}
@@ -167,9 +171,9 @@ func (p *People) insertAll(ctx context.Context, actor Actor, drafts []drafted, r
 	})
 }
 
-func tableError(problems []string) error {
+func tableError(problems []Phrase) error {
 	if left := len(problems) - maxProblems; left > 0 {
-		problems = append(problems[:maxProblems], fmt.Sprintf("and %d more lines", left))
+		problems = append(problems[:maxProblems], say("and %d more lines", left))
 	}
-	return refused(strings.Join(problems, "\n"), "")
+	return refused(Phrase{rows: problems}, Phrase{})
 }

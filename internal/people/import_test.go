@@ -43,7 +43,7 @@ func TestImportWarnsOfNumbersThatNoTextReaches(t *testing.T) {
 	given := table("username,mobile", "joe,07700 900123", "ann,07797 712345", "eve,020 7946 0018")
 	given.DryRun = true
 	made, err := f.Import(t.Context(), people.Operator(), given)
-	if err != nil || len(made.Warnings) != 2 || !strings.Contains(made.Warnings[0], "line 3: ") || !strings.Contains(made.Warnings[0], "a number of JE") {
+	if err != nil || len(made.Warnings) != 2 || !strings.Contains(made.Warnings[0].String(), "line 3: ") || !strings.Contains(made.Warnings[0].String(), "a number of JE") {
 		t.Errorf("%+v, %v", made, err)
 	}
 	if _, err := f.Import(t.Context(), people.Operator(), table("username,mobile", "joe,86444", "ann,07700 90012")); err == nil || strings.Count(err.Error(), "cannot be a mobile phone number") != 2 {

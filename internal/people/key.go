@@ -29,15 +29,15 @@ type Handover struct {
 func (p *People) RegisterKey(ctx context.Context, actor Actor, who Who, h Handover, reason string) (account.Credential, error) {
 	c := h.Credential
 	if c.Factor != keyFactor {
-		return c, refused("only a security key can be registered for somebody else", "they set up anything else themselves")
+		return c, refused(say("only a security key can be registered for somebody else"), say("they set up anything else themselves"))
 	}
 	err := p.changeAccount(ctx, actor, who, ActManage, func(tx Tx, _ Actor, a account.Account) (audit.Event, error) {
 		if a.Suspended() {
-			return audit.Event{}, refused(fmt.Sprintf("account %q is suspended", a.Username), "resume it first")
+			return audit.Event{}, refused(say("account %q is suspended", a.Username), say("resume it first"))
 		}
 		t, err := tx.Transaction(ctx, h.Transaction, p.now())
 		if err == nil && (t.Subject != a.ID || !actor.Is(t.Actor)) {
-			return audit.Event{}, refused("this key was registered for somebody else", "begin again")
+			return audit.Event{}, refused(say("this key was registered for somebody else"), say("begin again"))
 		}
 		if err == nil {
 			err = tx.RedeemTransaction(ctx, h.Transaction, p.now())
@@ -53,7 +53,7 @@ func (p *People) RegisterKey(ctx context.Context, actor Actor, who Who, h Handov
 		c.BoundBy, c.CountsFrom = nil, account.Account{}.CreatedAt
 		c.Default = !slices.ContainsFunc(held, func(other account.Credential) bool { return other.Default })
 		if err := tx.InsertCredential(ctx, c); err != nil {
-			return audit.Event{}, unlessTechnical(fmt.Errorf("keep the key: %w", err), taken("this key is somebody's already", "use another"))
+			return audit.Event{}, unlessTechnical(fmt.Errorf("keep the key: %w", err), taken(say("this key is somebody's already"), say("use another")))
 		}
 		if err := p.tell(ctx, tx, p.Notices, Notice{What: ToldFactorAdded, Account: a, Credential: c, Held: held, From: Whence{Staff: true}}); err != nil {
 			return audit.Event{}, err

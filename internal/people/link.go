@@ -58,9 +58,9 @@ func (p *People) SendReset(ctx context.Context, actor Actor, who Who, reason str
 	return p.sendLink(ctx, actor, who, ceremony.ResetPassword, reason, audit.TokenCreated, func(_ context.Context, _ Tx, a account.Account) error {
 		switch {
 		case a.Source != account.LocalSource:
-			return refused(fmt.Sprintf("the password of %q is checked by source %q", a.Username, a.Source), "change it there")
+			return refused(say("the password of %q is checked by source %q", a.Username, a.Source), say("change it there"))
 		case a.Suspended():
-			return refused(fmt.Sprintf("account %q is suspended", a.Username), "resume it first")
+			return refused(say("account %q is suspended", a.Username), say("resume it first"))
 		}
 		return nil
 	})
@@ -70,7 +70,7 @@ func (p *People) SendReset(ctx context.Context, actor Actor, who Who, reason str
 func (p *People) sendLink(ctx context.Context, actor Actor, who Who, purpose, reason string, name audit.Name, may func(context.Context, Tx, account.Account) error) (Invitation, error) {
 	links := p.Links
 	if links == nil {
-		return Invitation{}, refused("such a link leads to a site that signs local accounts in, and none is known", "start the gateway with `sign_in local` at a site and try again, or set a password with `user set-password`")
+		return Invitation{}, refused(say("such a link leads to a site that signs local accounts in, and none is known"), say("start the gateway with `sign_in local` at a site and try again, or set a password with `user set-password`"))
 	}
 	var made Invitation
 	err := p.changeAccount(ctx, actor, who, ActManage, func(tx Tx, _ Actor, a account.Account) (audit.Event, error) {
@@ -107,11 +107,11 @@ func (p *People) mayBeInvited(ctx context.Context, tx Tx, a account.Account) err
 	case err != nil && !errors.Is(err, account.ErrNotFound):
 		return fmt.Errorf("read password: %w", err)
 	case a.Source != account.LocalSource:
-		return refused(fmt.Sprintf("%q signs in at source %q", a.Username, a.Source), "there is nothing to register here")
+		return refused(say("%q signs in at source %q", a.Username, a.Source), say("there is nothing to register here"))
 	case a.Suspended():
-		return refused(fmt.Sprintf("account %q is suspended", a.Username), "resume it first")
+		return refused(say("account %q is suspended", a.Username), say("resume it first"))
 	case hash != "":
-		return refused(fmt.Sprintf("%q has a password already", a.Username), "they choose a new one at the reset page of the site")
+		return refused(say("%q has a password already", a.Username), say("they choose a new one at the reset page of the site"))
 	}
 	return nil
 }

@@ -23,11 +23,11 @@ const maxLikenesses = 64
 // LookAlikes says in words that an account's username could be taken for
 // another's: it mixes scripts, or differs from one that there is by letters
 // that look the same. It is a warning, for two people may well be called so.
-func (p *People) LookAlikes(ctx context.Context, actor Actor, a account.Account) ([]string, error) {
-	var warnings []string
+func (p *People) LookAlikes(ctx context.Context, actor Actor, a account.Account) ([]Phrase, error) {
+	var warnings []Phrase
 	folded := account.FoldUsername(a.Username)
-	if scripts := mixedScripts(folded); len(scripts) > 1 {
-		warnings = append(warnings, fmt.Sprintf("the username %s mixes letters of %s scripts: it may have been made to look like another", a.Username, strings.Join(scripts, " and ")))
+	if text := mixed(a.Username); !text.Empty() {
+		warnings = append(warnings, text)
 	}
 	for _, name := range likenesses(folded) {
 		other, err := p.Store.AccountByUsername(ctx, a.Source, name)
@@ -37,13 +37,21 @@ func (p *People) LookAlikes(ctx context.Context, actor Actor, a account.Account)
 		if err != nil {
 			return nil, fmt.Errorf("look for names that look the same: %w", err)
 		}
-		called := "of another organisation"
-		if actor.sees(other.Organisation) {
-			called = other.Username
+		if !actor.sees(other.Organisation) {
+			return append(warnings, say("the username %s can be taken for that of an account of another organisation", a.Username)), nil
 		}
-		return append(warnings, fmt.Sprintf("the username %s can be taken for that of the account %s", a.Username, called)), nil
+		return append(warnings, say("the username %s can be taken for that of the account %s", a.Username, other.Username)), nil
 	}
 	return warnings, nil
+}
+
+// mixed says that a username mixes scripts, or nothing.
+func mixed(username string) Phrase {
+	scripts := mixedScripts(account.FoldUsername(username))
+	if len(scripts) < 2 {
+		return Phrase{}
+	}
+	return say("the username %s mixes letters of several scripts, %s: it may have been made to look like another", username, strings.Join(scripts, ", "))
 }
 
 // mixedScripts lists the scripts of a name's letters among those that look

@@ -44,7 +44,7 @@ func cleanEnrolment(typed string) (string, error) {
 	if rule == "" || slices.Contains(enrolments, rule) {
 		return rule, nil
 	}
-	return "", invalid(fmt.Sprintf("there is no enrolment rule %q", rule), "it is "+list(enrolments))
+	return "", invalid(say("there is no enrolment rule %q", rule), say("it is %s", list(enrolments)))
 }
 
 // requirable are the built-in levels that an organisation may require of its
@@ -145,12 +145,12 @@ func (p *People) DeleteOrganisation(ctx context.Context, actor Actor, name, reas
 			return audit.Event{}, err
 		}
 		if o.Name == account.DefaultOrganisation {
-			return audit.Event{}, refused(fmt.Sprintf("organisation %q stays", o.Name), "accounts that name no organisation belong to it")
+			return audit.Event{}, refused(say("organisation %q stays", o.Name), say("accounts that name no organisation belong to it"))
 		}
 		if err := tx.DeleteOrganisation(ctx, o.Name); err != nil {
 			return audit.Event{}, unlessTechnical(fmt.Errorf("delete organisation: %w", err), &Error{
-				Text: fmt.Sprintf("organisation %q still has accounts", o.Name),
-				Mend: "move or delete them first; `user list --organisation` shows them",
+				Text: say("organisation %q still has accounts", o.Name),
+				Mend: say("move or delete them first; `user list --organisation` shows them"),
 				kind: account.ErrInUse,
 			})
 		}
@@ -188,7 +188,7 @@ func freeOrganisation(ctx context.Context, r Reader, name string) error {
 	}
 	for _, o := range all {
 		if account.FoldUsername(o.Name) == account.FoldUsername(name) {
-			return taken(fmt.Sprintf("organisation %q exists already", o.Name), "choose another name, or change it with `organisation edit`")
+			return taken(say("organisation %q exists already", o.Name), say("choose another name, or change it with `organisation edit`"))
 		}
 	}
 	return nil
@@ -199,18 +199,18 @@ func cleanRequire(typed string) (string, error) {
 	if level == "" || slices.Contains(requirable, level) {
 		return level, nil
 	}
-	mend := "an organisation can require " + list(requirable)
+	mend := say("an organisation can require %s", list(requirable))
 	if meant := policy.Nearest(level, requirable); meant != "" {
-		mend = fmt.Sprintf("did you mean %q?", meant)
+		mend = say("did you mean %q?", meant)
 	}
-	return "", invalid(fmt.Sprintf("%q is no built-in level", level), mend)
+	return "", invalid(say("%q is no built-in level", level), mend)
 }
 
 // list joins words the way a sentence does.
-func list(words []string) string {
+func list(words []string) Phrase {
 	if len(words) < 2 {
-		return strings.Join(words, "")
+		return say("%s", strings.Join(words, ""))
 	}
 	last := len(words) - 1
-	return strings.Join(words[:last], ", ") + " or " + words[last]
+	return say("%s or %s", strings.Join(words[:last], ", "), words[last])
 }

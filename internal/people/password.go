@@ -20,7 +20,7 @@ func (p *People) SetPassword(ctx context.Context, actor Actor, who Who, password
 		return account.Account{}, err
 	}
 	if owner.Source != account.LocalSource {
-		return account.Account{}, refused(fmt.Sprintf("the password of %q is checked by source %q", owner.Username, owner.Source), "change it there")
+		return account.Account{}, refused(say("the password of %q is checked by source %q", owner.Username, owner.Source), say("change it there"))
 	}
 	hash, err := p.hash(ctx, password, owner)
 	if err != nil {
@@ -45,10 +45,10 @@ func (p *People) SetPassword(ctx context.Context, actor Actor, who Who, password
 // hash judges a password for an account and hashes it.
 func (p *People) hash(ctx context.Context, password account.Secret, owner account.Account) (string, error) {
 	if len(password) == 0 {
-		return "", invalid("the password is empty", "")
+		return "", invalid(say("the password is empty"), Phrase{})
 	}
 	if err := p.Passwords.Check(password, owner); err != nil {
-		return "", refused("this password cannot be used", err.Error())
+		return "", refused(say("this password cannot be used"), say("%s", err.Error()))
 	}
 	hash, err := p.Passwords.Hash(ctx, password)
 	if err != nil {

@@ -170,7 +170,7 @@ func (p *People) ConfirmName(ctx context.Context, actor Actor, source, name, rea
 		return err
 	}
 	if err := account.CheckUsername(name); err != nil {
-		return invalid("no name: "+err.Error(), "give the name as it was typed into the form of the application")
+		return invalid(say("no name: %s", err.Error()), say("give the name as it was typed into the form of the application"))
 	}
 	source, err := p.byName(source)
 	if err != nil {
@@ -181,7 +181,7 @@ func (p *People) ConfirmName(ctx context.Context, actor Actor, source, name, rea
 			return audit.Event{}, err
 		}
 		if current.organisation() != "" {
-			return audit.Event{}, forbidden("names of an application are of all organisations", "ask an owner")
+			return audit.Event{}, forbidden(say("names of an application are of all organisations"), say("ask an owner"))
 		}
 		pin := account.Pin{Source: source, Kind: account.PinConfirmed, Name: account.FoldUsername(name), At: p.now()}
 		if err := tx.KeepPin(ctx, pin); err != nil {
@@ -206,9 +206,9 @@ func (p *People) byName(source string) (string, error) {
 	case 1:
 		return names[0], nil
 	case 0:
-		return "", invalid("no sign-in source knows people by the names of an application", "name one with --source, as in the configuration")
+		return "", invalid(say("no sign-in source knows people by the names of an application"), say("name one with --source, as in the configuration"))
 	default:
-		return "", invalid("several sign-in sources know people by names", "say which with --source")
+		return "", invalid(say("several sign-in sources know people by names"), say("say which with --source"))
 	}
 }
 

@@ -67,7 +67,7 @@ func (s *Self) change(ctx context.Context, own Own, do func(Tx, account.Account)
 		a, err := tx.Account(ctx, own.Account)
 		switch {
 		case errors.Is(err, account.ErrNotFound), err == nil && a.Suspended():
-			return forbidden("your account is not in use any more", "ask for help")
+			return forbidden(say("your account is not in use any more"), say("ask for help"))
 		case err != nil:
 			return fmt.Errorf("read account: %w", err)
 		}
@@ -121,7 +121,7 @@ func (s *Self) changeCredential(ctx context.Context, own Own, id account.Credent
 // Rename calls a credential something else.
 func (s *Self) Rename(ctx context.Context, own Own, id account.CredentialID, label string) error {
 	if label == "" {
-		return invalid("a credential needs a name", "")
+		return invalid(say("a credential needs a name"), Phrase{})
 	}
 	return s.changeCredential(ctx, own, id, func(tx Tx, _ account.Account, c account.Credential, _ []account.Credential) (doing, error) {
 		c.Label = label
@@ -187,7 +187,7 @@ func (s *Self) SetPassword(ctx context.Context, own Own, password account.Secret
 	}
 	return s.change(ctx, own, func(tx Tx, a account.Account) (doing, error) {
 		if a.Source != account.LocalSource {
-			return doing{}, refused("your password is kept elsewhere", "change it there")
+			return doing{}, refused(say("your password is kept elsewhere"), say("change it there"))
 		}
 		if err := tx.SetPasswordHash(ctx, a.ID, hash); err != nil {
 			return doing{}, fmt.Errorf("keep password: %w", err)

@@ -39,7 +39,7 @@ func (p *People) Resume(ctx context.Context, actor Actor, who Who, reason string
 	var resumed account.Account
 	err := p.changeAccount(ctx, actor, who, ActManage, func(tx Tx, _ Actor, a account.Account) (audit.Event, error) {
 		if !a.Suspended() {
-			return audit.Event{}, refused(fmt.Sprintf("account %q is not suspended", a.Username), "")
+			return audit.Event{}, refused(say("account %q is not suspended", a.Username), Phrase{})
 		}
 		resumed = a
 		resumed.SuspendedAt = account.Account{}.SuspendedAt

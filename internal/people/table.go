@@ -43,13 +43,13 @@ type row struct {
 // fields is too, for nothing behind it can be trusted.
 func readTable(raw []byte) ([]row, error) {
 	if len(raw) > MaxImportBytes {
-		return nil, refused(fmt.Sprintf("the table is larger than %d MiB", MaxImportBytes>>20), "import it in parts")
+		return nil, refused(say("the table is larger than %d MiB", MaxImportBytes>>20), say("import it in parts"))
 	}
 	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(raw, []byte("\ufeff"))))
 	r.TrimLeadingSpace = true
 	header, err := r.Read()
 	if errors.Is(err, io.EOF) {
-		return nil, refused("the table is empty", "its first row names the columns: "+strings.Join(columns, ","))
+		return nil, refused(say("the table is empty"), say("its first row names the columns: %s", strings.Join(columns, ",")))
 	}
 	if err != nil {
 		return nil, badRow(err)
@@ -79,24 +79,24 @@ func readHeader(header []string) ([]string, error) {
 			return nil, noColumn(name)
 		}
 		if slices.Contains(names, name) {
-			return nil, refused(fmt.Sprintf("line 1: column %q is there twice", name), "leave one of them out")
+			return nil, refused(say("line 1: column %q is there twice", name), say("leave one of them out"))
 		}
 		names = append(names, name)
 	}
 	if !slices.Contains(names, "username") {
-		return nil, refused("line 1: there is no column \"username\"", "the first row names the columns: "+strings.Join(columns, ","))
+		return nil, refused(say("line 1: there is no column \"username\""), say("the first row names the columns: %s", strings.Join(columns, ",")))
 	}
 	return names, nil
 }
 
 func noColumn(name string) error {
-	mend := "the columns are " + strings.Join(columns, ",")
+	mend := say("the columns are %s", strings.Join(columns, ","))
 	if strings.ContainsAny(name, ";\t") {
-		mend = "separate the columns by commas"
+		mend = say("separate the columns by commas")
 	} else if meant := policy.Nearest(name, columns); meant != "" {
-		mend = fmt.Sprintf("did you mean %q?", meant)
+		mend = say("did you mean %q?", meant)
 	}
-	return refused(fmt.Sprintf("line 1: there is no column %q", name), mend)
+	return refused(say("line 1: there is no column %q", name), mend)
 }
 
 func badRow(err error) error {
@@ -105,9 +105,9 @@ func badRow(err error) error {
 		return fmt.Errorf("read table: %w", err)
 	}
 	if errors.Is(err, csv.ErrFieldCount) {
-		return refused(fmt.Sprintf("line %d: the row has more or fewer fields than the first row", at.StartLine), "put fields with a comma in double quotes")
+		return refused(say("line %d: the row has more or fewer fields than the first row", at.StartLine), say("put fields with a comma in double quotes"))
 	}
-	return refused(fmt.Sprintf("line %d: the row cannot be read", at.Line), "write a double quote within quotes twice")
+	return refused(say("line %d: the row cannot be read", at.Line), say("write a double quote within quotes twice"))
 }
 
 func newAccount(header, fields []string) NewAccount {

@@ -41,13 +41,13 @@ func (p *People) IssueTemporaryCode(ctx context.Context, actor Actor, who Who, l
 		lifetime = DefaultTemporaryLife
 	}
 	if lifetime < minTemporaryLife || lifetime > MaxTemporaryLife {
-		return Temporary{}, invalid(fmt.Sprintf("a temporary code cannot live for %s", lifetime), "give it from 1m to 24h")
+		return Temporary{}, invalid(say("a temporary code cannot live for %s", lifetime), say("give it from 1m to 24h"))
 	}
 	var issued Temporary
 	waiting := false
 	err := p.changeAccount(ctx, actor, who, ActTemporaryCode, func(tx Tx, current Actor, a account.Account) (audit.Event, error) {
 		if a.Suspended() {
-			return audit.Event{}, refused(fmt.Sprintf("account %q is suspended", a.Username), "resume it first")
+			return audit.Event{}, refused(say("account %q is suspended", a.Username), say("resume it first"))
 		}
 		detail, waits, err := p.mayIssue(ctx, tx, current, a)
 		if waiting = waits; waiting && err == nil {

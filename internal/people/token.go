@@ -64,18 +64,18 @@ func (p *People) AddToken(ctx context.Context, actor Actor, who Who, n NewToken,
 func (p *People) makeToken(ctx context.Context, tx Tx, a account.Account, n NewToken) (IssuedToken, error) {
 	switch {
 	case p.Tokens == nil:
-		return IssuedToken{}, refused("this gateway makes no tokens", "")
+		return IssuedToken{}, refused(say("this gateway makes no tokens"), Phrase{})
 	case n.Label == "":
-		return IssuedToken{}, invalid("a token needs a name", "say what it is for")
+		return IssuedToken{}, invalid(say("a token needs a name"), say("say what it is for"))
 	case a.Suspended():
-		return IssuedToken{}, refused(fmt.Sprintf("account %q is suspended", a.Username), "resume it first")
+		return IssuedToken{}, refused(say("account %q is suspended", a.Username), say("resume it first"))
 	}
 	now := p.now()
 	if n.Bounds.EndsAt.IsZero() {
 		n.Bounds.EndsAt = now.Add(DefaultTokenLife)
 	}
 	if !n.Bounds.EndsAt.After(now) || n.Bounds.EndsAt.Sub(now) > MaxTokenLife {
-		return IssuedToken{}, invalid("a token lives for at most a year", "let it end sooner, and make another then")
+		return IssuedToken{}, invalid(say("a token lives for at most a year"), say("let it end sooner, and make another then"))
 	}
 	held, err := tx.Credentials(ctx, a.ID)
 	if err != nil {
@@ -88,11 +88,11 @@ func (p *People) makeToken(ctx context.Context, tx Tx, a account.Account, n NewT
 		}
 	}
 	if count >= MaxTokens {
-		return IssuedToken{}, refused(fmt.Sprintf("an account has at most %d tokens", MaxTokens), "revoke one first")
+		return IssuedToken{}, refused(say("an account has at most %d tokens", MaxTokens), say("revoke one first"))
 	}
 	credential, secret, err := p.Tokens.New(a.ID, n.Label, n.Bounds, now)
 	if err != nil {
-		return IssuedToken{}, invalid(err.Error(), "")
+		return IssuedToken{}, invalid(say("%s", err.Error()), Phrase{})
 	}
 	if err := tx.InsertCredential(ctx, credential); err != nil {
 		return IssuedToken{}, fmt.Errorf("keep the token: %w", err)
@@ -112,7 +112,7 @@ func (p *People) RevokeToken(ctx context.Context, actor Actor, who Who, id accou
 		owner = a
 		c, err := dropToken(ctx, tx, a, id)
 		if err != nil {
-			return audit.Event{}, unlessTechnical(err, &Error{Text: fmt.Sprintf("%s has no token %q", a.Username, id), Mend: "list those there are with `user token list`", kind: account.ErrNotFound})
+			return audit.Event{}, unlessTechnical(err, &Error{Text: say("%s has no token %q", a.Username, id), Mend: say("list those there are with `user token list`"), kind: account.ErrNotFound})
 		}
 		e := accountEvent(audit.TokenRevoked, a, reason)
 		e.Factor, e.Credential = tokenFactor, string(id)
