@@ -41,6 +41,10 @@ type SiteConfig struct {
 	// SignIn are the sign-in sources: modules of the namespace
 	// stepgate.sign_in. Default: local accounts.
 	SignIn []json.RawMessage `json:"sign_in,omitempty" caddy:"namespace=stepgate.sign_in inline_key=source"`
+	// SignInFor are domains of names ("council.gov") by the name of the source
+	// that signs these people in; nobody else's password is compared for them.
+	// Default: a source is for all names that are no other's.
+	SignInFor map[string][]string `json:"sign_in_for,omitempty"`
 	// SignInAt is the origin of another site of this gateway, or of its
 	// cluster, that signs people in for this one. It stands in place of
 	// SignIn.
