@@ -44,7 +44,7 @@ func (s passwordProofs) passwordStep(w http.ResponseWriter, r *http.Request) err
 		return err
 	}
 	v, c, fields := at.visitor, at.continuation, at.fields
-	held, err := s.held(r, v)
+	held, err := s.holdingsOf(r, v)
 	if err != nil {
 		return err
 	}

@@ -250,23 +250,23 @@ func (s signIns) scored(r *http.Request, b session.Beginning, failed int) (sessi
 const maxProofs = 64
 
 // addProof keeps a proof in place of an older one by the same credential that
-// proves no more. Proofs for one request each are kept beside; the oldest of
+// proves no more. Proofs for one request each are left beside; the oldest of
 // those goes when there are too many.
 func addProof(p policy.Proof) func(*session.Session) error {
 	return func(s *session.Session) error {
-		kept := make([]policy.Proof, 0, len(s.Proofs)+1)
+		left := make([]policy.Proof, 0, len(s.Proofs)+1)
 		for _, old := range s.Proofs {
 			same := old.Factor == p.Factor && old.Credential == p.Credential && old.Once == p.Once
 			if !same || old.UserVerified && !p.UserVerified {
-				kept = append(kept, old)
+				left = append(left, old)
 			}
 		}
-		if len(kept) >= maxProofs {
-			if oldest := slices.IndexFunc(kept, func(old policy.Proof) bool { return old.Once != "" }); oldest >= 0 {
-				kept = slices.Delete(kept, oldest, oldest+1)
+		if len(left) >= maxProofs {
+			if oldest := slices.IndexFunc(left, func(old policy.Proof) bool { return old.Once != "" }); oldest >= 0 {
+				left = slices.Delete(left, oldest, oldest+1)
 			}
 		}
-		s.Proofs = append(kept, p)
+		s.Proofs = append(left, p)
 		return nil
 	}
 }

@@ -59,7 +59,7 @@ type Store interface {
 	// device has open, appends the event and keeps the messages that tell of
 	// it, all or nothing;
 	// account.ErrNotFound where the account has no such credential.
-	RevokeDevice(ctx context.Context, owner account.ID, id account.CredentialID, e audit.Event, messages []delivery.Kept) error
+	RevokeDevice(ctx context.Context, owner account.ID, id account.CredentialID, e audit.Event, messages []delivery.Queued) error
 }
 
 // Recorder keeps audit events. An error means that the event is not kept.
