@@ -33,6 +33,7 @@ import (
 	"github.com/stepgate/stepgate/internal/signin"
 	"github.com/stepgate/stepgate/internal/store"
 	"github.com/stepgate/stepgate/internal/store/sqldb"
+	"github.com/stepgate/stepgate/internal/store/storetest"
 	"github.com/stepgate/stepgate/internal/throttle"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
@@ -53,6 +54,8 @@ type rig struct {
 	file  string
 	ring  *keys.Ring
 	pages http.Handler
+	// crashes keeps what a kill would leave, once it has begun.
+	crashes *storetest.Crashes
 	*rigClock
 }
 
@@ -90,7 +93,9 @@ func (k *rig) run(change func(*rig)) {
 	t := k.t
 	t.Helper()
 	var err error
-	if k.db, err = sqldb.OpenSQLite(t.Context(), k.file, sqldb.Options{Ring: k.ring, Chain: audit.NewChain(k.ring)}); err != nil {
+	k.crashes = storetest.NewCrashes(t, k.file)
+	options := sqldb.Options{Ring: k.ring, Chain: audit.NewChain(k.ring), Watch: sqldb.Watch{Took: k.crashes.Took}}
+	if k.db, err = sqldb.OpenSQLite(t.Context(), k.file, options); err != nil {
 		t.Fatal(err)
 	}
 	// Moving the clock is no silence of the store.

@@ -102,11 +102,15 @@ func diffPolicies(c *cobra.Command, args []string) error {
 	if failOn != "" && failOn != "weaker" && failOn != "any" {
 		return usagef("--fail-on %s: expected weaker or any", failOn)
 	}
-	drawn, err := drawAll(flagText(c, "adapter"), args...)
+	adapter := flagText(c, "adapter")
+	was, err := draw(args[0], adapter)
 	if err != nil {
 		return err
 	}
-	was, is := drawn[0], drawn[1]
+	is, err := draw(args[1], adapter)
+	if err != nil {
+		return err
+	}
 	d := &diffing{p: newPrinter(c), complete: true}
 	pairs := author.Pair(sitesOf(c, was), sitesOf(c, is))
 	for _, pair := range pairs {

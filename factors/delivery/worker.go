@@ -31,31 +31,31 @@ func (o *Outbox) sendDue(ctx context.Context) {
 	for free < atOnce/2 && o.take() { // the other half is for who waits at a page
 		free++
 	}
-	queued := o.claim(ctx, free)
-	for range free - len(queued) {
+	kept := o.claim(ctx, free)
+	for range free - len(kept) {
 		o.free()
 	}
-	for _, k := range queued {
+	for _, k := range kept {
 		go func() {
 			defer o.free()
-			o.sendQueued(context.WithoutCancel(ctx), k)
+			o.sendKept(context.WithoutCancel(ctx), k)
 		}()
 	}
 }
 
-func (o *Outbox) claim(ctx context.Context, n int) []Queued {
+func (o *Outbox) claim(ctx context.Context, n int) []Kept {
 	if n == 0 {
 		return nil
 	}
 	now := o.now()
-	queued, err := o.store.ClaimMessages(ctx, now, now.Add(lease), n)
+	kept, err := o.store.ClaimMessages(ctx, now, now.Add(lease), n)
 	if err != nil && ctx.Err() == nil {
 		o.report(Message{}, fmt.Errorf("look for messages that are due: %w", err))
 	}
-	return queued
+	return kept
 }
 
-func (o *Outbox) sendQueued(ctx context.Context, k Queued) {
+func (o *Outbox) sendKept(ctx context.Context, k Kept) {
 	sender := o.sender(k.Channel)
 	if sender == nil {
 		sender = missing{}
@@ -71,7 +71,7 @@ func (missing) Send(_ context.Context, m Message) error {
 }
 
 // Close lets tries under way come to their end, or ctx. After it nothing is
-// sent; e-mails may still be queued.
+// sent; e-mails may still be kept.
 func (o *Outbox) Close(ctx context.Context) error {
 	o.mu.Lock()
 	o.closed = true

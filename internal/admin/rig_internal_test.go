@@ -25,6 +25,7 @@ import (
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/store"
 	"github.com/stepgate/stepgate/internal/store/sqldb"
+	"github.com/stepgate/stepgate/internal/store/storetest"
 	"github.com/stepgate/stepgate/internal/throttle"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
@@ -40,6 +41,10 @@ type rig struct {
 	db    *sqldb.DB
 	door  *rigDoor
 	pages http.Handler
+	ring  *keys.Ring
+	file  string
+	// crashes keeps what a kill would leave, once it has begun.
+	crashes *storetest.Crashes
 
 	mu  sync.Mutex
 	now time.Time
@@ -93,13 +98,31 @@ func (d *rigDoor) Spend(w http.ResponseWriter, r *http.Request, v *session.Entry
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	k := &rig{t: t, now: time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC), door: &rigDoor{proved: map[string]bool{}, open: true}}
+	k := &rig{t: t, now: time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)}
 	dir := t.TempDir()
-	ring, err := keys.Create(filepath.Join(dir, "stepgate.key"), k.now)
-	if err != nil {
+	var err error
+	if k.ring, err = keys.Create(filepath.Join(dir, "stepgate.key"), k.now); err != nil {
 		t.Fatal(err)
 	}
-	if k.db, err = sqldb.OpenSQLite(t.Context(), filepath.Join(dir, "stepgate.db"), sqldb.Options{Ring: ring, Chain: audit.NewChain(ring)}); err != nil {
+	k.file = filepath.Join(dir, "stepgate.db")
+	k.run()
+	for _, name := range []string{"north", "south"} {
+		if _, err := k.People.AddOrganisation(t.Context(), people.Operator(), name, people.OrganisationRules{}, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return k
+}
+
+// run opens the store and makes the pages.
+func (k *rig) run() {
+	t, ring := k.t, k.ring
+	t.Helper()
+	k.door = &rigDoor{proved: map[string]bool{}, open: true}
+	k.crashes = storetest.NewCrashes(t, k.file)
+	var err error
+	options := sqldb.Options{Ring: ring, Chain: audit.NewChain(ring), Watch: sqldb.Watch{Took: k.crashes.Took}}
+	if k.db, err = sqldb.OpenSQLite(t.Context(), k.file, options); err != nil {
 		t.Fatal(err)
 	}
 	sessions := session.NewManager(k.db, ring.CookieKeys("session"), session.Limits{Idle: time.Hour, Absolute: 12 * time.Hour, Grace: 24 * time.Hour})
@@ -141,12 +164,6 @@ func newRig(t *testing.T) *rig {
 		Plan: throttle.DefaultPlan(ring.LastingMAC), Address: func(*http.Request) netip.Addr { return netip.MustParseAddr("192.0.2.7") }, Now: k.clock,
 	}
 	k.pages = web.TopLevelOnly(site, k.Handler())
-	for _, name := range []string{"north", "south"} {
-		if _, err := p.AddOrganisation(t.Context(), people.Operator(), name, people.OrganisationRules{}, ""); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return k
 }
 
 func (k *rig) clock() time.Time {

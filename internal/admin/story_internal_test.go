@@ -309,7 +309,7 @@ func TestTokensAndDevicesAreSeenAndRevoked(t *testing.T) {
 	robot := k.person(people.NewAccount{Username: "robot", Organisation: "north"})
 	k.holds(robot.ID, "device_pin")
 
-	page := b.open(personPath(robot.ID)).wants(t, http.StatusOK, "My device_pin", "Ends:", "/token\"", "Not set up. For programs")
+	b.open(personPath(robot.ID)).wants(t, http.StatusOK, "My device_pin", "Ends:", "/token\"", "Not set up. For programs")
 	form := b.open(personPath(robot.ID)+"/token").form(t, "token")
 	b.send(form, map[string]string{"paths": "/dav/*"}).wants(t, http.StatusBadRequest, `href="#label"`)
 	b.send(form, map[string]string{"label": "Backup", "paths": "dav"}).wants(t, http.StatusBadRequest, `href="#paths"`, "Backup")
@@ -317,7 +317,7 @@ func TestTokensAndDevicesAreSeenAndRevoked(t *testing.T) {
 	made := b.send(form, map[string]string{"label": "Backup", "paths": "/dav/*", "methods": "read", "days": "30", "addresses": "192.0.2.0/24"}).
 		wants(t, http.StatusOK, `data-stepgate="token"`, token.Prefix)
 	secret := made.text[strings.Index(made.text, token.Prefix):][:len(token.Prefix)+26]
-	page = b.open(personPath(robot.ID)).wants(t, http.StatusOK, "Backup", "/dav/*", "GET", "192.0.2.0/24")
+	page := b.open(personPath(robot.ID)).wants(t, http.StatusOK, "Backup", "/dav/*", "GET", "192.0.2.0/24")
 	page.lacks(t, secret)
 
 	held, err := k.db.Credentials(t.Context(), robot.ID)

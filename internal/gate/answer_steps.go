@@ -141,22 +141,22 @@ func challengesAsStepgate(list string) bool {
 // keepStrings drops the values that keep refuses. A header that the upstream
 // sent with none refused stays as it is.
 func keepStrings(h http.Header, name string, values []string, keep func(string) bool) {
-	var left []string
+	var kept []string
 	for i, v := range values {
 		switch {
 		case keep(v):
-			if left != nil {
-				left = append(left, v)
+			if kept != nil {
+				kept = append(kept, v)
 			}
-		case left == nil:
-			left = append(make([]string, 0, len(values)), values[:i]...)
+		case kept == nil:
+			kept = append(make([]string, 0, len(values)), values[:i]...)
 		}
 	}
 	switch {
-	case left == nil:
-	case len(left) == 0:
+	case kept == nil:
+	case len(kept) == 0:
 		delete(h, name)
 	default:
-		h[name] = left
+		h[name] = kept
 	}
 }

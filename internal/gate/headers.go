@@ -151,14 +151,14 @@ func WithholdCookies(line string) string {
 	if !mentionsGateway(line) {
 		return line
 	}
-	var left []string
+	var kept []string
 	for part := range strings.SplitSeq(line, ";") {
 		name, _, _ := strings.Cut(part, "=")
 		if !session.Reserved(strings.Trim(name, " \t\"")) {
-			left = append(left, strings.TrimSpace(part))
+			kept = append(kept, strings.TrimSpace(part))
 		}
 	}
-	return strings.Join(left, "; ")
+	return strings.Join(kept, "; ")
 }
 
 // mentionsGateway is a cheap look for "stepgate" in any letter case.
@@ -178,15 +178,15 @@ func WithholdRequestCookies(header http.Header) {
 	if len(lines) == 0 {
 		return
 	}
-	left := make([]string, 0, len(lines))
+	kept := make([]string, 0, len(lines))
 	for _, line := range lines {
 		if line = WithholdCookies(line); line != "" {
-			left = append(left, line)
+			kept = append(kept, line)
 		}
 	}
-	if len(left) == 0 {
+	if len(kept) == 0 {
 		delete(header, "Cookie")
 		return
 	}
-	header["Cookie"] = left
+	header["Cookie"] = kept
 }

@@ -213,13 +213,13 @@ func cleanValue(s string) string {
 
 // cleanGroups drops groups that a comma-separated list cannot carry.
 func cleanGroups(groups []string) []string {
-	left := make([]string, 0, len(groups))
+	kept := make([]string, 0, len(groups))
 	for _, g := range groups {
 		if g != "" && !strings.Contains(g, ",") && cleanValue(g) == g {
-			left = append(left, g)
+			kept = append(kept, g)
 		}
 	}
-	return left
+	return kept
 }
 
 // lastProof is when the person last proved something: `auth_time`.

@@ -52,7 +52,6 @@ func (a *Answer) endBody() {
 	if a.body != nil {
 		_ = a.body.Close()
 		a.body = nil
-		a.showHeader()
 	}
 }
 

@@ -126,13 +126,13 @@ func noticeText(language, id string) string {
 // Kept are the messages of a notice, one to each place, for the transaction
 // that does what it tells of: so none is lost, and none goes out for what did
 // not happen.
-func (n *Notices) Kept(told Notice) []delivery.Queued {
+func (n *Notices) Kept(told Notice) []delivery.Kept {
 	if n == nil || noticeText(defaultNoticeLanguage, string(told.What)+".text") == "" {
 		return nil
 	}
 	mail := delivery.Message{Subject: n.subject(told), Body: n.body(told)}
 	short := delivery.Message{Body: n.short(told)}
-	var all []delivery.Queued
+	var all []delivery.Kept
 	for _, channel := range []string{delivery.Email, delivery.SMS} {
 		if n.Offers == nil || !n.Offers(channel) {
 			continue
@@ -143,7 +143,7 @@ func (n *Notices) Kept(told Notice) []delivery.Queued {
 		}
 		for _, address := range told.addresses(channel) {
 			m.ID, m.Channel, m.To, m.Account, m.ExpiresAt = rand.Text(), channel, address, string(told.Account.ID), told.At.Add(noticeLife)
-			all = append(all, delivery.Queued{Message: m, DueAt: told.At})
+			all = append(all, delivery.Kept{Message: m, DueAt: told.At})
 		}
 	}
 	return all
@@ -274,7 +274,7 @@ func (p *People) tell(ctx context.Context, tx Tx, n *Notices, told Notice) error
 	}
 	told.Held, told.At = held, p.now()
 	for _, k := range n.Kept(told) {
-		if err := tx.QueueMessage(ctx, k, maxNotices); err != nil {
+		if err := tx.KeepMessage(ctx, k, maxNotices); err != nil {
 			return fmt.Errorf("keep a notice: %w", err)
 		}
 	}

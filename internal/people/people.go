@@ -52,7 +52,7 @@ type Tx interface {
 	DropTransactions(ctx context.Context, owner account.ID) error
 	ReplaceTransaction(ctx context.Context, t ceremony.Transaction) error
 	RedeemTransaction(ctx context.Context, id string, now time.Time) error
-	QueueMessage(ctx context.Context, k delivery.Queued, limit int) error
+	KeepMessage(ctx context.Context, k delivery.Kept, limit int) error
 	AppendEvent(ctx context.Context, e audit.Event) (audit.Record, error)
 }
 

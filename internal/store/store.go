@@ -93,8 +93,8 @@ type Tx interface {
 	ReplaceTransaction(ctx context.Context, t ceremony.Transaction) error
 	RedeemTransaction(ctx context.Context, id string, now time.Time) error
 	AppendEvent(ctx context.Context, e audit.Event) (audit.Record, error)
-	// QueueMessage puts a message into the outbox if the transaction is kept.
-	QueueMessage(ctx context.Context, k delivery.Queued, limit int) error
+	// KeepMessage puts a message into the outbox if the transaction is kept.
+	KeepMessage(ctx context.Context, k delivery.Kept, limit int) error
 }
 
 // Store is everything that a database does for the gateway.
@@ -119,7 +119,7 @@ type Store interface {
 	// transaction: of many answers at once one finds the request open.
 	// approval.ErrGone where it is not, account.ErrNotFound for a phone that was
 	// revoked; an error of answer keeps nothing and is returned as it is.
-	AnswerApproval(ctx context.Context, id string, by account.CredentialID, now time.Time, answer func(*account.Credential, *approval.Request) (audit.Event, []delivery.Queued, error)) error
+	AnswerApproval(ctx context.Context, id string, by account.CredentialID, now time.Time, answer func(*account.Credential, *approval.Request) (audit.Event, []delivery.Kept, error)) error
 	// ConsumeStep moves a credential's Counter to step and its LastUsedAt to
 	// now, if Counter was lower; it tells whether it did. RFC 6238 §5.2.
 	ConsumeStep(ctx context.Context, id account.CredentialID, step int64, now time.Time) (bool, error)
@@ -137,7 +137,7 @@ type Store interface {
 	// wait. It returns only when the commit is durable.
 	Update(ctx context.Context, change func(Tx) error) error
 	// RevokeDevice is Tx.RevokeDevice with its event, in one transaction.
-	RevokeDevice(ctx context.Context, owner account.ID, id account.CredentialID, e audit.Event, messages []delivery.Queued) error
+	RevokeDevice(ctx context.Context, owner account.ID, id account.CredentialID, e audit.Event, messages []delivery.Kept) error
 	// KeepVisits lets change alter what is remembered of where an account has
 	// been, and keeps what it returns, in one write transaction. They go with
 	// the account; account.ErrNotFound where it is gone.
