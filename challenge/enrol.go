@@ -225,8 +225,7 @@ func (k *enrolling) show(w http.ResponseWriter, r *http.Request, answer factors.
 	if err != nil {
 		return err
 	}
-	scope := k.s.scope(r, k.v, k.purpose)
-	scope.Transaction = t.ID
+	scope := k.scope(r, t)
 	prompt, state, err := k.enroller.BeginEnrolment(ctx, scope, k.held, t.State, answer)
 	if err != nil {
 		if more := answerError(k.factor.Kind(), err); more != nil && errs == nil {
@@ -273,6 +272,11 @@ func (k *enrolling) confirm(w http.ResponseWriter, r *http.Request, answer facto
 		return k.show(w, r, factors.Answer{}, nil)
 	}
 	credential, err := k.enroller.ConfirmEnrolment(ctx, a.scope, k.held, t.State, answer)
+	if errors.Is(err, factors.ErrPending) {
+		if err := k.s.Ledger.Refund(ctx, a.receipt); err != nil {
+			return k.s.unavailable(err)
+		}
+	}
 	if errs := answerError(k.factor.Kind(), err); errs != nil {
 		return k.show(w, r, factors.Answer{}, errs)
 	}

@@ -41,6 +41,14 @@ func (k *walk) render(w http.ResponseWriter, r *http.Request, prompt factors.Pro
 			return err
 		}
 	}
+	if prompt.Progress == factors.ProgressWaiting {
+		if view.Again, err = k.s.address(k.page, k.c); err != nil {
+			return err
+		}
+		if view.Wait, err = k.s.address(k.page+waitPath, k.c); err != nil {
+			return err
+		}
+	}
 	status := http.StatusOK
 	if errs != nil {
 		status = http.StatusBadRequest

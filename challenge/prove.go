@@ -37,8 +37,7 @@ type attempt struct {
 // compared (SP 800-63B-4 §3.2.2). Where k.fail is set then,
 // nothing was charged and the page is to say why.
 func (k *walk) attempt(r *http.Request, t ceremony.Transaction) (a attempt, err error) {
-	a.transaction, a.scope = t, k.s.scope(r, k.v, k.purpose)
-	a.scope.Transaction = t.ID
+	a.transaction, a.scope = t, k.scope(r, t)
 	a.receipt, err = k.spend(r)
 	if err != nil && !k.stopped(err) {
 		return a, k.s.throttled(err, k.others)
@@ -77,6 +76,12 @@ func (k *walk) refused(w http.ResponseWriter, r *http.Request, receipt throttle.
 	}
 	if errors.Is(cause, factors.ErrDestroyed) {
 		return k.destroyed(w, r)
+	}
+	if errors.Is(cause, factors.ErrPending) {
+		if err := k.s.Ledger.Refund(r.Context(), receipt); err != nil {
+			return k.s.unavailable(err)
+		}
+		return k.show(w, r, factors.Answer{}, errs)
 	}
 	if errs == nil {
 		return k.s.trouble(errors.Join(cause, k.s.Ledger.Refund(r.Context(), receipt)))

@@ -39,7 +39,7 @@ func Templates() fs.FS {
 
 // PageNames are those that Templates must have.
 var PageNames = []string{
-	"sign-in", "choose", "code", "paper", "address", "link", "new-password", "password", "reset", "reset-sent", "secret", "ceremony", "list", "enrol", "sign-out", "signed-out", "lost", "continue", "over", "window", "stuck", "pin", "questions", "device",
+	"sign-in", "choose", "code", "paper", "address", "link", "new-password", "password", "reset", "reset-sent", "secret", "ceremony", "list", "enrol", "sign-out", "signed-out", "lost", "continue", "over", "window", "stuck", "pin", "questions", "device", "approval",
 }
 
 // Store is what the ceremonies ask of whoever keeps them.
@@ -154,6 +154,7 @@ type Site struct {
 	Now    func() time.Time
 
 	assessed assessments
+	waiting  waitings
 }
 
 // Handler serves the ceremonies' pages below the prefix. The path that it is

@@ -75,8 +75,7 @@ func (k *walk) prepare(r *http.Request, send bool) (factors.Prompt, error) {
 	if err != nil {
 		return factors.Prompt{}, err
 	}
-	scope := k.s.scope(r, k.v, k.purpose)
-	scope.Transaction = t.ID
+	scope := k.scope(r, t)
 	prompt, state, err := k.factor.Prepare(ctx, scope, k.held, t.State, send)
 	if err != nil {
 		return prompt, err

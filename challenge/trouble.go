@@ -3,6 +3,7 @@ package challenge
 import (
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/stepgate/stepgate/factors"
 	"github.com/stepgate/stepgate/internal/throttle"
@@ -37,10 +38,14 @@ func (k *walk) stopped(err error) bool {
 func (s *Site) trouble(err error) error {
 	soon, spent := (*factors.TooSoon)(nil), (*throttle.Spent)(nil)
 	switch {
+	case errors.As(err, &soon) && errors.Is(err, factors.ErrDenied):
+		return &web.Fail{Status: http.StatusTooManyRequests, RetryAfter: soon.After, Title: "sending.title", Advice: "approval.soon", Err: err}
 	case errors.As(err, &soon):
 		return &web.Fail{Status: http.StatusTooManyRequests, RetryAfter: soon.After, Title: "sending.title", Advice: "sending.soon", Err: err}
 	case errors.As(err, &spent):
 		return &web.Fail{Status: http.StatusTooManyRequests, RetryAfter: spent.RetryAfter, Title: "sending.title", Advice: "sending.spent", Err: err}
+	case errors.Is(err, factors.ErrCrowded):
+		return &web.Fail{Status: http.StatusTooManyRequests, RetryAfter: time.Minute, Title: "sending.title", Advice: "approval.crowded", Err: err}
 	case errors.Is(err, factors.ErrUnavailable):
 		return &web.Fail{Status: http.StatusServiceUnavailable, Title: "unavailable.title", Advice: "unavailable.advice", Err: err}
 	}

@@ -165,7 +165,21 @@ type promptView struct {
 	// Invited tells the code of a registration: the number is the
 	// administrator's word, and the person's to doubt.
 	Invited bool
+	// Again is the page's own address, and Wait that by which its script learns
+	// that an answer has come from elsewhere; empty where none is waited for.
+	Again, Wait string
 }
+
+// Refresh has a browser without scripts ask for the page again by itself.
+func (v *promptView) Refresh() template.HTML {
+	return template.HTML(`<noscript><meta http-equiv="refresh" content="5;url=` + template.HTMLEscapeString(v.Again) + `"></noscript>`)
+}
+
+// Spelt is a number digit by digit, for who hears it.
+func (v *promptView) Spelt() string { return strings.Join(strings.Split(v.Prompt.Number, ""), " ") }
+
+// Phones are those that are asked.
+func (v *promptView) Phones() string { return strings.Join(v.Labels, ", ") }
 
 // Unlocks tells a PIN that unlocks the browser's own key from one that is sent.
 func (v *promptView) Unlocks() bool { return v.Factor == policy.DevicePIN }
@@ -294,6 +308,9 @@ func answerError(kind policy.Factor, err error) []web.FieldError {
 	if kind == policy.WebAuthn {
 		return keyError(err)
 	}
+	if kind == policy.Approval {
+		return approvalError(err)
+	}
 	if unsuitable := (*factors.Unsuitable)(nil); errors.As(err, &unsuitable) {
 		return []web.FieldError{{Field: unsuitable.Field, Text: unsuitable.Text}}
 	}
@@ -340,6 +357,25 @@ func keyError(err error) []web.FieldError {
 		text = "error.key-unverified"
 	case errors.Is(err, factors.ErrTaken):
 		text = "error.key-taken"
+	default:
+		return nil
+	}
+	return []web.FieldError{{Text: text}}
+}
+
+// approvalError gives the words for an answer that comes from a phone. They are
+// about the whole page: there is no field to mend.
+func approvalError(err error) []web.FieldError {
+	text := ""
+	switch {
+	case errors.Is(err, factors.ErrPending):
+		text = "error.approval.pending"
+	case errors.Is(err, factors.ErrExpired), errors.Is(err, factors.ErrReplayed):
+		text = "error.approval.over"
+	case errors.Is(err, factors.ErrWrongAnswer):
+		text = "error.approval.refused"
+	case errors.Is(err, factors.ErrTaken):
+		text = "error.taken"
 	default:
 		return nil
 	}

@@ -3,11 +3,13 @@ package challenge
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 
 	"github.com/stepgate/stepgate/factors"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/ceremony"
+	"github.com/stepgate/stepgate/internal/device"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
@@ -78,6 +80,21 @@ func (k *walk) open(ctx context.Context) (ceremony.Transaction, error) {
 		return t, k.s.unavailable(err)
 	}
 	return t, nil
+}
+
+// scope is the step's for its factor, in a transaction.
+func (k *walk) scope(r *http.Request, t ceremony.Transaction) factors.Scope {
+	scope := k.s.scope(r, k.v, k.purpose)
+	scope.Transaction = t.ID
+	p := k.s.purposeOf(k.v, k.c)
+	scope.About = factors.About{Method: p.Method, Target: p.Target, Browser: device.Name(r.UserAgent())}
+	if p.Operation != "" {
+		scope.About.Operation = k.s.Pages.Text(r, k.s.Web, p.Operation)
+	}
+	if k.s.Where != nil {
+		scope.About.Place = k.s.Where(scope.Address)
+	}
+	return scope
 }
 
 // save keeps what a factor wants to remember, if it is another than before.

@@ -42,6 +42,9 @@ var (
 	// ErrCrowded says that as many challenges of the factor wait for their
 	// answer as may.
 	ErrCrowded = errors.New("factors: too many challenges are open")
+	// ErrDenied says, of a challenge that cannot be made yet, that the person
+	// refused one of the factor a moment ago.
+	ErrDenied = errors.New("factors: a challenge was refused a moment ago")
 	// ErrBadAddress says that an address cannot be used (not a number, a
 	// country that is not allowed). The person may type another.
 	ErrBadAddress = errors.New("factors: unusable address")

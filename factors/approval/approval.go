@@ -68,6 +68,9 @@ func (f *Factor) Prepare(ctx context.Context, scope factors.Scope, held []accoun
 		return prompt, nil, fmt.Errorf("approval: make a request: %w", err)
 	}
 	if err := f.Store.AskApproval(ctx, r, scope.Now); err != nil {
+		if soon := (*factors.TooSoon)(nil); errors.As(err, &soon) {
+			err = errors.Join(factors.ErrDenied, err)
+		}
 		return prompt, nil, err
 	}
 	if f.Wake != nil {

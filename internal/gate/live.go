@@ -40,6 +40,7 @@ type Live struct {
 	pages    http.Handler
 	status   http.Handler
 	script   http.Handler // what the script in the app's pages asks
+	waits    http.Handler // what the scripts of pages ask that wait
 	assets   http.Handler
 	weld     *weld.Weld      // nil where no login form is watched
 	password policy.LevelSet // what a password alone meets
@@ -75,6 +76,7 @@ func (h *Handler) alive(ctx context.Context) (*Live, error) {
 	}
 	l.Ceremonies.Ahead, l.script = h.ahead, l.Ceremonies.Live()
 	l.pages = web.TopLevelOnly(h.Web, l.rooms(h.Web, l.Ceremonies.Handler()))
+	l.waits = l.Ceremonies.Waits()
 	l.status, l.assets = l.Ceremonies.Status(), h.Kit.Assets(h.Web)
 	l.weld, l.password, l.tokens = h.newWeld(l), passwordMeets(h.Policy, time.Now()), takesTokens(h.Policy)
 	h.live.CompareAndSwap(nil, l)

@@ -40,6 +40,8 @@ func (h *Handler) ownHandler(path string) http.Handler {
 			l.status.ServeHTTP(w, &own)
 		case rest == "/live" && h.Script != nil:
 			l.script.ServeHTTP(w, &own)
+		case l.Ceremonies.WaitsAt(rest):
+			l.waits.ServeHTTP(w, &own)
 		case rest == "/jwks.json":
 			h.serveJWKS(w, &own, l)
 		case l.Ceremonies.FromIssuer(rest, &own):
