@@ -1,0 +1,40 @@
+package accesslog
+
+import "strings"
+
+// isConsole tells of Caddy's console format: a time, a level, a name, a
+// message and an object, between tabs.
+func isConsole(line string) bool {
+	return len(line) > 20 && strings.Contains(line[:min(len(line), 60)], "\t") && strings.HasSuffix(line, "}") && strings.Contains(line, "\t{")
+}
+
+// readConsole reads it, with the colours of a terminal or without.
+func readConsole(line string, e *Entry) Kind {
+	if strings.IndexByte(line, '\x1b') >= 0 {
+		line = withoutColours(line)
+	}
+	stamp, rest, _ := strings.Cut(line, "\t")
+	at, ok := moment(stamp)
+	if !ok {
+		return Broken
+	}
+	open := strings.Index(rest, "\t{")
+	if open < 0 {
+		return Other
+	}
+	_, kind := readJSON(`{"logger":0,"ts":0,`+strings.TrimPrefix(rest[open+1:], "{"), e)
+	e.At = at
+	return kind
+}
+
+func withoutColours(line string) string {
+	var b strings.Builder
+	for {
+		before, behind, ok := strings.Cut(line, "\x1b[")
+		b.WriteString(before)
+		if !ok {
+			return b.String()
+		}
+		_, line, _ = strings.Cut(behind, "m")
+	}
+}
