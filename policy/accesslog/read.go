@@ -49,17 +49,18 @@ func Blocks(ctx context.Context, logs []Log, send func(*Block) bool) error {
 }
 
 func (l Log) blocks(send func(*Block) bool) error {
-	in, err := plain(l.Reader)
+	unpacked, err := plain(l.Reader)
 	if err != nil {
 		return err
 	}
-	buffer, kept := make([]byte, BlockBytes), 0
+	in := bufio.NewReaderSize(unpacked, BlockBytes)
 	skipping := false // in a line that was too long
 	var heading *columns
 	for {
-		n, err := fill(in, buffer[kept:])
-		text := buffer[:kept+n]
-		ended := err != nil
+		// Peek leaves the reader's error as it is: a compression that breaks
+		// off is not the end of a log.
+		there, err := in.Peek(BlockBytes)
+		text, ended := there, err != nil
 		b := &Block{columns: heading}
 		if skipping {
 			at := bytes.IndexByte(text, '\n') + 1
@@ -79,7 +80,7 @@ func (l Log) blocks(send func(*Block) bool) error {
 		if c := lastHeading(text[:end]); c != nil {
 			heading = c
 		}
-		kept = copy(buffer, text[end:])
+		in.Discard(len(there) - len(text[end:]))
 		if (b.Text != "" || b.Cut > 0) && !send(b) {
 			return nil
 		}
@@ -133,16 +134,4 @@ func plain(r io.Reader) (io.Reader, error) {
 		}
 	}
 	return buffered, nil
-}
-
-// fill reads until the buffer is full or there is no more. Unlike
-// io.ReadFull it leaves the reader's error as it is: a compression that
-// breaks off is not the end of a log.
-func fill(in io.Reader, buffer []byte) (n int, err error) {
-	for n < len(buffer) && err == nil {
-		var more int
-		more, err = in.Read(buffer[n:])
-		n += more
-	}
-	return n, err
 }
