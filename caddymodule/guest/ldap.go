@@ -2,7 +2,6 @@ package guest
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"time"
 
@@ -25,7 +24,7 @@ type SignInLDAP struct {
 	SourceName string `json:"name,omitempty"`
 	ldap.Config
 
-	source *ldap.Source
+	made[*ldap.Source]
 }
 
 // CaddyModule implements caddy.Module.
@@ -141,16 +140,7 @@ func (s *SignInLDAP) Provision(caddy.Context) error {
 		}
 	}
 	made, err := ldap.New(s.Name(), s.Config)
-	if err != nil {
-		return fmt.Errorf("sign_in ldap: %w", err)
-	}
-	s.source = made
-	return nil
-}
-
-// Open implements source.Module.
-func (s *SignInLDAP) Open(context.Context, source.Opening) (source.Source, error) {
-	return s.source, nil
+	return s.take("sign_in ldap", made, err)
 }
 
 // Cleanup ends the connections.

@@ -2,7 +2,6 @@ package guest
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -27,7 +26,7 @@ type SignInOIDC struct {
 	SourceName string `json:"name,omitempty"`
 	oidc.Config
 
-	source *oidc.Source
+	made[*oidc.Source]
 }
 
 // CaddyModule implements caddy.Module.
@@ -146,16 +145,7 @@ func (s *SignInOIDC) Provision(caddy.Context) error {
 		return fmt.Errorf("sign_in oidc: %w", err)
 	}
 	made, err := oidc.New(s.Name(), s.Config)
-	if err != nil {
-		return fmt.Errorf("sign_in oidc: %w", err)
-	}
-	s.source = made
-	return nil
-}
-
-// Open implements source.Module.
-func (s *SignInOIDC) Open(context.Context, source.Opening) (source.Source, error) {
-	return s.source, nil
+	return s.take("sign_in oidc", made, err)
 }
 
 // Interface guards.

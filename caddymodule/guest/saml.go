@@ -2,7 +2,6 @@ package guest
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"strings"
 
@@ -25,7 +24,7 @@ type SignInSAML struct {
 	SourceName string `json:"name,omitempty"`
 	saml.Config
 
-	source *saml.Source
+	made[*saml.Source]
 }
 
 // CaddyModule implements caddy.Module.
@@ -96,16 +95,7 @@ func (s *SignInSAML) Provision(caddy.Context) error {
 		return fmt.Errorf("sign_in saml: %w", err)
 	}
 	made, err := saml.New(s.Name(), s.Config)
-	if err != nil {
-		return fmt.Errorf("sign_in saml: %w", err)
-	}
-	s.source = made
-	return nil
-}
-
-// Open implements source.Module.
-func (s *SignInSAML) Open(context.Context, source.Opening) (source.Source, error) {
-	return s.source, nil
+	return s.take("sign_in saml", made, err)
 }
 
 // Interface guards.

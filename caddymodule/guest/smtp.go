@@ -3,7 +3,6 @@ package guest
 import (
 	"crypto/x509"
 	"fmt"
-	"os"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -11,6 +10,7 @@ import (
 	"github.com/stepgate/stepgate/caddymodule/block"
 	"github.com/stepgate/stepgate/factors/delivery"
 	"github.com/stepgate/stepgate/factors/delivery/smtp"
+	"github.com/stepgate/stepgate/internal/signin"
 )
 
 func init() {
@@ -85,13 +85,11 @@ func (g *EmailSMTP) Provision(caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("smtp: %w", err)
 	}
-	var roots *x509.CertPool
-	if g.CAFile != "" {
-		if roots, err = rootsOf(g.CAFile); err != nil {
-			return fmt.Errorf("smtp: ca_file: %w", err)
-		}
+	config, err := signin.TLS(g.CAFile)
+	if err != nil {
+		return fmt.Errorf("smtp: %w", err)
 	}
-	sender, err := smtp.New(g.options(roots))
+	sender, err := smtp.New(g.options(config.RootCAs))
 	if err != nil {
 		return fmt.Errorf("smtp: %w", err)
 	}
@@ -101,18 +99,6 @@ func (g *EmailSMTP) Provision(caddy.Context) error {
 
 // Introduce tells the provider the host of the site that it sends for.
 func (g *EmailSMTP) Introduce(host string) { g.introduce(host) }
-
-func rootsOf(path string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s: no certificate in PEM form", path)
-	}
-	return roots, nil
-}
 
 // Interface guards.
 var (

@@ -2,8 +2,6 @@ package guest
 
 import (
 	"cmp"
-	"context"
-	"fmt"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -26,7 +24,7 @@ type SignInTrusted struct {
 	SourceName string `json:"name,omitempty"`
 	trusted.Config
 
-	source *trusted.Source
+	made[*trusted.Source]
 }
 
 // CaddyModule implements caddy.Module.
@@ -98,16 +96,7 @@ func bare(placeholder string) string {
 // Provision checks the configuration.
 func (s *SignInTrusted) Provision(caddy.Context) error {
 	made, err := trusted.New(s.Name(), s.Config)
-	if err != nil {
-		return fmt.Errorf("sign_in trusted: %w", err)
-	}
-	s.source = made
-	return nil
-}
-
-// Open implements source.Module.
-func (s *SignInTrusted) Open(context.Context, source.Opening) (source.Source, error) {
-	return s.source, nil
+	return s.take("sign_in trusted", made, err)
 }
 
 // Interface guards.

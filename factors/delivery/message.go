@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/netip"
 	"time"
 )
 
@@ -45,6 +46,13 @@ type Message struct {
 // and gives up when ctx ends.
 type Sender interface {
 	Send(ctx context.Context, m Message) error
+}
+
+// Loopback tells whether a provider's host is this machine: what goes there
+// crosses no network.
+func Loopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
 // String is the mark.

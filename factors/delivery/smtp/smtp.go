@@ -80,7 +80,7 @@ func New(o Options) (*Sender, error) {
 	if err != nil || host == "" || s.port < 1 || s.port > 65535 {
 		return nil, fmt.Errorf("%q: expected host and port of a mail server, such as mail.example.gov:587", o.Server)
 	}
-	s.host, s.loopback = host, loopback(host)
+	s.host, s.loopback = host, delivery.Loopback(host)
 	if s.from, err = mail.ParseAddress(o.From); err == nil {
 		s.from.Address, err = onTheWire(s.from.Address)
 	}
@@ -148,11 +148,6 @@ func onTheWire(address string) (string, error) {
 
 func isASCII(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII })
-}
-
-func loopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
 // Send implements delivery.Sender with one conversation.

@@ -12,7 +12,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -71,7 +70,7 @@ func (o Options) check() error {
 	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http" {
 		return errors.New("expected an address such as https://sms.example.net/send, without a password in it")
 	}
-	if u.Scheme == "http" && !loopback(u.Hostname()) {
+	if u.Scheme == "http" && !delivery.Loopback(u.Hostname()) {
 		return fmt.Errorf("http://%s: codes would cross the network in the clear; use https", u.Host)
 	}
 	if strings.Contains(o.Body, "{env.") || strings.Contains(o.Body, "{file.") {
@@ -82,11 +81,6 @@ func (o Options) check() error {
 		return errors.New(`body: expected JSON with each placeholder inside quotes, such as {"to":"{to}","text":"{body}"}`)
 	}
 	return nil
-}
-
-func loopback(host string) bool {
-	addr, err := netip.ParseAddr(host)
-	return host == "localhost" || err == nil && addr.IsLoopback()
 }
 
 var placeholder = regexp.MustCompile(`\{(?:to|body|subject|id|channel)\}`)

@@ -3,17 +3,16 @@ package ldap
 import (
 	"cmp"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/go-ldap/ldap/v3"
+	"github.com/stepgate/stepgate/internal/signin"
 )
 
 // Config is a directory as it is configured.
@@ -154,18 +153,11 @@ func checkFilter(filter string) error {
 
 // tlsConfig is how server is spoken to.
 func (c *Config) tlsConfig(server *url.URL) (*tls.Config, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: server.Hostname()}
-	if c.CAFile == "" {
-		return config, nil
-	}
-	pem, err := os.ReadFile(c.CAFile)
+	config, err := signin.TLS(c.CAFile)
 	if err != nil {
-		return nil, fmt.Errorf("ca_file: %w", err)
+		return nil, err
 	}
-	config.RootCAs = x509.NewCertPool()
-	if !config.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("ca_file %s: no certificate in it", c.CAFile)
-	}
+	config.ServerName = server.Hostname()
 	return config, nil
 }
 

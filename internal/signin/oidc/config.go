@@ -2,15 +2,11 @@ package oidc
 
 import (
 	"cmp"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"time"
 
 	"github.com/stepgate/stepgate/internal/signin"
@@ -87,11 +83,11 @@ func (c *Config) Check() error {
 	switch {
 	case err != nil || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https":
 		bad("%q: expected the issuer's address, as in `sign_in oidc https://login.example.gov`", c.Issuer)
-	case u.Scheme == "http" && !c.Insecure && !loopback(u.Hostname()):
+	case u.Scheme == "http" && !c.Insecure && !signin.Loopback(u.Hostname()):
 		bad("%s: whoever is on the way could sign in as anybody; use https (or `insecure`, where the network is trusted)", c.Issuer)
 	}
 	if c.Overage != "" {
-		if o, err := url.Parse(c.Overage); err != nil || o.Hostname() == "" || o.Scheme != "https" && (!c.Insecure && !loopback(o.Hostname()) || o.Scheme != "http") {
+		if o, err := url.Parse(c.Overage); err != nil || o.Hostname() == "" || o.Scheme != "https" && (!c.Insecure && !signin.Loopback(o.Hostname()) || o.Scheme != "http") {
 			bad("overage %s: expected an https address, such as https://graph.microsoft.com/v1.0/me/getMemberGroups", c.Overage)
 		}
 	}
@@ -104,34 +100,15 @@ func (c *Config) Check() error {
 	return errors.Join(errs...)
 }
 
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// client speaks to the issuer and to nobody else: it follows no redirects, and
-// reads no answer without end.
+// client speaks to the issuer, and reads no answer without end.
 func (c *Config) client() (*http.Client, error) {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	transport.ResponseHeaderTimeout = c.timeout()
-	if c.CAFile != "" {
-		pem, err := os.ReadFile(c.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("ca_file: %w", err)
-		}
-		transport.TLSClientConfig.RootCAs = x509.NewCertPool()
-		if !transport.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("ca_file %s: no certificate in it", c.CAFile)
-		}
+	client, transport, err := signin.Client(c.CAFile, cmp.Or(c.Timeout, defaultTimeout))
+	if err != nil {
+		return nil, err
 	}
-	return &http.Client{
-		Transport: bounded{transport}, Timeout: c.timeout(),
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}, nil
+	client.Transport = bounded{transport}
+	return client, nil
 }
-
-func (c *Config) timeout() time.Duration { return cmp.Or(c.Timeout, defaultTimeout) }
 
 // bounded ends every answer after maxAnswer bytes.
 type bounded struct{ *http.Transport }

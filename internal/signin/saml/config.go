@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -96,7 +95,7 @@ func (c *Config) Check() error {
 		switch {
 		case err != nil || u.Hostname() == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http":
 			bad("%s: expected an https address or a file", c.Metadata)
-		case u.Scheme == "http" && !c.Insecure && !loopback(u.Hostname()) && c.MetadataCertificate == "":
+		case u.Scheme == "http" && !c.Insecure && !signin.Loopback(u.Hostname()) && c.MetadataCertificate == "":
 			bad("%s: whoever is on the way could sign in as anybody; use https, or metadata_certificate (or `insecure`, where the network is trusted)", c.Metadata)
 		}
 	}
@@ -109,30 +108,10 @@ func (c *Config) Check() error {
 	return errors.Join(errs...)
 }
 
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// client reads metadata. It follows no redirects, and reads nothing without
-// end.
+// client reads metadata.
 func (c *Config) client() (*http.Client, error) {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
-	if c.CAFile != "" {
-		pem, err := os.ReadFile(c.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("ca_file: %w", err)
-		}
-		transport.TLSClientConfig.RootCAs = x509.NewCertPool()
-		if !transport.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("ca_file %s: no certificate in it", c.CAFile)
-		}
-	}
-	return &http.Client{
-		Transport: transport, Timeout: cmp.Or(c.Timeout, defaultTimeout),
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}, nil
+	client, _, err := signin.Client(c.CAFile, cmp.Or(c.Timeout, defaultTimeout))
+	return client, err
 }
 
 // pair is the gateway's own certificate and key.
