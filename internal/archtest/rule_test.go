@@ -56,8 +56,10 @@ var rooms = []room{
 
 	// The way of a request.
 	{name: "inject", may: "web", because: "web: what a navigation is, and the headers of what we answer ourselves"},
-	{name: "gate", may: "telemetry inject factors/token challenge ceremony session policy policy/target kept web keys audit account people throttle weld signin signin/legacyform signin/upstreambasic",
-		because: "account, people and signin: the app's own login is a step of the way, and says who somebody is"},
+	{name: "gate", may: "telemetry inject factors/token challenge ceremony session policy policy/target kept watched web keys audit account throttle weld signin signin/legacyform signin/upstreambasic",
+		because: "account, weld and signin: the app's own login is a step of the way, and says who somebody is"},
+	{name: "watched", may: "signin signin/legacyform signin/upstreambasic weld session account people throttle audit web",
+		because: "people, throttle and audit: a login leads to an account, costs a try, and is an event; upstreambasic: an app that asks by itself is asked by the same way"},
 
 	// What a browser carries.
 	{name: "session", may: "account policy keys"},

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stepgate/stepgate/internal/inject"
 	"github.com/stepgate/stepgate/internal/session"
+	"github.com/stepgate/stepgate/internal/watched"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 )
@@ -42,8 +43,11 @@ type Answer struct {
 	// Page adds the gateway's script to what a browser shows; nil adds none.
 	Page *inject.Page
 
-	weld  *welder  // nil where no login of the app is watched
-	leave *leaving // set where this is the app's sign-out
+	weld  *watched.Answer  // nil where no login of the app is watched
+	leave *watched.Leaving // set where this is the app's sign-out
+	// going answers somebody who was going elsewhere when the app's login came
+	// between; nil for others.
+	going func(http.ResponseWriter)
 	ours  []string // cookies that the gateway adds
 
 	body     inject.Body // where the script is being added
@@ -60,7 +64,7 @@ type Answer struct {
 // waitingAnswer is an answer that waits for the app to be asked who it is.
 type waitingAnswer struct {
 	header http.Header
-	body   spool
+	body   watched.Spool
 	next   int // the step that it goes on with
 }
 
@@ -161,10 +165,10 @@ func (a *Answer) Settle(err error) {
 		return
 	}
 	waits := a.waiting != nil
-	switch why := a.weld.settle(err, waits); {
+	switch why := a.weld.Settle(err, waits); {
 	case !waits:
 	case why != nil:
-		a.replace(a.weld.refusal(why))
+		a.replace(a.weld.Refusal(why))
 	default:
 		a.release()
 	}
@@ -232,8 +236,8 @@ func (a *Answer) write(p []byte) (int, error) {
 		return n, nil
 	}
 	// It is too long to wait for its end.
-	if why := a.weld.agree(); why != nil {
-		a.replace(a.weld.refusal(why))
+	if why := a.weld.Agree(); why != nil {
+		a.replace(a.weld.Refusal(why))
 	} else {
 		a.release()
 	}

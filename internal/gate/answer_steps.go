@@ -96,6 +96,72 @@ func (a *Answer) addScript(h http.Header) fate {
 	return goes
 }
 
+// keepPerson keeps an answer in whose meaning the app may have taken the
+// session's cookie for somebody else's.
+func (a *Answer) keepPerson(h http.Header) fate {
+	switch {
+	case a.weld == nil:
+		return goes
+	case !a.sent && !a.weld.Early(h):
+		return stays
+	case !a.sent:
+		return goes
+	}
+	wait, why := a.weld.Judge(a.status, h)
+	switch {
+	case why != nil:
+		return a.replace(a.weld.Refusal(why))
+	case wait:
+		return waits
+	default:
+		return goes
+	}
+}
+
+// weldCookies remembers the cookies of an answer that may be seen, unless it
+// names another person.
+func (a *Answer) weldCookies(h http.Header) fate {
+	if a.weld == nil {
+		return goes
+	}
+	if why := a.weld.Weld(a.status, h); why != nil {
+		return a.replace(a.weld.Refusal(why))
+	}
+	return goes
+}
+
+// sendOn sends the person on in place of the page on which the app's sign-in
+// ended.
+func (a *Answer) sendOn(h http.Header) fate {
+	if a.going == nil || a.status != http.StatusOK || !strings.HasPrefix(strings.ToLower(h.Get("Content-Type")), "text/html") {
+		return goes
+	}
+	for name := range h {
+		if strings.HasPrefix(name, "Content-") || name == "Etag" || name == "Last-Modified" || name == "Cache-Control" || name == "Expires" {
+			delete(h, name)
+		}
+	}
+	return a.replace(a.going)
+}
+
+// endSession takes the session away with an answer to a sign-out.
+func (a *Answer) endSession(h http.Header) fate {
+	l := a.leave
+	switch {
+	case l == nil:
+		return goes
+	case a.status < 200 && l.Below:
+		return stays
+	case a.status < 200:
+		return goes
+	}
+	l.End(a.ResponseWriter, a.Request, a.status)
+	if l.Below {
+		a.status, a.bodiless = l.Hide(a.status, h), true
+	}
+	return goes
+}
+
 // addOurs adds the gateway's own cookies to those of the app.
 func (a *Answer) addOurs(h http.Header) fate {
 	if a.ours != nil {

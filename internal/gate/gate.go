@@ -12,6 +12,7 @@ import (
 	"github.com/stepgate/stepgate/internal/inject"
 	"github.com/stepgate/stepgate/internal/signin/legacyform"
 	"github.com/stepgate/stepgate/internal/signin/upstreambasic"
+	"github.com/stepgate/stepgate/internal/watched"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 	"github.com/stepgate/stepgate/policy/target"
@@ -71,15 +72,11 @@ type Server interface {
 	// in a word, the levels that it needed with a blank between, and the
 	// reference that a refusal shows, "" where there is none.
 	Note(r *http.Request, outcome, levels, reference string)
-	// Ask sends a question of the gateway's own to the app by next, which is
-	// the way of the request r.
-	Ask(q *http.Request, w http.ResponseWriter, next Next) error
+	watched.Server
 }
 
 // Next is the way from the gate to the app.
-type Next interface {
-	ServeHTTP(w http.ResponseWriter, r *http.Request) error
-}
+type Next = watched.Next
 
 // ServeHTTP is the way of every request. Each step has a name; what a step
 // does is below that name.

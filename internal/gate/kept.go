@@ -21,7 +21,7 @@ func (h *Handler) restore(w http.ResponseWriter, r *http.Request, p *passage, v 
 	if r.Method != http.MethodPost || live == nil {
 		return false, nil
 	}
-	found, answered, err := live.Ceremonies.Continue(w, r, v.entry, p.target())
+	found, answered, err := live.Ceremonies.Continue(w, r, v.entry, p.sent.Target())
 	switch {
 	case err != nil:
 		return true, h.fail(w, r, err)

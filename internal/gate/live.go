@@ -8,12 +8,11 @@ import (
 
 	"github.com/stepgate/stepgate/challenge"
 	"github.com/stepgate/stepgate/factors/token"
-	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/keys"
 	"github.com/stepgate/stepgate/internal/session"
-	"github.com/stepgate/stepgate/internal/signin"
 	"github.com/stepgate/stepgate/internal/throttle"
+	"github.com/stepgate/stepgate/internal/watched"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/internal/weld"
 	"github.com/stepgate/stepgate/policy"
@@ -26,7 +25,7 @@ type Live struct {
 	Recorder   *audit.Recorder
 	Ring       *keys.Ring
 	Store      Store
-	People     Names
+	People     watched.Names
 	Turns      *weld.Turns
 	Ledger     *throttle.Ledger
 	// Programs finds what tokens stand for, and Uses is told of their use.
@@ -42,7 +41,7 @@ type Live struct {
 	script   http.Handler // what the script in the app's pages asks
 	waits    http.Handler // what the scripts of pages ask that wait
 	assets   http.Handler
-	weld     *weld.Weld      // nil where no login form is watched
+	watched  *watched.Site   // nil where no login form is watched
 	password policy.LevelSet // what a password alone meets
 	tokens   policy.LevelSet // the levels that name tokens
 }
@@ -53,13 +52,6 @@ type Store interface {
 	// RedeemTransaction spends a proof that was made for one request;
 	// ceremony.ErrTransactionGone says that it is spent.
 	RedeemTransaction(ctx context.Context, id string, now time.Time) error
-}
-
-// Names tells which account a name has led to: SameName one that the app gives,
-// SameTyped one that was typed into its form.
-type Names interface {
-	SameName(ctx context.Context, owner account.Account, who signin.Identity) (bool, error)
-	SameTyped(ctx context.Context, owner account.Account, typed string) (bool, error)
 }
 
 func (l *Live) now() time.Time { return time.Now() }
@@ -78,7 +70,7 @@ func (h *Handler) alive(ctx context.Context) (*Live, error) {
 	l.pages = web.TopLevelOnly(h.Web, l.rooms(h.Web, l.Ceremonies.Handler()))
 	l.waits = l.Ceremonies.Waits()
 	l.status, l.assets = l.Ceremonies.Status(), h.Kit.Assets(h.Web)
-	l.weld, l.password, l.tokens = h.newWeld(l), passwordMeets(h.Policy, time.Now()), takesTokens(h.Policy)
+	l.watched, l.password, l.tokens = h.newWatched(l), passwordMeets(h.Policy, time.Now()), takesTokens(h.Policy)
 	h.live.CompareAndSwap(nil, l)
 	return h.live.Load(), nil
 }

@@ -10,7 +10,9 @@ import (
 	"sync"
 
 	"github.com/stepgate/stepgate/internal/kept"
+	"github.com/stepgate/stepgate/internal/signin/legacyform"
 	"github.com/stepgate/stepgate/internal/telemetry"
+	"github.com/stepgate/stepgate/internal/watched"
 	"github.com/stepgate/stepgate/policy"
 	"github.com/stepgate/stepgate/policy/target"
 )
@@ -31,12 +33,13 @@ type passage struct {
 	claimed []string
 	forward string // what the upstream is sent where it is not what came
 	body    peeked
-	shake   *Handshake    // set where this asks for a WebSocket
-	kept    *kept.Request // set where this is one that was kept
-	keptErr error         // why it could not be redeemed
-	token   string        // what a program sent with it
-	program bool          // set where a token was sent, readable or not
-	leave   *leaving      // set where this is the app's own sign-out
+	shake   *Handshake       // set where this asks for a WebSocket
+	kept    *kept.Request    // set where this is one that was kept
+	keptErr error            // why it could not be redeemed
+	token   string           // what a program sent with it
+	program bool             // set where a token was sent, readable or not
+	seen    legacyform.Seen  // what the app's login form sees of it, once it was asked
+	leave   *watched.Leaving // set where this is the app's own sign-out
 }
 
 var passages = sync.Pool{New: func() any { return new(passage) }}

@@ -92,21 +92,13 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, p *passage, v vi
 		somebody = nil // no page is for it
 	}
 	err := live.Ceremonies.Begin(w, r, challenge.Interrupted{
-		Realm: h.realm(r, live, d.Needed), Visitor: somebody, Target: p.target(), Needs: d.Needed, Names: e.Levels, MaxAge: d.MaxAge,
+		Realm: h.realm(r, live, d.Needed), Visitor: somebody, Target: p.sent.Target(), Needs: d.Needed, Names: e.Levels, MaxAge: d.MaxAge,
 		Once: p.request.Once, Reference: e.Reference, Kept: p.kept, KeptErr: p.keptErr, Why: whyOf(d),
 	})
 	if err != nil {
 		return h.fail(w, r, err)
 	}
 	return nil
-}
-
-// target is the raw target that the client sent.
-func (p *passage) target() string {
-	if q := p.sent.RawQuery(); q != "" {
-		return p.sent.RawPath() + "?" + q
-	}
-	return p.sent.RawPath()
 }
 
 // fail shows an error and writes it down under the reference that the page

@@ -41,7 +41,7 @@ func (a *Answer) End() {
 		<-a.gone
 	}
 	if a.weld != nil {
-		a.weld.settle(nil, a.waiting != nil)
+		a.weld.Settle(nil, a.waiting != nil)
 	}
 	a.forget()
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/stepgate/stepgate/internal/signin"
 	"github.com/stepgate/stepgate/internal/signin/legacyform"
 	"github.com/stepgate/stepgate/internal/signin/upstreambasic"
+	"github.com/stepgate/stepgate/internal/watched"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 )
@@ -70,15 +71,15 @@ func (h *Handler) signInAtApp(w http.ResponseWriter, r *http.Request, p *passage
 	if live == nil {
 		return h.unavailable(w, r, errNotStarted)
 	}
-	ctx, ask, at := r.Context(), h.asker(r, next), h.Basic.LoginTarget()
+	ctx, ask, at := r.Context(), h.asker().For(r, next), h.Basic.LoginTarget()
 	c, named := upstreambasic.Read(r.Header)
 	if c.Digest {
 		// Digest credentials hold for one method and address. It is asked
 		// about only where a password is enough to be there.
-		if r.Method != http.MethodGet || d.Needed&^live.password != 0 && p.target() != at {
+		if r.Method != http.MethodGet || d.Needed&^live.password != 0 && p.sent.Target() != at {
 			return h.askAtApp(w, r, nil, at)
 		}
-		at = p.target()
+		at = p.sent.Target()
 	}
 	bare, err := ask(ctx, at, "")
 	switch {
@@ -105,7 +106,7 @@ func (h *Handler) signInAtApp(w http.ResponseWriter, r *http.Request, p *passage
 	}
 	entered, err := live.Ceremonies.Enter(w, r, v.entry, h.Basic.Who(c.Username))
 	if errors.Is(err, signin.ErrRefused) {
-		return h.fail(w, r, errors.Join(&web.Fail{Status: http.StatusForbidden, Err: errNoAccount}, live.Ceremonies.TypedInVain(r, "no-account")))
+		return h.fail(w, r, errors.Join(&web.Fail{Status: http.StatusForbidden, Err: watched.ErrNoAccount}, live.Ceremonies.TypedInVain(r, "no-account")))
 	}
 	if err == nil {
 		err = live.Ledger.Success(ctx, receipt)
@@ -126,7 +127,7 @@ var errAsksNobody = errors.New("the application does not ask for a password at t
 func (h *Handler) acceptedAtApp(w http.ResponseWriter, r *http.Request, p *passage, v visitor, next Next) error {
 	live := h.live.Load()
 	if landing(r) {
-		w.Header().Set("Location", p.target())
+		w.Header().Set("Location", p.sent.Target())
 		w.Header().Set("Cache-Control", "no-store")
 		w.WriteHeader(http.StatusSeeOther)
 		return nil

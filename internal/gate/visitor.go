@@ -12,7 +12,7 @@ import (
 	"github.com/stepgate/stepgate/internal/ceremony"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/telemetry"
-	"github.com/stepgate/stepgate/internal/weld"
+	"github.com/stepgate/stepgate/internal/watched"
 	"github.com/stepgate/stepgate/policy"
 )
 
@@ -42,16 +42,7 @@ type memo struct {
 	around   atomic.Pointer[surroundings] // of the last request; nil before one
 	// cookies remembers the last Cookie line with and without our own.
 	cookies atomic.Pointer[[2]string]
-	// bonds are the app's cookies that belong to the session, and welded the
-	// last Cookie line of which all that counts is the session's own, as it
-	// came and as it passes.
-	bonds    atomic.Pointer[weld.Bonds]
-	welded   atomic.Pointer[weldedLine]
-	withheld atomic.Pointer[withheldLine]
-	named    atomic.Pointer[string] // what the app calls the session's person
-	// confirmFrom is when the app may be asked again about cookies of this
-	// session, in unix nanoseconds.
-	confirmFrom atomic.Int64
+	watched watched.Memo
 }
 
 // find finds the session of a request, from memory if it was seen before.

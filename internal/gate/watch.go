@@ -16,12 +16,12 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, p *passage, v vi
 		h.holdCredentials(r, v)
 	}
 	w = p.shake.Over(w)
-	var o *welder
-	if h.Form != nil {
-		if o = h.welded(w, r, p, v, d, next); o == nil {
-			return nil
-		}
-		defer o.over(http.ErrAbortHandler)
+	o, err := h.hold(r, p, v, d, next)
+	if err != nil {
+		return h.fail(w, r, err)
+	}
+	if o != nil {
+		defer o.Over(http.ErrAbortHandler)
 	}
 	h.tellAllowed(r, d)
 	a := &Answer{
@@ -31,8 +31,11 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, p *passage, v vi
 	if a.ours != nil {
 		delete(w.Header(), "Set-Cookie") // they come after the app's, whose own of these names do not leave
 	}
+	if v.going != nil && o.Somebody() && landing(r) {
+		a.going = func(w http.ResponseWriter) { h.resume(w, r, h.live.Load(), v) }
+	}
 	defer a.End()
-	err := next.ServeHTTP(a, a.Begin())
+	err = next.ServeHTTP(a, a.Begin())
 	if err == nil && !a.Sent() && h.Server.Switched(r) {
 		a.RefuseSwitch()
 	}
@@ -41,7 +44,7 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, p *passage, v vi
 	}
 	a.Settle(err)
 	if o != nil {
-		o.over(err)
+		o.Over(err)
 	}
 	return err
 }

@@ -65,6 +65,14 @@ func (rs *Readings) RawQuery() string {
 	return rs.raw[rs.end+1:]
 }
 
+// Target is path and query as sent, without the "?" of an empty query.
+func (rs *Readings) Target() string {
+	if q := rs.RawQuery(); q != "" {
+		return rs.RawPath() + "?" + q
+	}
+	return rs.RawPath()
+}
+
 // How says in kebab words which steps led to reading i, in their order:
 // "as-sent", "decoded-twice, cut-parameters". It is built when asked for.
 func (rs *Readings) How(i int) string {

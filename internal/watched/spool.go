@@ -1,4 +1,4 @@
-package gate
+package watched
 
 import (
 	"bytes"
@@ -17,13 +17,13 @@ const (
 	maxSpool = 1 << 30
 )
 
-// errSpoolFull says that a spool takes no more. What it has stays.
+// errSpoolFull says that a Spool takes no more. What it has stays.
 var errSpoolFull = errors.New("the answer is longer than what may wait")
 
-// spool keeps an answer that has to wait: its beginning in memory, the rest in
+// Spool keeps an answer that has to wait: its beginning in memory, the rest in
 // a file that has no name any more and is enciphered with a key that is kept
 // nowhere. The zero value is ready. Close must be called.
-type spool struct {
+type Spool struct {
 	memory bytes.Buffer
 	file   *os.File
 	key    [32]byte
@@ -32,7 +32,7 @@ type spool struct {
 }
 
 // Write keeps all of p, or nothing of it with an error.
-func (s *spool) Write(p []byte) (int, error) {
+func (s *Spool) Write(p []byte) (int, error) {
 	if s.length+int64(len(p)) > maxSpool {
 		return 0, errSpoolFull
 	}
@@ -45,7 +45,7 @@ func (s *spool) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (s *spool) put(p []byte) error {
+func (s *Spool) put(p []byte) error {
 	if s.file == nil {
 		if err := s.open(); err != nil {
 			return err
@@ -57,7 +57,7 @@ func (s *spool) put(p []byte) error {
 	return err
 }
 
-func (s *spool) open() error {
+func (s *Spool) open() error {
 	file, err := os.CreateTemp("", "stepgate-answer-*")
 	if err != nil {
 		return err
@@ -72,7 +72,7 @@ func (s *spool) open() error {
 
 // stream begins anew at the file's first byte. A key serves one file, so that
 // its counter may begin at zero.
-func (s *spool) stream() cipher.Stream {
+func (s *Spool) stream() cipher.Stream {
 	block, err := aes.NewCipher(s.key[:])
 	if err != nil {
 		panic(err) // the key is as long as AES-256 wants it
@@ -81,7 +81,7 @@ func (s *spool) stream() cipher.Stream {
 }
 
 // WriteTo writes all that was kept.
-func (s *spool) WriteTo(w io.Writer) (int64, error) {
+func (s *Spool) WriteTo(w io.Writer) (int64, error) {
 	n, err := w.Write(s.memory.Bytes())
 	if err != nil || s.file == nil {
 		return int64(n), err
@@ -95,7 +95,7 @@ func (s *spool) WriteTo(w io.Writer) (int64, error) {
 }
 
 // Close forgets all.
-func (s *spool) Close() error {
+func (s *Spool) Close() error {
 	s.memory = bytes.Buffer{}
 	if s.file == nil {
 		return nil

@@ -1,4 +1,4 @@
-package gate
+package watched
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 func TestSpoolGivesBackWhatItKept(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	for _, length := range []int{0, 1, spoolMemory, spoolMemory + 1, 3*spoolMemory + 12345} {
-		var s spool
+		var s Spool
 		var want, got bytes.Buffer
 		piece := make([]byte, 40_000)
 		for want.Len() < length {
@@ -47,7 +47,7 @@ func TestSpoolGivesBackWhatItKept(t *testing.T) {
 }
 
 func TestSpoolIsBounded(t *testing.T) {
-	s := spool{length: maxSpool - 10}
+	s := Spool{length: maxSpool - 10}
 	defer s.Close()
 	if _, err := s.Write(make([]byte, 10)); err != nil {
 		t.Fatal(err)
@@ -59,7 +59,7 @@ func TestSpoolIsBounded(t *testing.T) {
 
 func TestSpoolWithoutAPlaceForItsFileSaysSo(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir()+"/gone")
-	var s spool
+	var s Spool
 	defer s.Close()
 	if _, err := s.Write(make([]byte, spoolMemory+1)); err == nil {
 		t.Error("no error")

@@ -1,0 +1,259 @@
+package gate
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/ceremony"
+	"github.com/stepgate/stepgate/internal/session"
+	"github.com/stepgate/stepgate/internal/signin/legacyform"
+	"github.com/stepgate/stepgate/internal/watched"
+	"github.com/stepgate/stepgate/internal/web"
+	"github.com/stepgate/stepgate/internal/weld"
+	"github.com/stepgate/stepgate/policy"
+)
+
+// This file leads to package watched, on sites that watch the app's own login
+// form, and decides what of its answers somebody may see.
+
+// sight tells what a request is to the app's own login form, on sites that
+// watch one. A path that the policy denies is denied all the same.
+func (h *Handler) sight(r *http.Request, p *passage, d policy.Decision) legacyform.Sight {
+	if h.Form == nil || d.Outcome == policy.Deny && d.Reason == policy.ReasonPathDenied {
+		return legacyform.Elsewhere
+	}
+	return h.Form.Sight(p.see(r))
+}
+
+// see is the request as the form looks at it.
+func (p *passage) see(r *http.Request) *legacyform.Seen {
+	if p.seen.Target == nil {
+		p.seen = legacyform.Seen{
+			Method: r.Method, Claimed: len(p.request.Claimed) > 0, Target: &p.sent, Encoded: r.Header["Content-Encoding"] != nil, Types: r.Header["Content-Type"],
+		}
+		if r.ContentLength != 0 {
+			p.seen.Form = p.request.Form
+			p.seen.Body = func() (string, []byte, bool) { return p.textual(r) }
+		}
+	}
+	return &p.seen
+}
+
+// login lets a request reach the app's login, or refuses it.
+func (h *Handler) login(w http.ResponseWriter, r *http.Request, p *passage, v visitor, d policy.Decision, sight legacyform.Sight, next Next) error {
+	if p.kept != nil { // no login is ever kept: the form was configured since
+		return h.fail(w, r, &web.Fail{Status: http.StatusConflict, Err: errKeptLogin})
+	}
+	open := policy.Decision{Outcome: policy.Allow, Public: true}
+	switch sight {
+	case legacyform.Submit:
+		return h.submit(w, r, p, v, next)
+	case legacyform.LoginPage:
+		v.going = nil // who is on the login page has not been let in yet
+		if v.entry != nil && d.Outcome == policy.Allow && d.Once == 0 {
+			open = d
+		} else {
+			// The app shows its form, and not what its path shows to somebody
+			// of whom more is wanted.
+			if v.entry != nil {
+				h.Form.Cookies().Strip(r.Header)
+			}
+			v = visitor{err: v.err}
+		}
+	case legacyform.SignOut:
+		v.going = nil
+		if v.entry != nil {
+			p.leave = &watched.Leaving{Site: h.live.Load().watched, Visitor: v.watched(), Below: d.Outcome != policy.Allow}
+		}
+	default:
+		e := h.event(r, audit.InputRefused, v)
+		e.Outcome, e.Reason = "refused", "login-elsewhere"
+		h.observe(e)
+		return h.fail(w, r, &web.Fail{Status: http.StatusForbidden, Reference: e.Reference, Err: legacyform.ErrStray})
+	}
+	h.prepare(r, p, v, open)
+	return h.watch(w, r, p, v, open, next)
+}
+
+// submit lets a name and a password reach the app.
+func (h *Handler) submit(w http.ResponseWriter, r *http.Request, p *passage, v visitor, next Next) error {
+	live := h.live.Load()
+	if live == nil || v.err != nil {
+		return h.unavailable(w, r, errors.Join(errNotStarted, v.err))
+	}
+	return live.watched.Submit(w, watched.Request{HTTP: r, Visitor: v.watched(), Seen: p.see(r), Next: next}, arrival{h, w, r, p, v}.show)
+}
+
+var errNotStarted = errors.New("the site has not started")
+
+// hold leaves of a request what is its visitor's, and gives what looks at the
+// app's answer; nil where no form is watched. Its error is for a page.
+func (h *Handler) hold(r *http.Request, p *passage, v visitor, d policy.Decision, next Next) (*watched.Answer, error) {
+	if h.Form == nil {
+		return nil, nil
+	}
+	if r.Body != nil && (r.ContentLength < 0 || r.ContentLength > maxFormBytes) {
+		r.Body = h.Form.Watch(r.Body, r.Header.Get("Content-Type"))
+	}
+	q := watched.Request{HTTP: r, Visitor: v.watched(), Seen: p.see(r), Next: next, Lost: v.err != nil, Public: d.Public, Changes: changesPerson(r)}
+	live := h.live.Load()
+	if live == nil {
+		return h.newWatched(nil).Hold(q)
+	}
+	q.Stake = d.Needed&^live.password != 0
+	return live.watched.Hold(q)
+}
+
+// changesPerson tells whether a request may make the app take a cookie for
+// somebody else's.
+func changesPerson(r *http.Request) bool {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+	default:
+		return true
+	}
+	for name := range r.Header {
+		if MethodOverrides.Has(name) {
+			return true
+		}
+	}
+	return false
+}
+
+// newWatched is the watched login; nil where none is. Without a live site it is
+// one that knows nothing of anybody.
+func (h *Handler) newWatched(l *Live) *watched.Site {
+	if h.Form == nil {
+		return nil
+	}
+	s := &watched.Site{Form: h.Form, Asker: h.asker(), Gate: around{h}, Log: h.Log, Now: time.Now}
+	if l == nil {
+		return s
+	}
+	s.Weld = &weld.Weld{
+		Store: l.Store, Ring: l.Ring, Site: h.Origin, Names: h.Form.Cookies(), Sealed: h.Form.SealCookies(), Turns: l.Turns, Now: time.Now,
+	}
+	s.Turns, s.Names, s.Sessions, s.Ceremonies, s.Place = l.Turns, l.People, l.Sessions, l.Ceremonies, l.Ceremonies.Place
+	s.Ledger, s.Recorder = l.Ledger, l.Recorder
+	return s
+}
+
+// asker asks the app in the gateway's own name.
+func (h *Handler) asker() watched.Asker { return watched.Asker{Origin: h.Origin, Server: h.Server} }
+
+// watched is the visitor as package watched knows them.
+func (v visitor) watched() watched.Visitor {
+	if v.entry == nil {
+		return watched.Visitor{}
+	}
+	return watched.Visitor{Entry: v.entry, Memo: &v.memo.watched}
+}
+
+// around is the gate as package watched asks it.
+type around struct{ *Handler }
+
+// Event implements watched.Gate.
+func (a around) Event(r *http.Request, name audit.Name, e *session.Entry) audit.Event {
+	return a.event(r, name, visitor{entry: e})
+}
+
+// Observe implements watched.Gate.
+func (a around) Observe(e audit.Event) { a.observe(e) }
+
+// Withhold implements watched.Gate.
+func (around) Withhold(h http.Header) { WithholdRequestCookies(h) }
+
+// Correct implements watched.Gate.
+func (around) Correct(h http.Header) { CorrectHeader(h) }
+
+var _ watched.Gate = around{}
+
+// going is where the visitor was going before the app's own login page.
+func (h *Handler) going(live *Live, r *http.Request) *ceremony.Continuation {
+	if h.Form == nil {
+		return nil
+	}
+	return live.Ceremonies.Waiting(r)
+}
+
+// resume sends the visitor on to where they were going.
+func (h *Handler) resume(w http.ResponseWriter, r *http.Request, live *Live, v visitor) error {
+	if err := live.Ceremonies.Resume(w, r, *v.going); err != nil {
+		return h.fail(w, r, err)
+	}
+	return nil
+}
+
+// landing tells whether a request shows a page in a window of its own.
+func landing(r *http.Request) bool { return r.Method == http.MethodGet && web.Navigation(r) }
+
+// arrival is a submit of the form by which somebody may get a session.
+type arrival struct {
+	h       *Handler
+	w       http.ResponseWriter
+	r       *http.Request
+	p       *passage
+	visitor visitor // before it
+}
+
+// show sends the answer to somebody with a session: as it is where the levels
+// of its path are met, else a redirect without its body, and in place of a
+// page the way to these levels.
+func (a arrival) show(e *session.Entry, answer *watched.Held) http.ResponseWriter {
+	h, live := a.h, a.h.live.Load()
+	v := a.visitor
+	if e != v.entry {
+		v = visitor{entry: e, memo: h.memo(e, live.now())}
+	}
+	var page passage
+	d := a.decide(&page, v)
+	// A script that signs somebody in needs the app's answer; the next page
+	// leads on.
+	going, leads := a.visitor.going != nil && web.Navigation(a.r), answer.Leads()
+	switch {
+	case d.Outcome == policy.Allow && (leads || !going):
+		answer.Pass(a.w)
+		return a.w
+	case leads:
+		answer.PassHeader(a.w)
+		return nil
+	}
+	a.w.Header()["Set-Cookie"] = append(a.w.Header()["Set-Cookie"], answer.Cookies()...)
+	if d.Outcome == policy.Deny && !going {
+		h.deny(a.w, a.r, &page, v, d)
+		return nil
+	}
+	if !web.Navigation(a.r) && d.Outcome == policy.StepUp {
+		v.going = nil
+		if err := h.begin(a.w, a.r, a.p, v, d); err != nil {
+			h.Log.Error("ask a script for more proof", zap.Error(err))
+		}
+		return nil
+	}
+	v.going = a.visitor.going
+	if !going {
+		v.going = &ceremony.Continuation{
+			ID: ceremony.NewID(), Kind: ceremony.Return, Target: a.p.sent.Target(), Needs: d.Needed,
+			Policy: h.Policy.Fingerprint(), Method: http.MethodGet, At: live.now().UTC(),
+		}
+	}
+	h.resume(a.w, a.r, live, v)
+	return nil
+}
+
+// decide judges the page that the app has answered with, which is what a GET
+// of the same target would show.
+func (a arrival) decide(page *passage, v visitor) policy.Decision {
+	page.sent, page.others, page.body = a.p.sent, a.p.others, a.p.body
+	for i := range a.p.request.Also {
+		page.also[i] = &page.others[i]
+	}
+	page.request.Also = page.also[:len(a.p.request.Also)]
+	q := page.facts(a.h, a.r, v)
+	q.Claimed = append(q.Claimed, http.MethodGet)
+	return a.h.Policy.Decide(q)
+}
