@@ -38,4 +38,14 @@ func TestWhatFollowsTheHashSurvivesEveryHop(t *testing.T) {
 	again.open(g.url + target + place).signIn("joe").at("/challenge/totp")
 	again.press(`main p > a[href*="/.stepgate/challenge"]`).press(`.ways a[href*="backup"]`).fill("code", code).press(submitButton)
 	stands(again)
+
+	// Without scripts forms keep it. Links to another way do not.
+	plain := c.profile(t, looks{1280, false, false})
+	plain.secret, plain.used = b.secret, b.used
+	plain.open(g.url + target + place).at("/sign-in")
+	plain.fill("username", "joe", "password", "wrong").press(submitButton).says("not correct")
+	plain.signIn("joe").at("/challenge/totp")
+	plain.fill("code", "000 000").press(submitButton).says("not correct")
+	plain.fill("code", plain.code()).press(submitButton)
+	stands(plain)
 }

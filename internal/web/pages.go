@@ -197,7 +197,7 @@ func (p *Pages) render(w http.ResponseWriter, r *http.Request, site *Site, lang 
 	if err != nil {
 		return err
 	}
-	p.write(w, pg, status, body, framedByNone)
+	p.write(w, pg, status, keepPlace(body, r.URL.Path), framedByNone)
 	return nil
 }
 

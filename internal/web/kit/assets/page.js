@@ -43,6 +43,7 @@
     if (to && to.startsWith(own) && !to.includes("#")) element.setAttribute(name, to + place);
   };
   const own = new URL("../", document.currentScript.src).pathname;
+  each("button[formaction]", (button) => button.removeAttribute("formaction")); // which is for pages without scripts
   if (place && !document.getElementById(place.slice(1))) {
     each("form[action]", carry("action"));
     each("a[href]", carry("href"));
