@@ -29,9 +29,11 @@ const (
 )
 
 // recogniser is the factor that can be the sign-in, or nil: it needs a
-// sign-in page, which is there for sources that check passwords.
+// sign-in page, which is there for sources that check passwords, and an app
+// behind that does not want the password itself.
 func (s passkeys) recogniser() factors.Recogniser {
-	if len(s.Passwords) == 0 {
+	bound := func(p signin.PasswordChecker) bool { _, is := p.(signin.PasswordBound); return is }
+	if len(s.Passwords) == 0 || slices.ContainsFunc(s.Passwords, bound) {
 		return nil
 	}
 	r, _ := s.Factors.Find(policy.WebAuthn).(factors.Recogniser)

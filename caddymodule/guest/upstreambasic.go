@@ -32,6 +32,10 @@ type SignInUpstreamBasic struct {
 	// Probe is a path and query at which the app asks everybody, and a GET of
 	// which changes nothing. Default: /.
 	Probe string `json:"probe,omitempty"`
+	// OwnPage has people type name and password into the gateway's own page, in
+	// place of the browser's box; their browser then holds them, sealed with
+	// the gateway's key. Default: the application's own question.
+	OwnPage bool `json:"own_page,omitempty"`
 
 	basic *upstreambasic.Source
 }
@@ -47,6 +51,7 @@ func (*SignInUpstreamBasic) CaddyModule() caddy.ModuleInfo {
 //		identity name
 //		cache    DURATION
 //		probe    PATH
+//		own_page
 //	}
 func (s *SignInUpstreamBasic) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next()
@@ -62,6 +67,7 @@ func (s *SignInUpstreamBasic) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			"identity": block.OneWord(&s.Identity),
 			"cache":    block.Duration(&s.Cache),
 			"probe":    block.OneWord(&s.Probe),
+			"own_page": block.Flag(&s.OwnPage),
 		},
 	}.Parse(d)
 }
@@ -71,7 +77,7 @@ func (s *SignInUpstreamBasic) Name() string { return cmp.Or(s.SourceName, "upstr
 
 // Provision checks the configuration.
 func (s *SignInUpstreamBasic) Provision(caddy.Context) error {
-	made, err := upstreambasic.New(s.Name(), upstreambasic.Config{Identity: s.Identity, Cache: time.Duration(s.Cache), Probe: s.Probe})
+	made, err := upstreambasic.New(s.Name(), upstreambasic.Config{Identity: s.Identity, Cache: time.Duration(s.Cache), Probe: s.Probe, OwnPage: s.OwnPage})
 	if err != nil {
 		return fmt.Errorf("sign_in upstream_basic: %w", err)
 	}
@@ -88,6 +94,9 @@ func (s *SignInUpstreamBasic) Basic() *upstreambasic.Source { return s.basic }
 
 // Open implements source.Module.
 func (s *SignInUpstreamBasic) Open(context.Context, source.Opening) (source.Source, error) {
+	if s.OwnPage {
+		return s.basic.Checker(), nil
+	}
 	return s.basic, nil
 }
 

@@ -48,7 +48,10 @@ type Answer struct {
 	// going answers somebody who was going elsewhere when the app's login came
 	// between; nil for others.
 	going func(http.ResponseWriter)
-	ours  []string // cookies that the gateway adds
+	// asking is set where an app that asks by itself is to ask nobody's
+	// browser.
+	asking *asking
+	ours   []string // cookies that the gateway adds
 
 	body     inject.Body // where the script is being added
 	status   int         // of the header that is under way, as far as the steps are

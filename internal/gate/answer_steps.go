@@ -31,6 +31,7 @@ var headerSteps = [...]struct {
 	{"cache", true, (*Answer).keepPrivate},
 	{"script", true, (*Answer).addScript},
 	{"stream", true, (*Answer).superviseStream}, // by the content's type, which no step before changes
+	{"question", true, (*Answer).keepQuestion},  // which the app puts to who signed in at the gateway's page
 	{"person", false, (*Answer).keepPerson},     // what the request may have made of the session's cookie
 	{"welded", true, (*Answer).weldCookies},     // cookies that the app sets, once its answer may be seen
 	{"going", true, (*Answer).sendOn},           // in place of the page on which the app's sign-in ended
@@ -53,7 +54,7 @@ func (a *Answer) keepOwnWords(h http.Header) fate {
 	delete(h, "Service-Worker-Allowed")
 	if challenges, ok := h["Www-Authenticate"]; ok {
 		keepStrings(h, "Www-Authenticate", challenges, func(c string) bool {
-			return !challengesAsStepgate(c)
+			return !challengesAs(c, "Stepgate")
 		})
 	}
 	return goes
@@ -178,9 +179,9 @@ func CorrectHeader(h http.Header) {
 	a.keepOwnCookies(h)
 }
 
-// challengesAsStepgate finds the gateway's scheme in a list of challenges
+// challengesAs finds a scheme in a list of challenges
 // (RFC 9110 §11.6.1), wherever it stands in it, but not inside a quoted value.
-func challengesAsStepgate(list string) bool {
+func challengesAs(list, scheme string) bool {
 	quoted, begin := false, true
 	for i := 0; i < len(list); i++ {
 		switch c := list[i]; {
@@ -194,9 +195,9 @@ func challengesAsStepgate(list string) bool {
 		case c == ' ' || c == '\t':
 		case begin:
 			begin = false
-			scheme, _, _ := strings.Cut(list[i:], " ")
-			scheme, _, _ = strings.Cut(scheme, ",")
-			if strings.EqualFold(strings.TrimSpace(scheme), "Stepgate") {
+			found, _, _ := strings.Cut(list[i:], " ")
+			found, _, _ = strings.Cut(found, ",")
+			if strings.EqualFold(strings.TrimSpace(found), scheme) {
 				return true
 			}
 		}

@@ -48,7 +48,7 @@ func TestTheStepsOfAnAnswersHeader(t *testing.T) {
 	for _, step := range headerSteps {
 		names = append(names, step.name)
 	}
-	if want := []string{"protocol", "words", "cookies", "cache", "script", "stream", "person", "welded", "going", "leave", "ours"}; !slices.Equal(names, want) {
+	if want := []string{"protocol", "words", "cookies", "cache", "script", "stream", "question", "person", "welded", "going", "leave", "ours"}; !slices.Equal(names, want) {
 		t.Errorf("%v, want %v: docs and tests go by that order", names, want)
 	}
 	upstream := http.Header{

@@ -91,7 +91,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next Next) e
 		return h.refuseTarget(w, r, err)
 	}
 	if page, err := p.ownPage(h, r); page != nil || err != nil {
-		return h.serveOwn(w, r, page, err)
+		return h.serveOwn(w, r, page, next, err)
 	}
 	visitor := h.find(r, p)
 	if answered, err := h.restore(w, r, p, visitor); answered {

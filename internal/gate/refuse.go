@@ -32,11 +32,12 @@ func (h *Handler) refuseTarget(w http.ResponseWriter, r *http.Request, err error
 }
 
 // serveOwn answers with a page of the gateway.
-func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, page http.Handler, err error) error {
+func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, page http.Handler, next Next, err error) error {
 	if err != nil {
 		return h.refuseTarget(w, r, err)
 	}
 	endWaiting(w, r)
+	w, r = h.atDesk(w, r, next)
 	page.ServeHTTP(w, r)
 	return nil
 }

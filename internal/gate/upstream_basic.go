@@ -1,8 +1,10 @@
 package gate
 
 import (
+	"context"
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/stepgate/stepgate/internal/signin"
 	"github.com/stepgate/stepgate/internal/signin/legacyform"
@@ -41,10 +43,17 @@ func (h *Handler) ownCredentials(c upstreambasic.Credentials, v visitor) bool {
 }
 
 // holdCredentials lets credentials reach the app that name the session's
-// person.
-func (h *Handler) holdCredentials(r *http.Request, v visitor) {
+// person: those of the request, or else those that its browser holds sealed.
+func (h *Handler) holdCredentials(r *http.Request, p *passage, v visitor) {
+	if h.Basic == nil {
+		return
+	}
 	c, named := upstreambasic.Read(r.Header)
 	delete(r.Header, "Authorization")
+	if !named && h.Basic.OwnPage() && v.entry != nil {
+		p.asked = true
+		c, named = h.openCredentials(r, v)
+	}
 	if named && h.ownCredentials(c, v) {
 		r.Header["Authorization"] = []string{string(c.Line.Reveal())}
 	}
@@ -63,53 +72,94 @@ func (h *Handler) programAt(r *http.Request, live *Live) (program [32]byte, ok b
 	return [32]byte(live.Ring.MAC(programPurpose, []byte(h.Origin), c.Line.Reveal())), true
 }
 
+// atApp asks the app by the way of one request whom it accepts.
+type atApp struct {
+	ask legacyform.Ask
+	at  string // the probe
+}
+
+func (h *Handler) atApp(r *http.Request, next Next) atApp {
+	return atApp{h.asker().For(r, next), h.Basic.LoginTarget()}
+}
+
+// question is the app's own, to who brings no credentials. The error is for a
+// page.
+func (a atApp) question(ctx context.Context) (*legacyform.Answer, error) {
+	bare, err := a.ask(ctx, a.at, "")
+	switch {
+	case err != nil:
+		return nil, &web.Fail{Status: http.StatusBadGateway, Err: err}
+	case bare.Status != http.StatusUnauthorized:
+		return nil, &web.Fail{Status: http.StatusForbidden, Title: "fail.basic.title", Advice: "fail.basic.advice", Err: errAsksNobody}
+	}
+	return bare, nil
+}
+
+// accepts asks the app about credentials. signin.ErrRefused says that it does
+// not accept them, with its answer; another error is for a page.
+func (a atApp) accepts(ctx context.Context, c upstreambasic.Credentials) (*legacyform.Answer, error) {
+	answer, err := a.ask(upstreambasic.With(ctx, c), a.at, "")
+	switch {
+	case err != nil || answer.Status >= 500:
+		return nil, &web.Fail{Status: http.StatusBadGateway, Err: err}
+	case answer.Status >= 400:
+		return answer, signin.ErrRefused
+	}
+	return answer, nil
+}
+
+// asksWith tells whether the app asks with a scheme.
+func asksWith(question *legacyform.Answer, scheme string) bool {
+	return slices.ContainsFunc(question.Header["Www-Authenticate"], func(list string) bool { return challengesAs(list, scheme) })
+}
+
 // signInAtApp asks the app about the credentials of a request, and makes a
 // session of its acceptance. Without credentials the answer is the app's own
-// question.
+// question, or the way to the gateway's page.
 func (h *Handler) signInAtApp(w http.ResponseWriter, r *http.Request, p *passage, v visitor, d policy.Decision, next Next) error {
 	live := h.live.Load()
 	if live == nil {
 		return h.unavailable(w, r, errNotStarted)
 	}
-	ctx, ask, at := r.Context(), h.asker().For(r, next), h.Basic.LoginTarget()
+	app := h.atApp(r, next)
 	c, named := upstreambasic.Read(r.Header)
 	if c.Digest {
 		// Digest credentials hold for one method and address. It is asked
 		// about only where a password is enough to be there.
-		if r.Method != http.MethodGet || d.Needed&^live.password != 0 && p.sent.Target() != at {
-			return h.askAtApp(w, r, nil, at)
+		if r.Method != http.MethodGet || d.Needed&^live.password != 0 && p.sent.Target() != app.at {
+			return h.askAtApp(w, r, nil, app.at)
 		}
-		at = p.sent.Target()
+		app.at = p.sent.Target()
 	}
-	bare, err := ask(ctx, at, "")
+	bare, err := app.question(r.Context())
 	switch {
 	case err != nil:
-		return h.fail(w, r, &web.Fail{Status: http.StatusBadGateway, Err: err})
-	case bare.Status != http.StatusUnauthorized:
-		return h.fail(w, r, &web.Fail{Status: http.StatusForbidden, Title: "fail.basic.title", Advice: "fail.basic.advice", Err: errAsksNobody})
+		return h.fail(w, r, err)
+	case !named && h.Basic.OwnPage() && ofBrowser(r) && asksWith(bare, "Basic"):
+		return h.begin(w, r, p, visitor{}, d)
 	case !named:
-		return h.askAtApp(w, r, bare, at)
+		return h.askAtApp(w, r, bare, app.at)
 	}
 	receipt, err := live.Ceremonies.SpendTyped(r, c.Username)
 	if err != nil {
 		return h.fail(w, r, err)
 	}
-	answer, err := ask(upstreambasic.With(ctx, c), at, "")
+	answer, err := app.accepts(r.Context(), c)
 	switch {
-	case err != nil || answer.Status >= 500:
-		return h.fail(w, r, errors.Join(&web.Fail{Status: http.StatusBadGateway, Err: err}, live.Ledger.Refund(ctx, receipt)))
-	case answer.Status >= 400:
+	case errors.Is(err, signin.ErrRefused):
 		if err := live.Ceremonies.TypedInVain(r, "refused"); err != nil {
 			return h.unavailable(w, r, err)
 		}
-		return h.askAtApp(w, r, answer, at)
+		return h.askAtApp(w, r, answer, app.at)
+	case err != nil:
+		return h.fail(w, r, errors.Join(err, live.Ledger.Refund(r.Context(), receipt)))
 	}
 	entered, err := live.Ceremonies.Enter(w, r, v.entry, h.Basic.Who(c.Username))
 	if errors.Is(err, signin.ErrRefused) {
 		return h.fail(w, r, errors.Join(&web.Fail{Status: http.StatusForbidden, Err: watched.ErrNoAccount}, live.Ceremonies.TypedInVain(r, "no-account")))
 	}
 	if err == nil {
-		err = live.Ledger.Success(ctx, receipt)
+		err = live.Ledger.Success(r.Context(), receipt)
 	}
 	if err != nil {
 		return h.unavailable(w, r, err)
@@ -121,15 +171,19 @@ func (h *Handler) signInAtApp(w http.ResponseWriter, r *http.Request, p *passage
 // acceptance of a password would mean nothing.
 var errAsksNobody = errors.New("the application does not ask for a password at the probe: name a path where it does (sign_in upstream_basic, probe)")
 
+// ofBrowser tells whether a request is one of a browser's, which would show a
+// box of its own.
+func ofBrowser(r *http.Request) bool {
+	return len(r.Header["Sec-Fetch-Mode"]) > 0 || web.Navigation(r)
+}
+
 // acceptedAtApp goes on with a request whose person the app has accepted. A
 // browser comes again, with its cookie and with new credentials where they
 // hold for one request.
 func (h *Handler) acceptedAtApp(w http.ResponseWriter, r *http.Request, p *passage, v visitor, next Next) error {
 	live := h.live.Load()
 	if landing(r) {
-		w.Header().Set("Location", p.sent.Target())
-		w.Header().Set("Cache-Control", "no-store")
-		w.WriteHeader(http.StatusSeeOther)
+		again(w, p.sent.Target())
 		return nil
 	}
 	if program, ok := h.programAt(r, live); ok {
@@ -138,14 +192,19 @@ func (h *Handler) acceptedAtApp(w http.ResponseWriter, r *http.Request, p *passa
 	return h.goOn(w, r, p, v, next)
 }
 
+// again has a browser ask for a target.
+func again(w http.ResponseWriter, at string) {
+	w.Header().Set("Location", at)
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusSeeOther)
+}
+
 // askAtApp answers with the app's own question. A browser whose credentials
 // could hold for another address only is sent there.
 func (h *Handler) askAtApp(w http.ResponseWriter, r *http.Request, question *legacyform.Answer, at string) error {
 	if question == nil {
 		if landing(r) && r.URL.RequestURI() != at {
-			w.Header().Set("Location", at)
-			w.Header().Set("Cache-Control", "no-store")
-			w.WriteHeader(http.StatusSeeOther)
+			again(w, at)
 			return nil
 		}
 		return h.fail(w, r, &web.Fail{Status: http.StatusUnauthorized, Title: "fail.basic.title", Advice: "fail.basic.advice"})

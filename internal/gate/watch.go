@@ -12,9 +12,6 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, p *passage, v vi
 	if h.coversPages(r) {
 		return h.fail(w, r, errServiceWorker)
 	}
-	if h.Basic != nil {
-		h.holdCredentials(r, v)
-	}
 	w = p.shake.Over(w)
 	o, err := h.hold(r, p, v, d, next)
 	if err != nil {
@@ -30,6 +27,9 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, p *passage, v vi
 	}
 	if a.ours != nil {
 		delete(w.Header(), "Set-Cookie") // they come after the app's, whose own of these names do not leave
+	}
+	if p.asked {
+		a.asking = &asking{h, v, h.atApp(r, next)}
 	}
 	if v.going != nil && o.Somebody() && landing(r) {
 		a.going = func(w http.ResponseWriter) { h.resume(w, r, h.live.Load(), v) }

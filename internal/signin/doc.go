@@ -4,7 +4,8 @@
 // with. A source implements those it can do and no others:
 //
 //	capability       a source can                                    sources
-//	PasswordChecker  compare a name and a password                   local, ldap
+//	PasswordChecker  compare a name and a password                   local, ldap, upstream_basic
+//	PasswordBound    and nobody signs in without the password        upstream_basic
 //	SubjectChecker   compare it for somebody who is known by now     ldap
 //	PasswordChanger  put another password in its place               ldap
 //	Rechecker        tell later whether somebody may still be here   ldap

@@ -85,6 +85,13 @@ type PasswordChecker interface {
 	CheckPassword(ctx context.Context, username string, password account.Secret) (Identity, error)
 }
 
+// PasswordBound is a PasswordChecker whose app wants the password itself, so
+// that nobody signs in by other means alone.
+type PasswordBound interface {
+	PasswordChecker
+	OnlyByPassword()
+}
+
 // Lookup is a value that an earlier handler left with the request, by its
 // placeholder's name ("http.auth.user.id"); "" where there is none.
 type Lookup func(placeholder string) string

@@ -52,7 +52,7 @@ func (p Problem) Write(w http.ResponseWriter, site *Site) {
 	Harden(h, site)
 	h.Set("Content-Type", "application/problem+json")
 	SetRetryAfter(h, p.RetryAfter)
-	if p.Status == http.StatusUnauthorized {
+	if p.Status == http.StatusUnauthorized && h["Www-Authenticate"] == nil { // else the app's own question goes out
 		h.Set("WWW-Authenticate", p.authenticate())
 		if p.Realm != "" {
 			h.Add("WWW-Authenticate", "Bearer realm="+quoted(p.Realm))

@@ -22,6 +22,9 @@ type Config struct {
 	// accepts somebody. It must ask everybody, and a GET of it must change
 	// nothing. Default: /.
 	Probe string `json:"probe,omitempty"`
+	// OwnPage has people type name and password into the gateway's own page.
+	// Their browser holds them from then on, sealed.
+	OwnPage bool `json:"own_page,omitempty"`
 }
 
 const (
@@ -61,6 +64,9 @@ func (s *Source) Name() string { return s.name }
 
 // LoginTarget implements signin.Observer: the page at which the app asks.
 func (s *Source) LoginTarget() string { return s.config.Probe }
+
+// OwnPage tells whether people type into the gateway's own page.
+func (s *Source) OwnPage() bool { return s.config.OwnPage }
 
 // Who is the person of a name that the app has accepted.
 func (s *Source) Who(username string) signin.Identity {
