@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -17,8 +18,9 @@ func (m *Manager) Run(ctx context.Context) error {
 	m.seq.Store(seq)
 	m.heardAt.Store(asked.UnixNano())
 	ctx, m.stop = context.WithCancel(context.Background())
-	m.done.Add(2)
+	m.done.Add(3)
 	go m.follow(ctx)
+	go m.listen(ctx)
 	go m.touch(ctx)
 	return nil
 }
@@ -40,6 +42,7 @@ func (m *Manager) follow(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+		case <-m.heard:
 		}
 		err := m.poll(ctx)
 		failing := m.failing.Swap(err != nil)
@@ -48,6 +51,27 @@ func (m *Manager) follow(ctx context.Context) {
 		}
 		if err == nil && failing {
 			m.Log("the store answers again", nil)
+		}
+	}
+}
+
+// listen has the feed read as soon as another node has added to it, where the
+// store can tell. The feed is polled all the same: that alone is trusted.
+func (m *Manager) listen(ctx context.Context) {
+	defer m.done.Done()
+	heard := func() {
+		select {
+		case m.heard <- struct{}{}:
+		default:
+		}
+	}
+	for ctx.Err() == nil {
+		if err := m.Store.Listen(ctx, heard); errors.Is(err, ErrCannotListen) {
+			return
+		}
+		select { // follow says what is wrong with the store
+		case <-ctx.Done():
+		case <-time.After(listenAgain):
 		}
 	}
 }
@@ -77,7 +101,7 @@ func (m *Manager) silent(now time.Time) bool {
 	return now.UnixNano()-m.heardAt.Load() > int64(m.limits.Load().Grace)
 }
 
-// touch writes SeenAt off the request.
+// touch writes SeenAt off the request, for many sessions at once.
 func (m *Manager) touch(ctx context.Context) {
 	defer m.done.Done()
 	for {
@@ -85,11 +109,34 @@ func (m *Manager) touch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case e := <-m.touches:
-			if err := m.Store.TouchSession(ctx, e.Session.ID, e.SeenAt()); err != nil && ctx.Err() == nil {
-				m.Log("keep when a session was last seen", err)
+			seen := m.gather(ctx, e)
+			// What has been gathered is written at the end too.
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pollTimeout)
+			if err := m.Store.TouchSessions(ctx, seen); err != nil && !m.failing.Load() {
+				m.Log("keep when sessions were last seen", err)
 			}
+			cancel()
 		}
 	}
+}
+
+// gather collects the sessions that are seen within touchWait of the first, and
+// no more than one write should hold.
+func (m *Manager) gather(ctx context.Context, e *Entry) map[ID]time.Time {
+	seen := map[ID]time.Time{e.Session.ID: e.SeenAt()}
+	over := time.NewTimer(m.touchWait)
+	defer over.Stop()
+	for len(seen) < touchRows {
+		select {
+		case e := <-m.touches:
+			seen[e.Session.ID] = e.SeenAt()
+		case <-over.C:
+			return seen
+		case <-ctx.Done():
+			return seen
+		}
+	}
+	return seen
 }
 
 // Heard is when the feed of changes last answered, and whether it does now.

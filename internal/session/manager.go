@@ -28,6 +28,12 @@ const (
 	// pollTimeout bounds one look at the feed, so that a store that hangs is
 	// noticed well within the grace.
 	pollTimeout = 3 * time.Second
+	// listenAgain is the wait after the store has stopped telling of changes.
+	listenAgain = time.Second
+	// touchRows is how many sessions are touched in one write, and touchWait
+	// how long it waits for them.
+	touchRows = 500
+	touchWait = time.Second
 )
 
 // Limits are the server's own ends of a session (SP 800-63B-4 §5.2).
@@ -56,13 +62,16 @@ type Manager struct {
 	failing atomic.Bool  // the feed's last answer was an error
 	seq     atomic.Int64
 	touches chan *Entry
-	stop    context.CancelFunc
-	done    sync.WaitGroup
+	// touchWait is the constant, but in tests.
+	touchWait time.Duration
+	heard     chan struct{} // the feed has something new
+	stop      context.CancelFunc
+	done      sync.WaitGroup
 }
 
 // NewManager makes a manager that trusts nothing until Run.
 func NewManager(store Store, cookieKeys [][]byte, limits Limits) *Manager {
-	m := &Manager{Store: store, Now: time.Now, Log: func(string, error) {}, memory: newMemory(), touches: make(chan *Entry, 1024)}
+	m := &Manager{Store: store, Now: time.Now, Log: func(string, error) {}, memory: newMemory(shardCapacity), touches: make(chan *Entry, 4*touchRows), touchWait: touchWait, heard: make(chan struct{}, 1)}
 	m.UseLimits(limits)
 	m.SetKeys(cookieKeys)
 	return m

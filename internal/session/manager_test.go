@@ -19,14 +19,15 @@ import (
 // shelf is a store of sessions for tests of the manager: what it promises
 // beyond the contract is that it counts and that it can be broken.
 type shelf struct {
-	mu      sync.Mutex
-	rows    map[Hash]Session
-	owners  map[account.ID]Owner
-	feed    []Change
-	broken  error
-	reads   int
-	touches int
-	ended   map[Hash]Remains
+	mu          sync.Mutex
+	rows        map[Hash]Session
+	owners      map[account.ID]Owner
+	feed        []Change
+	broken      error
+	reads       int
+	touches     int // sessions
+	touchWrites int
+	ended       map[Hash]Remains
 }
 
 func newShelf() *shelf {
@@ -84,18 +85,21 @@ func (s *shelf) RaiseSession(_ context.Context, id ID, next Hash, now, overlapEn
 	return row, err
 }
 
-func (s *shelf) TouchSession(_ context.Context, id ID, seen time.Time) error {
+func (s *shelf) TouchSessions(_ context.Context, seen map[ID]time.Time) error {
 	return s.with(func() error {
-		s.touches++
+		s.touches += len(seen)
+		s.touchWrites++
 		for h, row := range s.rows {
-			if row.ID == id && row.SupersededAt.IsZero() {
-				row.SeenAt = seen
+			if at, ok := seen[row.ID]; ok && row.SupersededAt.IsZero() {
+				row.SeenAt = at
 				s.rows[h] = row
 			}
 		}
 		return nil
 	})
 }
+
+func (s *shelf) Listen(context.Context, func()) error { return ErrCannotListen }
 
 func (s *shelf) RescoreSession(_ context.Context, id ID, risk string) error {
 	return s.with(func() error {
@@ -230,7 +234,7 @@ func (f *fixture) later(d time.Duration) {
 		f.hear()
 		for len(f.touches) > 0 {
 			e := <-f.touches
-			f.shelf.TouchSession(f.t.Context(), e.Session.ID, e.SeenAt())
+			f.shelf.TouchSessions(f.t.Context(), map[ID]time.Time{e.Session.ID: e.SeenAt()})
 		}
 	}
 }

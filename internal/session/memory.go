@@ -37,8 +37,9 @@ const (
 // memory finds entries by cookie value without a lock that requests of other
 // sessions wait for, and by what a change names.
 type memory struct {
-	seed   maphash.Seed
-	shards [shardCount]shard
+	seed     maphash.Seed
+	shards   [shardCount]shard
+	capacity int // of each shard
 
 	mu        sync.Mutex
 	bySession map[ID]map[*Entry]struct{}
@@ -52,9 +53,10 @@ type shard struct {
 	found, missed atomic.Uint64
 }
 
-func newMemory() *memory {
+func newMemory(capacity int) *memory {
 	m := &memory{
 		seed:      maphash.MakeSeed(),
+		capacity:  capacity,
 		bySession: map[ID]map[*Entry]struct{}{},
 		byAccount: map[account.ID]map[*Entry]struct{}{},
 	}
@@ -127,7 +129,7 @@ func (m *memory) store(e *Entry) {
 	s := m.shard(e.cookie)
 	s.Lock()
 	old := s.entries[e.cookie]
-	if old == nil && len(s.entries) >= shardCapacity {
+	if old == nil && len(s.entries) >= m.capacity {
 		old = s.oldest()
 		delete(s.entries, old.cookie)
 	}

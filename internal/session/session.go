@@ -19,6 +19,8 @@ var (
 	// ErrChanged says that the password was changed between being compared
 	// and the session's beginning. It may be compared again.
 	ErrChanged = errors.New("session: password changed meanwhile")
+	// ErrCannotListen says that the store does not tell of changes by itself.
+	ErrCannotListen = errors.New("session: the store tells of no changes by itself")
 	// ErrStore says that the store could not be asked and the session is not
 	// one that this node may still trust. Nothing but public paths goes on.
 	ErrStore = errors.New("session: store unreachable")
@@ -161,8 +163,9 @@ type Store interface {
 	// old row, superseded, until overlapEnds. Two raises at once both hold:
 	// the later sees what the earlier wrote. ErrNotFound when it has ended.
 	RaiseSession(ctx context.Context, id ID, next Hash, now, overlapEnds time.Time, change func(*Session) error) (Session, error)
-	// TouchSession moves SeenAt of the current row forward, never back.
-	TouchSession(ctx context.Context, id ID, seen time.Time) error
+	// TouchSessions moves SeenAt of current rows forward, never back, in one
+	// write. Sessions that have ended are left out.
+	TouchSessions(ctx context.Context, seen map[ID]time.Time) error
 	// RescoreSession gives a session another risk. One that has ended is left
 	// alone.
 	RescoreSession(ctx context.Context, id ID, risk string) error
@@ -191,4 +194,9 @@ type Store interface {
 	// Changes returns what was added to the feed behind seq, in order, and
 	// the newest seq. With seq < 0 it returns only the newest seq.
 	Changes(ctx context.Context, seq int64) ([]Change, int64, error)
+	// Listen calls heard, which must not block, soon after any node has added
+	// to the feed, until ctx ends. Nothing may be believed because nothing was
+	// heard. An error ends the listening before; ErrCannotListen, that the
+	// store has no way to tell.
+	Listen(ctx context.Context, heard func()) error
 }

@@ -49,7 +49,7 @@ func (p Place) source(ctx context.Context) (*side, error) {
 	if !exists {
 		return nil, ErrNoStore
 	}
-	s, err := p.open()
+	s, err := p.open(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ func (p Place) target(ctx context.Context) (*side, error) {
 			return nil, err
 		}
 	}
-	s, err := p.open()
+	s, err := p.open(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -115,13 +115,17 @@ func (p Place) exists(ctx context.Context) (bool, error) {
 	return SQLiteExists(ctx, p.at)
 }
 
-func (p Place) open() (*side, error) {
+func (p Place) open(ctx context.Context) (*side, error) {
 	if p.postgres {
 		config, err := pgx.ParseConfig(p.at)
 		if err != nil {
 			return nil, errDSN
 		}
-		db := openPool(config, 4)
+		pooled, err := meetPooler(ctx, config)
+		if err != nil {
+			return nil, err
+		}
+		db := openPool(config, 4, pooled)
 		return &side{db: db, reading: db, postgres: true}, nil
 	}
 	db, err := sql.Open("sqlite3", sqliteDSN(p.at, url.Values{"_txlock": {"immediate"}}))

@@ -50,6 +50,8 @@ type engine interface {
 	// nil and rolls back otherwise, also when it panics. It returns when the
 	// commit is durable. Errors of change come back as they are.
 	write(ctx context.Context, change func(*tx) error) error
+	// listen is session.Store's Listen.
+	listen(ctx context.Context, heard func()) error
 	close() error
 }
 
@@ -107,6 +109,9 @@ func (db *DB) update(ctx context.Context, change func(*tx) error) error {
 func (db *DB) Update(ctx context.Context, change func(store.Tx) error) error {
 	return db.update(ctx, func(t *tx) error { return change(t) })
 }
+
+// Listen implements session.Store.
+func (db *DB) Listen(ctx context.Context, heard func()) error { return db.engine.listen(ctx, heard) }
 
 // Close lets what has begun to write come to its end and then closes the
 // store. Later writes get ErrClosed.

@@ -9,6 +9,8 @@ import (
 	"github.com/stepgate/stepgate/internal/session"
 )
 
+const moveHead = `UPDATE feed_head SET seq = seq + $1 RETURNING seq`
+
 // publish adds the transaction's changes to the feed. Moving the head keeps
 // every other transaction that has changes waiting until this one has
 // committed, so a reader that has seen a number has seen all below it.
@@ -17,7 +19,7 @@ func (t *tx) publish(ctx context.Context) error {
 		return nil
 	}
 	head, err := one(ctx, t.q, errNoHead, value[int64],
-		`UPDATE feed_head SET seq = seq + $1 RETURNING seq`, len(t.changes))
+		t.moveHead, len(t.changes))
 	if err != nil {
 		return fmt.Errorf("move the feed's head: %w", err)
 	}

@@ -119,7 +119,7 @@ func (g *group) take(ctx context.Context, change func(*tx) error) error {
 		}
 	}()
 	st := &statements{tx: g.tx, whole: true}
-	if err := g.committer.store.newTx(st, lockNothing).run(ctx, change); err != nil {
+	if err := g.committer.store.newTx(st, lockNothing, moveHead).run(ctx, change); err != nil {
 		return err
 	}
 	if err := g.exec(`RELEASE turn`); err != nil {

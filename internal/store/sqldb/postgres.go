@@ -18,6 +18,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
+
+	"github.com/stepgate/stepgate/internal/session"
 )
 
 const (
@@ -33,10 +35,24 @@ const (
 	writeAttempts = 10
 )
 
+// moveHeadLoudly is moveHead, and tells those who listen once the transaction
+// is kept. A volatile function in FROM is run even where nothing reads it.
+const moveHeadLoudly = `UPDATE feed_head SET seq = seq + $1
+	FROM (SELECT pg_notify('` + feedChannel + `', '')) AS told RETURNING seq`
+
+// feedChannel is what nodes listen to. All stores of a database share it; one
+// that hears of another's change looks into its own feed and finds nothing.
+const feedChannel = "stepgate_feed"
+
 // postgres is the engine of a store on a server that several nodes share.
 type postgres struct {
 	store            *DB
+	config           *pgx.ConnConfig
 	writers, readers *sql.DB
+	// pooled is set where a pooler stands between, such as pgbouncer: one
+	// connection of ours may be a different one of the server's in each
+	// transaction, which then has to bring its settings along.
+	pooled bool
 
 	// writing is held shared by who writes, and by close.
 	writing sync.RWMutex
@@ -90,7 +106,11 @@ func OpenPostgres(ctx context.Context, dsn string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open postgres store: %w", errDSN)
 	}
-	writers := openPool(config, postgresWriters)
+	pooled, err := meetPooler(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open postgres store: %w", err)
+	}
+	writers := openPool(config, postgresWriters, pooled)
 	m := migrator{db: writers, files: steps("postgres"), fill: fills, lock: func(ctx context.Context, q querier) error {
 		return lockPostgres(ctx, q, "migration")
 	}}
@@ -98,9 +118,9 @@ func OpenPostgres(ctx context.Context, dsn string, o Options) (*DB, error) {
 		writers.Close()
 		return nil, fmt.Errorf("open postgres store: %w", err)
 	}
-	readers := openPool(config, postgresReaders)
+	readers := openPool(config, postgresReaders, pooled)
 	db := newDB(o, &pool{db: readers, present: func() error { return nil }, watch: o.Watch})
-	db.engine = &postgres{store: db, writers: writers, readers: readers}
+	db.engine = &postgres{store: db, config: config, writers: writers, readers: readers, pooled: pooled}
 	return db, nil
 }
 
@@ -111,7 +131,11 @@ func PostgresExists(ctx context.Context, dsn string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("look for postgres store: %w", errDSN)
 	}
-	db := openPool(config, 1)
+	pooled, err := meetPooler(ctx, config)
+	if err != nil {
+		return false, fmt.Errorf("look for postgres store: %w", err)
+	}
+	db := openPool(config, 1, pooled)
 	defer db.Close()
 	exists, err := one(ctx, &pool{db: db, present: func() error { return nil }}, sql.ErrNoRows, value[bool],
 		`SELECT to_regclass('stepgate_migration') IS NOT NULL`)
@@ -121,8 +145,36 @@ func PostgresExists(ctx context.Context, dsn string) (bool, error) {
 	return exists, nil
 }
 
-func openPool(config *pgx.ConnConfig, connections int) *sql.DB {
-	db := stdlib.OpenDB(*config, stdlib.OptionAfterConnect(secureSettings))
+// meetPooler tells whether the server's process is another than the one that
+// answered the connection: then a pooler stands between. It makes config fit
+// for one that keeps no prepared statements.
+func meetPooler(ctx context.Context, config *pgx.ConnConfig) (bool, error) {
+	plain := config.Copy()
+	plain.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol
+	conn, err := pgx.ConnectConfig(ctx, plain)
+	if err != nil {
+		return false, err
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	var pid uint32
+	if err := conn.QueryRow(ctx, `SELECT pg_backend_pid()`).Scan(&pid); err != nil {
+		return false, err
+	}
+	if pid == conn.PgConn().PID() {
+		return false, nil
+	}
+	if config.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+		config.DefaultQueryExecMode = pgx.QueryExecModeExec
+	}
+	return true, nil
+}
+
+func openPool(config *pgx.ConnConfig, connections int, pooled bool) *sql.DB {
+	var options []stdlib.OptionOpenDB
+	if !pooled {
+		options = append(options, stdlib.OptionAfterConnect(secureSettings))
+	}
+	db := stdlib.OpenDB(*config, options...)
 	db.SetMaxOpenConns(connections)
 	db.SetMaxIdleConns(connections)
 	db.SetConnMaxIdleTime(5 * time.Minute)
@@ -130,15 +182,38 @@ func openPool(config *pgx.ConnConfig, connections int) *sql.DB {
 	return db
 }
 
-// secureSettings makes commits durable where the server's default is not, and
-// keeps a node that stands still from holding locks that others wait for.
+// settings make commits durable where the server's default is not, and keep a
+// node that stands still from holding locks that others wait for. $1 is whether
+// they are those of one transaction.
+const settings = `SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'
+		ELSE current_setting('synchronous_commit') END, $1),
+	set_config('lock_timeout', '10s', $1),
+	set_config('idle_in_transaction_session_timeout', '30s', $1)`
+
 func secureSettings(ctx context.Context, conn *pgx.Conn) error {
-	_, err := conn.Exec(ctx,
-		`SELECT set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on'
-				ELSE current_setting('synchronous_commit') END, false),
-			set_config('lock_timeout', '10s', false),
-			set_config('idle_in_transaction_session_timeout', '30s', false)`)
+	_, err := conn.Exec(ctx, settings, false)
 	return err
+}
+
+// listen holds a connection of its own.
+func (p *postgres) listen(ctx context.Context, heard func()) error {
+	if p.pooled {
+		return session.ErrCannotListen // a pooler gives the connection to others
+	}
+	conn, err := pgx.ConnectConfig(ctx, p.config)
+	if err != nil {
+		return fmt.Errorf("listen to the feed: %w", err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx))
+	if _, err := conn.Exec(ctx, `LISTEN `+feedChannel); err != nil {
+		return fmt.Errorf("listen to the feed: %w", err)
+	}
+	for {
+		heard() // what was added before somebody listened too
+		if _, err := conn.WaitForNotification(ctx); err != nil {
+			return fmt.Errorf("listen to the feed: %w", err)
+		}
+	}
 }
 
 func (p *postgres) close() error {
@@ -182,9 +257,14 @@ func (p *postgres) attempt(ctx context.Context, change func(*tx) error) error {
 		return fmt.Errorf("begin to write: %w", err)
 	}
 	defer begun.Rollback() // nothing after the commit
+	if p.pooled {
+		if _, err := begun.ExecContext(whole, settings, true); err != nil {
+			return fmt.Errorf("begin to write: %w", err)
+		}
+	}
 	st := &statements{tx: begun}
 	lock := func(ctx context.Context, name string) error { return lockPostgres(ctx, st, name) }
-	if err := p.store.newTx(st, lock).run(ctx, change); err != nil {
+	if err := p.store.newTx(st, lock, moveHeadLoudly).run(ctx, change); err != nil {
 		return err
 	}
 	if err := begun.Commit(); err != nil {

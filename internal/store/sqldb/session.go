@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -184,14 +185,16 @@ func (t *tx) sessionOwner(ctx context.Context, id session.ID) (account.ID, error
 	return one(ctx, t.q, session.ErrNotFound, value[account.ID], `SELECT account FROM session WHERE id = $1 LIMIT 1`, string(id))
 }
 
-// TouchSession implements session.Store. A session that has ended is left
-// alone.
-func (db *DB) TouchSession(ctx context.Context, id session.ID, seen time.Time) error {
+// TouchSessions implements session.Store. Rows are locked in one order on all
+// nodes, so that two of them never wait for each other.
+func (db *DB) TouchSessions(ctx context.Context, seen map[session.ID]time.Time) error {
 	return db.write(ctx, func(t *tx) error {
-		_, err := t.q.exec(ctx, `UPDATE session SET seen_at = $1 WHERE id = $2 AND superseded_at = 0 AND seen_at < $1`,
-			instant(seen), string(id))
-		if err != nil {
-			return fmt.Errorf("touch session: %w", err)
+		for _, id := range slices.Sorted(maps.Keys(seen)) {
+			_, err := t.q.exec(ctx, `UPDATE session SET seen_at = $1 WHERE id = $2 AND superseded_at = 0 AND seen_at < $1`,
+				instant(seen[id]), string(id))
+			if err != nil {
+				return fmt.Errorf("touch sessions: %w", err)
+			}
 		}
 		return nil
 	})

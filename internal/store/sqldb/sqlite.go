@@ -13,6 +13,7 @@ import (
 
 	_ "github.com/mattn/go-sqlite3" // the driver "sqlite3"
 	"github.com/stepgate/stepgate/internal/keys"
+	"github.com/stepgate/stepgate/internal/session"
 )
 
 // sqlite is the engine of a store in a file.
@@ -63,6 +64,10 @@ func openSQLite(ctx context.Context, path string, o Options) (*DB, error) {
 	db.engine = &sqlite{committer: startCommitter(db, writer, file.present), readers: readers}
 	return db, nil
 }
+
+// listen has nobody to hear of: processes that share a file do not tell each
+// other.
+func (s *sqlite) listen(context.Context, func()) error { return session.ErrCannotListen }
 
 func (s *sqlite) close() error {
 	s.stop()

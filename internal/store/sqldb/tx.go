@@ -25,6 +25,8 @@ type tx struct {
 	// lock makes others that name the same thing wait until this transaction
 	// has ended. SQLite needs none: there is one writer.
 	lock func(ctx context.Context, name string) error
+	// moveHead is the statement that moves the feed's head by $1 and returns it.
+	moveHead string
 	// changes go into the feed when everything else has been done.
 	changes []session.Change
 	// appended are the audit events of this transaction.
@@ -39,8 +41,8 @@ const lockUpdates = "updates"
 
 func lockAccount(id account.ID) string { return "account " + string(id) }
 
-func (db *DB) newTx(st *statements, lock func(context.Context, string) error) *tx {
-	return &tx{reader: reader{q: st, ring: db.ring}, db: db, st: st, lock: lock}
+func (db *DB) newTx(st *statements, lock func(context.Context, string) error, moveHead string) *tx {
+	return &tx{reader: reader{q: st, ring: db.ring}, db: db, st: st, lock: lock, moveHead: moveHead}
 }
 
 // run lets change do its work and adds what it changed to the feed. On an

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/session"
@@ -69,7 +70,7 @@ func testFeedKinds(t *testing.T, b *bench) {
 			_, err := b.RaiseSession(t.Context(), s.ID, session.NewIdentifier().Hash(), Noon, Noon, raise)
 			return err
 		}, []session.Change{sessionOf(s)}},
-		{"touch", func() error { return b.TouchSession(t.Context(), s.ID, Noon) }, nil},
+		{"touch", func() error { return b.TouchSessions(t.Context(), map[session.ID]time.Time{s.ID: Noon}) }, nil},
 		{"end", func() error { return b.EndSession(t.Context(), s.ID) }, []session.Change{sessionOf(s)}},
 		{"end of none", func() error { return b.EndSession(t.Context(), s.ID) }, nil},
 		{"end all", func() error { return b.EndAccountSessions(t.Context(), a.ID, "") }, []session.Change{sessionOf(other)}},

@@ -132,12 +132,12 @@ func testSessions(t *testing.T, f *fixture) {
 	f.run(t, "TouchNeverGoesBack", func(t *testing.T, b *bench) {
 		s := b.session(b.person("jo").ID)
 		for _, seen := range []time.Duration{time.Minute, time.Hour, -time.Hour, time.Minute} {
-			b.must(b.TouchSession(t.Context(), s.ID, Noon.Add(seen)))
+			b.must(b.TouchSessions(t.Context(), map[session.ID]time.Time{s.ID: Noon.Add(seen)}))
 		}
 		got, _, err := b.SessionByHash(t.Context(), s.Hash, Noon)
 		b.must(err)
 		b.same(got.SeenAt, Noon.Add(time.Hour))
-		b.must(b.TouchSession(t.Context(), "none", Noon))
+		b.must(b.TouchSessions(t.Context(), map[session.ID]time.Time{"none": Noon}))
 	})
 	f.run(t, "End", func(t *testing.T, b *bench) {
 		a, other := b.person("jo"), b.person("other")
@@ -242,7 +242,7 @@ func testRemains(t *testing.T, b *bench) {
 	a, other := b.person("jo"), b.person("other")
 	lives, ended, over := b.session(a.ID), b.session(a.ID), b.session(a.ID)
 	theirs := b.session(other.ID)
-	b.must(b.TouchSession(t.Context(), ended.ID, Noon.Add(time.Minute)))
+	b.must(b.TouchSessions(t.Context(), map[session.ID]time.Time{ended.ID: Noon.Add(time.Minute)}))
 	b.must(b.EndSession(t.Context(), ended.ID))
 	next := session.NewIdentifier().Hash()
 	_, err := b.RaiseSession(t.Context(), over.ID, next, Noon, Noon.Add(session.Overlap), func(s *session.Session) error { return nil })
