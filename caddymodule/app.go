@@ -328,6 +328,7 @@ func (a *App) started(r *runtime) {
 	a.recheck(r)
 	for _, site := range a.sites {
 		site.warnAboutEnded(time.Now())
+		site.warnAboutQuestions()
 	}
 }
 

@@ -55,6 +55,8 @@ const (
 	CodeUnmeetable = "unmeetable-level"
 	// CodeKnowledgeOnly: a level can be met by what somebody knows.
 	CodeKnowledgeOnly = "knowledge-only"
+	// CodeQuestions: a level asks security questions beside something held.
+	CodeQuestions = "security-questions"
 	// CodeEmailFactor: a level counts e-mail codes.
 	CodeEmailFactor = "email-factor"
 	// CodePublicWide: a `public` rule is for every folder.

@@ -129,7 +129,17 @@ func (l *linter) knowledge(level *policy.Level) {
 		l.add(CodeKnowledgeOnly, level.Position(), "add a possession factor to each alternative, such as totp+pin",
 			"the level `%s` can be met by knowledge alone (%s): NIST SP 800-63B-4 §3.1.1.2 has no such authenticator beside the password, and OWASP ASVS 5.0 6.4.2 wants no secret questions at all; what was overheard once opens it for good",
 			level.Name(), strings.Join(found, ", "))
+	} else if AsksQuestions(level) {
+		l.note(CodeQuestions, level.Position(), "accept a PIN, or nothing beside what is held",
+			"the level `%s` asks security questions: OWASP ASVS 5.0 6.4.2 says that there should be none, and NIST SP 800-63B-4 §3.1.1.2 has no such authenticator; write down that this is a known departure",
+			level.Name())
 	}
+}
+
+// AsksQuestions tells whether security questions stand in some alternative of a
+// level, which no standard wants.
+func AsksQuestions(level *policy.Level) bool {
+	return slices.ContainsFunc(level.Alternatives(), func(a []policy.Factor) bool { return slices.Contains(a, policy.SecurityQuestions) })
 }
 
 func (l *linter) email(level *policy.Level) {

@@ -73,6 +73,7 @@ func TestLintFindsEachKind(t *testing.T) {
 		{"two keys", "level keys { accept webauthn+webauthn }\nrequire keys /a", ""},
 		{"one way is enough", "level text { accept sms totp }\nrequire text /a", ""},
 		{"knowledge", "level know { accept totp security_questions+pin }\nrequire know /a", "knowledge-only 1"},
+		{"questions beside an app", "level know { accept totp+security_questions }\nrequire know /a", "security-questions 1"},
 		{"e-mail", "level mfa { also email }", "email-factor 1"},
 		{"e-mail beside a key", "level two { accept email+webauthn }\nrequire two /a", "unmeetable-level 1"},
 		{"weak default", "default signed_in", "weak-default 1"},
