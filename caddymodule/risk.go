@@ -1,9 +1,7 @@
 package caddymodule
 
 import (
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -18,7 +16,6 @@ import (
 	"github.com/stepgate/stepgate/challenge"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
-	"github.com/stepgate/stepgate/internal/device"
 	"github.com/stepgate/stepgate/internal/operation"
 	"github.com/stepgate/stepgate/policy"
 	"github.com/stepgate/stepgate/policy/risk"
@@ -72,10 +69,14 @@ type scorer struct {
 
 // Score implements challenge.Scorer.
 func (s scorer) Score(ctx context.Context, v challenge.Visit) challenge.Score {
-	facts := s.facts(ctx, v.Account, v.Address, v.ProvedAt)
+	provedAt, turn := s.recognise(ctx, v)
+	if v.ProvedAt.After(provedAt) {
+		provedAt = v.ProvedAt
+	}
+	facts := s.facts(ctx, v.Account, v.Address, provedAt)
 	facts.Failures, facts.BrowserChanged = v.Failed, v.BrowserChanged
 	a := risk.Assess(facts, s.app.riskSettings())
-	score := challenge.Score{Risk: a.Risk, Detail: []audit.Field{{Key: "risk", Value: a.Risk}, {Key: "risk_sum", Value: strconv.Itoa(a.Sum)}}}
+	score := challenge.Score{Risk: a.Risk, Turn: turn, Detail: []audit.Field{{Key: "risk", Value: a.Risk}, {Key: "risk_sum", Value: strconv.Itoa(a.Sum)}}}
 	for _, f := range a.Findings {
 		if !f.Counts {
 			continue
@@ -106,10 +107,11 @@ func (s scorer) facts(ctx context.Context, owner account.ID, address netip.Addr,
 	now := time.Now()
 	f := risk.Facts{Now: now, Address: address, Place: s.app.place(address), FailuresKnown: true}
 	kept, err := s.r.store.Visits(ctx, owner)
-	if err == nil && len(kept) > 0 {
-		err = json.Unmarshal(kept.Reveal(), &f.Visits)
+	var known memory
+	if err == nil {
+		known, err = recall(kept)
 	}
-	f.VisitsKnown = err == nil
+	f.Visits, f.VisitsKnown = known.Visits, err == nil
 	resets, resetErr := s.r.store.Events(ctx, audit.Query{
 		Account: string(owner), Names: []audit.Name{audit.PasswordChange, audit.FactorReset, audit.RecoveryCompleted}, Since: now.Add(-s.life()), Limit: 1,
 	})
@@ -122,29 +124,6 @@ func (s scorer) facts(ctx context.Context, owner account.ID, address netip.Addr,
 		s.r.log.Error("find out how unusual a visit is", zap.Error(err))
 	}
 	return f
-}
-
-// life is how long a browser is known after the last second factor.
-func (s scorer) life() time.Duration { return cmp.Or(s.app.deviceLife(), device.DefaultLife) }
-
-// Believe implements challenge.Scorer. What cannot be kept is unusual again
-// next time.
-func (s scorer) Believe(ctx context.Context, owner account.ID, address netip.Addr) {
-	place := s.app.place(address)
-	visit := risk.Visit{At: time.Now().UTC(), Network: risk.Network(address, place), Place: place}
-	err := s.r.store.KeepVisits(ctx, owner, func(kept account.Secret) (account.Secret, error) {
-		var visits []risk.Visit
-		if len(kept) > 0 {
-			if err := json.Unmarshal(kept.Reveal(), &visits); err != nil {
-				visits = nil // begun anew rather than never again
-			}
-		}
-		text, err := json.Marshal(risk.Remember(visits, visit))
-		return account.Secret(text), err
-	})
-	if err != nil {
-		s.r.log.Error("remember where an account was", zap.Error(err))
-	}
 }
 
 // view is the score that somebody would get now, for a command.
@@ -177,6 +156,3 @@ func (a *App) checkRisk() error {
 	}
 	return nil
 }
-
-// Interface guard.
-var _ challenge.Scorer = scorer{}

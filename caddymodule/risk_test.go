@@ -127,6 +127,7 @@ const riskSite = `{
 	}
 	stepgate {
 		store sqlite {{dir}}/stepgate.db
+		email file mails.jsonl
 		geoip atlas.mmdb
 	}
 }

@@ -38,7 +38,7 @@ func (a *App) wire(s *shared) (*runtime, error) {
 		Store: peopleStore{s.store}, Passwords: peoplePasswords{Hasher: s.hasher, Rules: password.Rules{}},
 		Temporary: &temporarycode.Factor{Store: s.store, Keys: s.ring}, Tokens: token.Factor{}, Sources: a.peopleSources(),
 		Region: a.numbers().Region, TextCountries: a.numbers().Countries, Now: time.Now,
-		DeviceEnds: new(devicepin.Factor).Ends,
+		DeviceEnds: new(devicepin.Factor).Ends, Browsers: rememberedBrowsers{scorer{app: a}.life()},
 	}
 	r.people.Links, r.people.Notices = a.invitations(r), a.notices(r)
 	r.people.Callers, r.people.TwoPerson = r.callers(a), a.TwoPerson

@@ -123,7 +123,7 @@ func (s *Site) Enter(w http.ResponseWriter, r *http.Request, v *session.Entry, w
 	b := signIns{s}.beginning(r, owner, appLogins{s}.proofs(who)...)
 	b.Password = who.Password
 	b.Tie = session.Tie{IssuerSession: who.IssuerSession, Note: who.Note}
-	b, detail := signIns{s}.scored(r, b, who.Failed)
+	b, score := signIns{s}.scored(r, b, who.Failed, true)
 	entry, err := signIns{s}.admitSession(w, r, v, b)
 	switch {
 	case errors.Is(err, account.ErrNotFound): // suspended or deleted a moment ago
@@ -131,11 +131,9 @@ func (s *Site) Enter(w http.ResponseWriter, r *http.Request, v *session.Entry, w
 	case err != nil:
 		return nil, err
 	}
-	if who.Typed != "" {
-		acquaintances{s}.meet(w, r, owner.ID, who.Typed)
-	}
+	acquaintances{s}.meet(w, r, owner.ID, who.Typed, score.Turn)
 	e := s.event(r, audit.LoginSuccess, entry)
-	e.Detail = detail
+	e.Detail = score.Detail
 	return entry, notices{s}.signedIn(r, entry, e)
 }
 

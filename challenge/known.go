@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/device"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/throttle"
 	"github.com/stepgate/stepgate/policy"
@@ -43,6 +44,8 @@ type acquaintance struct {
 // met is one account under one name that was typed.
 type met struct {
 	Account account.ID `json:"a"`
+	// Turn is what the browser shows where risk is scored (device.Shown).
+	Turn uint64 `json:"t,omitempty"`
 	// Name is a digest of the folded name, Proved when a second factor was
 	// last proved, in unix seconds: 0 for never.
 	Name   string `json:"n"`
@@ -82,24 +85,51 @@ func (s acquaintances) acquaintance(r *http.Request) acquaintance {
 	return a
 }
 
-// meet lets the browser remember a name that has signed in. It is not known
-// by that: whoever has the password can sign in as often as they like.
-func (s acquaintances) meet(w http.ResponseWriter, r *http.Request, owner account.ID, typed string) {
-	s.remember(w, r, func(a *acquaintance) {
+// shown is what the browser shows of an account where risk is scored.
+func (s acquaintances) shown(r *http.Request, owner account.ID) device.Shown {
+	a := s.acquaintance(r)
+	shown := device.Shown{Browser: a.Browser}
+	for _, m := range a.Met {
+		if m.Account == owner {
+			shown.Turn = max(shown.Turn, m.Turn)
+		}
+	}
+	return shown
+}
+
+// turn lets the browser show another value of an account; 0 leaves it.
+func (a *acquaintance) turn(owner account.ID, turn uint64) {
+	for i := range a.Met {
+		if a.Met[i].Account == owner && turn > 0 {
+			a.Met[i].Turn = turn
+		}
+	}
+}
+
+// meet lets the browser remember a name that has signed in, and what it has to
+// show. It is not known by that: whoever has the password can sign in as often
+// as they like. No name was typed where another place has signed them in.
+func (s acquaintances) meet(w http.ResponseWriter, r *http.Request, owner account.ID, typed string, turn uint64) {
+	if typed == "" && turn == 0 {
+		return
+	}
+	s.remember(w, r, rand.Text(), func(a *acquaintance) {
 		name := nameDigest(typed)
 		at := slices.IndexFunc(a.Met, func(m met) bool { return m.Account == owner && m.Name == name })
-		if at < 0 {
+		switch {
+		case typed == "":
+		case at < 0:
 			a.Met = append(a.Met, met{Account: owner, Name: name})
-			return
+		default:
+			a.Met = append(slices.Delete(slices.Clone(a.Met), at, at+1), a.Met[at])
 		}
-		a.Met = append(slices.Delete(slices.Clone(a.Met), at, at+1), a.Met[at])
+		a.turn(owner, turn)
 	})
 }
 
 // acquaint makes the browser known: its session has proved a second factor.
-func (s acquaintances) acquaint(w http.ResponseWriter, r *http.Request, v *session.Entry) {
-	owner := v.Owner.Account
-	s.remember(w, r, func(a *acquaintance) {
+func (s acquaintances) acquaint(w http.ResponseWriter, r *http.Request, owner account.Account, shown device.Shown) {
+	s.remember(w, r, shown.Browser, func(a *acquaintance) {
 		found := false
 		for i := range a.Met {
 			if a.Met[i].Account == owner.ID {
@@ -107,15 +137,18 @@ func (s acquaintances) acquaint(w http.ResponseWriter, r *http.Request, v *sessi
 			}
 		}
 		if !found {
-			a.Met = append(a.Met, met{owner.ID, nameDigest(owner.Username), s.Now().Unix()})
+			a.Met = append(a.Met, met{Account: owner.ID, Name: nameDigest(owner.Username), Proved: s.Now().Unix()})
 		}
+		a.turn(owner.ID, shown.Turn)
 	})
 }
 
-func (s acquaintances) remember(w http.ResponseWriter, r *http.Request, change func(*acquaintance)) {
+// remember changes what the browser carries. browser is its name if it has none
+// yet.
+func (s acquaintances) remember(w http.ResponseWriter, r *http.Request, browser string, change func(*acquaintance)) {
 	a := s.acquaintance(r)
 	if a.Browser == "" {
-		a.Browser = rand.Text()
+		a.Browser = browser
 	}
 	change(&a)
 	for len(a.Met) > maxMet {
@@ -143,7 +176,10 @@ func (s acquaintances) remember(w http.ResponseWriter, r *http.Request, change f
 // forget takes away what a browser remembers of an account: it is one that
 // others use as well.
 func (s acquaintances) forget(w http.ResponseWriter, r *http.Request, owner account.ID) {
-	s.remember(w, r, func(a *acquaintance) {
+	if s.Scorer != nil {
+		s.Scorer.Forget(r.Context(), owner, s.shown(r, owner))
+	}
+	s.remember(w, r, rand.Text(), func(a *acquaintance) {
 		a.Met = slices.DeleteFunc(a.Met, func(m met) bool { return m.Account == owner })
 	})
 	// What cannot be written says nothing more either.

@@ -161,14 +161,14 @@ func (s passkeys) burn(ctx context.Context, state factors.State) error {
 
 // begin makes a session of a successful sign-in.
 func (s passkeys) begin(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, owner account.Account, proof policy.Proof) error {
-	b, detail := signIns(s).scored(r, signIns(s).beginning(r, owner, proof), 0)
+	b, score := signIns(s).scored(r, signIns(s).beginning(r, owner, proof), 0, false)
 	entry, err := signIns(s).admitSession(w, r, v, b)
 	if err != nil {
 		return s.unavailable(err)
 	}
-	s.risen(w, r, entry, proof)
+	s.risen(w, r, entry, proof, deviceChoices(s).asksDevice(entry, c))
 	e := s.event(r, audit.LoginSuccess, entry)
-	e.Factor, e.Credential, e.Detail = string(proof.Factor), proof.Credential, detail
+	e.Factor, e.Credential, e.Detail = string(proof.Factor), proof.Credential, score.Detail
 	if err := notices(s).signedIn(r, entry, e); err != nil {
 		return s.unavailable(err)
 	}

@@ -1,6 +1,7 @@
 package challenge
 
 import (
+	"crypto/rand"
 	"errors"
 	"net/http"
 	"time"
@@ -181,7 +182,7 @@ func (k *walk) riseBy(w http.ResponseWriter, r *http.Request, proof policy.Proof
 	case err != nil:
 		return nil, k.s.unavailable(err)
 	}
-	k.s.risen(w, r, entry, proof)
+	k.s.risen(w, r, entry, proof, deviceChoices{k.s}.asksDevice(entry, k.c))
 	return entry, nil
 }
 
@@ -205,21 +206,28 @@ func (s *Site) raise(w http.ResponseWriter, r *http.Request, v *session.Entry, p
 	if err != nil {
 		return nil, s.unavailable(err)
 	}
-	s.risen(w, r, entry, proof)
+	s.risen(w, r, entry, proof, false)
 	return entry, nil
 }
 
 // risen believes the place of a second factor, and lets a browser that is no
-// public one be known by it.
-func (s *Site) risen(w http.ResponseWriter, r *http.Request, entry *session.Entry, proof policy.Proof) {
+// public one, nor may yet become one (open), be known by it.
+func (s *Site) risen(w http.ResponseWriter, r *http.Request, entry *session.Entry, proof policy.Proof, open bool) {
 	if !proof.Factor.Possession() {
 		return
 	}
-	if s.Scorer != nil {
-		s.Scorer.Believe(r.Context(), entry.Owner.Account.ID, s.Address(r))
+	owner, known := entry.Owner.Account, entry.Session.Device != device.Public && !open
+	shown := acquaintances{s}.shown(r, owner.ID)
+	if shown.Browser == "" {
+		shown.Browser = rand.Text()
 	}
-	if entry.Session.Device != device.Public {
-		acquaintances{s}.acquaint(w, r, entry)
+	if s.Scorer != nil {
+		b := s.belief(r, owner.ID)
+		b.Browser, b.Proved = shown, known
+		shown.Turn = s.Scorer.Believe(r.Context(), b)
+	}
+	if known {
+		acquaintances{s}.acquaint(w, r, owner, shown)
 	}
 }
 

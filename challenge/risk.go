@@ -9,15 +9,21 @@ import (
 
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/device"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/policy"
 )
 
 // Scorer says how unusual a session looks, and remembers where those were that
-// were believed. It never fails: what it cannot find out counts as unusual.
+// were believed, and in which browsers a second factor was proved. It never
+// fails: what it cannot find out counts as unusual.
 type Scorer interface {
 	Score(ctx context.Context, v Visit) Score
-	Believe(ctx context.Context, owner account.ID, address netip.Addr)
+	// Believe remembers a session, and gives what its browser has to show from
+	// now on; 0 leaves it what it has.
+	Believe(ctx context.Context, b Belief) (turn uint64)
+	// Forget is for a browser that others use as well.
+	Forget(ctx context.Context, owner account.ID, browser device.Shown)
 }
 
 // Visit is what the ceremonies know of a session that is to be scored.
@@ -25,8 +31,11 @@ type Visit struct {
 	Account account.ID
 	Site    string
 	Address netip.Addr
-	// ProvedAt is when a second factor of the account was last proved in this
-	// browser; zero for never.
+	// Browser is what the browser shows. Begins says that a session begins by
+	// it, and that it can be given what to show from now on.
+	Browser device.Shown
+	Begins  bool
+	// ProvedAt is when the session last proved a second factor; zero for never.
 	ProvedAt time.Time
 	// Failed is how many tries had failed in a row before.
 	Failed int
@@ -40,16 +49,24 @@ type Score struct {
 	Risk string
 	// Detail is what the trail is told of it.
 	Detail []audit.Field
+	// Turn is what the browser has to show from now on, 0 for what it has.
+	Turn uint64
 }
 
-// provedAt is when a second factor of an account was last proved in a browser.
-func (s acquaintances) provedAt(r *http.Request, owner account.ID) (at time.Time) {
-	for _, m := range s.acquaintance(r).Met {
-		if proved := time.Unix(m.Proved, 0); m.Account == owner && m.Proved > 0 && proved.After(at) {
-			at = proved
-		}
-	}
-	return at
+// Belief is a session that is believed: its risk is low, or it has proved a
+// second factor (Proved), by which its browser is known as well. A browser
+// without a name is not remembered.
+type Belief struct {
+	Account   account.ID
+	Site      string
+	Address   netip.Addr
+	Browser   device.Shown
+	UserAgent string
+	Proved    bool
+}
+
+func (s *Site) belief(r *http.Request, owner account.ID) Belief {
+	return Belief{Account: owner, Site: s.Place.Origin, Address: s.Address(r), UserAgent: r.UserAgent()}
 }
 
 // Reassess scores a session whose address or browser has changed, once for each
@@ -67,7 +84,7 @@ func (s *Site) Reassess(r *http.Request, v *session.Entry) (policy.Risk, error) 
 		return now, nil
 	}
 	score := s.Scorer.Score(r.Context(), Visit{
-		Account: v.Owner.Account.ID, Site: s.Place.Origin, Address: address, ProvedAt: s.provedInSession(r, v), BrowserChanged: changed,
+		Account: v.Owner.Account.ID, Site: s.Place.Origin, Address: address, Browser: acquaintances{s}.shown(r, v.Owner.Account.ID), ProvedAt: provedIn(v), BrowserChanged: changed,
 	})
 	found, _ := policy.ParseRisk(score.Risk)
 	if found <= now {
@@ -86,8 +103,8 @@ func (s *Site) Reassess(r *http.Request, v *session.Entry) (policy.Risk, error) 
 	return found, nil
 }
 
-func (s *Site) provedInSession(r *http.Request, v *session.Entry) time.Time {
-	at := acquaintances{s}.provedAt(r, v.Owner.Account.ID)
+// provedIn is when a session last proved a second factor.
+func provedIn(v *session.Entry) (at time.Time) {
 	for _, p := range v.Session.Proofs {
 		if p.Factor.Possession() && p.At.After(at) {
 			at = p.At

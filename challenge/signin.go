@@ -219,17 +219,20 @@ func (s signIns) beginning(r *http.Request, owner account.Account, proofs ...pol
 	}
 }
 
-// scored is a beginning with its risk, and what the trail is told of that.
-func (s signIns) scored(r *http.Request, b session.Beginning, failed int) (session.Beginning, []audit.Field) {
+// scored is a beginning with its risk, and with the rest of its score. turns
+// says that the browser can be given what to show from now on.
+func (s signIns) scored(r *http.Request, b session.Beginning, failed int, turns bool) (session.Beginning, Score) {
 	if s.Scorer == nil {
-		return b, nil
+		return b, Score{}
 	}
-	score := s.Scorer.Score(r.Context(), Visit{Account: b.Owner, Site: s.Place.Origin, Address: s.Address(r), ProvedAt: acquaintances(s).provedAt(r, b.Owner), Failed: failed})
+	score := s.Scorer.Score(r.Context(), Visit{
+		Account: b.Owner, Site: s.Place.Origin, Address: s.Address(r), Browser: acquaintances(s).shown(r, b.Owner), Begins: turns, Failed: failed,
+	})
 	b.Risk = score.Risk
 	if b.Risk == policy.RiskLow.String() {
-		s.Scorer.Believe(r.Context(), b.Owner, s.Address(r))
+		s.Scorer.Believe(r.Context(), s.belief(r, b.Owner))
 	}
-	return b, score.Detail
+	return b, score
 }
 
 // maxProofs bounds what a session remembers. Only proofs for one request each

@@ -178,7 +178,7 @@ var kinds = map[Name]description{
 	RecoveryCompleted:   {Warn, "an account was recovered"},
 	DeviceTrusted:       {Warn, "a browser became a private device"},
 	RiskAssessed:        {Warn, "the risk of a session rose in mid-session: its address or browser changed"},
-	DeviceRevoked:       {Info, "a private device was revoked or ran out"},
+	DeviceRevoked:       {Info, "a private device was revoked, or a known browser was forgotten"},
 	OnBehalf:            {Warn, "an administrator acted for somebody"},
 	UserInvited:         {Info, "an invitation was made"},
 	UserSuspended:       {Warn, "an account was suspended"},

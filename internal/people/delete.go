@@ -14,7 +14,7 @@ func (p *People) DeleteAccount(ctx context.Context, actor Actor, who Who, reason
 	var deleted account.Account
 	err := p.changeAccount(ctx, actor, who, ActManage, func(tx Tx, _ Actor, a account.Account) (audit.Event, error) {
 		deleted = a
-		if err := endAll(ctx, tx, a.ID); err != nil {
+		if err := p.endAll(ctx, tx, a.ID); err != nil {
 			return audit.Event{}, err
 		}
 		if err := tx.DeleteCredentials(ctx, a.ID); err != nil {

@@ -231,7 +231,7 @@ func (p *People) Choose(ctx context.Context, links *Links, c Chosen) error {
 		if err := tx.SetPasswordHash(ctx, a.ID, hash); err != nil {
 			return audit.Event{}, fmt.Errorf("keep password: %w", err)
 		}
-		if err := endAll(ctx, tx, a.ID); err != nil {
+		if err := p.endAll(ctx, tx, a.ID); err != nil {
 			return audit.Event{}, err
 		}
 		if err := p.keepPhone(ctx, tx, current, a, c.Phone); err != nil {

@@ -38,6 +38,7 @@ const (
 	ToldDeviceAdded       Told = "device-added"
 	ToldDeviceRemoved     Told = "device-removed"
 	ToldDeviceLocked      Told = "device-locked"
+	ToldBrowserCopied     Told = "browser-copied"
 	ToldSignInFromNew     Told = "sign-in-from-new"
 	ToldDisowned          Told = "disowned"
 	toldByText                 = "text-message"

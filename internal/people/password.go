@@ -30,7 +30,7 @@ func (p *People) SetPassword(ctx context.Context, actor Actor, who Who, password
 		if err := tx.SetPasswordHash(ctx, a.ID, hash); err != nil {
 			return audit.Event{}, fmt.Errorf("keep password: %w", err)
 		}
-		if err := endAll(ctx, tx, a.ID); err != nil {
+		if err := p.endAll(ctx, tx, a.ID); err != nil {
 			return audit.Event{}, err
 		}
 		if err := p.tell(ctx, tx, p.Notices, Notice{What: ToldPasswordReset, Account: a, From: Whence{Staff: true}}); err != nil {

@@ -26,6 +26,9 @@ type Reader interface {
 	Organisation(ctx context.Context, name string) (account.Organisation, error)
 	Organisations(ctx context.Context) ([]account.Organisation, error)
 	Credentials(ctx context.Context, owner account.ID) ([]account.Credential, error)
+	// Visits are what is remembered of where an account has been, and in which
+	// browsers.
+	Visits(ctx context.Context, owner account.ID) (account.Secret, error)
 	Transaction(ctx context.Context, id string, now time.Time) (ceremony.Transaction, error)
 	TransactionsFor(ctx context.Context, purpose string, now time.Time) ([]ceremony.Transaction, error)
 }
@@ -52,6 +55,7 @@ type Tx interface {
 	DropTransactions(ctx context.Context, owner account.ID) error
 	ReplaceTransaction(ctx context.Context, t ceremony.Transaction) error
 	RedeemTransaction(ctx context.Context, id string, now time.Time) error
+	KeepVisits(ctx context.Context, owner account.ID, change func(account.Secret) (account.Secret, error)) error
 	KeepMessage(ctx context.Context, k delivery.Kept, limit int) error
 	AppendEvent(ctx context.Context, e audit.Event) (audit.Record, error)
 }
@@ -116,6 +120,8 @@ type People struct {
 	// DeviceEnds tells when the credential of a private device ends; zero for
 	// one that has. Nil: devices are not known here.
 	DeviceEnds func(account.Credential) time.Time
+	// Browsers reads what is remembered of browsers; nil remembers none.
+	Browsers Browsers
 }
 
 func (p *People) now() time.Time { return p.Now().UTC() }

@@ -45,7 +45,7 @@ func (p *People) resetFactors(ctx context.Context, tx Tx, a account.Account, rea
 	if err != nil {
 		return audit.Event{}, 0, fmt.Errorf("list credentials: %w", err)
 	}
-	if err := endAll(ctx, tx, a.ID); err != nil {
+	if err := p.endAll(ctx, tx, a.ID); err != nil {
 		return audit.Event{}, 0, err
 	}
 	if err := tx.DeleteCredentials(ctx, a.ID); err != nil {

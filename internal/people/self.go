@@ -195,6 +195,9 @@ func (s *Self) SetPassword(ctx context.Context, own Own, password account.Secret
 		if err := tx.DropTransactions(ctx, a.ID); err != nil {
 			return doing{}, fmt.Errorf("end challenges: %w", err)
 		}
+		if err := s.People.forgetBrowser(ctx, tx, a.ID, ""); err != nil {
+			return doing{}, err
+		}
 		return doing{event: audit.PasswordChange, told: ToldPasswordChanged}, tx.EndAccountSessions(ctx, a.ID, own.Session)
 	})
 }
@@ -237,10 +240,14 @@ func (s *Self) EndSession(ctx context.Context, own Own, id session.ID) error {
 	})
 }
 
-// EndOthers ends all sessions of the person but the one they act in.
+// EndOthers ends all sessions of the person but the one they act in, and forgets
+// all browsers.
 func (s *Self) EndOthers(ctx context.Context, own Own) error {
 	return s.change(ctx, own, func(tx Tx, a account.Account) (doing, error) {
 		d := doing{event: audit.SessionExpired, detail: []audit.Field{{Key: "session", Value: "all others"}, {Key: "by", Value: "owner"}}}
+		if err := s.People.forgetBrowser(ctx, tx, a.ID, ""); err != nil {
+			return doing{}, err
+		}
 		return d, tx.EndAccountSessions(ctx, a.ID, own.Session)
 	})
 }
@@ -256,6 +263,9 @@ func (s *Self) Disown(ctx context.Context, own Own, about int64) error {
 		}
 		if err := tx.DropTransactions(ctx, a.ID); err != nil {
 			return doing{}, fmt.Errorf("end challenges: %w", err)
+		}
+		if err := s.People.forgetBrowser(ctx, tx, a.ID, ""); err != nil {
+			return doing{}, err
 		}
 		return d, tx.EndAccountSessions(ctx, a.ID, own.Session)
 	})

@@ -25,7 +25,7 @@ func (p *People) Suspend(ctx context.Context, actor Actor, who Who, reason strin
 		if err := tx.UpdateAccount(ctx, suspended); err != nil {
 			return audit.Event{}, fmt.Errorf("suspend account: %w", err)
 		}
-		if err := endAll(ctx, tx, a.ID); err != nil {
+		if err := p.endAll(ctx, tx, a.ID); err != nil {
 			return audit.Event{}, err
 		}
 		return accountEvent(audit.UserSuspended, a, reason), nil
@@ -52,8 +52,8 @@ func (p *People) Resume(ctx context.Context, actor Actor, who Who, reason string
 }
 
 // endAll ends what an account has open: sessions, challenges, temporary
-// codes and private devices.
-func endAll(ctx context.Context, tx Tx, owner account.ID) error {
+// codes, private devices and browsers that are remembered.
+func (p *People) endAll(ctx context.Context, tx Tx, owner account.ID) error {
 	held, err := tx.Credentials(ctx, owner)
 	if err != nil {
 		return fmt.Errorf("list credentials: %w", err)
@@ -65,6 +65,9 @@ func endAll(ctx context.Context, tx Tx, owner account.ID) error {
 		if err := tx.DeleteCredential(ctx, c.ID); err != nil {
 			return fmt.Errorf("end %s: %w", c.Factor, err)
 		}
+	}
+	if err := p.forgetBrowser(ctx, tx, owner, ""); err != nil {
+		return err
 	}
 	if err := tx.DropTransactions(ctx, owner); err != nil {
 		return fmt.Errorf("end challenges: %w", err)

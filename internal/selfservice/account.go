@@ -9,6 +9,7 @@ import (
 
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/ceremony"
+	"github.com/stepgate/stepgate/internal/people"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 )
@@ -33,7 +34,10 @@ type accountView struct {
 	Sessions []sessionRow
 	// Others tells whether there are sessions in other browsers.
 	Others bool
-	Rows   []activityRow
+	// Browsers are those in which less is asked, because a second factor was
+	// proved in them.
+	Browsers []people.Browser
+	Rows     []activityRow
 	// Caller is the short code that the person reads out to the helpdesk, and
 	// CallerUntil until when a newer one is shown. Who has not proved a second
 	// factor that they hold sees none: it lets people in.
@@ -53,6 +57,8 @@ type credentialRow struct {
 	LastUsedAt time.Time
 	// CountsFrom is set while the credential waits.
 	CountsFrom time.Time
+	// EndsAt is when a private device is one no more, zero for others.
+	EndsAt time.Time
 	// Change is the address where it gets a new secret, where that is how it
 	// is changed.
 	Change string
@@ -97,6 +103,9 @@ func (s *Site) overview(w http.ResponseWriter, r *http.Request, at *visit) error
 		return err
 	}
 	view.Others = len(view.Sessions) > 1
+	if view.Browsers, err = s.browsers(r.Context(), a.ID); err != nil {
+		return err
+	}
 	if view.Rows, _, err = s.activityRows(r, at, 0, 5); err != nil {
 		return err
 	}
@@ -129,6 +138,11 @@ func (s *Site) credentialRows(at *visit, masked bool) ([]credentialRow, error) {
 		row := credentialRow{
 			ID: string(c.ID), Label: c.Label, Factor: kind, Address: addressShown(c.Address, masked), Default: c.Default, CreatedAt: c.CreatedAt,
 			MayDefault: !c.Default && kind.Possession(),
+		}
+		if ends := s.Self.People.DeviceEnds; kind == policy.DevicePIN && ends != nil {
+			if row.EndsAt = ends(c); !s.Now().Before(row.EndsAt) {
+				continue // it is no private device any more
+			}
 		}
 		if c.LastUsedAt.After(c.CreatedAt) {
 			row.LastUsedAt = c.LastUsedAt

@@ -7,6 +7,7 @@
 //	/account/password             another password
 //	/account/email, /mobile       another address or number, proved by a code
 //	/account/sessions             POST: ends one session, or all others
+//	/account/browsers             POST: forgets a browser in which less is asked
 //	/account/activity             what has happened, in plain words
 //	/account/not-me               "This was not me": ends sessions, leads to help
 //	/account/tokens               tokens for programs: list, make, revoke

@@ -104,6 +104,7 @@ func (s *Site) Handler() http.Handler {
 		"/email":         s.contact(policy.Email),
 		"/mobile":        s.contact(policy.SMS),
 		"/sessions":      s.endSessions,
+		"/browsers":      s.forgetBrowser,
 		"/activity":      s.activity,
 		"/not-me":        s.notMe,
 		"/tokens":        s.tokens,
@@ -220,7 +221,7 @@ func (s *Site) back(w http.ResponseWriter, r *http.Request, done string) error {
 
 // dones are what can just have happened, each with a text "done.NAME".
 var dones = []string{
-	"renamed", "default", "removed", "two-factor-on", "two-factor-off", "password", "email", "mobile", "session", "others", "revoked",
+	"renamed", "default", "removed", "two-factor-on", "two-factor-off", "password", "email", "mobile", "session", "others", "revoked", "browser",
 }
 
 func doneOf(r *http.Request) string {

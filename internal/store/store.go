@@ -93,6 +93,10 @@ type Tx interface {
 	ReplaceTransaction(ctx context.Context, t ceremony.Transaction) error
 	RedeemTransaction(ctx context.Context, id string, now time.Time) error
 	AppendEvent(ctx context.Context, e audit.Event) (audit.Record, error)
+	// KeepVisits lets change alter what is remembered of where an account has
+	// been, and in which browsers. It goes with the account;
+	// account.ErrNotFound where that is gone.
+	KeepVisits(ctx context.Context, owner account.ID, change func(account.Secret) (account.Secret, error)) error
 	// KeepMessage puts a message into the outbox if the transaction is kept.
 	KeepMessage(ctx context.Context, k delivery.Kept, limit int) error
 }
@@ -138,9 +142,7 @@ type Store interface {
 	Update(ctx context.Context, change func(Tx) error) error
 	// RevokeDevice is Tx.RevokeDevice with its event, in one transaction.
 	RevokeDevice(ctx context.Context, owner account.ID, id account.CredentialID, e audit.Event, messages []delivery.Kept) error
-	// KeepVisits lets change alter what is remembered of where an account has
-	// been, and keeps what it returns, in one write transaction. They go with
-	// the account; account.ErrNotFound where it is gone.
+	// KeepVisits is Tx.KeepVisits in a transaction of its own.
 	KeepVisits(ctx context.Context, owner account.ID, change func(account.Secret) (account.Secret, error)) error
 	// VoidSpendable makes a store that was brought back from a backup safe: it
 	// ends all sessions and ceremonies, forgets codes under way, messages that

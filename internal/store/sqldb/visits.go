@@ -39,34 +39,40 @@ func (r reader) visits(ctx context.Context, owner account.ID) (account.Secret, e
 
 // KeepVisits implements store.Store.
 func (db *DB) KeepVisits(ctx context.Context, owner account.ID, change func(account.Secret) (account.Secret, error)) error {
-	err := db.write(ctx, func(t *tx) error {
-		if err := t.lock(ctx, lockAccount(owner)); err != nil {
-			return err
-		}
-		if _, err := one(ctx, t.q, account.ErrNotFound, value[string], `SELECT id FROM account WHERE id = $1`, string(owner)); err != nil {
-			return err
-		}
-		before, err := t.Visits(ctx, owner)
-		if err != nil {
-			return err
-		}
-		after, err := change(before)
-		if err != nil {
-			return err
-		}
-		sealed, err := visitsCell(owner).seal(t.ring, after.Reveal())
-		if err != nil {
-			return err
-		}
-		_, err = t.q.exec(ctx,
-			`INSERT INTO account_visits (account, sealed_visits) VALUES ($1, $2)
-			ON CONFLICT (account) DO UPDATE SET sealed_visits = excluded.sealed_visits`, string(owner), sealed)
-		return err
-	})
-	if err != nil {
+	return db.write(ctx, func(t *tx) error { return t.KeepVisits(ctx, owner, change) })
+}
+
+// KeepVisits implements store.Tx.
+func (t *tx) KeepVisits(ctx context.Context, owner account.ID, change func(account.Secret) (account.Secret, error)) error {
+	if err := t.keepVisits(ctx, owner, change); err != nil {
 		return fmt.Errorf("keep visits: %w", err)
 	}
 	return nil
+}
+
+func (t *tx) keepVisits(ctx context.Context, owner account.ID, change func(account.Secret) (account.Secret, error)) error {
+	if err := t.lock(ctx, lockAccount(owner)); err != nil {
+		return err
+	}
+	if _, err := one(ctx, t.q, account.ErrNotFound, value[string], `SELECT id FROM account WHERE id = $1`, string(owner)); err != nil {
+		return err
+	}
+	before, err := t.Visits(ctx, owner)
+	if err != nil {
+		return err
+	}
+	after, err := change(before)
+	if err != nil {
+		return err
+	}
+	sealed, err := visitsCell(owner).seal(t.ring, after.Reveal())
+	if err != nil {
+		return err
+	}
+	_, err = t.q.exec(ctx,
+		`INSERT INTO account_visits (account, sealed_visits) VALUES ($1, $2)
+		ON CONFLICT (account) DO UPDATE SET sealed_visits = excluded.sealed_visits`, string(owner), sealed)
+	return err
 }
 
 // RescoreSession implements session.Store.
