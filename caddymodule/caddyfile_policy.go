@@ -61,8 +61,7 @@ func checkPolicies(policies ...*policy.Config) error {
 	var errs []error
 	for _, c := range policies {
 		if c != nil {
-			_, err := policy.Compile(c, options)
-			errs = append(errs, err)
+			errs = append(errs, policy.Check(c, options))
 		}
 	}
 	return errors.Join(errs...)
@@ -129,23 +128,14 @@ func factorNames() []string {
 func (p policyParser) rule(d *caddyfile.Dispenser) error {
 	rule := policy.RuleConfig{Verb: policy.Verb(d.Val()), Pos: block.Position(d)}
 	args := d.RemainingArgs()
-	if rule.Verb == policy.VerbRequire {
-		// Levels come first; methods are written in capitals and patterns
-		// begin with a slash.
-		for len(args) > 0 && !strings.ContainsAny(args[0], "/*?") && !isMethod(args[0]) {
-			if big := strings.ToUpper(args[0]); slices.Contains(policy.KnownMethods(), big) && !p.defines(args[0]) {
-				return d.Errf("%s: `%s`: write %s: methods are written in capitals", rule.Verb, args[0], big)
-			}
-			rule.Levels = append(rule.Levels, args[0])
-			args = args[1:]
-		}
-		if len(rule.Levels) == 0 {
-			return d.Err("require: expected a level first, as in `require mfa /cases/*`")
+	rule.Levels, rule.Methods, args = policy.SplitRule(rule.Verb, args)
+	for _, name := range rule.Levels {
+		if big := strings.ToUpper(name); slices.Contains(policy.KnownMethods(), big) && !p.defines(name) {
+			return d.Errf("%s: `%s`: write %s: methods are written in capitals", rule.Verb, name, big)
 		}
 	}
-	for len(args) > 0 && isMethod(args[0]) {
-		rule.Methods = append(rule.Methods, args[0])
-		args = args[1:]
+	if rule.Verb == policy.VerbRequire && len(rule.Levels) == 0 {
+		return d.Err("require: expected a level first, as in `require mfa /cases/*`")
 	}
 	for _, pattern := range args {
 		if !isPattern(pattern) {
@@ -213,13 +203,8 @@ func (p policyParser) defines(name string) bool {
 
 func isPattern(s string) bool { return strings.HasPrefix(s, "/") }
 
-// isMethod goes by the capitals in which methods are written.
-func isMethod(s string) bool {
-	return s != "" && strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-_") == ""
-}
-
 func methodHint(s string) string {
-	if isMethod(strings.ToUpper(s)) {
+	if policy.IsMethodWord(strings.ToUpper(s)) {
 		return "; methods are written in capitals, before the paths"
 	}
 	return ""

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
@@ -99,23 +98,6 @@ func countCopies(state map[string]any, source string) int {
 	before, _ := state[key].(int)
 	state[key] = before + 1
 	return before
-}
-
-func (h *SiteConfig) parseSignIn(d *caddyfile.Dispenser) error {
-	if !d.NextArg() {
-		return d.Err("sign_in: expected the name of a sign-in source, such as local")
-	}
-	name := d.Val()
-	id := "stepgate.sign_in." + name
-	if _, err := caddy.GetModule(id); err != nil {
-		return block.UnknownModule(d, "sign_in", name, "stepgate.sign_in")
-	}
-	module, err := caddyfile.UnmarshalModule(d, id)
-	if err != nil {
-		return err
-	}
-	h.SignIn = append(h.SignIn, caddyconfig.JSONModuleObject(module, "source", name, nil))
-	return nil
 }
 
 // parseBindingDelay takes 0s as well: it says that there is no wait.

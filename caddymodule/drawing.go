@@ -55,7 +55,7 @@ func readApp(raw json.RawMessage) (*App, error) {
 // running gateway has them from. No store, key or listener was opened.
 type drawing struct {
 	file  string
-	raw   []byte // as JSON
+	raw   []byte // as JSON, without its policies
 	app   *App
 	gates []*Handler // in written order
 }
@@ -84,7 +84,7 @@ func drawGates(file string, raw []byte) (command.Drawing, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	d := &drawing{file: file, raw: raw, app: app.(*App)}
+	d := &drawing{file: file, raw: cutPolicies(raw).rest, app: app.(*App)}
 	d.gates = slices.Clone(d.app.sites)
 	slices.SortStableFunc(d.gates, func(a, b *Handler) int {
 		x, y := parsePosition(a.Source), parsePosition(b.Source)

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 )
 
 const framePage = "<!doctype html><html><head><title>x</title></head><body>y</body></html>"
@@ -57,38 +56,5 @@ func TestPagesHaveTheScriptAndNothingElseHas(t *testing.T) {
 	}
 	if got := g.browser().get("/.stepgate/live", fetch); got.status != http.StatusOK || !strings.Contains(got.body, `"signed_in":false`) {
 		t.Errorf("a stranger is told %d %s", got.status, got.body)
-	}
-}
-
-// BenchmarkPage tells what the script costs: pages of two sizes through a
-// gateway without it and with it.
-func BenchmarkPage(b *testing.B) {
-	for _, size := range []int{10 << 10, 1 << 20} {
-		body := strings.Replace(framePage, "y</body>", strings.Repeat("<p>One more line.\n", size/18)+"</body>", 1)
-		for _, option := range []string{"", "inject_step_up"} {
-			b.Run(fmt.Sprintf("%d/%s", size, option), func(b *testing.B) {
-				g := startGateway(b, strings.Replace(scriptedSite, "inject_step_up", option, 1), nil)
-				g.upstream.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-					w.Header().Set("Content-Type", "text/html")
-					io.WriteString(w, body)
-				})
-				r, err := http.NewRequest(http.MethodGet, g.url+"/lib/page", nil)
-				if err != nil {
-					b.Fatal(err)
-				}
-				r.Header.Set("Sec-Fetch-Mode", "navigate")
-				r.Header.Set("Sec-Fetch-Dest", "document")
-				client := &http.Client{Transport: &http.Transport{DisableCompression: true}, Timeout: time.Minute}
-				b.SetBytes(int64(len(body)))
-				for b.Loop() {
-					answer, err := client.Do(r)
-					if err != nil {
-						b.Fatal(err)
-					}
-					io.Copy(io.Discard, answer.Body)
-					answer.Body.Close()
-				}
-			})
-		}
 	}
 }

@@ -52,7 +52,7 @@ func (h *Handler) newCeremonies(ctx context.Context, r *runtime) (*challenge.Sit
 	}
 	site := &challenge.Site{
 		Web: h.gate.Web, Kit: h.gate.Kit, Pages: h.pages, Guard: &web.Guard{Site: h.gate.Web, MAC: r.ring.MAC, Verify: r.ring.VerifyMAC, Now: time.Now},
-		Place: place, Sessions: r.sessions, Store: r.store, Factors: r.factors, Policy: h.gate.Policy,
+		Place: place, Sessions: r.sessions, Store: r.store, Factors: r.factors, Policy: h.gate.Policy, Domains: h.SignInFor,
 		Admit: r.people.Arrive, Shadowed: h.shadowed(r), Ledger: r.ledger, Plan: r.plan, Recorder: r.recorder, Sealer: r.ring,
 		Kept:    &kept.Keeper{Store: r.store, Max: h.keepBytes(), Now: time.Now},
 		Address: clientAddress, Enrolment: h.enrolment(), SignOutAfter: h.AfterEnrolment == "sign_out",

@@ -20,7 +20,7 @@ func cutMark(n int) []byte { return fmt.Appendf(nil, `{"policy_cut":%d}`, n) }
 // it leaves in only costs time.
 func cutPolicies(raw json.RawMessage) cut {
 	var c cut
-	kept := 0
+	done := 0
 	for at := 0; at < len(raw); at++ {
 		if raw[at] != '"' {
 			continue
@@ -30,12 +30,12 @@ func cutPolicies(raw json.RawMessage) cut {
 			at = end - 1
 			continue
 		}
-		c.rest = append(append(c.rest, raw[kept:end+1]...), cutMark(len(c.policies))...)
-		kept = object(raw, end+1)
-		c.policies = append(c.policies, raw[end+1:kept])
-		at = kept - 1
+		c.rest = append(append(c.rest, raw[done:end+1]...), cutMark(len(c.policies))...)
+		done = object(raw, end+1)
+		c.policies = append(c.policies, raw[end+1:done])
+		at = done - 1
 	}
-	c.rest = append(c.rest, raw[kept:]...)
+	c.rest = append(c.rest, raw[done:]...)
 	return c
 }
 

@@ -30,10 +30,13 @@ type pair struct {
 	bare   string // URL
 	cookie string // of somebody signed in
 	told   chan string
+	// scripted says that the gateway adds its script.
+	scripted bool
 }
 
 const pairSite = `{{site}} {
 	stepgate {
+		OPTION
 		policy {
 			public  /public/*
 			default signed_in
@@ -49,15 +52,15 @@ BARE {
 
 // startPair starts both, with an upstream that tells what it got of each
 // request before it answers.
-func startPair(t *testing.T, answer http.Handler) *pair {
+func startPair(t *testing.T, option string, answer http.Handler) *pair {
 	t.Helper()
-	p := &pair{bare: "http://" + freeAddress(t), told: make(chan string, 10)}
+	p := &pair{bare: "http://" + freeAddress(t), told: make(chan string, 10), scripted: option == "inject_step_up"}
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p.told <- p.tell(r)
 		answer.ServeHTTP(w, r)
 	}))
 	t.Cleanup(upstream.Close)
-	p.rig = startGateway(t, strings.NewReplacer("UPSTREAM", upstream.Listener.Addr().String(), "BARE", p.bare).Replace(pairSite), nil)
+	p.rig = startGateway(t, strings.NewReplacer("UPSTREAM", upstream.Listener.Addr().String(), "BARE", p.bare, "OPTION", option).Replace(pairSite), nil)
 	p.addUser("joe")
 	b := p.browser()
 	b.signIn(b.get("/"), "joe").want(200, "/")
@@ -198,6 +201,51 @@ func manySided() http.Handler {
 		w.Header().Set("WWW-Authenticate", `Basic realm="old app", charset="UTF-8"`)
 		w.WriteHeader(http.StatusUnauthorized)
 	})
+	mux.HandleFunc("/page", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", `"v1"`)
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Content-Security-Policy", "default-src 'self'")
+		http.ServeContent(w, r, "", written, strings.NewReader(framePage))
+	})
+	mux.HandleFunc("/pieces", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Trailer", "X-Checksum")
+		w.Header().Set("Link", "</style.css>; rel=preload")
+		w.WriteHeader(http.StatusEarlyHints)
+		w.Header().Set("Content-Type", "text/html")
+		io.WriteString(w, framePage[:20])
+		w.(http.Flusher).Flush()
+		io.WriteString(w, framePage[20:])
+		w.Header().Set("X-Checksum", "abc")
+	})
+	mux.HandleFunc("/packed", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		w.Header().Set("Content-Encoding", "gzip")
+		z := gzip.NewWriter(w)
+		io.WriteString(z, framePage)
+		z.Close()
+	})
+	mux.HandleFunc("/fragment", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		io.WriteString(w, "<tr><td>1</td></tr>")
+	})
+	mux.HandleFunc("/events", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for i := range 3 {
+			fmt.Fprintf(w, "id: %d\ndata: <html><head>\n\n", i)
+			w.(http.Flusher).Flush()
+		}
+	})
+	mux.HandleFunc("/poll", func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(100 * time.Millisecond)
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, `{"news":"<head>"}`)
+	})
+	mux.HandleFunc("/preflight", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "https://other.test")
+		w.Header().Set("Access-Control-Allow-Methods", "PUT")
+		w.Header().Set("Access-Control-Max-Age", "600")
+		w.WriteHeader(http.StatusNoContent)
+	})
 	mux.HandleFunc("/nothing", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("/broken", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "broken", http.StatusInternalServerError) })
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { fmt.Fprintf(w, "%s %s", r.Method, r.RequestURI) })
@@ -241,8 +289,9 @@ func timeless(answer string) string {
 	return head + "\r\n\r\n" + string(content) + "\r\n" + string(trailers)
 }
 
-func TestARequestPassesAsThroughABareProxy(t *testing.T) {
-	p := startPair(t, manySided())
+// manyRequests are requests in as many ways as a client may make them, as
+// they are written.
+func manyRequests() map[string]string {
 	upload := strings.Repeat("upload\x00\xff", 512<<10)
 	sized := func(method, path, headers, body string) string {
 		return fmt.Sprintf("%s %s HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n%sContent-Length: %d\r\n\r\n%s", method, path, headers, len(body), body)
@@ -251,31 +300,42 @@ func TestARequestPassesAsThroughABareProxy(t *testing.T) {
 		return "GET " + path + " HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n" + strings.Join(append(headers, ""), "\r\n") + "\r\n"
 	}
 	chunked := "Transfer-Encoding: chunked\r\n"
-	rows := map[string]string{
-		"plain":                       get("/"),
-		"no headers at all":           "GET / HTTP/1.0\r\nHost: HOST\r\n\r\n",
-		"query that is no query":      get("/a?%zz&=&&;x=[]{}|%20+"),
-		"encoded letters":             get("/f%C3%B6%2Fb%20c+d;e=1,2?x=%C3%B6"),
-		"many headers":                get("/", "Accept-Language: cy, en;q=0.5", "X-Twice: 1", "X-Twice: 2", "If-Match: \"x\"", "User-Agent: old\xe9"),
-		"TE and keep-alive":           get("/", "TE: trailers", "Keep-Alive: timeout=5"),
-		"HEAD":                        strings.Replace(get("/file"), "GET", "HEAD", 1),
-		"HEAD of chunks":              strings.Replace(get("/chunks"), "GET", "HEAD", 1),
-		"OPTIONS":                     strings.Replace(get("/file"), "GET", "OPTIONS", 1),
-		"a method of its own":         strings.Replace(get("/file"), "GET", "PROPFIND", 1),
-		"large answer":                get("/file"),
-		"range":                       get("/file", "Range: bytes=5-9"),
-		"range from the end":          get("/file", "Range: bytes=-7", `If-Range: "v1"`),
-		"range that is not there":     get("/file", "Range: bytes=99999999-"),
-		"not modified by tag":         get("/file", `If-None-Match: "v1"`),
-		"not modified since":          get("/file", "If-Modified-Since: Fri, 02 Jan 2026 03:04:05 GMT"),
-		"gzip":                        get("/gzip", "Accept-Encoding: gzip, br"),
-		"no gzip wanted":              get("/gzip", "Accept-Encoding: identity"),
-		"chunks":                      get("/chunks"),
-		"trailers in the answer":      get("/trailers", "TE: trailers"),
-		"early hints":                 get("/hints"),
-		"cookies and a redirect":      get("/cookies", "Cookie: PHPSESSID=0; lang=cy"),
-		"a challenge of its own":      get("/basic", "Authorization: Basic am9lOng="),
-		"no content":                  get("/nothing"),
+	return map[string]string{
+		"plain":                     get("/"),
+		"no headers at all":         "GET / HTTP/1.0\r\nHost: HOST\r\n\r\n",
+		"query that is no query":    get("/a?%zz&=&&;x=[]{}|%20+"),
+		"encoded letters":           get("/f%C3%B6%2Fb%20c+d;e=1,2?x=%C3%B6"),
+		"many headers":              get("/", "Accept-Language: cy, en;q=0.5", "X-Twice: 1", "X-Twice: 2", "If-Match: \"x\"", "User-Agent: old\xe9"),
+		"TE and keep-alive":         get("/", "TE: trailers", "Keep-Alive: timeout=5"),
+		"HEAD":                      strings.Replace(get("/file"), "GET", "HEAD", 1),
+		"HEAD of chunks":            strings.Replace(get("/chunks"), "GET", "HEAD", 1),
+		"OPTIONS":                   strings.Replace(get("/file"), "GET", "OPTIONS", 1),
+		"a method of its own":       strings.Replace(get("/file"), "GET", "PROPFIND", 1),
+		"large answer":              get("/file"),
+		"range":                     get("/file", "Range: bytes=5-9"),
+		"range from the end":        get("/file", "Range: bytes=-7", `If-Range: "v1"`),
+		"range that is not there":   get("/file", "Range: bytes=99999999-"),
+		"not modified by tag":       get("/file", `If-None-Match: "v1"`),
+		"not modified since":        get("/file", "If-Modified-Since: Fri, 02 Jan 2026 03:04:05 GMT"),
+		"gzip":                      get("/gzip", "Accept-Encoding: gzip, br"),
+		"no gzip wanted":            get("/gzip", "Accept-Encoding: identity"),
+		"chunks":                    get("/chunks"),
+		"trailers in the answer":    get("/trailers", "TE: trailers"),
+		"early hints":               get("/hints"),
+		"cookies and a redirect":    get("/cookies", "Cookie: PHPSESSID=0; lang=cy"),
+		"a challenge of its own":    get("/basic", "Authorization: Basic am9lOng="),
+		"no content":                get("/nothing"),
+		"page":                      get("/page"),
+		"page in pieces":            get("/pieces", "TE: trailers"),
+		"packed page":               get("/packed", "Accept-Encoding: gzip"),
+		"fragment of a page":        get("/fragment"),
+		"HEAD of a page":            strings.Replace(get("/page"), "GET", "HEAD", 1),
+		"range of a page":           get("/page", "Range: bytes=5-40"),
+		"page that has not changed": get("/page", `If-None-Match: "v1"`),
+		"event stream":              get("/events", "Accept: text/event-stream"),
+		"long poll":                 get("/poll"),
+		"preflight": strings.Replace(get("/preflight", "Origin: https://other.test", "Access-Control-Request-Method: PUT",
+			"Access-Control-Request-Headers: x-a"), "GET", "OPTIONS", 1),
 		"error":                       get("/broken"),
 		"form":                        sized("POST", "/form", "Content-Type: application/x-www-form-urlencoded\r\n", "a=1&b=%C3%A4&_method=PUT"),
 		"JSON":                        sized("PATCH", "/api", "Content-Type: application/json\r\n", `{"a":1}`),
@@ -286,35 +346,58 @@ func TestARequestPassesAsThroughABareProxy(t *testing.T) {
 		"chunked upload and trailers": "POST /upload HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\nTrailer: X-Sum\r\n" + chunked + "\r\n5\r\nhello\r\n0\r\nX-Sum: 7\r\n\r\n",
 		"chunked with Expect":         "POST /upload HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\nExpect: 100-continue\r\n" + chunked + "\r\n5\r\nhello\r\n0\r\n\r\n",
 	}
-	for name, request := range rows {
-		t.Run(name, func(t *testing.T) {
-			want := timeless(p.exchange(p.bare, request))
-			wantTold := p.got()
-			signedIn := strings.Replace(request, "\r\n\r\n", "\r\nCookie: "+p.cookie+"\r\n\r\n", 1)
-			if head, rest, ok := strings.Cut(request, "Cookie: "); ok {
-				signedIn = head + "Cookie: " + p.cookie + "; " + rest
-			}
-			got := timeless(p.exchange(p.url, signedIn))
-			if diff := cmp.Diff(wantTold, p.got()); diff != "" {
-				t.Errorf("the upstream got something else: %s", diff)
-			}
-			// The one thing that the gateway adds to an answer: what is not
-			// public and says nothing of caching is no shared cache's.
-			if !strings.Contains(want, "Cache-Control: ") {
-				if !strings.Contains(got, "\r\nCache-Control: private, no-cache\r\n") {
-					t.Error("no Cache-Control: private, no-cache")
-				}
-				got = strings.Replace(got, "Cache-Control: private, no-cache\r\n", "", 1)
-			}
-			if got != want {
-				t.Errorf("another answer: %s", cmp.Diff(short(want), short(got)))
-			}
-			public := p.exchange(p.url, strings.Replace(request, " /", " /public/", 1))
-			p.got()
-			if strings.Contains(public, "Cache-Control: private") {
-				t.Error("Cache-Control on a public path")
+}
+
+func TestARequestPassesAsThroughABareProxy(t *testing.T) {
+	for _, option := range []string{"", "inject_step_up"} {
+		t.Run(option, func(t *testing.T) {
+			p := startPair(t, option, manySided())
+			for name, request := range manyRequests() {
+				t.Run(name, func(t *testing.T) { p.compare(t, request) })
 			}
 		})
+	}
+}
+
+// asSignedIn is a request with the cookies of somebody who is signed in.
+func (p *pair) asSignedIn(request string) string {
+	if head, rest, ok := strings.Cut(request, "Cookie: "); ok {
+		return head + "Cookie: " + p.cookie + "; " + rest
+	}
+	return strings.Replace(request, "\r\n\r\n", "\r\nCookie: "+p.cookie+"\r\n\r\n", 1)
+}
+
+// compare sends a request by the gateway and by the bare proxy.
+func (p *pair) compare(t *testing.T, request string) {
+	want := timeless(p.exchange(p.bare, request))
+	wantTold := p.got()
+	got := timeless(p.exchange(p.url, p.asSignedIn(request)))
+	if diff := cmp.Diff(wantTold, p.got()); diff != "" {
+		t.Errorf("the upstream got something else: %s", diff)
+	}
+	// The one thing that the gateway adds to an answer: what is not
+	// public and says nothing of caching is no shared cache's.
+	if !strings.Contains(want, "Cache-Control: ") {
+		if !strings.Contains(got, "\r\nCache-Control: private, no-cache\r\n") {
+			t.Error("no Cache-Control: private, no-cache")
+		}
+		got = strings.Replace(got, "Cache-Control: private, no-cache\r\n", "", 1)
+	}
+	if p.scripted && strings.Contains(want, "Content-Type: text/html") {
+		// What a fetch gets is not what a window gets.
+		const vary = "Vary: Sec-Fetch-Dest\r\n"
+		if !strings.Contains(got, vary) {
+			t.Error("a cache may give a window what was fetched")
+		}
+		got = strings.Replace(got, vary, "", 1)
+	}
+	if got != want {
+		t.Errorf("another answer: %s", cmp.Diff(short(want), short(got)))
+	}
+	public := p.exchange(p.url, strings.Replace(request, " /", " /public/", 1))
+	p.got()
+	if strings.Contains(public, "Cache-Control: private") {
+		t.Error("Cache-Control on a public path")
 	}
 }
 

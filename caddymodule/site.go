@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,6 +42,10 @@ type SiteConfig struct {
 	// SignIn are the sign-in sources: modules of the namespace
 	// stepgate.sign_in. Default: local accounts.
 	SignIn []json.RawMessage `json:"sign_in,omitempty" caddy:"namespace=stepgate.sign_in inline_key=source"`
+	// SignInFor are domains of names ("council.gov") by the name of the source
+	// that signs these people in; nobody else's password is compared for them.
+	// Default: a source is for all names that are no other's.
+	SignInFor map[string][]string `json:"sign_in_for,omitempty"`
 	// SignInAt is the origin of another site of this gateway, or of its
 	// cluster, that signs people in for this one. It stands in place of
 	// SignIn.
@@ -154,11 +159,20 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// writtenGate is a gate as a configuration has it.
+// writtenGate is a gate as a configuration has it, with digests in the place
+// of its policies: with many rules they are most of it, and are kept besides.
 func writtenGate(h *Handler) json.RawMessage {
+	bare := h.SiteConfig
+	bare.Policy, bare.ReportOnly = nil, nil
 	fields := map[string]any{}
-	if text, err := json.Marshal(h); err == nil {
+	if text, err := json.Marshal(bare); err == nil {
 		_ = json.Unmarshal(text, &fields)
+	}
+	for name, config := range map[string]*policy.Config{"policy": h.Policy, "report_only": h.ReportOnly} {
+		if config != nil {
+			text, _ := json.Marshal(config)
+			fields[name] = map[string]string{"digest": fmt.Sprintf("%x", sha256.Sum256(text))}
+		}
 	}
 	fields["handler"] = "stepgate"
 	text, _ := json.Marshal(fields)

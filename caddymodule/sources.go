@@ -46,6 +46,9 @@ func (h *Handler) provisionSources(ctx caddy.Context) error {
 			return err
 		}
 	}
+	if err := h.checkDomains(); err != nil {
+		return err
+	}
 	if h.gate.Basic != nil && len(h.sources) > 1 {
 		return fmt.Errorf("sign_in %s: where the application asks for the password nobody else does; take the site's other sources away", h.gate.Basic.Name())
 	}

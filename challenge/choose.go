@@ -24,7 +24,7 @@ func (s *Site) choose(w http.ResponseWriter, r *http.Request) error {
 	if s.satisfied(v, c) {
 		return s.dispatch(w, r, v, c)
 	}
-	held, err := s.held(r, v)
+	held, err := s.holdingsOf(r, v)
 	if err != nil {
 		return err
 	}

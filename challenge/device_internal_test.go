@@ -90,7 +90,7 @@ func (k *rig) noticed(words string) bool {
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	return slices.ContainsFunc(kept, func(m delivery.Kept) bool { return strings.Contains(m.Body, words) })
+	return slices.ContainsFunc(kept, func(m delivery.Queued) bool { return strings.Contains(m.Body, words) })
 }
 
 const (

@@ -64,7 +64,7 @@ func (s deviceChoices) takeToken(r *http.Request, v *session.Entry, answer facto
 // browser is a private device of v's account.
 func (s deviceChoices) settleDevice(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, chosen choosing) error {
 	ctx, now, owner := r.Context(), s.Now().UTC(), v.Owner.Account.ID
-	held, err := s.held(r, v)
+	held, err := s.holdingsOf(r, v)
 	if err != nil {
 		return err
 	}

@@ -94,7 +94,7 @@ func (s *Site) dispatch(w http.ResponseWriter, r *http.Request, v *session.Entry
 	if s.satisfied(v, c) && !(deviceChoices{s}).asksDevice(v, c) {
 		return s.resume(w, r, v, c)
 	}
-	held, err := s.held(r, v)
+	held, err := s.holdingsOf(r, v)
 	if err != nil {
 		return err
 	}

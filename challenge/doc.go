@@ -12,4 +12,9 @@
 // the ceremony's state is a stored ceremony.Transaction, one for each
 // continuation and factor. Each POST verifies one thing, saves, and returns to
 // dispatch; steps never redirect to one another.
+//
+// Site has what the gate and other rooms ask and what several ceremonies
+// share; each ceremony has a type of its own that embeds it. Two words have one
+// meaning here: kept are interrupted requests, until they go on (package
+// kept); held are the credentials that a person has.
 package challenge

@@ -50,10 +50,14 @@ type departure struct {
 // away is a source on the sign-in page.
 type away struct{ Source, Label string }
 
-// elsewhere lists the sources that the sign-in page leads to.
+// elsewhere lists the sources that the sign-in page has a button for. Those of
+// some domains' people are found by the name.
 func (s departures) elsewhere() []away {
 	var all []away
 	for _, source := range s.Redirectors {
+		if len(s.Domains[source.Name()]) > 0 {
+			continue
+		}
 		label := source.Name()
 		if l, ok := source.(signin.Labelled); ok {
 			label = l.Label()
@@ -84,10 +88,14 @@ func (s departures) redirector(name string) signin.Redirector {
 // depart sends the browser to an issuer. fresh asks the person to sign in anew
 // there.
 func (s departures) depart(w http.ResponseWriter, r *http.Request, c ceremony.Continuation, source signin.Redirector, fresh bool) error {
+	return s.departAs(w, r, c, source, signin.Departure{Fresh: fresh})
+}
+
+// departAs is depart with what else the issuer is told.
+func (s departures) departAs(w http.ResponseWriter, r *http.Request, c ceremony.Continuation, source signin.Redirector, d signin.Departure) error {
 	key := rand.Text()
-	location, state, err := source.Depart(r.Context(), signin.Departure{
-		Key: key, Callback: logouts(s).callback(source), Fresh: fresh, Language: web.Language(r, s.Web),
-	})
+	d.Key, d.Callback, d.Language = key, logouts(s).callback(source), web.Language(r, s.Web)
+	location, state, err := source.Depart(r.Context(), d)
 	if err != nil {
 		return &web.Fail{Status: http.StatusServiceUnavailable, Title: "elsewhere.down", Advice: "elsewhere.down.advice", Err: err}
 	}

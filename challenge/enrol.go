@@ -58,7 +58,7 @@ func (s enrolments) chooseEnrolment(w http.ResponseWriter, r *http.Request) erro
 // a proof. A page opened by itself, with nothing missing, offers what meets
 // `mfa`.
 func (s enrolments) possible(r *http.Request, v *session.Entry, c ceremony.Continuation) ([]policy.Factor, error) {
-	held, err := s.held(r, v)
+	held, err := s.holdingsOf(r, v)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func (s enrolments) stuck(w http.ResponseWriter, r *http.Request, v *session.Ent
 	if s.satisfied(v, c) {
 		return s.resume(w, r, v, c)
 	}
-	held, err := s.held(r, v)
+	held, err := s.holdingsOf(r, v)
 	if err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ type enrolling struct {
 // begin finds out on what authority the credential may be added, and tells
 // whether the handler goes on: the person may have to prove that they may.
 func (k *enrolling) begin(w http.ResponseWriter, r *http.Request) (on bool, err error) {
-	held, err := k.s.held(r, k.v)
+	held, err := k.s.holdingsOf(r, k.v)
 	if err != nil {
 		return false, err
 	}

@@ -37,7 +37,7 @@ func (s forgottenPINs) forgotten(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v, c := at.visitor, at.continuation
-	held, err := s.held(r, v)
+	held, err := s.holdingsOf(r, v)
 	if err != nil {
 		return err
 	}

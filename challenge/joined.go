@@ -195,11 +195,11 @@ func (s joins) makeCode(ctx context.Context, v *session.Entry, asked joinRequest
 		return "", err
 	}
 	now := s.Now().UTC()
-	kept, err := s.Store.OpenTransaction(ctx, ceremony.Transaction{
+	stored, err := s.Store.OpenTransaction(ctx, ceremony.Transaction{
 		ID: rand.Text(), Session: v.Session.ID, Key: handOver + " " + asked.From + " " + asked.Key + " " + rand.Text(), Actor: v.Owner.Account.ID, Subject: v.Owner.Account.ID,
 		Site: asked.From, Purpose: handOver, State: state, CreatedAt: now, ExpiresAt: now.Add(codeTTL),
 	}, now)
-	return kept.ID, err
+	return stored.ID, err
 }
 
 // enter begins the session of somebody who comes back with a code, with the

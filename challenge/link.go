@@ -132,13 +132,13 @@ func (s links) openLink(r *http.Request, purpose, token string) (*link, error) {
 // held, but no code by e-mail, which would come where the link came; where
 // none is held, and at a registration, the number on the account.
 func (l *link) findWays(r *http.Request) error {
-	kept, err := l.s.Store.Credentials(r.Context(), l.owner.ID)
+	all, err := l.s.Store.Credentials(r.Context(), l.owner.ID)
 	if err != nil {
 		return l.s.unavailable(err)
 	}
 	l.held = map[policy.Factor][]account.Credential{}
 	scope := l.scope(r)
-	for _, c := range kept {
+	for _, c := range all {
 		kind := policy.Factor(c.Factor)
 		if l.second = l.second || kind.Possession(); !authorises(kind) || kind == policy.Email {
 			continue

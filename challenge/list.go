@@ -38,7 +38,7 @@ func (k *enrolling) firstList(r *http.Request) ([]string, error) {
 	if lister == nil || !k.grant.first || !k.factor.Kind().Possession() {
 		return nil, nil
 	}
-	held, err := k.s.held(r, k.v)
+	held, err := k.s.holdingsOf(r, k.v)
 	if err != nil || len(held.all[lister.Kind()]) > 0 {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func (s lists) listStep(lister factors.Lister) web.Handler {
 		}
 		v, c := at.visitor, at.continuation
 		k := &enrolling{walk: walk{s: s.Site, v: v, c: c, factor: lister, page: "/enrol/" + string(kind), purpose: "enrol"}}
-		held, err := s.held(r, v)
+		held, err := s.holdingsOf(r, v)
 		if err != nil {
 			return err
 		}

@@ -28,7 +28,7 @@ func (s notices) whence(r *http.Request) people.Whence {
 }
 
 // tell writes what v is told of a credential, for the write that does it.
-func (s notices) tell(r *http.Request, v *session.Entry, what people.Told, c account.Credential) ([]delivery.Kept, error) {
+func (s notices) tell(r *http.Request, v *session.Entry, what people.Told, c account.Credential) ([]delivery.Queued, error) {
 	if what == "" || s.Notices == nil {
 		return nil, nil
 	}
@@ -42,7 +42,7 @@ func (s notices) tell(r *http.Request, v *session.Entry, what people.Told, c acc
 }
 
 // sent lets messages that were kept go out.
-func (s notices) sent(messages []delivery.Kept) {
+func (s notices) sent(messages []delivery.Queued) {
 	if len(messages) > 0 && s.Notices.Wake != nil {
 		s.Notices.Wake()
 	}

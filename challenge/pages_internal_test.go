@@ -13,6 +13,7 @@ import (
 
 	"github.com/stepgate/stepgate/factors"
 	"github.com/stepgate/stepgate/internal/kept"
+	"github.com/stepgate/stepgate/internal/signin"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 )
@@ -81,7 +82,8 @@ func TestEveryPageRendersWithNothingToSayAndWithAll(t *testing.T) {
 	asked := purpose{Operation: "operation.enrol.webauthn", Method: "GET", Target: "/x"}
 	prompt := promptView{Prompt: factors.Prompt{Factor: policy.BackupCode, Options: []byte("{}")}, Purpose: asked, Others: "/", Enrolling: true}
 	for name, views := range map[string][]any{
-		"sign-in":    {&signInView{}, &signInView{Done: "done.enrolled", Options: "{}", Invitation: "x"}},
+		"sign-in":    {&signInView{}, &signInView{Done: "done.enrolled", Options: "{}", Invitation: "x"}, &signInView{Domains: []string{"council.gov"}}, &signInView{Passwords: true, Domains: []string{"council.gov"}}},
+		"stale":      {&staleView{Reason: signin.PasswordExpired}, &staleView{Reason: signin.PasswordMustChange}},
 		"choose":     {&chooseView{}, &chooseView{Purpose: asked, Ways: []way{{Factor: policy.TOTP, Label: "x"}}}},
 		"enrol":      {&chooseView{}},
 		"code":       {&promptView{}},

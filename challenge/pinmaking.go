@@ -26,7 +26,7 @@ func (s deviceChoices) makeToken(w http.ResponseWriter, r *http.Request) error {
 	if !chosen.Private || !s.asksDevice(v, c) {
 		return s.dispatch(w, r, v, c)
 	}
-	held, err := s.held(r, v)
+	held, err := s.holdingsOf(r, v)
 	if err != nil {
 		return err
 	}

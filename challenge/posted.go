@@ -64,11 +64,11 @@ func (s departures) keepAnswer(w http.ResponseWriter, r *http.Request, source si
 		ID: rand.Text(), Key: answerPurpose + " " + hex.EncodeToString(sum[:]), Site: s.Place.Origin, Purpose: answerPurpose,
 		State: state, CreatedAt: now, ExpiresAt: answer.Until.UTC(),
 	}
-	kept, err := s.Store.OpenTransaction(r.Context(), mine, now)
+	stored, err := s.Store.OpenTransaction(r.Context(), mine, now)
 	if err != nil {
 		return s.unavailable(err)
 	}
-	if kept.ID != mine.ID {
+	if stored.ID != mine.ID {
 		return s.refusedElsewhere(w, r, nil, departure{Goes: s.continuation(r)}, errAnsweredBefore)
 	}
 	w.Header().Set("Location", logouts(s).callback(source)+"?"+url.Values{"state": {answer.Key}, "code": {mine.ID}}.Encode())
@@ -80,7 +80,7 @@ func (s departures) keepAnswer(w http.ResponseWriter, r *http.Request, source si
 // longer come again.
 func (s departures) takeAnswer(r *http.Request, source signin.Redirector) (*signin.Answer, error) {
 	now := s.Now().UTC()
-	kept, err := s.Store.Transaction(r.Context(), r.URL.Query().Get("code"), now)
+	stored, err := s.Store.Transaction(r.Context(), r.URL.Query().Get("code"), now)
 	if errors.Is(err, ceremony.ErrTransactionGone) {
 		return nil, errors.Join(signin.ErrRefused, err)
 	}
@@ -88,11 +88,11 @@ func (s departures) takeAnswer(r *http.Request, source signin.Redirector) (*sign
 		return nil, err
 	}
 	var p posted
-	if kept.Purpose != answerPurpose || kept.Site != s.Place.Origin || json.Unmarshal(kept.State, &p) != nil || p.Source != source.Name() {
+	if stored.Purpose != answerPurpose || stored.Site != s.Place.Origin || json.Unmarshal(stored.State, &p) != nil || p.Source != source.Name() {
 		return nil, errors.Join(signin.ErrRefused, errAnsweredBefore)
 	}
-	kept.State = []byte("taken up")
-	if err := s.Store.SaveTransaction(r.Context(), kept, now); errors.Is(err, ceremony.ErrTransactionGone) {
+	stored.State = []byte("taken up")
+	if err := s.Store.SaveTransaction(r.Context(), stored, now); errors.Is(err, ceremony.ErrTransactionGone) {
 		return nil, errors.Join(signin.ErrRefused, err)
 	} else if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
@@ -53,7 +54,8 @@ func (s signIns) signInPage(w http.ResponseWriter, r *http.Request, v *session.E
 	view.Errors, view.Values = errs, map[string]string{"username": username}
 	view.Beside = c.Beside
 	view.Done, view.Elsewhere, view.Passwords = c.Done, departures(s).elsewhere(), len(s.Passwords) > 0
-	view.Named = len(s.Asserters) > 0 && !view.Passwords && len(view.Elsewhere) == 0
+	view.Domains = departures(s).leading()
+	view.Named = len(s.Asserters) > 0 && !view.Asks() && len(view.Elsewhere) == 0
 	view.Forgot = s.People != nil && s.Links.Mail()
 	if err := passkeys(s).invite(w, r, view); err != nil {
 		return err
@@ -87,7 +89,10 @@ func (s signIns) signInPost(w http.ResponseWriter, r *http.Request, v *session.E
 		return departures(s).depart(w, r, c, source, false)
 	}
 	username, password := fields["username"], account.Secret(fields["password"])
-	if errs := signInMissing(username, password); errs != nil {
+	if source := departures(s).named(username); source != nil {
+		return departures(s).departAs(w, r, c, source, signin.Departure{Hint: strings.TrimSpace(username)})
+	}
+	if errs := s.signInMissing(username, password); errs != nil {
 		return s.signInPage(w, r, v, c, http.StatusBadRequest, username, errs)
 	}
 	entered, err := s.enter(w, r, v, username, password)
@@ -96,7 +101,10 @@ func (s signIns) signInPost(w http.ResponseWriter, r *http.Request, v *session.E
 		// is refused, unless it was only hashed anew by another sign-in.
 		entered, err = s.enter(w, r, v, username, password)
 	}
+	stale := (*staleError)(nil)
 	switch {
+	case errors.As(err, &stale):
+		return stalePasswords(s).begin(w, r, c, username, stale)
 	case errors.Is(err, signin.ErrRefused), errors.Is(err, session.ErrChanged):
 		s.Recorder.Record(r.Context(), s.signInFailed(r, username))
 		return s.signInPage(w, r, v, c, http.StatusForbidden, username, []web.FieldError{{Field: "username", Text: refusalText(err)}})
@@ -142,12 +150,14 @@ func (s signIns) signInForm(w http.ResponseWriter, r *http.Request, v *session.E
 	return fieldsOf(r.PostForm), nil
 }
 
-func signInMissing(username string, password account.Secret) []web.FieldError {
+func (s signIns) signInMissing(username string, password account.Secret) []web.FieldError {
 	var errs []web.FieldError
 	if account.FoldUsername(username) == "" {
 		errs = append(errs, web.FieldError{Field: "username", Text: "error.no-username"})
+	} else if len(s.Passwords) == 0 {
+		errs = append(errs, web.FieldError{Field: "username", Text: "error.no-domain"})
 	}
-	if len(password) == 0 {
+	if len(password) == 0 && len(s.Passwords) > 0 {
 		errs = append(errs, web.FieldError{Field: "password", Text: "error.no-password"})
 	}
 	return errs
@@ -162,7 +172,7 @@ func (s signIns) checkPassword(r *http.Request, username string, password accoun
 		return signin.Identity{}, err
 	}
 	refused, broken, compared := signin.ErrRefused, error(nil), false
-	for _, source := range s.Passwords {
+	for _, source := range s.comparing(username) {
 		who, err := source.CheckPassword(ctx, username, password)
 		switch {
 		case err == nil:
@@ -171,11 +181,14 @@ func (s signIns) checkPassword(r *http.Request, username string, password accoun
 		case errors.Is(err, signin.ErrRefused):
 			compared = true
 			if told := (*signin.Refusal)(nil); errors.As(err, &told) {
-				refused = err
+				refused = staleOr(source, told)
 			}
 		default:
 			broken = errors.Join(broken, err)
 		}
+	}
+	if stale := (*staleError)(nil); errors.As(refused, &stale) {
+		return signin.Identity{}, errors.Join(refused, s.Ledger.Success(ctx, receipt)) // the password was right
 	}
 	if broken == nil {
 		return signin.Identity{}, refused
@@ -240,23 +253,23 @@ func (s signIns) scored(r *http.Request, b session.Beginning, failed int, turns 
 const maxProofs = 64
 
 // addProof keeps a proof in place of an older one by the same credential that
-// proves no more. Proofs for one request each are kept beside; the oldest of
+// proves no more. Proofs for one request each are left beside; the oldest of
 // those goes when there are too many.
 func addProof(p policy.Proof) func(*session.Session) error {
 	return func(s *session.Session) error {
-		kept := make([]policy.Proof, 0, len(s.Proofs)+1)
+		left := make([]policy.Proof, 0, len(s.Proofs)+1)
 		for _, old := range s.Proofs {
 			same := old.Factor == p.Factor && old.Credential == p.Credential && old.Once == p.Once
 			if !same || old.UserVerified && !p.UserVerified {
-				kept = append(kept, old)
+				left = append(left, old)
 			}
 		}
-		if len(kept) >= maxProofs {
-			if oldest := slices.IndexFunc(kept, func(old policy.Proof) bool { return old.Once != "" }); oldest >= 0 {
-				kept = slices.Delete(kept, oldest, oldest+1)
+		if len(left) >= maxProofs {
+			if oldest := slices.IndexFunc(left, func(old policy.Proof) bool { return old.Once != "" }); oldest >= 0 {
+				left = slices.Delete(left, oldest, oldest+1)
 			}
 		}
-		s.Proofs = append(kept, p)
+		s.Proofs = append(left, p)
 		return nil
 	}
 }

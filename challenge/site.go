@@ -39,7 +39,7 @@ func Templates() fs.FS {
 
 // PageNames are those that Templates must have.
 var PageNames = []string{
-	"sign-in", "choose", "code", "paper", "address", "link", "new-password", "password", "reset", "reset-sent", "secret", "ceremony", "list", "enrol", "sign-out", "signed-out", "lost", "continue", "over", "window", "stuck", "pin", "questions", "device", "approval",
+	"sign-in", "choose", "code", "paper", "address", "link", "new-password", "password", "reset", "reset-sent", "secret", "stale", "ceremony", "list", "enrol", "sign-out", "signed-out", "lost", "continue", "over", "window", "stuck", "pin", "questions", "device", "approval",
 }
 
 // Store is what the ceremonies ask of whoever keeps them.
@@ -59,7 +59,7 @@ type Store interface {
 	// device has open, appends the event and keeps the messages that tell of
 	// it, all or nothing;
 	// account.ErrNotFound where the account has no such credential.
-	RevokeDevice(ctx context.Context, owner account.ID, id account.CredentialID, e audit.Event, messages []delivery.Kept) error
+	RevokeDevice(ctx context.Context, owner account.ID, id account.CredentialID, e audit.Event, messages []delivery.Queued) error
 }
 
 // Recorder keeps audit events. An error means that the event is not kept.
@@ -101,6 +101,9 @@ type Site struct {
 	Redirectors []signin.Redirector
 	// Asserters are the sources that name people at every request.
 	Asserters []signin.Asserter
+	// Domains are those of the names that a source is for, by its name, folded
+	// as DomainOf folds them. A source without any is for all other names.
+	Domains map[string][]string
 	// LoginPage is the path and query of the app's own login form, where
 	// people without a session go. Empty: they go to our own page.
 	LoginPage string
@@ -174,6 +177,9 @@ func (s *Site) Handler() http.Handler {
 		kind := f.Kind()
 		mux["/challenge/"+string(kind)] = s.step(kind)
 		lists{s}.enrolPages(mux, kind)
+	}
+	if len(s.Passwords) > 0 {
+		mux[stalePage] = stalePasswords{s}.change
 	}
 	mux["/challenge/"+string(policy.Password)] = passwordProofs{s}.passwordStep
 	if s.Factors.Find(policy.PIN) != nil {

@@ -21,7 +21,7 @@ func (s *Site) step(kind policy.Factor) web.Handler {
 		if s.satisfied(v, c) {
 			return s.dispatch(w, r, v, c)
 		}
-		held, err := s.held(r, v)
+		held, err := s.holdingsOf(r, v)
 		if err != nil {
 			return err
 		}
@@ -67,10 +67,10 @@ func (k *walk) show(w http.ResponseWriter, r *http.Request, answer factors.Answe
 // transaction that is kept already.
 func (k *walk) prepare(r *http.Request, send bool) (factors.Prompt, error) {
 	ctx := r.Context()
-	t, kept, err := k.find(ctx)
-	if err == nil && send && !kept {
+	t, stored, err := k.find(ctx)
+	if err == nil && send && !stored {
 		t, err = k.open(ctx)
-		kept = true
+		stored = true
 	}
 	if err != nil {
 		return factors.Prompt{}, err
@@ -80,7 +80,7 @@ func (k *walk) prepare(r *http.Request, send bool) (factors.Prompt, error) {
 	if err != nil {
 		return prompt, err
 	}
-	if !kept && len(state) > 0 {
+	if !stored && len(state) > 0 {
 		if _, err := k.open(ctx); err != nil {
 			return prompt, err
 		}

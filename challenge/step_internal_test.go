@@ -72,7 +72,7 @@ func (s *countedStore) Pass(ctx context.Context, p ceremony.Passed, now time.Tim
 	return s.Store.Pass(ctx, p, now)
 }
 
-func (s *countedStore) Note(ctx context.Context, e audit.Event, messages []delivery.Kept) error {
+func (s *countedStore) Note(ctx context.Context, e audit.Event, messages []delivery.Queued) error {
 	s.noted++
 	return s.Store.Note(ctx, e, messages)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stepgate/stepgate/factors"
 	"github.com/stepgate/stepgate/internal/ceremony"
 	"github.com/stepgate/stepgate/internal/session"
+	"github.com/stepgate/stepgate/internal/signin"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 )
@@ -28,6 +29,9 @@ type signInView struct {
 	// the sources that the page leads to.
 	Passwords bool
 	Elsewhere []away
+	// Domains are those whose people go elsewhere once they have given their
+	// name.
+	Domains []string
 	// Named says that people are let in by somebody before the gateway, and
 	// in no other way.
 	Named bool
@@ -38,10 +42,25 @@ type signInView struct {
 // ElsewhereKind makes the buttons that lead elsewhere the page's main ones
 // where there is nothing else.
 func (v *signInView) ElsewhereKind() string {
-	if v.Passwords {
+	if v.Asks() {
 		return "secondary"
 	}
 	return ""
+}
+
+// Asks tells whether the page asks for a name.
+func (v *signInView) Asks() bool { return v.Passwords || len(v.Domains) > 0 }
+
+// DomainList is Domains as the hint names them.
+func (v *signInView) DomainList() string { return "@" + strings.Join(v.Domains, ", @") }
+
+// staleView is the view of stale.html.
+type staleView struct {
+	web.View
+	Continuation, Stale string
+	Username            string
+	// Reason says why another password is needed.
+	Reason signin.Reason
 }
 
 // linkView is the view of link.html.

@@ -75,6 +75,11 @@ func GlobPieces(text string) ([]string, error) {
 	return g.pieces(), nil
 }
 
+// Plain tells whether a rule says nothing beyond its verb and its levels: it
+// has neither a block nor a query. One whose `max_age` is in its levels is
+// plain.
+func (r *Rule) Plain() bool { return r.ruleBlock == &noBlock && !r.pattern.Queried() }
+
 // Raise is a compiled raise.
 type Raise struct {
 	Level      LevelSet

@@ -27,6 +27,9 @@ func (p place) String() string {
 }
 
 func at(pos Position, format string, args ...any) place {
+	if pos != (Position{}) {
+		return place{pos: pos}
+	}
 	return place{pos: pos, element: fmt.Sprintf(format, args...)}
 }
 

@@ -14,15 +14,23 @@ type Rule struct {
 	pattern Pattern
 	levels  LevelSet
 	methods []string
-	groups  []string
-	users   []string // folded
-	raises  []raise
 	pos     Position
-	why     string
-	until   time.Time
 	// mask has the methods' bits (Policy.methods); 0 means all methods.
 	mask uint64
+	// What its block says: noBlock for the many that have none.
+	*ruleBlock
 }
+
+// ruleBlock is what stands in the block of a rule.
+type ruleBlock struct {
+	groups []string
+	users  []string // folded
+	raises []raise
+	why    string
+	until  time.Time
+}
+
+var noBlock ruleBlock
 
 // Verb is what the rule does.
 func (r *Rule) Verb() Verb { return r.verb }

@@ -108,23 +108,41 @@ func loadConfiguration(cmd *cobra.Command) (*Configuration, error) {
 
 // heapGoal is how much memory a command that draws configurations does with,
 // where that is possible: above it, what is garbage is looked for more often.
-const heapGoal = 430 << 20
+const heapGoal = 350 << 20
 
-// draw draws a configuration file.
-func draw(file, adapter string) (Drawing, error) {
+// drawAll draws configuration files. All are adapted before the first is
+// drawn: a large one takes as much memory for adapting as for all that follows.
+func drawAll(adapter string, files ...string) ([]Drawing, error) {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(heapGoal)
 	}
-	raw, err := adaptFile(file, adapter)
-	if err != nil {
-		return nil, err
+	var raw [][]byte
+	for _, file := range files {
+		adapted, err := adaptFile(file, adapter)
+		if err != nil {
+			return nil, err
+		}
+		raw = append(raw, adapted)
 	}
-	return module.Draw(file, raw)
+	var drawn []Drawing
+	for i, file := range files {
+		d, err := module.Draw(file, raw[i])
+		if err != nil {
+			return nil, err
+		}
+		raw[i] = nil
+		drawn = append(drawn, d)
+	}
+	return drawn, nil
 }
 
 // drawConfigured draws the file that the flags name.
 func drawConfigured(cmd *cobra.Command) (Drawing, error) {
-	return draw(flagText(cmd, "config"), flagText(cmd, "adapter"))
+	drawn, err := drawAll(flagText(cmd, "adapter"), flagText(cmd, "config"))
+	if err != nil {
+		return nil, err
+	}
+	return drawn[0], nil
 }
 
 // adaptFile gives the configuration as JSON. Errors of the Caddyfile name

@@ -102,15 +102,11 @@ func diffPolicies(c *cobra.Command, args []string) error {
 	if failOn != "" && failOn != "weaker" && failOn != "any" {
 		return usagef("--fail-on %s: expected weaker or any", failOn)
 	}
-	adapter := flagText(c, "adapter")
-	was, err := draw(args[0], adapter)
+	drawn, err := drawAll(flagText(c, "adapter"), args...)
 	if err != nil {
 		return err
 	}
-	is, err := draw(args[1], adapter)
-	if err != nil {
-		return err
-	}
+	was, is := drawn[0], drawn[1]
 	d := &diffing{p: newPrinter(c), complete: true}
 	pairs := author.Pair(sitesOf(c, was), sitesOf(c, is))
 	for _, pair := range pairs {

@@ -3,7 +3,7 @@
 //
 // It owns how often a message is tried and when it is given up. It does not
 // own what a message says, who may get one (budgets are charged before), or
-// where a waiting one is kept (Store). Packages below this one are the
+// where a queued one waits (Store). Packages below this one are the
 // providers in this build; a third party's is any Sender, see
 // docs/extending.md.
 //

@@ -18,12 +18,12 @@ const (
 	// away, which has to be longer.
 	tryTimeout = 20 * time.Second
 	lease      = time.Minute
-	// keptMessages bounds what waits in the store, atOnce what is being
+	// maxQueued bounds what waits in the store, atOnce what is being
 	// handed over at the same time.
-	keptMessages = 10_000
-	atOnce       = 32
-	// keptFor is the life of a message without an end.
-	keptFor = 48 * time.Hour
+	maxQueued = 10_000
+	atOnce    = 32
+	// queueTTL is the life of a message without an end.
+	queueTTL = 48 * time.Hour
 	// pollEvery is how often the worker looks for what is due.
 	pollEvery = 2 * time.Second
 )
@@ -110,19 +110,19 @@ func (o *Outbox) Send(ctx context.Context, m Message) error {
 	if sender == nil {
 		return fmt.Errorf("%w: no provider for %s", ErrPermanent, m.Channel)
 	}
-	kept := o.begin(m)
+	queued := o.begin(m)
 	if !o.take() {
-		return o.later(ctx, kept)
+		return o.later(ctx, queued)
 	}
-	kept.Tries, kept.DueAt = 1, o.now().Add(lease)
-	if err := o.store.KeepMessage(ctx, kept, keptMessages); err != nil {
+	queued.Tries, queued.DueAt = 1, o.now().Add(lease)
+	if err := o.store.QueueMessage(ctx, queued, maxQueued); err != nil {
 		o.free()
 		return fmt.Errorf("keep message: %w", err)
 	}
 	done := make(chan error, 1)
 	go func() {
 		defer o.free()
-		done <- o.try(context.WithoutCancel(ctx), sender, kept)
+		done <- o.try(context.WithoutCancel(ctx), sender, queued)
 	}()
 	timer := time.NewTimer(o.wait)
 	defer timer.Stop()
@@ -136,16 +136,16 @@ func (o *Outbox) Send(ctx context.Context, m Message) error {
 
 // Post keeps m and leaves it to the worker: for what nobody waits for.
 func (o *Outbox) Post(ctx context.Context, m Message) error {
-	kept := o.begin(m)
-	kept.DueAt = o.now()
-	if err := o.store.KeepMessage(ctx, kept, keptMessages); err != nil {
+	queued := o.begin(m)
+	queued.DueAt = o.now()
+	if err := o.store.QueueMessage(ctx, queued, maxQueued); err != nil {
 		return fmt.Errorf("keep message: %w", err)
 	}
 	o.Wake()
 	return nil
 }
 
-// Wake makes the worker look at once, after somebody else kept a message in a
+// Wake makes the worker look at once, after somebody else queued a message in a
 // transaction of their own.
 func (o *Outbox) Wake() {
 	select {
@@ -154,23 +154,23 @@ func (o *Outbox) Wake() {
 	}
 }
 
-func (o *Outbox) begin(m Message) Kept {
+func (o *Outbox) begin(m Message) Queued {
 	if m.ID == "" {
 		m.ID = rand.Text()
 	}
 	if m.ExpiresAt.IsZero() {
-		m.ExpiresAt = o.now().Add(keptFor)
+		m.ExpiresAt = o.now().Add(queueTTL)
 	}
-	return Kept{Message: m}
+	return Queued{Message: m}
 }
 
 // later is Send while everything is busy. A text is refused: the person is
 // waiting, and nothing is worse than a code that comes minutes later.
-func (o *Outbox) later(ctx context.Context, kept Kept) error {
-	if kept.Channel == SMS {
+func (o *Outbox) later(ctx context.Context, queued Queued) error {
+	if queued.Channel == SMS {
 		return fmt.Errorf("%w: too many messages at once", ErrTemporary)
 	}
-	return o.Post(ctx, kept.Message)
+	return o.Post(ctx, queued.Message)
 }
 
 // take gets one of the slots, unless none is free or the outbox is closed.
@@ -194,28 +194,28 @@ func (o *Outbox) free() {
 	o.running.Done()
 }
 
-// try hands a kept message over and settles it. The error is for a message
+// try hands a queued message over and settles it. The error is for a message
 // that will not be tried again.
-func (o *Outbox) try(ctx context.Context, sender Sender, kept Kept) error {
-	err := hand(ctx, sender, kept.Message)
-	o.report(kept.Message, err)
-	if err != nil && o.again(kept, err) {
-		due := o.now().Add(backoff[min(kept.Tries, len(backoff))-1])
-		if err := o.store.DelayMessage(ctx, kept.ID, due); err != nil {
-			o.report(kept.Message, fmt.Errorf("delay message: %w", err))
+func (o *Outbox) try(ctx context.Context, sender Sender, queued Queued) error {
+	err := hand(ctx, sender, queued.Message)
+	o.report(queued.Message, err)
+	if err != nil && o.again(queued, err) {
+		due := o.now().Add(backoff[min(queued.Tries, len(backoff))-1])
+		if err := o.store.DelayMessage(ctx, queued.ID, due); err != nil {
+			o.report(queued.Message, fmt.Errorf("delay message: %w", err))
 		}
 		return nil
 	}
-	if drop := o.store.DropMessage(ctx, kept.ID); drop != nil {
-		o.report(kept.Message, fmt.Errorf("delete message: %w", drop))
+	if drop := o.store.DropMessage(ctx, queued.ID); drop != nil {
+		o.report(queued.Message, fmt.Errorf("delete message: %w", drop))
 	}
 	return err
 }
 
 // again tells whether a message is tried once more: an e-mail, unless it was
 // refused for good or its time is over.
-func (o *Outbox) again(kept Kept, err error) bool {
-	return kept.Channel != SMS && !errors.Is(err, ErrPermanent) && !errors.Is(err, ErrRefused) && o.now().Before(kept.ExpiresAt)
+func (o *Outbox) again(queued Queued, err error) bool {
+	return queued.Channel != SMS && !errors.Is(err, ErrPermanent) && !errors.Is(err, ErrRefused) && o.now().Before(queued.ExpiresAt)
 }
 
 // errPanic stands for a provider that broke; what it said may hold anything.

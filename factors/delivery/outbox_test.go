@@ -21,12 +21,12 @@ import (
 // memory is a store for one node.
 type memory struct {
 	mu   sync.Mutex
-	rows map[string]delivery.Kept
+	rows map[string]delivery.Queued
 }
 
-func newMemory() *memory { return &memory{rows: map[string]delivery.Kept{}} }
+func newMemory() *memory { return &memory{rows: map[string]delivery.Queued{}} }
 
-func (m *memory) KeepMessage(_ context.Context, k delivery.Kept, limit int) error {
+func (m *memory) QueueMessage(_ context.Context, k delivery.Queued, limit int) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.rows) >= limit {
@@ -36,7 +36,7 @@ func (m *memory) KeepMessage(_ context.Context, k delivery.Kept, limit int) erro
 	return nil
 }
 
-func (m *memory) ClaimMessages(_ context.Context, now, until time.Time, n int) (due []delivery.Kept, err error) {
+func (m *memory) ClaimMessages(_ context.Context, now, until time.Time, n int) (due []delivery.Queued, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for id, k := range m.rows {
@@ -71,7 +71,7 @@ func (m *memory) WaitingMessages(context.Context, time.Time) (int, time.Time, er
 	panic("the outbox does not ask")
 }
 
-func (m *memory) kept() int {
+func (m *memory) queued() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return len(m.rows)
@@ -177,8 +177,8 @@ func TestSendTellsWhatWillNotArrive(t *testing.T) {
 			if err := o.Send(t.Context(), c.message); !errors.Is(err, c.want) {
 				t.Errorf("error is %v, want %v", err, c.want)
 			}
-			if store.kept() != c.left {
-				t.Errorf("%d messages are left, want %d", store.kept(), c.left)
+			if store.queued() != c.left {
+				t.Errorf("%d messages are left, want %d", store.queued(), c.left)
 			}
 		})
 	}
@@ -195,12 +195,12 @@ func TestSendWaitsFiveSecondsAtMost(t *testing.T) {
 		if took := time.Since(begin); took != 5*time.Second {
 			t.Errorf("it took %s", took)
 		}
-		if store.kept() != 1 {
-			t.Error("the text under way is not kept")
+		if store.queued() != 1 {
+			t.Error("the text under way is not queued")
 		}
 		time.Sleep(10 * time.Minute)
-		if p.count() != 1 || store.kept() != 0 {
-			t.Errorf("handed over %d times, %d left", p.count(), store.kept())
+		if p.count() != 1 || store.queued() != 0 {
+			t.Errorf("handed over %d times, %d left", p.count(), store.queued())
 		}
 	})
 }
@@ -253,8 +253,8 @@ func TestAnEMailArrivesOnceTheProviderIsBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(10 * time.Minute)
-		if p.count() != 3 || store.kept() != 0 {
-			t.Errorf("%d tries, %d left", p.count(), store.kept())
+		if p.count() != 3 || store.queued() != 0 {
+			t.Errorf("%d tries, %d left", p.count(), store.queued())
 		}
 	})
 }
@@ -266,11 +266,11 @@ func TestWhatACrashLeftBehind(t *testing.T) {
 		store := newMemory()
 		for i, m := range []delivery.Message{text(), mail(), text(), mail()} {
 			m.ID = fmt.Sprintf("%s-%d", m.Channel, i)
-			k := delivery.Kept{Message: m, DueAt: time.Now()}
+			k := delivery.Queued{Message: m, DueAt: time.Now()}
 			if i < 2 {
 				k.Tries, k.DueAt = 1, time.Now().Add(time.Minute)
 			}
-			store.KeepMessage(t.Context(), k, 10)
+			store.QueueMessage(t.Context(), k, 10)
 		}
 		p := &provider{}
 		open(t, store, map[string]delivery.Sender{delivery.SMS: p, delivery.Email: p})
@@ -295,8 +295,8 @@ func TestPostIsSentByTheWorker(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if p.count() != 1 || store.kept() != 0 {
-			t.Errorf("%d tries, %d left", p.count(), store.kept())
+		if p.count() != 1 || store.queued() != 0 {
+			t.Errorf("%d tries, %d left", p.count(), store.queued())
 		}
 	})
 }
@@ -329,8 +329,8 @@ func TestFullHouseRefusesTextsAndQueuesEMail(t *testing.T) {
 			t.Errorf("%d at once, want 32", n)
 		}
 		time.Sleep(5 * time.Minute)
-		if got := p.count(); got != 100-refused || refused < 18 || store.kept() != 0 {
-			t.Errorf("%d handed over, %d texts refused, %d left", got, refused, store.kept())
+		if got := p.count(); got != 100-refused || refused < 18 || store.queued() != 0 {
+			t.Errorf("%d handed over, %d texts refused, %d left", got, refused, store.queued())
 		}
 	})
 }
@@ -348,7 +348,7 @@ func TestFullStoreIsAnError(t *testing.T) {
 
 type fullStore struct{ *memory }
 
-func (fullStore) KeepMessage(context.Context, delivery.Kept, int) error { return delivery.ErrFull }
+func (fullStore) QueueMessage(context.Context, delivery.Queued, int) error { return delivery.ErrFull }
 
 func TestAProviderThatPanicsHarmsNobody(t *testing.T) {
 	o := delivery.NewOutbox(delivery.Options{Store: newMemory()})
@@ -403,14 +403,14 @@ func TestClosedOutboxHandsNothingOver(t *testing.T) {
 func TestMessagesPrintAMark(t *testing.T) {
 	m := text()
 	m.ID = "ID1"
-	asJSON, err := json.Marshal(map[string]any{"m": m, "k": delivery.Kept{Message: m}})
+	asJSON, err := json.Marshal(map[string]any{"m": m, "k": delivery.Queued{Message: m}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var logged strings.Builder
-	slog.New(slog.NewTextHandler(&logged, nil)).Info("sent", "message", m, "kept", delivery.Kept{Message: m})
+	slog.New(slog.NewTextHandler(&logged, nil)).Info("sent", "message", m, "queued", delivery.Queued{Message: m})
 	for _, printed := range []string{
-		fmt.Sprint(m), fmt.Sprintf("%v %+v %#v %s %q %x %d", m, m, m, m, m, m, m), fmt.Sprintf("%+v", delivery.Kept{Message: m}),
+		fmt.Sprint(m), fmt.Sprintf("%v %+v %#v %s %q %x %d", m, m, m, m, m, m, m), fmt.Sprintf("%+v", delivery.Queued{Message: m}),
 		fmt.Sprintf("%v", &m), string(asJSON), logged.String(),
 	} {
 		if strings.Contains(printed, "123456") || strings.Contains(printed, "900609") || strings.Contains(printed, "313233343536") {

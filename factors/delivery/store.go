@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Kept is a message in the store and when it is due.
-type Kept struct {
+// Queued is a message in the store and when it is due.
+type Queued struct {
 	Message
 	// Tries is how often it has been handed to a provider, a try under way
 	// included.
@@ -18,13 +18,13 @@ type Kept struct {
 // Store keeps messages until they are over. It seals what they say and to
 // whom.
 type Store interface {
-	// KeepMessage adds k; ErrFull where limit messages are kept already.
-	KeepMessage(ctx context.Context, k Kept, limit int) error
+	// QueueMessage adds k; ErrFull where limit messages are queued already.
+	QueueMessage(ctx context.Context, k Queued, limit int) error
 	// ClaimMessages gives at most n messages that are due at now, the longest
 	// due first, each with one try more and due again at until, so that no
 	// other worker takes them meanwhile. A text that has been tried is never
 	// given, nor what has expired. Atomic over all nodes.
-	ClaimMessages(ctx context.Context, now, until time.Time, n int) ([]Kept, error)
+	ClaimMessages(ctx context.Context, now, until time.Time, n int) ([]Queued, error)
 	// DelayMessage makes a message due at a later time.
 	DelayMessage(ctx context.Context, id string, due time.Time) error
 	// DropMessage deletes a message; none is no error.

@@ -31,31 +31,31 @@ func (o *Outbox) sendDue(ctx context.Context) {
 	for free < atOnce/2 && o.take() { // the other half is for who waits at a page
 		free++
 	}
-	kept := o.claim(ctx, free)
-	for range free - len(kept) {
+	queued := o.claim(ctx, free)
+	for range free - len(queued) {
 		o.free()
 	}
-	for _, k := range kept {
+	for _, k := range queued {
 		go func() {
 			defer o.free()
-			o.sendKept(context.WithoutCancel(ctx), k)
+			o.sendQueued(context.WithoutCancel(ctx), k)
 		}()
 	}
 }
 
-func (o *Outbox) claim(ctx context.Context, n int) []Kept {
+func (o *Outbox) claim(ctx context.Context, n int) []Queued {
 	if n == 0 {
 		return nil
 	}
 	now := o.now()
-	kept, err := o.store.ClaimMessages(ctx, now, now.Add(lease), n)
+	queued, err := o.store.ClaimMessages(ctx, now, now.Add(lease), n)
 	if err != nil && ctx.Err() == nil {
 		o.report(Message{}, fmt.Errorf("look for messages that are due: %w", err))
 	}
-	return kept
+	return queued
 }
 
-func (o *Outbox) sendKept(ctx context.Context, k Kept) {
+func (o *Outbox) sendQueued(ctx context.Context, k Queued) {
 	sender := o.sender(k.Channel)
 	if sender == nil {
 		sender = missing{}
@@ -71,7 +71,7 @@ func (missing) Send(_ context.Context, m Message) error {
 }
 
 // Close lets tries under way come to their end, or ctx. After it nothing is
-// sent; e-mails may still be kept.
+// sent; e-mails may still be queued.
 func (o *Outbox) Close(ctx context.Context) error {
 	o.mu.Lock()
 	o.closed = true

@@ -79,10 +79,10 @@ type Codes interface {
 	// Code reads what a slot holds, over or not; nothing is a Code with only
 	// the slot in it.
 	Code(ctx context.Context, slot Slot) (Code, error)
-	// ReplaceCode puts what change makes of the code held into its place. An
+	// ReplaceCode puts what change makes of the present code into its place. An
 	// error of change keeps everything as it is and is returned. No two
 	// changes of one slot interleave; a store may run change again.
-	ReplaceCode(ctx context.Context, slot Slot, change func(held Code) (Code, error)) error
+	ReplaceCode(ctx context.Context, slot Slot, change func(present Code) (Code, error)) error
 	// TryCode spends a try of the code in a slot and then lets right compare
 	// it. A right answer spends the code in the same write, and the code is
 	// returned: of any number of callers one gets it. Otherwise the error is

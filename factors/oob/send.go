@@ -85,8 +85,8 @@ func (f *Factor) replace(ctx context.Context, scope factors.Scope, to recipient,
 		Slot: slot, Transaction: scope.Transaction, Credential: to.credential,
 		MAC: f.keys.MAC(macPurpose, bound(slot, scope, to.to, code)...), To: f.toMAC(to.to), SentAt: scope.Now, ExpiresAt: scope.Now.Add(f.lifetime),
 	}
-	err := f.codes.ReplaceCode(ctx, slot, func(held Code) (Code, error) {
-		wait, no := held.resendAfter(scope.Transaction, made.To, scope.Now)
+	err := f.codes.ReplaceCode(ctx, slot, func(present Code) (Code, error) {
+		wait, no := present.resendAfter(scope.Transaction, made.To, scope.Now)
 		switch {
 		case no:
 			return Code{}, fmt.Errorf("%w: five codes were sent for this", factors.ErrUnavailable)
@@ -94,8 +94,8 @@ func (f *Factor) replace(ctx context.Context, scope factors.Scope, to recipient,
 			return Code{}, &factors.TooSoon{After: wait}
 		}
 		made.Sends = 1
-		if held.Transaction == scope.Transaction {
-			made.Sends = held.Sends + 1
+		if present.Transaction == scope.Transaction {
+			made.Sends = present.Sends + 1
 		}
 		return made, nil
 	})

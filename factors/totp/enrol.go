@@ -53,12 +53,12 @@ func pendingOf(state factors.State) (pending, error) {
 func (f *Factor) BeginEnrolment(_ context.Context, scope factors.Scope, _ []account.Credential, state factors.State, answer factors.Answer) (factors.Prompt, factors.State, error) {
 	p := newPending(scope.Now)
 	if len(state) > 0 && answer.Fields["action"] != "new" {
-		held, err := pendingOf(state)
+		begun, err := pendingOf(state)
 		if err != nil {
 			return factors.Prompt{}, nil, err
 		}
-		if !held.expired(scope.Now) {
-			p = held
+		if !begun.expired(scope.Now) {
+			p = begun
 		}
 	}
 	return factors.Prompt{

@@ -77,7 +77,7 @@ type Enrolled struct {
 	First *First
 	Event audit.Event
 	// Messages tell the person of it.
-	Messages []delivery.Kept
+	Messages []delivery.Queued
 }
 
 // Passed is what a right answer writes in one transaction.
@@ -93,7 +93,7 @@ type Passed struct {
 	Settle   func([]throttle.Counter)
 	Event    audit.Event
 	// Messages tell the person of it.
-	Messages []delivery.Kept
+	Messages []delivery.Queued
 	// Raising adds the proof to the session: session.ErrNotFound when that
 	// has ended, and nothing is kept.
 	Raising session.Raising
@@ -124,7 +124,7 @@ type Store interface {
 	Pass(ctx context.Context, p Passed, now time.Time) error
 	// Note appends an event and puts the messages that tell of it into the
 	// outbox, all or nothing.
-	Note(ctx context.Context, e audit.Event, messages []delivery.Kept) error
+	Note(ctx context.Context, e audit.Event, messages []delivery.Queued) error
 }
 
 // OnceTransaction names the transaction by whose redemption a proof for one

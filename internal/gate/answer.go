@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strconv"
 	"sync/atomic"
 
 	"github.com/stepgate/stepgate/internal/inject"
@@ -29,8 +30,9 @@ type Site interface {
 
 // Answer stands between the upstream's answer and the browser and corrects
 // its header once, at the moment when it is sent. It neither buffers nor
-// delays: flushing, streaming and accepted WebSockets pass through. One
-// request has one, from Begin to End; it is not used again.
+// delays, but for the header of a page, which waits for the first bytes of its
+// body or for a flush: flushing, streaming and accepted WebSockets pass
+// through. One request has one, from Begin to End; it is not used again.
 type Answer struct {
 	http.ResponseWriter
 	Site      Site
@@ -56,6 +58,7 @@ type Answer struct {
 	body     inject.Body // where the script is being added
 	status   int         // of the header that is under way, as far as the steps are
 	sent     bool
+	held     http.Header            // the header of a page, until the length is known that the script gives it
 	opened   bool                   // a WebSocket that was asked for and accepted
 	waiting  *waitingAnswer         // set while nothing goes out yet
 	bodiless bool                   // the app's body is not shown
@@ -83,6 +86,7 @@ func (a *Answer) WriteHeader(status int) {
 	case a.ended.Load(), a.waiting != nil:
 		return
 	case a.sent:
+		a.showHeader()
 		if !a.bodiless {
 			a.ResponseWriter.WriteHeader(status) // which says that it is superfluous
 		}
@@ -114,7 +118,50 @@ func (a *Answer) send(from int, h http.Header) {
 			return
 		}
 	}
+	if a.Page != nil {
+		if _, soon := a.Page.Length(); soon && a.sent {
+			a.held = h.Clone() // what is said after this is not of the header
+			return
+		}
+		a.count(h)
+	}
 	a.ResponseWriter.WriteHeader(a.status)
+}
+
+// count says how long a page has become, if that is known.
+func (a *Answer) count(h http.Header) {
+	if n, _ := a.Page.Length(); n >= 0 {
+		h["Content-Length"] = []string{strconv.FormatInt(n, 10)}
+	}
+}
+
+// showHeader sends a header that has been held.
+func (a *Answer) showHeader() {
+	if a.held == nil {
+		return
+	}
+	h, held := a.ResponseWriter.Header(), a.held
+	a.held = nil
+	late := putBack(h, held)
+	a.count(h)
+	a.ResponseWriter.WriteHeader(a.status)
+	maps.Copy(h, late)
+}
+
+// putBack has h be as it was. It returns what was said in it since: trailers,
+// where the answer has any.
+func putBack(h, was http.Header) (late http.Header) {
+	for name, values := range h {
+		if !slices.Equal(values, was[name]) {
+			if late == nil {
+				late = http.Header{}
+			}
+			late[name] = values
+		}
+	}
+	clear(h)
+	maps.Copy(h, was)
+	return late
 }
 
 // beyond is where a body goes behind what adds the script.
@@ -147,17 +194,11 @@ func (a *Answer) forget() {
 func (a *Answer) release() {
 	waited, header := a.waiting, a.ResponseWriter.Header()
 	a.waiting = nil
-	last := header.Clone()
-	clear(header)
-	maps.Copy(header, waited.header)
+	late := putBack(header, waited.header)
 	a.send(waited.next, header)
 	waited.body.WriteTo(beyond{a})
 	waited.body.Close()
-	for name, values := range last {
-		if !slices.Equal(values, waited.header[name]) {
-			header[name] = values
-		}
-	}
+	maps.Copy(header, late)
 }
 
 // Settle is called when the app has answered, with its error: an answer that
@@ -233,6 +274,7 @@ func (a *Answer) write(p []byte) (int, error) {
 	case a.bodiless:
 		return len(p), nil
 	case a.waiting == nil:
+		a.showHeader()
 		return a.ResponseWriter.Write(p)
 	}
 	if n, err := a.waiting.body.Write(p); err == nil {
@@ -281,6 +323,7 @@ func (a *Answer) FlushError() error {
 	if a.bodiless || a.waiting != nil {
 		return nil
 	}
+	a.showHeader()
 	return http.NewResponseController(a.ResponseWriter).Flush()
 }
 

@@ -208,22 +208,22 @@ func challengesAs(list, scheme string) bool {
 // keepStrings drops the values that keep refuses. A header that the upstream
 // sent with none refused stays as it is.
 func keepStrings(h http.Header, name string, values []string, keep func(string) bool) {
-	var kept []string
+	var left []string
 	for i, v := range values {
 		switch {
 		case keep(v):
-			if kept != nil {
-				kept = append(kept, v)
+			if left != nil {
+				left = append(left, v)
 			}
-		case kept == nil:
-			kept = append(make([]string, 0, len(values)), values[:i]...)
+		case left == nil:
+			left = append(make([]string, 0, len(values)), values[:i]...)
 		}
 	}
 	switch {
-	case kept == nil:
-	case len(kept) == 0:
+	case left == nil:
+	case len(left) == 0:
 		delete(h, name)
 	default:
-		h[name] = kept
+		h[name] = left
 	}
 }

@@ -151,14 +151,14 @@ func WithholdCookies(line string) string {
 	if !mentionsGateway(line) {
 		return line
 	}
-	var kept []string
+	var left []string
 	for part := range strings.SplitSeq(line, ";") {
 		name, _, _ := strings.Cut(part, "=")
 		if !session.Reserved(strings.Trim(name, " \t\"")) {
-			kept = append(kept, strings.TrimSpace(part))
+			left = append(left, strings.TrimSpace(part))
 		}
 	}
-	return strings.Join(kept, "; ")
+	return strings.Join(left, "; ")
 }
 
 // mentionsGateway is a cheap look for "stepgate" in any letter case.
@@ -178,15 +178,15 @@ func WithholdRequestCookies(header http.Header) {
 	if len(lines) == 0 {
 		return
 	}
-	kept := make([]string, 0, len(lines))
+	left := make([]string, 0, len(lines))
 	for _, line := range lines {
 		if line = WithholdCookies(line); line != "" {
-			kept = append(kept, line)
+			left = append(left, line)
 		}
 	}
-	if len(kept) == 0 {
+	if len(left) == 0 {
 		delete(header, "Cookie")
 		return
 	}
-	header["Cookie"] = kept
+	header["Cookie"] = left
 }

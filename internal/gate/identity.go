@@ -214,13 +214,13 @@ func cleanValue(s string) string {
 
 // cleanGroups drops groups that a comma-separated list cannot carry.
 func cleanGroups(groups []string) []string {
-	kept := make([]string, 0, len(groups))
+	left := make([]string, 0, len(groups))
 	for _, g := range groups {
 		if g != "" && !strings.Contains(g, ",") && cleanValue(g) == g {
-			kept = append(kept, g)
+			left = append(left, g)
 		}
 	}
-	return kept
+	return left
 }
 
 // lastProof is when the person last proved something: `auth_time`.

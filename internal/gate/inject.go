@@ -16,10 +16,10 @@ func (h *Handler) page(r *http.Request, v visitor) *inject.Page {
 	if h.Script == nil {
 		return nil
 	}
-	p := &inject.Page{Script: h.Script, Shown: inject.Wanted(r)}
-	if !p.Shown {
-		return p
+	if !inject.Wanted(r) {
+		return h.Script.Fetched()
 	}
+	p := &inject.Page{Script: h.Script, Shown: true}
 	inject.Narrow(r.Header)
 	if live := h.live.Load(); live != nil && v.entry != nil {
 		p.Mark, p.Ends = v.entry.Session.Mark(), live.Sessions.ExpiresIn(v.entry)

@@ -52,6 +52,7 @@ func (a *Answer) endBody() {
 	if a.body != nil {
 		_ = a.body.Close()
 		a.body = nil
+		a.showHeader()
 	}
 }
 

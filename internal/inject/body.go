@@ -24,11 +24,14 @@ type body struct {
 	xml     bool
 	as      order
 	gzipped bool
+	length  int64     // that the application has said; -1 where it is not to be told
+	to      *rewriter // of a body that is not packed, once it has begun
 }
 
 func (b *body) open(w io.Writer) Body {
 	if !b.gzipped {
-		return plain{newRewriter(w, b.tag, b.as, b.xml)}
+		b.to = newRewriter(w, b.tag, b.as, b.xml)
+		return plain{b.to}
 	}
 	return b.recode(w)
 }

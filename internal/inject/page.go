@@ -26,6 +26,10 @@ type Page struct {
 	body *body
 }
 
+// Fetched is what becomes of an answer that no window shows: it stays as it
+// is. All such answers of a script share it.
+func (s *Script) Fetched() *Page { return &s.fetched }
+
 // Wanted tells whether the answer to a request will be shown as a page, where
 // a script can be of use: in a window, or in a frame that a page of the same
 // origin has.
@@ -82,7 +86,7 @@ func takesGzip(lines []string) bool {
 // it fit for a page with the script in it. It tells whether the body is to go
 // through Body.
 func (p *Page) Prepare(status int, h http.Header) bool {
-	kind, params, ok := htmlType(h)
+	kind, charset, ok := htmlType(h)
 	if !ok {
 		if p.Shown && status == http.StatusNotModified {
 			// What the browser keeps takes over the policies of this answer.
@@ -96,19 +100,23 @@ func (p *Page) Prepare(status int, h http.Header) bool {
 	coding := strings.ToLower(strings.Join(h["Content-Encoding"], ","))
 	switch {
 	case !p.Shown, status < 200, status == http.StatusNoContent, status == http.StatusResetContent, status == http.StatusPartialContent,
-		status >= 300 && status < 400:
+		status >= 300 && status < 400, h.Get("Content-Length") == "0":
 		return false
 	case coding != "" && coding != "identity" && coding != "gzip" && coding != "x-gzip", download(h), told(h, "no-transform"):
 		return false
 	}
 	allowed := allow(h, p.Script.address, p.Script.integrity)
 	weaken(h)
+	gzipped, length := coding == "gzip" || coding == "x-gzip", int64(-1)
+	if !gzipped {
+		length = lengthOf(h)
+	}
 	for _, name := range []string{"Content-Length", "Accept-Ranges", "Content-Md5", "Digest", "Content-Digest", "Repr-Digest"} {
 		delete(h, name)
 	}
 	p.body = &body{
-		tag: p.Script.tag(p, allowed), xml: kind == "application/xhtml+xml", as: orderOf(params["charset"]),
-		gzipped: coding == "gzip" || coding == "x-gzip",
+		tag: p.Script.tag(p, allowed), xml: kind == "application/xhtml+xml", as: orderOf(charset),
+		gzipped: gzipped, length: length,
 	}
 	return true
 }
@@ -116,22 +124,51 @@ func (p *Page) Prepare(status int, h http.Header) bool {
 // Body passes the body of the answer on to w. Close it at the answer's end.
 func (p *Page) Body(w io.Writer) Body { return p.body.open(w) }
 
+// Length is how long the body becomes: n, or -1 where that is not known. Soon
+// says that the next bytes of the body may tell.
+func (p *Page) Length() (n int64, soon bool) {
+	switch b := p.body; {
+	case b == nil || b.length < 0:
+		return -1, false
+	case b.to == nil || !b.to.decided:
+		return -1, true
+	default:
+		return b.length + int64(b.to.added), false
+	}
+}
+
+// lengthOf is how long the application says that its answer is; -1 where it
+// does not.
+func lengthOf(h http.Header) int64 {
+	said := h["Content-Length"]
+	if len(said) != 1 {
+		return -1
+	}
+	n, err := strconv.ParseUint(said[0], 10, 63)
+	if err != nil {
+		return -1
+	}
+	return int64(n)
+}
+
 // htmlType reads the type of a page. An answer with several types has none.
-func htmlType(h http.Header) (kind string, params map[string]string, ok bool) {
+func htmlType(h http.Header) (kind, charset string, ok bool) {
 	types := h["Content-Type"]
 	if len(types) != 1 {
-		return "", nil, false
+		return "", "", false
 	}
-	if !strings.Contains(types[0], "html") && !strings.Contains(strings.ToLower(types[0]), "html") {
-		return "", nil, false
+	kind, rest, _ := strings.Cut(types[0], ";")
+	kind = strings.ToLower(strings.TrimSpace(kind))
+	if kind != "text/html" && kind != "application/xhtml+xml" {
+		return "", "", false
 	}
-	kind, params, err := mime.ParseMediaType(types[0])
-	if err != nil {
+	if rest != "" {
 		// Browsers read on where a parameter is broken.
-		kind, _, _ = strings.Cut(types[0], ";")
-		kind = strings.ToLower(strings.TrimSpace(kind))
+		if _, params, err := mime.ParseMediaType(types[0]); err == nil {
+			charset = params["charset"]
+		}
 	}
-	return kind, params, kind == "text/html" || kind == "application/xhtml+xml"
+	return kind, charset, true
 }
 
 // orderOf is how a charset is written (Encoding §4.2): of those that browsers

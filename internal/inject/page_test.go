@@ -97,9 +97,12 @@ func TestWhichAnswersHaveTheScript(t *testing.T) {
 		{"a redirect", 302, page, false},
 		{"a part", 206, page, false},
 		{"no content", 204, page, false},
+		{"nothing in it", 200, with("Content-Length", "0"), false},
 	} {
 		h := row.header.Clone()
-		h.Set("Content-Length", "71")
+		if h["Content-Length"] == nil {
+			h.Set("Content-Length", "71")
+		}
 		h.Set("Etag", `"x"`)
 		h.Set("Content-Security-Policy", "default-src 'none'")
 		before := h.Clone()
@@ -111,6 +114,44 @@ func TestWhichAnswersHaveTheScript(t *testing.T) {
 		h.Del("Vary")
 		if changed := h.Get("Content-Length") == "" && h.Get("Etag") == `W/"x"` && h.Get("Content-Security-Policy") != "default-src 'none'"; changed != row.want {
 			t.Errorf("%s: the header is %v, was %v", row.name, h, before)
+		}
+	}
+}
+
+func TestHowLongAPageBecomesIsKnownWithItsFirstBytes(t *testing.T) {
+	tagged := int64(len(newScript(t).tag(&Page{}, allowance{})))
+	for _, row := range []struct {
+		name, text  string
+		header      http.Header
+		soon, later int64 // what is known after the first bytes, and at the end
+	}{
+		{"a page", document, http.Header{"Content-Length": {"71"}}, 71 + tagged, 71 + tagged},
+		{"a fragment", "<p>x", http.Header{"Content-Length": {"4"}}, 4, 4},
+		{"half a tag", "<html><he", http.Header{"Content-Length": {"9"}}, -1, 9},
+		{"a long way to the head", "<html><!-- x", http.Header{"Content-Length": {"12"}}, -1, 12},
+		{"nobody has said", document, http.Header{}, -1, -1},
+		{"said twice", document, http.Header{"Content-Length": {"71", "72"}}, -1, -1},
+		{"packed", string(packed(t, document)), http.Header{"Content-Length": {"71"}, "Content-Encoding": {"gzip"}}, -1, -1},
+		{"UTF-16", wide("<html><head>", utf16LE, true), http.Header{"Content-Length": {"26"}}, 26 + 2*tagged, 26 + 2*tagged},
+	} {
+		p := &Page{Script: newScript(t), Shown: true}
+		h := row.header.Clone()
+		h.Set("Content-Type", "text/html")
+		if !p.Prepare(200, h) || h["Content-Length"] != nil {
+			t.Fatalf("%s: %v", row.name, h)
+		}
+		var out bytes.Buffer
+		body := p.Body(&out)
+		if n, soon := p.Length(); n != -1 || soon != (row.later >= 0) {
+			t.Errorf("%s: before its first bytes it is %d long (soon: %t)", row.name, n, soon)
+		}
+		io.WriteString(body, row.text)
+		if n, _ := p.Length(); n != row.soon {
+			t.Errorf("%s: it becomes %d long, want %d", row.name, n, row.soon)
+		}
+		body.Close()
+		if n, _ := p.Length(); n != row.later || n >= 0 && n != int64(out.Len()) {
+			t.Errorf("%s: it has become %d long, want %d; it is %d", row.name, n, row.later, out.Len())
 		}
 	}
 }

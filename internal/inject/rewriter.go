@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"io"
+	"sync"
 )
 
 // order is how a document's code units are written.
@@ -26,6 +27,7 @@ type rewriter struct {
 
 	begun   bool // the byte-order mark was looked for
 	decided bool
+	added   int    // bytes
 	held    []byte // came already, and has not gone out
 	read    int    // how many bytes of held the scanner has seen
 }
@@ -128,10 +130,15 @@ func (r *rewriter) unit(b []byte) uint16 {
 func (r *rewriter) insert(all []byte, at int) error {
 	r.decide()
 	tag := r.encoded()
-	out := make([]byte, 0, len(all)+len(tag))
-	out = append(append(append(out, all[:at]...), tag...), all[at:]...)
-	return r.send(out)
+	r.added = len(tag)
+	joined := buffers.Get().(*[]byte)
+	defer buffers.Put(joined)
+	*joined = append(append(append((*joined)[:0], all[:at]...), tag...), all[at:]...)
+	return r.send(*joined)
 }
+
+// buffers are used again: one is as long as what is written at once.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // encoded is the tag in the document's own code units.
 func (r *rewriter) encoded() []byte {

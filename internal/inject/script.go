@@ -33,6 +33,7 @@ type Script struct {
 	integrity string // as a tag and a policy name it
 	text      []byte
 	packed    []byte
+	fetched   Page
 }
 
 // scriptFile is the name of the script below the site's assets, without its
@@ -59,10 +60,12 @@ func New(site *web.Site, languages []string, early bool) (*Script, error) {
 	if err := zip.Close(); err != nil {
 		return nil, err
 	}
-	return &Script{
+	s := &Script{
 		Path: path, site: site, address: site.Origin + path, integrity: "sha256-" + base64.StdEncoding.EncodeToString(sum[:]),
 		text: text, packed: packed.Bytes(),
-	}, nil
+	}
+	s.fetched.Script = s
+	return s, nil
 }
 
 // settings are what the script knows from the beginning.
@@ -148,8 +151,13 @@ func (s *Script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // tag is the element that is added to a page. All of it is ASCII.
 func (s *Script) tag(p *Page, a allowance) string {
 	var b strings.Builder
+	b.Grow(256)
 	attribute := func(name, value string) {
-		b.WriteString(" " + name + `="` + html.EscapeString(value) + `"`)
+		b.WriteByte(' ')
+		b.WriteString(name)
+		b.WriteString(`="`)
+		b.WriteString(html.EscapeString(value))
+		b.WriteByte('"')
 	}
 	b.WriteString("<script")
 	attribute("src", s.Path)

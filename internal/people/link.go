@@ -122,7 +122,7 @@ func (p *People) post(ctx context.Context, tx Tx, to account.Account, m delivery
 	if m.ExpiresAt.IsZero() {
 		m.ExpiresAt = p.now().Add(48 * time.Hour)
 	}
-	if err := tx.KeepMessage(ctx, delivery.Kept{Message: m, DueAt: p.now()}, maxWaiting); err != nil {
+	if err := tx.QueueMessage(ctx, delivery.Queued{Message: m, DueAt: p.now()}, maxWaiting); err != nil {
 		return fmt.Errorf("keep the message: %w", err)
 	}
 	return nil

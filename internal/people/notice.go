@@ -127,13 +127,13 @@ func noticeText(language, id string) string {
 // Kept are the messages of a notice, one to each place, for the transaction
 // that does what it tells of: so none is lost, and none goes out for what did
 // not happen.
-func (n *Notices) Kept(told Notice) []delivery.Kept {
+func (n *Notices) Kept(told Notice) []delivery.Queued {
 	if n == nil || noticeText(defaultNoticeLanguage, string(told.What)+".text") == "" {
 		return nil
 	}
 	mail := delivery.Message{Subject: n.subject(told), Body: n.body(told)}
 	short := delivery.Message{Body: n.short(told)}
-	var all []delivery.Kept
+	var all []delivery.Queued
 	for _, channel := range []string{delivery.Email, delivery.SMS} {
 		if n.Offers == nil || !n.Offers(channel) {
 			continue
@@ -144,7 +144,7 @@ func (n *Notices) Kept(told Notice) []delivery.Kept {
 		}
 		for _, address := range told.addresses(channel) {
 			m.ID, m.Channel, m.To, m.Account, m.ExpiresAt = rand.Text(), channel, address, string(told.Account.ID), told.At.Add(noticeLife)
-			all = append(all, delivery.Kept{Message: m, DueAt: told.At})
+			all = append(all, delivery.Queued{Message: m, DueAt: told.At})
 		}
 	}
 	return all
@@ -275,7 +275,7 @@ func (p *People) tell(ctx context.Context, tx Tx, n *Notices, told Notice) error
 	}
 	told.Held, told.At = held, p.now()
 	for _, k := range n.Kept(told) {
-		if err := tx.KeepMessage(ctx, k, maxNotices); err != nil {
+		if err := tx.QueueMessage(ctx, k, maxNotices); err != nil {
 			return fmt.Errorf("keep a notice: %w", err)
 		}
 	}

@@ -56,7 +56,7 @@ type Tx interface {
 	ReplaceTransaction(ctx context.Context, t ceremony.Transaction) error
 	RedeemTransaction(ctx context.Context, id string, now time.Time) error
 	KeepVisits(ctx context.Context, owner account.ID, change func(account.Secret) (account.Secret, error)) error
-	KeepMessage(ctx context.Context, k delivery.Kept, limit int) error
+	QueueMessage(ctx context.Context, k delivery.Queued, limit int) error
 	AppendEvent(ctx context.Context, e audit.Event) (audit.Record, error)
 }
 

@@ -114,6 +114,9 @@ type Departure struct {
 	Callback string
 	// Fresh asks the issuer to have the person sign in anew.
 	Fresh bool
+	// Hint is the name that the person has typed, where its domain has led to
+	// this source; "" where none was.
+	Hint string
 	// Language is the BCP 47 tag of the page.
 	Language string
 }

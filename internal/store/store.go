@@ -97,8 +97,8 @@ type Tx interface {
 	// been, and in which browsers. It goes with the account;
 	// account.ErrNotFound where that is gone.
 	KeepVisits(ctx context.Context, owner account.ID, change func(account.Secret) (account.Secret, error)) error
-	// KeepMessage puts a message into the outbox if the transaction is kept.
-	KeepMessage(ctx context.Context, k delivery.Kept, limit int) error
+	// QueueMessage puts a message into the outbox if the transaction is kept.
+	QueueMessage(ctx context.Context, k delivery.Queued, limit int) error
 }
 
 // Store is everything that a database does for the gateway.
@@ -123,7 +123,7 @@ type Store interface {
 	// transaction: of many answers at once one finds the request open.
 	// approval.ErrGone where it is not, account.ErrNotFound for a phone that was
 	// revoked; an error of answer keeps nothing and is returned as it is.
-	AnswerApproval(ctx context.Context, id string, by account.CredentialID, now time.Time, answer func(*account.Credential, *approval.Request) (audit.Event, []delivery.Kept, error)) error
+	AnswerApproval(ctx context.Context, id string, by account.CredentialID, now time.Time, answer func(*account.Credential, *approval.Request) (audit.Event, []delivery.Queued, error)) error
 	// ConsumeStep moves a credential's Counter to step and its LastUsedAt to
 	// now, if Counter was lower; it tells whether it did. RFC 6238 §5.2.
 	ConsumeStep(ctx context.Context, id account.CredentialID, step int64, now time.Time) (bool, error)
@@ -141,7 +141,7 @@ type Store interface {
 	// wait. It returns only when the commit is durable.
 	Update(ctx context.Context, change func(Tx) error) error
 	// RevokeDevice is Tx.RevokeDevice with its event, in one transaction.
-	RevokeDevice(ctx context.Context, owner account.ID, id account.CredentialID, e audit.Event, messages []delivery.Kept) error
+	RevokeDevice(ctx context.Context, owner account.ID, id account.CredentialID, e audit.Event, messages []delivery.Queued) error
 	// KeepVisits is Tx.KeepVisits in a transaction of its own.
 	KeepVisits(ctx context.Context, owner account.ID, change func(account.Secret) (account.Secret, error)) error
 	// VoidSpendable makes a store that was brought back from a backup safe: it

@@ -1,8 +1,6 @@
 package accesslog
 
-import (
-	"strings"
-)
+import "strings"
 
 // readJSON reads a line that is an object: Caddy's access log, Traefik's, and
 // what people have nginx, Apache and Envoy write, by the names that these

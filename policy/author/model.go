@@ -174,20 +174,13 @@ func (m *model) raisesText(raises []policy.Raise) string {
 
 // index puts a policy's rules into tries.
 func (m *models) index(one *model) {
-	var paths, queries []exact.Rule
+	paths, queries := m.table.Build(), m.table.Build()
+	plain := map[plainRule]int32{}
+	var segments []exact.Segment
 	for _, r := range one.rules {
 		p := r.Pattern()
-		rule := exact.Rule{Subtree: p.Subtree(), Slash: p.Slash(), Methods: m.mask(r.Methods()), Says: m.sayingOf(one, r)}
-		for _, part := range p.Parts() {
-			switch len(part.Pieces) {
-			case 0:
-				rule.Segments = append(rule.Segments, exact.Segment{Kind: exact.Free})
-			case 1:
-				rule.Segments = append(rule.Segments, exact.Segment{Kind: exact.Literal, Text: part.Pieces[0]})
-			default:
-				rule.Segments = append(rule.Segments, exact.Segment{Kind: exact.Globbed, Glob: part.Pieces})
-			}
-		}
+		segments = appendSegments(segments[:0], p)
+		rule := exact.Rule{Segments: segments, Subtree: p.Subtree(), Slash: p.Slash(), Methods: m.mask(r.Methods()), Says: m.plainSaying(one, r, plain)}
 		if !r.Until().IsZero() {
 			rule.Passing = true
 			if !slices.ContainsFunc(m.epochs, r.Until().Equal) {
@@ -195,12 +188,47 @@ func (m *models) index(one *model) {
 			}
 		}
 		if p.Queried() {
-			queries = append(queries, rule)
+			queries.Add(rule)
 		} else {
-			paths = append(paths, rule)
+			paths.Add(rule)
 		}
 	}
-	one.side.Paths, one.side.Queries = m.table.Trie(paths), m.table.Trie(queries)
+	one.side.Paths, one.side.Queries = paths.Trie(), queries.Trie()
+}
+
+func appendSegments(list []exact.Segment, p policy.Pattern) []exact.Segment {
+	for _, part := range p.Parts() {
+		switch len(part.Pieces) {
+		case 0:
+			list = append(list, exact.Segment{Kind: exact.Free})
+		case 1:
+			list = append(list, exact.Segment{Kind: exact.Literal, Text: part.Pieces[0]})
+		default:
+			list = append(list, exact.Segment{Kind: exact.Globbed, Glob: part.Pieces})
+		}
+	}
+	return list
+}
+
+// plainRule is all that a rule says that has neither a block nor a query.
+type plainRule struct {
+	verb   policy.Verb
+	levels policy.LevelSet
+}
+
+// plainSaying is sayingOf, which it asks once for all plain rules that are
+// alike.
+func (m *models) plainSaying(one *model, r *policy.Rule, known map[plainRule]int32) int32 {
+	if !r.Plain() || m.alone != nil && m.alone(r) {
+		return m.sayingOf(one, r)
+	}
+	key := plainRule{r.Verb(), r.Levels()}
+	id, ok := known[key]
+	if !ok {
+		id = m.sayingOf(one, r)
+		known[key] = id
+	}
+	return id
 }
 
 func (m *models) mask(methods []string) uint64 {

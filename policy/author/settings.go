@@ -309,28 +309,32 @@ func SettingsOf(name string, value any) []Setting {
 
 // PolicyText is a policy as JSON, without the places where it was written.
 func PolicyText(c *policy.Config) string {
-	var tree any
-	if text, err := json.Marshal(c); err != nil || json.Unmarshal(text, &tree) != nil {
+	plain := *c
+	plain.DefaultPos, plain.AssertPos = policy.Position{}, nil
+	plain.Levels, plain.Rules, plain.Raises = slices.Clone(c.Levels), slices.Clone(c.Rules), withoutPlaces(c.Raises)
+	for i := range plain.Levels {
+		plain.Levels[i].Pos = policy.Position{}
+	}
+	for i := range plain.Rules {
+		r := &plain.Rules[i]
+		r.Pos, r.Raises = policy.Position{}, withoutPlaces(r.Raises)
+	}
+	text, err := json.Marshal(plain)
+	if err != nil {
 		return ""
 	}
-	dropPlaces(tree)
-	return compact(tree)
+	return string(text)
 }
 
-func dropPlaces(tree any) {
-	switch node := tree.(type) {
-	case map[string]any:
-		delete(node, "pos")
-		delete(node, "default_pos")
-		delete(node, "assert_pos")
-		for _, below := range node {
-			dropPlaces(below)
-		}
-	case []any:
-		for _, below := range node {
-			dropPlaces(below)
+func withoutPlaces(raises []policy.RaiseConfig) []policy.RaiseConfig {
+	raises = slices.Clone(raises)
+	for i := range raises {
+		raises[i].Pos, raises[i].Conditions = policy.Position{}, slices.Clone(raises[i].Conditions)
+		for j := range raises[i].Conditions {
+			raises[i].Conditions[j].Pos = policy.Position{}
 		}
 	}
+	return raises
 }
 
 // examplePath is a path that a pattern matches.

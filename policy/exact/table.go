@@ -125,27 +125,49 @@ type growing struct {
 
 // Trie makes a trie of rules and returns its root, or none for no rules.
 func (t *Table) Trie(rules []Rule) int32 {
-	if len(rules) == 0 {
+	b := t.Build()
+	for _, r := range rules {
+		b.Add(r)
+	}
+	return b.Trie()
+}
+
+// Builder makes a trie of rules that come one by one.
+type Builder struct {
+	table *Table
+	root  *growing
+}
+
+// Build begins a trie.
+func (t *Table) Build() *Builder { return &Builder{table: t} }
+
+// Add adds a rule. Its segments are not kept.
+func (b *Builder) Add(r Rule) {
+	if b.root == nil {
+		b.root = &growing{}
+	}
+	n := b.root
+	for _, s := range r.Segments {
+		n = n.child(s)
+	}
+	saying := Saying{r.Methods, r.Says, r.Passing}
+	if r.Subtree {
+		n.subtree = append(n.subtree, saying)
+		return
+	}
+	n.exact = append(n.exact, saying)
+	if r.Slash {
+		slash := n.child(Segment{Kind: Literal})
+		slash.exact = append(slash.exact, saying)
+	}
+}
+
+// Trie returns the root, or none where no rule was added.
+func (b *Builder) Trie() int32 {
+	if b.root == nil {
 		return none
 	}
-	root := &growing{}
-	for _, r := range rules {
-		n := root
-		for _, s := range r.Segments {
-			n = n.child(s)
-		}
-		saying := Saying{r.Methods, r.Says, r.Passing}
-		if r.Subtree {
-			n.subtree = append(n.subtree, saying)
-			continue
-		}
-		n.exact = append(n.exact, saying)
-		if r.Slash {
-			slash := n.child(Segment{Kind: Literal})
-			slash.exact = append(slash.exact, saying)
-		}
-	}
-	return t.freeze(root)
+	return b.table.freeze(b.root)
 }
 
 func (g *growing) child(s Segment) *growing {

@@ -177,6 +177,9 @@ func (s *Source) Depart(ctx context.Context, d signin.Departure) (location strin
 		// Core §3.1.2.1: max_age obliges the issuer to say when.
 		options = append(options, oauth2.SetAuthURLParam("prompt", "login"), oauth2.SetAuthURLParam("max_age", "0"))
 	}
+	if d.Hint != "" {
+		options = append(options, oauth2.SetAuthURLParam("login_hint", d.Hint))
+	}
 	if d.Language != "" {
 		options = append(options, oauth2.SetAuthURLParam("ui_locales", d.Language))
 	}

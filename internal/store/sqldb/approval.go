@@ -130,7 +130,7 @@ func (db *DB) SpendApproval(ctx context.Context, id string, now time.Time) error
 }
 
 // AnswerApproval implements store.Store.
-func (db *DB) AnswerApproval(ctx context.Context, id string, by account.CredentialID, now time.Time, answer func(*account.Credential, *approval.Request) (audit.Event, []delivery.Kept, error)) error {
+func (db *DB) AnswerApproval(ctx context.Context, id string, by account.CredentialID, now time.Time, answer func(*account.Credential, *approval.Request) (audit.Event, []delivery.Queued, error)) error {
 	err := db.update(ctx, func(t *tx) error {
 		phone, err := t.lockCredential(ctx, by)
 		if err != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 // RevokeDevice implements challenge.Store.
-func (db *DB) RevokeDevice(ctx context.Context, owner account.ID, id account.CredentialID, e audit.Event, messages []delivery.Kept) error {
+func (db *DB) RevokeDevice(ctx context.Context, owner account.ID, id account.CredentialID, e audit.Event, messages []delivery.Queued) error {
 	return db.update(ctx, func(t *tx) error {
 		if err := t.RevokeDevice(ctx, owner, id); err != nil {
 			return err

@@ -14,16 +14,16 @@ import (
 // letter is what of a message is sealed.
 type letter struct{ To, Subject, Body string }
 
-func messageCell(k delivery.Kept) cell {
+func messageCell(k delivery.Queued) cell {
 	return cell{"outbox.sealed_message", []string{k.ID, k.Channel, k.Account}}
 }
 
 // lockOutbox keeps workers from claiming the same messages.
 const lockOutbox = "outbox"
 
-// KeepMessage implements delivery.Store, and store.Tx: there it is kept only
+// QueueMessage implements delivery.Store, and store.Tx: there it is kept only
 // if the transaction is.
-func (t *tx) KeepMessage(ctx context.Context, k delivery.Kept, limit int) error {
+func (t *tx) QueueMessage(ctx context.Context, k delivery.Queued, limit int) error {
 	plain, err := json.Marshal(letter{k.To, k.Subject, k.Body})
 	if err != nil {
 		return fmt.Errorf("keep message: %w", err)
@@ -45,14 +45,14 @@ func (t *tx) KeepMessage(ctx context.Context, k delivery.Kept, limit int) error 
 	return nil
 }
 
-// KeepMessage implements delivery.Store.
-func (db *DB) KeepMessage(ctx context.Context, k delivery.Kept, limit int) error {
-	return db.write(ctx, func(t *tx) error { return t.KeepMessage(ctx, k, limit) })
+// QueueMessage implements delivery.Store.
+func (db *DB) QueueMessage(ctx context.Context, k delivery.Queued, limit int) error {
+	return db.write(ctx, func(t *tx) error { return t.QueueMessage(ctx, k, limit) })
 }
 
 // claimed is a row of the outbox, still sealed.
 type claimed struct {
-	kept   delivery.Kept
+	kept   delivery.Queued
 	sealed []byte
 }
 
@@ -64,7 +64,7 @@ func scanClaimed(rows *sql.Rows) (c claimed, err error) {
 
 // ClaimMessages implements delivery.Store. A message that does not open is
 // left out and named in the error; the others are given all the same.
-func (db *DB) ClaimMessages(ctx context.Context, now, until time.Time, n int) ([]delivery.Kept, error) {
+func (db *DB) ClaimMessages(ctx context.Context, now, until time.Time, n int) ([]delivery.Queued, error) {
 	due, err := list(ctx, db.q, value[string],
 		`SELECT id FROM outbox WHERE due_at <= $1 AND expires_at > $1 AND (channel <> 'sms' OR tries = 0) LIMIT 1`, instant(now))
 	if err != nil || len(due) == 0 {
@@ -90,7 +90,7 @@ func (db *DB) ClaimMessages(ctx context.Context, now, until time.Time, n int) ([
 	return db.unseal(all)
 }
 
-func (db *DB) unseal(all []claimed) (kept []delivery.Kept, err error) {
+func (db *DB) unseal(all []claimed) (kept []delivery.Queued, err error) {
 	for _, c := range all {
 		plain, broken := messageCell(c.kept).open(db.ring, c.sealed)
 		var l letter

@@ -13,8 +13,8 @@ import (
 	"github.com/stepgate/stepgate/internal/store/storetest"
 )
 
-func secretMessage(id string) delivery.Kept {
-	return delivery.Kept{Message: delivery.Message{
+func secretMessage(id string) delivery.Queued {
+	return delivery.Queued{Message: delivery.Message{
 		ID: id, Channel: delivery.SMS, To: "+447700900609", Subject: "a subject of its own", Body: "987654 is your code", ExpiresAt: storetest.Noon.Add(time.Hour),
 	}, DueAt: storetest.Noon}
 }
@@ -22,7 +22,7 @@ func secretMessage(id string) delivery.Kept {
 func TestNobodyReadsACodeInTheStore(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "stepgate.db")
 	db := openFile(t, path, storetest.NewRing(t))
-	if err := db.KeepMessage(t.Context(), secretMessage("message-one"), 10); err != nil {
+	if err := db.QueueMessage(t.Context(), secretMessage("message-one"), 10); err != nil {
 		t.Fatal(err)
 	}
 	var kept []byte
@@ -46,7 +46,7 @@ func TestNobodyReadsACodeInTheStore(t *testing.T) {
 func TestMovedMessageIsNotSent(t *testing.T) {
 	db := openFile(t, filepath.Join(t.TempDir(), "stepgate.db"), storetest.NewRing(t))
 	for _, id := range []string{"one", "two", "whole"} {
-		if err := db.KeepMessage(t.Context(), secretMessage(id), 10); err != nil {
+		if err := db.QueueMessage(t.Context(), secretMessage(id), 10); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -233,9 +233,9 @@ func (db *DB) Enrol(ctx context.Context, e ceremony.Enrolled, now time.Time) err
 const maxNotices = 100_000
 
 // note appends an event and keeps the messages that tell of it.
-func (t *tx) note(ctx context.Context, e audit.Event, messages []delivery.Kept) error {
+func (t *tx) note(ctx context.Context, e audit.Event, messages []delivery.Queued) error {
 	for _, k := range messages {
-		if err := t.KeepMessage(ctx, k, maxNotices); err != nil {
+		if err := t.QueueMessage(ctx, k, maxNotices); err != nil {
 			return err
 		}
 	}
@@ -275,7 +275,7 @@ func (db *DB) Pass(ctx context.Context, p ceremony.Passed, now time.Time) error 
 }
 
 // Note implements ceremony.Store.
-func (db *DB) Note(ctx context.Context, e audit.Event, messages []delivery.Kept) error {
+func (db *DB) Note(ctx context.Context, e audit.Event, messages []delivery.Queued) error {
 	err := db.update(ctx, func(t *tx) error { return t.note(ctx, e, messages) })
 	if err != nil {
 		return fmt.Errorf("note: %w", err)

@@ -29,7 +29,7 @@ func newApproval(owner account.ID, id, ceremony string, at time.Time) approval.R
 
 // answers makes a request what it becomes, with an event.
 func (b *bench) answers(id string, by account.CredentialID, at time.Time, as approval.Status) error {
-	return b.AnswerApproval(b.Context(), id, by, at, func(c *account.Credential, r *approval.Request) (audit.Event, []delivery.Kept, error) {
+	return b.AnswerApproval(b.Context(), id, by, at, func(c *account.Credential, r *approval.Request) (audit.Event, []delivery.Queued, error) {
 		r.Status, r.Credential, r.AnsweredAt = as, c.ID, at
 		c.Secret = account.Secret("after " + id)
 		return audit.Event{At: at, Name: audit.ChallengeFailed, Account: string(c.Account)}, nil, nil
@@ -72,7 +72,7 @@ func testApprovals(t *testing.T, f *fixture) {
 		a := b.person("jo")
 		phone := b.credential(a.ID, policy.Approval)
 		b.must(b.AskApproval(t.Context(), newApproval(a.ID, "r1", "t1", Noon), Noon))
-		err := b.AnswerApproval(t.Context(), "r1", phone.ID, Noon, func(c *account.Credential, r *approval.Request) (audit.Event, []delivery.Kept, error) {
+		err := b.AnswerApproval(t.Context(), "r1", phone.ID, Noon, func(c *account.Credential, r *approval.Request) (audit.Event, []delivery.Queued, error) {
 			c.Secret, r.Status = account.Secret("x"), approval.Approved
 			return audit.Event{}, nil, errSpent
 		})

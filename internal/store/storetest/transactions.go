@@ -130,7 +130,7 @@ func testTransactions(t *testing.T, f *fixture) {
 		} {
 			before, err := b.Store.Credentials(t.Context(), a.ID)
 			b.must(err)
-			e.Transaction, e.Messages = open.ID, []delivery.Kept{newMessage(name, delivery.Email)}
+			e.Transaction, e.Messages = open.ID, []delivery.Queued{newMessage(name, delivery.Email)}
 			if err := b.Enrol(t.Context(), e, Noon); err == nil || errors.Is(err, ceremony.ErrTransactionGone) {
 				t.Errorf("%s: error is %v", name, err)
 			}
@@ -149,10 +149,10 @@ func testTransactions(t *testing.T, f *fixture) {
 		}
 	})
 	f.run(t, "EventAndMessagesAreNotedTogether", func(t *testing.T, b *bench) {
-		if err := b.Note(t.Context(), audit.Event{At: Noon, Name: "no such"}, []delivery.Kept{newMessage("lost", delivery.Email)}); err == nil {
+		if err := b.Note(t.Context(), audit.Event{At: Noon, Name: "no such"}, []delivery.Queued{newMessage("lost", delivery.Email)}); err == nil {
 			t.Error("an event that is none was noted")
 		}
-		b.must(b.Note(t.Context(), audit.Event{At: Noon, Name: audit.LoginSuccess}, []delivery.Kept{newMessage("told", delivery.Email)}))
+		b.must(b.Note(t.Context(), audit.Event{At: Noon, Name: audit.LoginSuccess}, []delivery.Queued{newMessage("told", delivery.Email)}))
 		if waiting := b.claim(Noon, 10); len(waiting) != 1 || waiting[0].ID != "told" {
 			t.Errorf("%v wait", waiting)
 		}

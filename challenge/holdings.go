@@ -23,15 +23,15 @@ type holdings struct {
 	order []policy.Factor
 }
 
-// held reads the holdings of v's account.
-func (s *Site) held(r *http.Request, v *session.Entry) (holdings, error) {
-	kept, err := s.Store.Credentials(r.Context(), v.Owner.Account.ID)
+// holdingsOf reads the holdings of v's account.
+func (s *Site) holdingsOf(r *http.Request, v *session.Entry) (holdings, error) {
+	all, err := s.Store.Credentials(r.Context(), v.Owner.Account.ID)
 	if err != nil {
 		return holdings{}, &web.Fail{Status: http.StatusServiceUnavailable, Err: err}
 	}
 	h := holdings{all: map[policy.Factor][]account.Credential{}, usable: map[policy.Factor][]account.Credential{}}
 	scope := s.scope(r, v, "")
-	for _, c := range kept {
+	for _, c := range all {
 		kind := policy.Factor(c.Factor)
 		h.all[kind] = append(h.all[kind], c)
 		f := s.Factors.Find(kind)

@@ -2,6 +2,41 @@ package accesslog
 
 import "strings"
 
+// request reads the request of Caddy's log.
+func (c *cursor) request(e *Entry) bool {
+	remote := ""
+	ok := c.object(func(key string) bool {
+		switch key {
+		case "method":
+			return c.into(&e.Method)
+		case "uri":
+			return c.into(&e.Target)
+		case "host":
+			return c.into(&e.Host)
+		case "client_ip":
+			return c.into(&e.Client)
+		case "remote_ip":
+			return c.into(&remote)
+		case "headers":
+			return c.next() != '{' && c.skip() || c.object(func(name string) bool { return c.header(name, e) })
+		default:
+			return c.skip()
+		}
+	})
+	if e.Client == "" {
+		e.Client = remote
+	}
+	return ok
+}
+
+func (c *cursor) header(name string, e *Entry) bool {
+	if name != "User-Agent" || c.next() != '[' {
+		return c.skip()
+	}
+	c.take('[')
+	return c.next() != '"' && c.skip() && c.take(']') || c.into(&e.Agent) && c.rest()
+}
+
 // isConsole tells of Caddy's console format: a time, a level, a name, a
 // message and an object, between tabs.
 func isConsole(line string) bool {
