@@ -13,7 +13,6 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"github.com/stepgate/stepgate/caddymodule/command"
-	"github.com/stepgate/stepgate/caddymodule/guest"
 	"github.com/stepgate/stepgate/challenge"
 	"github.com/stepgate/stepgate/policy"
 	"github.com/stepgate/stepgate/policy/author"
@@ -29,12 +28,10 @@ const (
 	// codeRewriteAfterGate: the upstream gets another path than was judged.
 	codeRewriteAfterGate = "rewrite-after-gate"
 	// codeForwarder: something stands before Caddy that it does not believe.
-	codeForwarder = "no-trusted-proxies"
-	codeEnrolment = "enrolment-" // and the word
-	// codeFormWithoutIdentity: nobody but the form says who signed in.
-	codeFormWithoutIdentity = "legacy-form-without-identity"
-	codeSessionIdle         = "session-idle"
-	codeSessionAbsolute     = "session-absolute"
+	codeForwarder       = "no-trusted-proxies"
+	codeEnrolment       = "enrolment-" // and the word
+	codeSessionIdle     = "session-idle"
+	codeSessionAbsolute = "session-absolute"
 )
 
 // Ceilings of NIST SP 800-63B-4 §2.2.3, for sessions at AAL2.
@@ -93,28 +90,6 @@ func (h *Handler) lintEnrolment() author.Finding {
 		f.Mend = "hand codes over in person, or after a check that is written down"
 	}
 	return f
-}
-
-// lintSources says what sign-in sources leave open.
-func (d *drawing) lintSources(h *Handler) []author.Finding {
-	var found []author.Finding
-	pos := parsePosition(h.Source)
-	for _, module := range h.sources {
-		form, ok := module.(*guest.SignInLegacyForm)
-		if !ok {
-			continue
-		}
-		found = append(found, d.lintLoginPages(h, form)...)
-		if form.Identity != nil {
-			continue
-		}
-		found = append(found, author.Finding{
-			Code: codeFormWithoutIdentity, Note: true, Site: h.Origin, File: pos.File, Line: pos.Line,
-			Text: fmt.Sprintf("sign_in %s without `identity`: a person is whoever the login form named, as the gateway reads that name; where the app reads it otherwise (an alias, another spelling, an e-mail address) somebody gets another one's account, and cookies that the app sets later are bound to nobody", module.Name()),
-			Mend: "name the app's own word for who signed in, such as `identity probe /profile.php \"Signed in as <b>(.+?)</b>\"`",
-		})
-	}
-	return found
 }
 
 // lintSessions holds the limits of sessions against the ceilings.

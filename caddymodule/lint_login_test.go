@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+
+	"github.com/stepgate/stepgate/policy/author"
 )
 
 const watchedSite = `http://a.test {
@@ -53,25 +55,8 @@ func TestLintNamesLoginPagesThatNeedMore(t *testing.T) {
 		{"a sign-out within the default", "login_page /l\nsign_out /out?token=*", "default mfa", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			file := filepath.Join(t.TempDir(), "Caddyfile")
-			text := fmt.Sprintf(watchedSite, tt.pages, tt.policy)
-			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			raw, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": file})
-			if err != nil {
-				t.Fatal(err)
-			}
-			d, err := drawGates(file, raw)
-			if err != nil {
-				t.Fatal(err)
-			}
-			found, err := d.Lint()
-			if err != nil {
-				t.Fatal(err)
-			}
 			var got []string
-			for _, f := range found {
+			for _, f := range lintText(t, fmt.Sprintf(watchedSite, tt.pages, tt.policy)) {
 				if f.Code != codeLoginPageOpen && f.Code != "accepts-nothing" {
 					continue
 				}
@@ -86,4 +71,26 @@ func TestLintNamesLoginPagesThatNeedMore(t *testing.T) {
 			}
 		})
 	}
+}
+
+// lintText lints a Caddyfile.
+func lintText(t *testing.T, text string) []author.Finding {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "Caddyfile")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	raw, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := drawGates(file, raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := d.Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
 }

@@ -192,8 +192,12 @@ func patternsFor(text, name string, wanted standing) (patterns []string) {
 			if written != html.EscapeString(name) {
 				group = "(?P<url>" + group[1:]
 			}
+			behind := regexp.QuoteMeta(stop)
+			if begins >= 0 {
+				behind += lockBehind(text[end+1:])
+			}
 			for _, before := range contextsOf(text, begins, start) {
-				p := expression(before) + group + regexp.QuoteMeta(stop)
+				p := expression(before) + group + behind
 				switch {
 				case len(before) < contextLeast || !utf8.ValidString(p) || len(patterns)+len(others) >= maxPatterns:
 				case says.MatchString(before):
@@ -205,6 +209,17 @@ func patternsFor(text, name string, wanted standing) (patterns []string) {
 		}
 	}
 	return append(patterns, others...)
+}
+
+var lock = regexp.MustCompile(`(?i)^[^<>]*\s(disabled|readonly)\b`)
+
+// lockBehind matches what says, in the rest of a control's tag, that nobody can
+// edit it: without that it would be another page.
+func lockBehind(rest string) string {
+	if m := lock.FindStringSubmatch(rest); m != nil {
+		return `[^>]*\s` + m[1] + `\b`
+	}
+	return ""
 }
 
 // contextsOf are the texts before a name that a pattern may begin with. That

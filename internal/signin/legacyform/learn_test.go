@@ -90,7 +90,7 @@ func TestLearnTakesNoNameThatPeopleCanChange(t *testing.T) {
 		{"an editable field", `Your account: <i>{name}</i> <input name="shown" value="{display}">`, ""},
 		{"an area", `Your account: <i>{name}</i> <textarea name="shown">{display}</textarea>`, ""},
 		{"a choice", `Your account: <i>{name}</i> <select name="shown"><option>Anonymous<option selected>{display}</select>`, ""},
-		{"a field that is disabled", `<input name="login" value="{name}" disabled> <input name="shown" value="{display}">`, `<input name="login" value="([^"]+)"`},
+		{"a field that is disabled", `<input name="login" value="{name}" disabled> <input name="shown" value="{display}">`, `<input name="login" value="([^"]+)"[^>]*\sdisabled\b`},
 		{"a field to read", `<input name="shown" value="{display}"><input name="login" readonly value="{name}">`, `<input name="login" readonly value="([^"]+)"`},
 		{"a text", `Your account: <i>{name}</i> <input name="mail" value="joe@town.test">`, `Your account: <i>([^<]+)<`},
 		{"a form", `Your account: <i>{name}</i> <form method="post"><input name="shown" value="{display}"></form>`, ""},
