@@ -70,9 +70,9 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request, p *passage, v vi
 			p.leave = &watched.Leaving{Site: h.live.Load().watched, Visitor: v.watched(), Below: d.Outcome != policy.Allow}
 		}
 	default:
-		e := h.event(r, audit.InputRefused, v)
+		e := trail{h}.event(r, audit.InputRefused, v)
 		e.Outcome, e.Reason = "refused", "login-elsewhere"
-		h.observe(e)
+		trail{h}.observe(e)
 		return h.fail(w, r, &web.Fail{Status: http.StatusForbidden, Reference: e.Reference, Err: legacyform.ErrStray})
 	}
 	h.prepare(r, p, v, open)
@@ -158,11 +158,11 @@ type around struct{ *Handler }
 
 // Event implements watched.Gate.
 func (a around) Event(r *http.Request, name audit.Name, e *session.Entry) audit.Event {
-	return a.event(r, name, visitor{entry: e})
+	return trail(a).event(r, name, visitor{entry: e})
 }
 
 // Observe implements watched.Gate.
-func (a around) Observe(e audit.Event) { a.observe(e) }
+func (a around) Observe(e audit.Event) { trail(a).observe(e) }
 
 // Withhold implements watched.Gate.
 func (around) Withhold(h http.Header) { WithholdRequestCookies(h) }
@@ -207,7 +207,7 @@ func (a arrival) show(e *session.Entry, answer *watched.Held) http.ResponseWrite
 	h, live := a.h, a.h.live.Load()
 	v := a.visitor
 	if e != v.entry {
-		v = visitor{entry: e, memo: h.memo(e, live.now())}
+		v = visitor{entry: e, memo: visitors{h}.memo(e, live.now())}
 	}
 	var page passage
 	d := a.decide(&page, v)
