@@ -67,6 +67,7 @@ type scriptedApp struct {
 	mu    sync.Mutex
 	pages map[string]scriptedPage
 	lib   http.Handler
+	rest  http.Handler // what is none of the others'; nil for data
 }
 
 type scriptedPage struct {
@@ -87,6 +88,8 @@ func (a *scriptedApp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, p.text)
 	case strings.HasPrefix(r.URL.Path, "/lib/") && a.lib != nil:
 		a.lib.ServeHTTP(w, r)
+	case r.Header.Get("Upgrade") == "websocket":
+		welcome(w, r)
 	case strings.HasPrefix(r.URL.Path, "/data/events"):
 		a.events(w, r)
 	case strings.HasSuffix(r.URL.Path, "/binary"):
@@ -97,6 +100,8 @@ func (a *scriptedApp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		w.Header().Set("Content-Type", "text/html")
 		fmt.Fprintf(w, "<html><head></head><body>%s %s</body></html>", r.Method, html.EscapeString(string(body)))
+	case a.rest != nil && !strings.HasPrefix(r.URL.Path, "/data/"):
+		a.rest.ServeHTTP(w, r)
 	default:
 		body, _ := io.ReadAll(r.Body)
 		w.Header().Set("Content-Type", "application/json")
@@ -130,12 +135,21 @@ func (a *scriptedApp) events(w http.ResponseWriter, r *http.Request) {
 // pages, and signs somebody in.
 func startScripted(t *testing.T, site string, pages map[string]scriptedPage, libraries bool) *scripted {
 	t.Helper()
-	c := startChromium(t)
 	app := &scriptedApp{pages: pages}
 	if libraries {
 		app.lib = http.StripPrefix("/lib/", http.FileServerFS(os.DirFS(legacytest.Libraries(t))))
 	}
-	g := startGateway(t, site, app)
+	return startScriptedBefore(t, site, app)
+}
+
+// startScriptedBefore is startScripted before any application.
+func startScriptedBefore(t *testing.T, site string, app http.Handler) *scripted {
+	t.Helper()
+	c := startChromium(t)
+	g := startGateway(t, strings.Replace(site, "tls internal\n", "", 1), app)
+	if strings.Contains(site, "tls internal\n") {
+		g.secure(site)
+	}
 	g.addUser("joe")
 	s := &scripted{tab: c.profile(t, looks{width: 1280, scripts: true}), g: g}
 	s.open(g.url + "/").signIn("joe")
