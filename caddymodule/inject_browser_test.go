@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/stepgate/stepgate/internal/legacytest"
 )
 
 // callers are pages whose function call asks for data, and leaves what came in
@@ -82,6 +84,7 @@ func TestAPagesOwnCallWaitsForTheChallenge(t *testing.T) {
 	for name, page := range callers() {
 		pages["/"+name] = page
 	}
+	axe := legacytest.Axe(t)
 	s := startScripted(t, scriptedSite, pages, true)
 	for name := range callers() {
 		t.Run(name, func(t *testing.T) {
@@ -90,7 +93,7 @@ func TestAPagesOwnCallWaitsForTheChallenge(t *testing.T) {
 			evaluate[bool](s.tab, `(call(), true)`)
 			s.asks()
 			if name == "fetch" {
-				s.shoot("step-up-dialog")
+				s.everywhere(axe, "step-up-dialog")
 			}
 			if got := evaluate[bool](s.tab, `window.out === undefined`); !got {
 				t.Fatal("the page was told before")

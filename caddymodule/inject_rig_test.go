@@ -19,6 +19,7 @@ import (
 
 	"github.com/chromedp/cdproto/accessibility"
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
 	cdpage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/target"
@@ -242,6 +243,26 @@ func (s *scripted) silent() *scripted {
 		}
 	}
 	return s
+}
+
+// everywhere takes pictures of what the script shows, on a large and a small
+// screen, by day and by night, and has axe look at it.
+func (s *scripted) everywhere(axe, name string) {
+	s.t.Helper()
+	before := s.looks
+	for _, dark := range []bool{true, false} {
+		scheme := "light"
+		if dark {
+			scheme = "dark"
+		}
+		call(s.tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+		for _, width := range []int64{360, 1280} {
+			s.looks.dark, s.looks.width = dark, width
+			s.do(chromedp.EmulateViewport(width, 800))
+			s.shoot(name).judgePart(axe, name, `{include: [["[data-stepgate=step-up]"]]}`)
+		}
+	}
+	s.looks = before
 }
 
 // key presses one key.

@@ -88,10 +88,10 @@ const everyCaller = `(() => {
 // one trouble or another with the challenge.
 func TestNothingIsLostInWhateverTroubleTheChallengeIs(t *testing.T) {
 	s := startScriptedBefore(t, troubledSite, strictPortal(t))
-	cases := 1000
+	opened := []int{1001, 1002, 1004, 1005, 1007} // the others are closed from the beginning
 	start := func(t *testing.T) {
-		cases++
-		s.of(t).stale(fmt.Sprintf("/cases/%d/live", cases))
+		s.of(t).stale(fmt.Sprintf("/cases/%d/live", opened[0]))
+		opened = opened[1:]
 		evaluate[bool](s.tab, everyCaller)
 		s.do(chromedp.SendKeys(chromedp.CSS("#remark"), "half written"))
 		s.g.last()
@@ -150,7 +150,7 @@ func TestNothingIsLostInWhateverTroubleTheChallengeIs(t *testing.T) {
 		s.before(`window.open = () => null`)
 		start(t)
 		s.key("\r")
-		s.hears("link: Confirm in a new tab").shoot("step-up-blocked")
+		s.hears("link: Confirm in a new tab").everywhere(legacytest.Axe(t), "step-up-blocked")
 		nothing()
 		s.key("\r")
 		s.small().answer()
