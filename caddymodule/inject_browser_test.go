@@ -188,4 +188,13 @@ func TestAChallengeThatDoesNotGoSmoothly(t *testing.T) {
 		}
 		s.silent()
 	})
+	t.Run("a blocked window", func(t *testing.T) {
+		s.of(t)
+		s.before(`window.open = () => null`)
+		start(t)
+		s.key("\r")
+		s.hears("link: Confirm in a new tab").everywhere(legacytest.Axe(t), "step-up-blocked")
+		s.key("\x1b")
+		s.out("1 401")
+	})
 }
