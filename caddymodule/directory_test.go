@@ -127,3 +127,44 @@ func TestADirectoryThatIsDownKeepsWhoIsSignedIn(t *testing.T) {
 		t.Errorf("the page of a directory that is down: %s", p.body)
 	}
 }
+
+// TestADirectorysPasswordIsAskedForAgainAndChanged has people who sign in with
+// their address, by which their accounts are not named.
+func TestADirectorysPasswordIsAskedForAgainAndChanged(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts slapd")
+	}
+	d := legacytest.StartDirectory(t)
+	site := strings.NewReplacer(`"(uid={username})"`, "(mail={login})\n\t\t\tchange_password", "policy {", `policy {
+			level again {
+				accept password
+				once
+			}
+			require again /pay/*`).Replace(directorySite(d))
+	g := startGateway(t, site, nil)
+
+	joe := g.browser()
+	joe.signInAs(joe.get("/"), "joe@county.test", "joe-Pass1").want(http.StatusOK, "/")
+	asked := joe.get("/pay/1").at("/challenge/password")
+	for _, wrong := range []string{"wrong", "ann-Pass1"} {
+		joe.submit(asked, "password", map[string]string{"password": wrong}).want(http.StatusForbidden, "")
+	}
+	joe.submit(asked, "password", map[string]string{"password": "joe-Pass1"}).want(http.StatusOK, "/pay/1")
+
+	// joe changes his password on the account page, and goes on.
+	change := joe.get("/.stepgate/account/password").want(http.StatusOK, "")
+	joe.submit(change, "new_password", map[string]string{"password": "joe-Pass1", "new_password": "joe-Pass2"}).at("/account")
+	old := g.browser()
+	old.signInAs(old.get("/"), "joe@county.test", "joe-Pass1").want(http.StatusForbidden, "")
+	old.signInAs(old.get("/"), "joe@county.test", "joe-Pass2").want(http.StatusOK, "/")
+
+	// bob has to change his before anything else.
+	d.MustChange(t, "bob")
+	bob := g.browser()
+	stale := bob.signInAs(bob.get("/?x=%2F"), "bob@county.test", "bob-Pass1")
+	if stale.status != http.StatusOK || !strings.Contains(stale.body, "has to be changed") {
+		t.Fatalf("%d at %s:\n%s", stale.status, stale.url, stale.body)
+	}
+	stale = bob.submit(stale, "new_password", map[string]string{"password": "bob-Pass1", "new_password": "x"}).want(http.StatusBadRequest, "")
+	bob.submit(stale, "new_password", map[string]string{"password": "bob-Pass1", "new_password": "bob-Pass2"}).want(http.StatusOK, "/?x=%2F")
+}

@@ -100,7 +100,7 @@ func (k *walk) comparePassword(r *http.Request, source signin.PasswordChecker, p
 	if err != nil {
 		return err
 	}
-	who, err := k.check(ctx, source, password)
+	who, err := signin.CheckKnown(ctx, source, k.v.Owner.Account, password)
 	if err == nil {
 		err = k.samePerson(ctx, who)
 	}
@@ -113,17 +113,6 @@ func (k *walk) comparePassword(r *http.Request, source signin.PasswordChecker, p
 		return errors.Join(err, s.Ledger.Refund(ctx, receipt))
 	}
 	return s.Ledger.Success(ctx, receipt)
-}
-
-// check compares a password for the person of the session: by what their source
-// knows them by where it can, since the name of the account need not be what
-// they type to sign in.
-func (k *walk) check(ctx context.Context, source signin.PasswordChecker, password account.Secret) (signin.Identity, error) {
-	owner := k.v.Owner.Account
-	if known, ok := source.(signin.SubjectChecker); ok && owner.Subject != "" {
-		return known.CheckSubject(ctx, owner.Subject, password)
-	}
-	return source.CheckPassword(ctx, owner.Username, password)
 }
 
 func (k *walk) samePerson(ctx context.Context, who signin.Identity) error {

@@ -3,8 +3,11 @@ package legacytest
 import (
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"testing"
+
+	"github.com/go-ldap/ldap/v3"
 )
 
 // Directory is a running slapd over LDAP, with StartTLS and ldaps beside it.
@@ -33,6 +36,29 @@ const (
 
 // PersonDN is the entry of the person with that uid.
 func (d *Directory) PersonDN(uid string) string { return "uid=" + uid + ",ou=people," + d.BaseDN }
+
+// MustChange has somebody change their password before anything else, to one of
+// eight characters or more.
+func (d *Directory) MustChange(tb testing.TB, uid string) {
+	tb.Helper()
+	conn, err := ldap.DialURL(d.URL)
+	if err != nil {
+		tb.Fatalf("legacytest: slapd: %v", err)
+	}
+	defer conn.Close()
+	policy := ldap.NewAddRequest("cn=must-change,"+d.BaseDN, nil)
+	for name, values := range map[string][]string{
+		"objectClass": {"device", "pwdPolicy"}, "pwdAttribute": {"userPassword"}, "pwdMustChange": {"TRUE"}, "pwdMinLength": {"8"}, "pwdCheckQuality": {"2"},
+	} {
+		policy.Attribute(name, values)
+	}
+	person := ldap.NewModifyRequest(d.PersonDN(uid), nil)
+	person.Replace("pwdPolicySubentry", []string{policy.DN})
+	person.Replace("pwdReset", []string{"TRUE"})
+	if err := errors.Join(conn.Bind(d.BindDN, d.BindPassword), conn.Add(policy), conn.Modify(person)); err != nil {
+		tb.Fatalf("legacytest: slapd: %v", err)
+	}
+}
 
 // StartDirectory runs Debian's slapd with a small directory.
 func StartDirectory(tb testing.TB) *Directory {

@@ -202,6 +202,18 @@ func (s *Self) SetPassword(ctx context.Context, own Own, password account.Secret
 	})
 }
 
+// PasswordChanged keeps that the person has changed a password which their
+// source keeps, and ends their other sessions.
+func (s *Self) PasswordChanged(ctx context.Context, own Own) error {
+	return s.change(ctx, own, func(tx Tx, a account.Account) (doing, error) {
+		if err := tx.DropTransactions(ctx, a.ID); err != nil {
+			return doing{}, fmt.Errorf("end challenges: %w", err)
+		}
+		d := doing{event: audit.PasswordChange, told: ToldPasswordChanged, detail: []audit.Field{{Key: "source", Value: a.Source}}}
+		return d, tx.EndAccountSessions(ctx, a.ID, own.Session)
+	})
+}
+
 // SetEmail makes an address that the person has proved the one on their
 // account.
 func (s *Self) SetEmail(ctx context.Context, own Own, proved string) error {

@@ -26,9 +26,10 @@ type accountView struct {
 	// they can be changed here.
 	Email, Mobile       string
 	MayEmail, MayMobile bool
-	// Password tells whether the password is kept here.
-	Password    bool
-	Credentials []credentialRow
+	// Password tells whether the person can change theirs here, Elsewhere that
+	// another than the gateway keeps it.
+	Password, Elsewhere bool
+	Credentials         []credentialRow
 	// Enforced says that a second factor is asked for whatever the person wants.
 	Enforced bool
 	Sessions []sessionRow
@@ -87,9 +88,10 @@ func (s *Site) overview(w http.ResponseWriter, r *http.Request, at *visit) error
 	masked := holdsSecond(at.record.Credentials) && !provedSecond(at.Entry)
 	view := &accountView{
 		View: s.view(at), Done: doneOf(r), Strength: strengthOf(r), Owner: a, Email: addressShown(a.Email, masked), Mobile: addressShown(a.Mobile, masked),
-		Password: a.Source == account.LocalSource && at.record.HasPassword && s.CheckPassword != nil, Enforced: s.enforced(at.Owner),
-		Tokens: s.tokensCount() || slices.ContainsFunc(at.record.Credentials, isToken),
+		Enforced: s.enforced(at.Owner),
+		Tokens:   s.tokensCount() || slices.ContainsFunc(at.record.Credentials, isToken),
 	}
+	view.Password, view.Elsewhere = s.changesPassword(at)
 	if !masked {
 		view.Caller, view.CallerUntil = s.Self.People.CallerCode(a.ID)
 	}

@@ -1,6 +1,7 @@
 package selfservice
 
 import (
+	"context"
 	"errors"
 	"maps"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/people"
+	"github.com/stepgate/stepgate/internal/store"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 )
@@ -427,6 +429,57 @@ func TestAPasswordWithoutASecondFactorNeedsThePresentOne(t *testing.T) {
 	}
 	if all, _ := k.db.SessionsOf(t.Context(), jo.ID, k.clock()); len(all) != 1 || all[0].ID != b.entry.Session.ID {
 		t.Errorf("%d sessions", len(all))
+	}
+}
+
+// directory keeps the passwords of its people, and takes none that is short.
+type directory struct{ password string }
+
+func (d *directory) Changes(owner account.Account) bool { return owner.Source == "ldap" }
+
+func (d *directory) Compare(_ context.Context, _ account.Account, p account.Secret) (bool, error) {
+	return string(p.Reveal()) == d.password, nil
+}
+
+func (d *directory) Change(_ context.Context, _ account.Account, present, chosen account.Secret) (bool, error) {
+	if string(present.Reveal()) != d.password {
+		return false, errors.New("changed without the present password")
+	}
+	if len(chosen) < 12 {
+		return false, nil
+	}
+	d.password = string(chosen.Reveal())
+	return true, nil
+}
+
+func TestAPasswordIsChangedWhereItIsKept(t *testing.T) {
+	k := newRig(t, signedIn)
+	d := &directory{password: "theirs at work"}
+	k.Elsewhere = d
+	jo := k.person("jo")
+	jo.Source, jo.ID, jo.Subject, jo.Username = "ldap", "jo of the directory", "entry 1", "jo2"
+	k.update(func(ctx context.Context, tx store.Tx) error { return tx.InsertAccount(ctx, jo) })
+	b := k.browser(jo)
+	k.browser(jo)
+	if s := b.get(""); !strings.Contains(s.text, "/account/password") || !strings.Contains(s.text, "Kept by your organisation") {
+		t.Errorf("the account page has no way to it: %s", s.text)
+	}
+	for fields, status := range map[string]int{
+		"wrong one|another good one": http.StatusForbidden, "theirs at work|": http.StatusBadRequest, "theirs at work|short": http.StatusBadRequest,
+	} {
+		present, chosen, _ := strings.Cut(fields, "|")
+		if s := b.post("/password", "password", present, "new_password", chosen); s.status != status || d.password != "theirs at work" {
+			t.Errorf("%s: %d, %s", fields, s.status, s.text)
+		}
+	}
+	if s := b.post("/password", "password", "theirs at work", "new_password", "another good one"); s.to != "/.stepgate/account?done=password" || d.password != "another good one" {
+		t.Errorf("%d to %q", s.status, s.to)
+	}
+	if all, _ := k.db.SessionsOf(t.Context(), jo.ID, k.clock()); len(all) != 1 || all[0].ID != b.entry.Session.ID {
+		t.Errorf("%d sessions", len(all))
+	}
+	if told := k.posted(); !strings.Contains(told, "email jo@example.test ") {
+		t.Errorf("told %q", told)
 	}
 }
 

@@ -1,6 +1,7 @@
 package selfservice
 
 import (
+	"context"
 	"errors"
 	"net/http"
 
@@ -17,6 +18,8 @@ type passwordView struct {
 	Username string
 	// Alone says that the password is the only factor.
 	Alone bool
+	// Elsewhere says that a source of its own judges the password.
+	Elsewhere bool
 }
 
 // Strength is what the part of that name is executed with: the field, and how
@@ -33,26 +36,46 @@ type strength struct {
 	Min int
 }
 
+// Elsewhere changes passwords of people whose source lets them.
+type Elsewhere interface {
+	// Changes tells whether the account's source does.
+	Changes(owner account.Account) bool
+	// Compare tells whether a password is the account's.
+	Compare(ctx context.Context, owner account.Account, password account.Secret) (bool, error)
+	// Change puts another password in place of the present one. suits is false
+	// where the source does not take it, and nothing has changed.
+	Change(ctx context.Context, owner account.Account, present, chosen account.Secret) (suits bool, err error)
+}
+
+// changesPassword tells whether somebody can change their password here, and
+// whether it is kept elsewhere.
+func (s *Site) changesPassword(at *visit) (can, elsewhere bool) {
+	owner := at.record.Account
+	elsewhere = s.Elsewhere != nil && s.Elsewhere.Changes(owner)
+	return elsewhere || owner.Source == account.LocalSource && at.record.HasPassword && s.CheckPassword != nil, elsewhere
+}
+
 // password gives the person another password. Whoever holds a second factor
 // proves it for this; everybody types the present password.
 func (s *Site) password(w http.ResponseWriter, r *http.Request, at *visit) error {
 	owner := at.record.Account
-	if owner.Source != account.LocalSource || !at.record.HasPassword || s.CheckPassword == nil {
+	can, elsewhere := s.changesPassword(at)
+	if !can {
 		return &web.Fail{Status: http.StatusConflict, Title: "password.elsewhere.title", Advice: "password.elsewhere"}
 	}
 	second := holdsSecond(at.record.Credentials)
-	chosen := account.Secret(at.fields["new_password"])
+	present, chosen := account.Secret(at.fields["password"]), account.Secret(at.fields["new_password"])
 	page := func(status int, errs ...web.FieldError) error {
-		view := &passwordView{View: s.below(at), Username: owner.Username, Alone: !second}
+		view := &passwordView{View: s.below(at), Username: owner.Username, Alone: !second, Elsewhere: elsewhere}
 		view.Errors = errs
 		return s.Pages.Render(w, r, s.Web, status, "password", view)
 	}
 	show := func() error { return page(http.StatusOK) }
 	check := func() (bool, error) {
-		if text, args := s.Judge(chosen, owner, !second); text != "" {
+		if text, args := s.judge(at, chosen, !second, elsewhere); text != "" {
 			return false, page(http.StatusBadRequest, web.FieldError{Field: "new_password", Text: text, Args: args})
 		}
-		right, err := s.comparePassword(r, at, account.Secret(at.fields["password"]))
+		right, err := s.comparePassword(r, at, present, elsewhere)
 		if spent := (*throttle.Spent)(nil); errors.As(err, &spent) {
 			web.SetRetryAfter(w.Header(), spent.RetryAfter)
 			return false, page(http.StatusTooManyRequests, web.FieldError{Text: "error.too-often"})
@@ -66,6 +89,9 @@ func (s *Site) password(w http.ResponseWriter, r *http.Request, at *visit) error
 		return true, nil
 	}
 	do := func() error {
+		if elsewhere {
+			return s.passwordElsewhere(w, r, at, present, chosen, page)
+		}
 		if err := s.Self.SetPassword(r.Context(), at.own, chosen); err != nil {
 			return err
 		}
@@ -88,9 +114,37 @@ func (s *Site) password(w http.ResponseWriter, r *http.Request, at *visit) error
 	return nil
 }
 
+// judge tells what is wrong with a chosen password. One that is kept elsewhere
+// is judged there.
+func (s *Site) judge(at *visit, chosen account.Secret, alone, elsewhere bool) (text string, args []any) {
+	switch {
+	case !elsewhere:
+		return s.Judge(chosen, at.record.Account, alone)
+	case len(chosen) == 0:
+		return "error.no-new-password", nil
+	default:
+		return "", nil
+	}
+}
+
+// passwordElsewhere changes the password at its source.
+func (s *Site) passwordElsewhere(w http.ResponseWriter, r *http.Request, at *visit, present, chosen account.Secret, page func(int, ...web.FieldError) error) error {
+	suits, err := s.Elsewhere.Change(r.Context(), at.record.Account, present, chosen)
+	if err != nil {
+		return err
+	}
+	if !suits {
+		return page(http.StatusBadRequest, web.FieldError{Field: "new_password", Text: "error.unsuitable"})
+	}
+	if err := s.Self.PasswordChanged(r.Context(), at.own); err != nil {
+		return err
+	}
+	return s.back(w, r, "password")
+}
+
 // comparePassword compares what was typed with the present password, within
 // the budgets of a sign-in.
-func (s *Site) comparePassword(r *http.Request, at *visit, typed account.Secret) (bool, error) {
+func (s *Site) comparePassword(r *http.Request, at *visit, typed account.Secret, elsewhere bool) (bool, error) {
 	ctx, owner := r.Context(), at.record.Account
 	receipt, err := s.Ledger.Spend(ctx, s.Plan.Charges(throttle.Try{
 		Account: throttle.TypedName(account.FoldUsername(owner.Username)), Factor: string(policy.Password), Address: s.Address(r), Known: known(at),
@@ -98,7 +152,11 @@ func (s *Site) comparePassword(r *http.Request, at *visit, typed account.Secret)
 	if err != nil {
 		return false, err
 	}
-	right, err := s.CheckPassword(ctx, owner, typed)
+	compare := s.CheckPassword
+	if elsewhere {
+		compare = s.Elsewhere.Compare
+	}
+	right, err := compare(ctx, owner, typed)
 	if err != nil {
 		return false, errors.Join(err, s.Ledger.Refund(ctx, receipt))
 	}

@@ -82,6 +82,9 @@ type Site struct {
 	// CheckPassword tells whether a password is the account's; nil where the
 	// site signs no local accounts in.
 	CheckPassword func(ctx context.Context, owner account.Account, password account.Secret) (bool, error)
+	// Elsewhere changes passwords that the gateway does not keep; nil where no
+	// source lets people.
+	Elsewhere Elsewhere
 	// Judge tells what is wrong with a chosen password: the id of a text with
 	// its parameters, "" for nothing. alone says that it is the only factor.
 	Judge func(chosen account.Secret, owner account.Account, alone bool) (text string, args []any)

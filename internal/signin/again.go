@@ -35,6 +35,16 @@ type SubjectChecker interface {
 	CheckSubject(ctx context.Context, subject string, password account.Secret) (Identity, error)
 }
 
+// CheckKnown compares the password of an account of a source: by what the source
+// knows the person by where it can, since the name of the account need not be
+// what they type to sign in.
+func CheckKnown(ctx context.Context, source PasswordChecker, owner account.Account, password account.Secret) (Identity, error) {
+	if known, ok := source.(SubjectChecker); ok && owner.Subject != "" {
+		return known.CheckSubject(ctx, owner.Subject, password)
+	}
+	return source.CheckPassword(ctx, owner.Username, password)
+}
+
 // ErrUnsuitable says that a source does not take a password that somebody has
 // chosen, by rules of its own: too short, used before, changed a moment ago.
 var ErrUnsuitable = errors.New("signin: the source does not take this password")
