@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -114,5 +115,6 @@ func answers(dsn string) error {
 		if ctx.Err() != nil {
 			return fmt.Errorf("no answer within %s: %w", startTime, err)
 		}
+		time.Sleep(pollEvery)
 	}
 }

@@ -30,6 +30,9 @@ const (
 	// commitTimeout bounds a write transaction whose caller's context is no
 	// longer listened to.
 	commitTimeout = 30 * time.Second
+	// readTimeout bounds a read outside of transactions: a server behind a
+	// broken wire answers nothing at all.
+	readTimeout = 15 * time.Second
 	// writeAttempts is how often a transaction that ran into another is
 	// tried.
 	writeAttempts = 10
@@ -119,7 +122,7 @@ func OpenPostgres(ctx context.Context, dsn string, o Options) (*DB, error) {
 		return nil, fmt.Errorf("open postgres store: %w", err)
 	}
 	readers := openPool(config, postgresReaders, pooled)
-	db := newDB(o, &pool{db: readers, present: func() error { return nil }, watch: o.Watch})
+	db := newDB(o, &pool{db: readers, present: func() error { return nil }, timeout: readTimeout, watch: o.Watch})
 	db.engine = &postgres{store: db, config: config, writers: writers, readers: readers, pooled: pooled}
 	return db, nil
 }

@@ -87,6 +87,7 @@ type pool struct {
 	db *sql.DB
 	// present tells whether the store is still the one that was opened.
 	present func() error
+	timeout time.Duration // of one read; 0 for none
 	watch   Watch
 }
 
@@ -107,6 +108,11 @@ func (p *pool) exec(ctx context.Context, query string, args ...any) (int64, erro
 func (p *pool) each(ctx context.Context, row func(*sql.Rows) error, query string, args ...any) error {
 	if err := p.ready(args); err != nil {
 		return err
+	}
+	if p.timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, p.timeout)
+		defer cancel()
 	}
 	ctx, step := telemetry.Begin(ctx, "stepgate store read")
 	began := time.Now()
