@@ -76,6 +76,9 @@ type App struct {
 	Audit *AuditConfig `json:"audit,omitempty"`
 	// GeoIP is the path of a MaxMind city or country database. Default: none.
 	GeoIP string `json:"geoip,omitempty"`
+	// Authenticator is where the authenticator app is served. Default: nowhere,
+	// and no phone can be paired.
+	Authenticator *AuthenticatorConfig `json:"authenticator,omitempty"`
 	// InternalNetworks are address ranges (CIDR) that risk scoring takes as
 	// the operator's own. Default: none.
 	InternalNetworks []string `json:"internal_networks,omitempty"`
@@ -284,6 +287,9 @@ func (a *App) Validate() error {
 	}
 	if _, _, err := a.Codes.price(); err != nil {
 		bad("codes sms_price: %w", err)
+	}
+	if err := a.checkAuthenticator(); err != nil {
+		bad("%w", err)
 	}
 	if err := a.Audit.check(); err != nil {
 		bad("audit: %w", err)

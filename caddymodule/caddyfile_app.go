@@ -60,6 +60,9 @@ func init() {
 //			syslog tcp://HOST:PORT|tls://HOST:PORT
 //			json_lines PATH|tcp://HOST:PORT|tls://HOST:PORT
 //		}
+//		authenticator ORIGIN {
+//			push_services HOST…
+//		}
 //		geoip PATH
 //		internal_networks CIDR…
 //	}
@@ -88,6 +91,7 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 		"store_grace":       block.Duration(&app.StoreGrace),
 		"two_person":        block.Flag(&app.TwoPerson),
 		"audit":             app.parseAudit,
+		"authenticator":     app.parseAuthenticatorOption,
 		"geoip":             block.Path(&app.GeoIP),
 		"internal_networks": block.WordList(&app.InternalNetworks),
 	}}

@@ -52,22 +52,19 @@ func parsePolicy(d *caddyfile.Dispenser, c *policy.Config) error {
 }
 
 // checkPolicies finds what is wrong with the policies of a site where they are
-// read, and which of their assertions do not hold, so that the messages come
-// without the names of all the modules around them.
-func (h *Handler) checkPolicies() error {
+// read, so that the messages come without the names of all the modules around
+// them.
+func checkPolicies(policies ...*policy.Config) error {
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
 	defer cancel()
 	options := policy.CompileOptions{Matcher: matcherCompiler(ctx)}
 	var errs []error
-	for _, c := range []*policy.Config{h.Policy, h.ReportOnly} {
+	for _, c := range policies {
 		if c != nil {
 			errs = append(errs, policy.Check(c, options))
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	return h.checkAssertsAsRead(options)
+	return errors.Join(errs...)
 }
 
 type policyParser struct{ config *policy.Config }

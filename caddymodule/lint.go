@@ -32,6 +32,8 @@ const (
 	codeEnrolment       = "enrolment-" // and the word
 	codeSessionIdle     = "session-idle"
 	codeSessionAbsolute = "session-absolute"
+	// codeAppWithUpstream: the authenticator app shares its host.
+	codeAppWithUpstream = "authenticator-with-upstream"
 )
 
 // Ceilings of NIST SP 800-63B-4 §2.2.3, for sessions at AAL2.

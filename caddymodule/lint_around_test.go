@@ -19,6 +19,9 @@ func TestLintSeesWhatGoesRoundAGate(t *testing.T) {
 		{"a rewrite of what an answer is handled with", "http://a.test {\nstepgate\nreverse_proxy a:1 {\n@x status 404\nhandle_response @x {\nrewrite * /secret{path}\nreverse_proxy a:1\n}\n}\n}\n", codeRewriteAfterGate},
 		{"where the app's answer leads", "http://a.test {\nstepgate\nreverse_proxy a:1 {\n@x header X-Accel-Redirect *\nhandle_response @x {\nrewrite * {rp.header.X-Accel-Redirect}\nfile_server\n}\n}\n}\n", ""},
 		{"an answer's proxy without a gate", "http://a.test {\nstepgate\nreverse_proxy a:1\n}\nhttp://b.test {\nreverse_proxy b:1 {\n@x status 404\nhandle_response @x {\nreverse_proxy a:1\n}\n}\n}\n", codeProxyWithoutGate},
+		{"the authenticator app on a host of its own", "http://a.test {\nstepgate\nreverse_proxy a:1\n}\nhttp://b.test {\nstepgate_authenticator\n}\n", ""},
+		{"the authenticator app beside a portal", "http://a.test {\nstepgate\nreverse_proxy a:1\n}\nhttp://b.test {\nstepgate_authenticator\nhandle /old/* {\nreverse_proxy b:1\n}\n}\n", codeAppWithUpstream},
+		{"the authenticator app beside a gate", "http://a.test {\nstepgate\nstepgate_authenticator\n}\n", codeAppWithUpstream},
 		{"no wait for new factors", "http://a.test {\nstepgate {\nbinding_delay 0s\n}\n}\n", codeBindingDelay},
 		{"an SMS level with a file", "{\nstepgate {\nsms file sms.jsonl\n}\n}\nhttp://a.test {\nstepgate {\npolicy {\nlevel text {\naccept sms\n}\nrequire text /a\n}\n}\n}\n", ""},
 	} {

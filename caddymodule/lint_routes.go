@@ -54,6 +54,7 @@ func (d *drawing) lintServers() (found []author.Finding, guarded []string, err e
 			}, d.linesOf("trusted_proxies")))
 		}
 	}
+	w.found = append(w.found, w.sharedApps()...)
 	for _, p := range w.open {
 		if p.besideGate || w.guarded[sameHost(p.dial)] {
 			w.found = append(w.found, d.at(p.finding(), d.linesOf("reverse_proxy", p.dial)))
@@ -74,6 +75,8 @@ type routeWalk struct {
 	// proxies that none does.
 	guarded map[string]bool
 	open    []openProxy
+	// hosts are what stands on each, as far as the authenticator app matters.
+	hosts map[string]*hostUse
 }
 
 type openProxy struct {
@@ -135,6 +138,7 @@ func (w *routeWalk) route(route lintRoute, gated bool, narrowed []string, host s
 	w.depth++
 	defer func() { w.depth-- }()
 	for _, handler := range route.Handle {
+		w.use(host, handler)
 		switch handler.Handler {
 		case "stepgate":
 			gated = true

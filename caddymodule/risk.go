@@ -118,9 +118,15 @@ func (s scorer) facts(ctx context.Context, owner account.ID, address netip.Addr,
 	if f.ResetKnown = resetErr == nil; resetErr == nil && len(resets) > 0 {
 		f.ResetAt = resets[0].Event.At
 	}
+	denials, deniedErr := s.r.store.Events(ctx, audit.Query{
+		Account: string(owner), Names: []audit.Name{audit.RequestDenied}, Since: now.Add(-risk.DenialWindow), Limit: 1,
+	})
+	if f.DenialKnown = deniedErr == nil; deniedErr == nil && len(denials) > 0 {
+		f.DeniedAt = denials[0].Event.At
+	}
 	// A reset makes every browser one that nobody knows.
 	f.DeviceKnown = f.ResetKnown && now.Sub(provedAt) < s.life() && !provedAt.Before(f.ResetAt.Truncate(time.Second))
-	if err = errors.Join(err, resetErr); err != nil {
+	if err = errors.Join(err, resetErr, deniedErr); err != nil {
 		s.r.log.Error("find out how unusual a visit is", zap.Error(err))
 	}
 	return f

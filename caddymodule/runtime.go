@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/stepgate/stepgate/factors"
+	"github.com/stepgate/stepgate/internal/authenticator"
 	"github.com/stepgate/stepgate/internal/device"
 	"github.com/stepgate/stepgate/internal/operation"
 	"github.com/stepgate/stepgate/internal/people"
@@ -33,6 +34,8 @@ type runtime struct {
 	local   signin.PasswordChecker
 	log     *zap.Logger
 	keys    keyRing
+	// phones answers the authenticator app; nil without one.
+	phones *authenticator.Server
 	// risk scores a visit for a command.
 	risk operation.Risk
 }

@@ -351,6 +351,9 @@ func (h *Handler) Validate() error {
 	if err := checkOrigin(h.Origin); err != nil {
 		bad("origin %s: %w", h.Origin, err)
 	}
+	if h.sharesAuthenticator() {
+		bad("origin %s: it is that of the authenticator app, which needs a host of its own: a script in the portal could read what the app keeps", h.Origin)
+	}
 	if err := checkPrefix(h.Prefix); err != nil {
 		bad("prefix %s: %w", h.Prefix, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/stepgate/stepgate/factors"
+	"github.com/stepgate/stepgate/factors/approval"
 	"github.com/stepgate/stepgate/factors/backupcode"
 	"github.com/stepgate/stepgate/factors/delivery"
 	devicepin "github.com/stepgate/stepgate/factors/device"
@@ -43,6 +44,9 @@ func (a *App) wire(s *shared) (*runtime, error) {
 	r.people.Links, r.people.Notices = a.invitations(r), a.notices(r)
 	r.people.Callers, r.people.TwoPerson = r.callers(a), a.TwoPerson
 	var err error
+	if r.phones, err = a.newPhones(r); err != nil {
+		return nil, err
+	}
 	r.risk = scorer{a, r}.view
 	r.factors, err = r.offer(a)
 	return r, err
@@ -63,6 +67,9 @@ var offers = []struct {
 	{policy.TOTP, "", func(r *runtime, _ *App) (factors.Factor, error) { return &totp.Factor{Steps: r.store}, nil }},
 	{policy.SMS, delivery.SMS, func(r *runtime, a *App) (factors.Factor, error) { return oob.NewSMS(r.codes(a), a.numbers()), nil }},
 	{policy.Email, delivery.Email, func(r *runtime, a *App) (factors.Factor, error) { return oob.NewEmail(r.codes(a)), nil }},
+	{policy.Approval, authenticatorChannel, func(r *runtime, a *App) (factors.Factor, error) {
+		return &approval.Factor{Store: r.store, Origin: a.Authenticator.Origin, Wake: r.phones.Wake}, nil
+	}},
 	{policy.BackupCode, "", func(r *runtime, _ *App) (factors.Factor, error) {
 		return &backupcode.Factor{Store: r.store, Keys: r.ring}, nil
 	}},
@@ -76,10 +83,14 @@ var offers = []struct {
 	{policy.DevicePIN, "", func(r *runtime, _ *App) (factors.Factor, error) { return &devicepin.Factor{Store: r.store}, nil }},
 }
 
+// authenticatorChannel stands for the authenticator app among the channels that a
+// configuration may have.
+const authenticatorChannel = "authenticator"
+
 // has tells whether a configuration names a provider for a channel, before or
 // after it was provisioned: Caddy forgets the text of what it has loaded.
 func (a *App) has(channel string) bool {
-	return channel == "" || a.senders[channel] != nil || channel == delivery.SMS && a.SMS != nil || channel == delivery.Email && a.Email != nil
+	return channel == "" || channel == authenticatorChannel && a.Authenticator != nil || a.senders[channel] != nil || channel == delivery.SMS && a.SMS != nil || channel == delivery.Email && a.Email != nil
 }
 
 // offered are the factors that people of a configuration can have.

@@ -200,6 +200,9 @@ func (m *mistakes) level(where place, c LevelConfig, l *Level) {
 		m.add(where, "also", "`signed_in` needs no factor that could have an alternative; `accept` replaces it")
 	}
 	for _, factors := range append(slices.Clone(c.Accept), c.Also...) {
+		if c.Name == LevelPhishingResistant && slices.Contains(factors, Approval) && !slices.Contains(factors, WebAuthn) {
+			m.add(where, string(Approval), "`phishing_resistant` never takes it: a page in between shows the number on, and the person approves for somebody else; name it in a level of your own")
+		}
 		if m.alternative(where, factors) && !slices.ContainsFunc(l.alternatives, func(a alternative) bool {
 			return slices.Equal(a.factors, factors)
 		}) {

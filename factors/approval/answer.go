@@ -69,6 +69,15 @@ func Judge(c *account.Credential, r *Request, origin string, answer Answer, now 
 	return outcome, kept.keepIn(c)
 }
 
+// TriesLeft is how many wrong PINs a phone has left.
+func TriesLeft(c account.Credential) int {
+	kept, err := recordOf(c)
+	if err != nil || !kept.Live() {
+		return 0
+	}
+	return softtoken.MaxTries - kept.Tries
+}
+
 // ErrWrongNumber says that another number was typed than the browser shows.
 var ErrWrongNumber = errors.New("approval: wrong number")
 

@@ -61,6 +61,11 @@ var rooms = []room{
 	{name: "watched", may: "signin signin/legacyform signin/upstreambasic weld session account people throttle audit web",
 		because: "people, throttle and audit: a login leads to an account, costs a try, and is an event; upstreambasic: an app that asks by itself is asked by the same way"},
 
+	// The app on people's phones, and how they are told.
+	{name: "authenticator", may: "factors factors/approval factors/delivery ceremony people account audit policy push softtoken",
+		because: "ceremony: a pairing is a step of one; people and delivery: a denial is told; push: phones are"},
+	{name: "push", closed: true},
+
 	// What a browser carries.
 	{name: "session", may: "account policy keys"},
 	{name: "device", may: "account"},

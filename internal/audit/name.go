@@ -91,6 +91,8 @@ const (
 	ApprovalAsked       Name = "approval_asked"
 	ApprovalGiven       Name = "approval_given"
 	ApprovalRefused     Name = "approval_refused"
+	RequestApproved     Name = "mfa_request_approved"
+	RequestDenied       Name = "mfa_request_denied"
 	EventsDropped       Name = "events_dropped"
 	StoreRestored       Name = "store_restored"
 	ActivityDisowned    Name = "activity_disowned"
@@ -197,6 +199,8 @@ var kinds = map[Name]description{
 	ApprovalAsked:       {Warn, "something that needs a second person was asked for"},
 	ApprovalGiven:       {Warn, "a second person approved what was asked for"},
 	ApprovalRefused:     {Warn, "a second person refused what was asked for"},
+	RequestApproved:     {Info, "a request was approved on a phone; the browser that asked goes on with it"},
+	RequestDenied:       {Critical, "somebody said on their phone that they had not asked: whoever asked may know their password"},
 	StoreRestored:       {Critical, "the store was brought back from a backup, and what could have been spent since is void"},
 	ActivityDisowned:    {Critical, "somebody said of something on their account that it was not them, and their other sessions ended"},
 	EventsDropped:       {Warn, "events of strangers were counted instead of kept, to bound the trail"},

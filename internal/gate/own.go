@@ -10,13 +10,10 @@ import (
 	"github.com/stepgate/stepgate/internal/web"
 )
 
-// ownPages is what the gateway answers itself, below its prefix.
-type ownPages struct{ *Handler }
-
 // ownHandler finds the page at a path below the prefix.
-func (h ownPages) ownHandler(path string) http.Handler {
+func (h *Handler) ownHandler(path string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if scripts(h).servesScript(path) {
+		if h.servesScript(path) {
 			own := *r
 			own.URL = &url.URL{Path: path}
 			h.Script.ServeHTTP(w, &own)
@@ -59,7 +56,7 @@ func (h ownPages) ownHandler(path string) http.Handler {
 
 // serveHealth tells a balancer whether this node can serve, its store
 // included, and nobody anything more.
-func (h ownPages) serveHealth(w http.ResponseWriter, r *http.Request, l *Live, err error) {
+func (h *Handler) serveHealth(w http.ResponseWriter, r *http.Request, l *Live, err error) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		h.fail(w, r, &web.Fail{Status: http.StatusMethodNotAllowed, Allow: "GET, HEAD"})
 		return
@@ -77,7 +74,7 @@ func (h ownPages) serveHealth(w http.ResponseWriter, r *http.Request, l *Live, e
 }
 
 // serveJWKS answers with the public keys of the identity assertion.
-func (h ownPages) serveJWKS(w http.ResponseWriter, r *http.Request, l *Live) {
+func (h *Handler) serveJWKS(w http.ResponseWriter, r *http.Request, l *Live) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		h.fail(w, r, &web.Fail{Status: http.StatusMethodNotAllowed, Allow: "GET, HEAD"})
 		return
@@ -93,7 +90,7 @@ const changePasswordPath = "/.well-known/change-password"
 
 // changePassword sends password managers to the account page (W3C
 // change-password-url).
-func (h ownPages) changePassword(w http.ResponseWriter, r *http.Request) {
+func (h *Handler) changePassword(w http.ResponseWriter, r *http.Request) {
 	if err := web.Redirect(w, r, h.Web, h.Web.Path("/account")); err != nil {
 		h.fail(w, r, err)
 	}

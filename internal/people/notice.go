@@ -41,6 +41,9 @@ const (
 	ToldBrowserCopied     Told = "browser-copied"
 	ToldSignInFromNew     Told = "sign-in-from-new"
 	ToldDisowned          Told = "disowned"
+	ToldPhoneLocked       Told = "phone-locked"
+	ToldRequestDenied     Told = "request-denied"
+	ToldHelpdeskDenied    Told = "helpdesk-denied"
 	toldByText                 = "text-message"
 	toldRest                   = "rest"
 	toldWaits                  = "waits"
@@ -72,7 +75,9 @@ type Notice struct {
 	// object; where the account has no address for mail, mail goes to theirs.
 	Held []account.Credential
 	From Whence
-	At   time.Time
+	// About is the username of somebody else, where it is about one.
+	About string
+	At    time.Time
 }
 
 // Notices writes what people are told, in the words of one site.
@@ -233,7 +238,7 @@ func (n *Notices) languages() []string {
 // is not read again for more of them.
 func (n *Notices) filled(language string, t Notice) *strings.Replacer {
 	return strings.NewReplacer(
-		"{credential}", t.Credential.Label, "{account}", t.Account.Username, "{name}", n.Name, "{site}", n.Origin,
+		"{credential}", t.Credential.Label, "{about}", t.About, "{account}", t.Account.Username, "{name}", n.Name, "{site}", n.Origin,
 		"{when}", n.moment(t.At), "{from}", t.From.in(language), "{counts}", n.moment(t.Credential.CountsFrom),
 	)
 }

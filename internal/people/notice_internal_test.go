@@ -17,7 +17,7 @@ import (
 var everyTold = []Told{
 	ToldFactorAdded, ToldFactorChanged, ToldFactorRemoved, ToldFactorsReset, ToldBackupCodeUsed, ToldTwoFactorOn, ToldTwoFactorOff,
 	ToldEmailChanged, ToldMobileChanged, ToldPasswordChanged, ToldPasswordReset, ToldTemporaryCode, ToldTokenAdded, ToldTokenRevoked,
-	ToldDeviceAdded, ToldDeviceRemoved, ToldDeviceLocked, ToldBrowserCopied, ToldSignInFromNew, ToldDisowned,
+	ToldDeviceAdded, ToldDeviceRemoved, ToldDeviceLocked, ToldBrowserCopied, ToldSignInFromNew, ToldDisowned, ToldPhoneLocked, ToldRequestDenied, ToldHelpdeskDenied,
 }
 
 func TestEveryNoticeIsInEveryLanguage(t *testing.T) {

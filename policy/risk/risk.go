@@ -32,7 +32,7 @@ type signal struct {
 // signals are all of them, in the order in which they are shown.
 var signals = []signal{
 	unknownDevice, outsideNetworks, newNetwork, newCountry, impossibleTravel, recentFailures, longAbsence, passwordReset, anonymousNetwork,
-	browserChanged,
+	browserChanged, deniedRequest,
 }
 
 // Defaults of Settings. A device that nobody knows is medium risk by itself,
@@ -127,6 +127,10 @@ type Facts struct {
 	// less than ResetWindow ago.
 	ResetAt    time.Time
 	ResetKnown bool
+	// DeniedAt is when the person last denied a request on their phone, if that
+	// is less than DenialWindow ago.
+	DeniedAt    time.Time
+	DenialKnown bool
 	// BrowserChanged says that the browser of a session is another than it
 	// began in.
 	BrowserChanged bool

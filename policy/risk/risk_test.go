@@ -20,7 +20,7 @@ var (
 // usual is a visit from a known browser, where the account was an hour ago.
 func usual() Facts {
 	f := Facts{
-		Now: noon, Address: netip.MustParseAddr("198.51.100.7"), Place: cardiff, DeviceKnown: true, VisitsKnown: true, FailuresKnown: true, ResetKnown: true,
+		Now: noon, Address: netip.MustParseAddr("198.51.100.7"), Place: cardiff, DeviceKnown: true, VisitsKnown: true, FailuresKnown: true, ResetKnown: true, DenialKnown: true,
 	}
 	f.Visits = []Visit{{At: noon.Add(-time.Hour), Network: Network(f.Address, cardiff), Place: cardiff}}
 	return f
@@ -76,12 +76,14 @@ func TestWhatIsUnusualAddsUp(t *testing.T) {
 		{"the first visit of all", func(f *Facts) { f.DeviceKnown, f.Visits = false, nil }, Settings{Places: true}, "unknown_device new_network new_country", policy.RiskHigh},
 		{"guesses before", func(f *Facts) { f.Failures = 3 }, Settings{}, "recent_failures", policy.RiskLow},
 		{"guesses, and a new password", func(f *Facts) { f.Failures, f.ResetAt = 3, noon.Add(-time.Hour) }, Settings{}, "recent_failures password_reset", policy.RiskMedium},
+		{"a request that was denied", func(f *Facts) { f.DeniedAt = noon.Add(-time.Hour) }, Settings{}, "denied_request", policy.RiskMedium},
+		{"one that was denied the day before", func(f *Facts) { f.DeniedAt = noon.Add(-25 * time.Hour) }, Settings{}, "", policy.RiskLow},
 		{"a password of last week", func(f *Facts) { f.ResetAt = noon.Add(-170 * time.Hour) }, Settings{}, "", policy.RiskLow},
 		{"after half a year", func(f *Facts) { f.Now = noon.Add(4000 * time.Hour) }, Settings{}, "long_absence", policy.RiskLow},
 		{"behind an open proxy", func(f *Facts) { f.Place.Anonymous = true }, Settings{Places: true}, "anonymous_network", policy.RiskMedium},
 		{"in another browser in mid-session", func(f *Facts) { f.BrowserChanged = true }, Settings{}, "browser_changed", policy.RiskMedium},
 		{"nothing could be read", func(f *Facts) { *f = Facts{Now: noon, Address: f.Address} }, Settings{},
-			"unknown_device new_network? recent_failures? long_absence? password_reset?", policy.RiskHigh},
+			"unknown_device new_network? recent_failures? long_absence? password_reset? denied_request?", policy.RiskHigh},
 		{"a signal that is switched off", func(f *Facts) { f.DeviceKnown = false }, Settings{Weights: map[string]int{"unknown_device": 0}}, "unknown_device", policy.RiskLow},
 		{"other thresholds", func(f *Facts) { f.Failures = 3 }, Settings{Medium: 10, High: 20}, "recent_failures", policy.RiskHigh},
 	} {
