@@ -1,6 +1,17 @@
 package caddymodule
 
 import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/pbkdf2"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"math/big"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +20,7 @@ import (
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+	"github.com/stepgate/stepgate/internal/account"
 )
 
 const deviceSite = `{
@@ -33,6 +45,7 @@ const deviceSite = `{
 				enrol  security_questions pin device
 			}
 			require risk_based /cases/*
+			raise mfa when risk high
 			default signed_in
 		}
 	}
@@ -132,6 +145,82 @@ func (g *rig) mailed(subject string) {
 	}
 }
 
+// tellsNoPIN does what a thief can with a copied profile and a page that asks
+// for its PIN: for each PIN there is a private key, and nothing that the
+// browser has written down, or is shown, belongs to the right one more than to
+// others.
+func (g *rig) tellsNoPIN(w *window, profile string) {
+	g.t.Helper()
+	asked := see[string](w, `document.querySelector("form[data-device]").dataset.device`)
+	var o struct{ Key, Share string }
+	stored := see[string](w, `new Promise((done) => {
+		const open = indexedDB.open("stepgate-soft-token");
+		open.onsuccess = () => { const all = open.result.transaction("tokens").objectStore("tokens").getAll(); all.onsuccess = () => done(btoa(String.fromCharCode(...new Uint8Array(all.result[0].masked)))); };
+	})`)
+	masked, err := base64.StdEncoding.DecodeString(stored)
+	share, shareErr := []byte(nil), json.Unmarshal([]byte(asked), &o)
+	if shareErr == nil {
+		share, shareErr = base64.RawURLEncoding.DecodeString(o.Share)
+	}
+	if err := errors.Join(err, shareErr); err != nil || len(masked) != 32 {
+		g.t.Fatalf("stored %q: %v", stored, err)
+	}
+	var everything []byte
+	err = filepath.WalkDir(profile, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			text, _ := os.ReadFile(path) // a lock may be gone by now
+			everything = append(everything, text...)
+		}
+		return err
+	})
+	if err != nil || !bytes.Contains(everything, masked) {
+		g.t.Fatalf("what the browser stores is not found in its %d bytes: %v", len(everything), err)
+	}
+	n := elliptic.P256().Params().N
+	for _, pin := range []string{devicePIN1, "593828", "000000"} {
+		salt := append(append([]byte{}, share...), []byte(o.Key+" "+w.base)...)
+		mask, err := pbkdf2.Key(sha256.New, pin, salt, 600000, 48)
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		d := new(big.Int).Mod(new(big.Int).Sub(new(big.Int).SetBytes(masked), new(big.Int).SetBytes(mask)), n)
+		key, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), d.FillBytes(make([]byte, 32)))
+		if err != nil {
+			g.t.Fatalf("%s leaves no key: %v", pin, err)
+		}
+		point, _ := key.PublicKey.Bytes()
+		if right := bytes.Equal(point, g.keptPoint(o.Key)); right != (pin == devicePIN1) {
+			g.t.Fatalf("%s leaves the key that was made: %t", pin, right)
+		}
+		for _, secret := range [][]byte{point, point[1:33], key.D.FillBytes(make([]byte, 32))} {
+			for _, form := range []string{string(secret), base64.StdEncoding.EncodeToString(secret)[:40], base64.RawURLEncoding.EncodeToString(secret)[:40], hex.EncodeToString(secret)} {
+				if bytes.Contains(everything, []byte(form)) || strings.Contains(asked, form) {
+					g.t.Errorf("the browser has what tells %s from other PINs", pin)
+				}
+			}
+		}
+	}
+}
+
+// keptPoint is the public key that the gateway keeps of a token.
+func (g *rig) keptPoint(name string) []byte {
+	g.t.Helper()
+	joe, err := active.Load().store.AccountByUsername(g.t.Context(), account.LocalSource, "joe")
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	for _, c := range g.credentials(joe.ID) {
+		var kept struct {
+			Key    string `json:"key"`
+			Public []byte `json:"public"`
+		}
+		if json.Unmarshal(c.Secret.Reveal(), &kept) == nil && kept.Key == name {
+			return kept.Public
+		}
+	}
+	return nil
+}
+
 func TestAPrivateDeviceInARealBrowser(t *testing.T) {
 	g := startGateway(t, deviceSite, nil)
 	g.addUser("joe")
@@ -155,6 +244,25 @@ func TestAPrivateDeviceInARealBrowser(t *testing.T) {
 	w.fits("device-pin-wrong")
 	w.pin(devicePIN1)
 	w.at("/cases/1")
+	w.open(w.base + "/.stepgate/account")
+	w.fits("account-devices")
+	for _, words := range []string{"It is a private device until", "Browsers that are asked less"} {
+		if text := w.text(); !strings.Contains(text, words) {
+			t.Errorf("the account's page has no %q:\n%s", words, text)
+		}
+	}
+	t.Run("timed out", func(t *testing.T) {
+		g.load(strings.Replace(deviceSite, "sms file", "session {\nidle 2s\n}\nsms file", 1))
+		waitFor(t, func() bool {
+			time.Sleep(2500 * time.Millisecond) // in which nothing is heard of the session
+			return !strings.Contains(see[string](w, `fetch("/.stepgate/status").then(r => r.text())`), `"signed_in":true`)
+		})
+		g.load(deviceSite)
+		w.arrive("joe") // the password again, and the PIN again
+		w.at("/.stepgate/challenge/device_pin")
+		w.pin(devicePIN1)
+		w.at("/cases/1")
+	})
 	w.leave()
 
 	if err := os.CopyFS(filepath.Join(home, "copy"), os.DirFS(filepath.Join(home, "profile"))); err != nil {
@@ -165,6 +273,9 @@ func TestAPrivateDeviceInARealBrowser(t *testing.T) {
 			w := g.seat(t, filepath.Join(home, profile))
 			w.arrive("joe")
 			w.at("/.stepgate/challenge/device_pin")
+			if profile == "copy" {
+				g.tellsNoPIN(w, filepath.Join(home, profile))
+			}
 			w.pin("847261") // who copied it has no PIN
 			w.await(`document.body.innerText.includes("not correct")`)
 			w.pin(devicePIN1)
@@ -255,5 +366,27 @@ func TestAPublicDeviceInARealBrowser(t *testing.T) {
 		b.open(g.url + "/cases/1").signIn("joe").at("/challenge/security_questions")
 		b.fill("answer_1", "Mrs Llewellyn", "answer_2", "Heol y Bont", "answer_3", "a ring").press(submitButton)
 		b.at("/enrol/device").says("cannot be private").shoot("device")
+	})
+
+	t.Run("a text instead of the questions", func(t *testing.T) {
+		joe, err := active.Load().store.AccountByUsername(t.Context(), account.LocalSource, "joe")
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.holdsPhone(joe, "+447700900609")
+		w.forget()
+		w.arrive("joe")
+		w.at("/.stepgate/challenge")
+		w.fits("questions-or-text")
+		w.press(`a[href*="/challenge/sms"]`)
+		w.fill("code", g.codeTo("texts.jsonl", "+447700900609", func() { w.press("main form button[value=send]") }))
+		w.press("main form button[value=verify], " + submitButton)
+		w.choose("private")
+		w.at("/.stepgate/enrol/device_pin")
+		w.pin(devicePIN1)
+		w.at("/cases/1")
+		if got := w.device(); got != "private" {
+			t.Errorf("device %q", got)
+		}
 	})
 }

@@ -1,11 +1,7 @@
 package caddymodule
 
 import (
-	"bytes"
-	"encoding/binary"
 	"encoding/json"
-	"maps"
-	"math"
 	"net/http"
 	"net/http/cookiejar"
 	"net/netip"
@@ -19,92 +15,17 @@ import (
 	"github.com/stepgate/stepgate/internal/audit"
 )
 
-// spot is what an atlas says of a network.
-type spot struct {
-	country             string
-	latitude, longitude float64
-	system              uint32
-	anonymous           bool
-}
-
-// atlasOf writes a MaxMind database (format 2.0) of a few networks of IPv4.
-func atlasOf(t *testing.T, file string, networks map[string]spot) {
-	t.Helper()
-	text := func(s string) []byte { return append([]byte{0x40 | byte(len(s))}, s...) }
-	dict := func(pairs ...[]byte) []byte {
-		return append([]byte{0xe0 | byte(len(pairs)/2)}, bytes.Join(pairs, nil)...)
-	}
-	number := func(n uint32) []byte { return binary.BigEndian.AppendUint32([]byte{6<<5 | 4}, n) }
-	small := func(n uint16) []byte { return binary.BigEndian.AppendUint16([]byte{5<<5 | 2}, n) }
-	double := func(f float64) []byte { return binary.BigEndian.AppendUint64([]byte{3<<5 | 8}, math.Float64bits(f)) }
-	truth := func(b bool) []byte {
-		if b {
-			return []byte{1, 7}
-		}
-		return []byte{0, 7}
-	}
-	type node struct{ below [2]int } // 0: nothing; above: a node; below: a record
-	nodes := []node{{}}
-	var records [][]byte
-	for _, network := range slices.Sorted(maps.Keys(networks)) {
-		at := networks[network]
-		prefix := netip.MustParsePrefix(network)
-		records = append(records, dict(
-			text("country"), dict(text("iso_code"), text(at.country)),
-			text("location"), dict(text("latitude"), double(at.latitude), text("longitude"), double(at.longitude), text("accuracy_radius"), small(20)),
-			text("traits"), dict(text("autonomous_system_number"), number(at.system), text("is_anonymous"), truth(at.anonymous)),
-		))
-		bits, here := prefix.Addr().As4(), 0
-		for i := range prefix.Bits() {
-			side := bits[i/8] >> (7 - i%8) & 1
-			if i == prefix.Bits()-1 {
-				nodes[here].below[side] = -len(records)
-				break
-			}
-			if nodes[here].below[side] == 0 {
-				nodes = append(nodes, node{})
-				nodes[here].below[side] = len(nodes) - 1
-			}
-			here = nodes[here].below[side]
-		}
-	}
-	var b bytes.Buffer
-	for _, n := range nodes {
-		for _, below := range n.below {
-			value := len(nodes)
-			switch {
-			case below > 0:
-				value = below
-			case below < 0:
-				value += 16 + len(bytes.Join(records[:-below-1], nil))
-			}
-			b.Write([]byte{byte(value >> 16), byte(value >> 8), byte(value)})
-		}
-	}
-	b.Write(make([]byte, 16))
-	b.Write(bytes.Join(records, nil))
-	b.WriteString("\xab\xcd\xefMaxMind.com")
-	b.Write(dict(
-		text("node_count"), number(uint32(len(nodes))), text("record_size"), small(24), text("ip_version"), small(4),
-		text("binary_format_major_version"), small(2), text("binary_format_minor_version"), small(0),
-		text("database_type"), text("Test-City"), text("build_epoch"), append([]byte{4, 2}, 0, 0, 0, 1),
-		text("languages"), []byte{0, 4}, text("description"), dict(),
-	))
-	next := file + ".next"
-	if err := os.WriteFile(next, b.Bytes(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(next, file); err != nil {
-		t.Fatal(err)
-	}
-}
-
 const (
 	inCardiff = "81.2.69.7"
 	inNewport = "81.2.70.7"
 	inSydney  = "200.1.2.3"
 	hiddenAt  = "45.1.1.1"
 	nowhere   = "99.1.1.1"
+	inLeeds   = "90.1.1.7" // by a carrier whose customers come out anywhere
+	inLondon  = "90.1.2.7"
+	atHome    = "2001:db8:1:2:aaaa::1" // of a line that changes its lower half every day
+	atHomeToo = "2001:db8:1:7:bbbb::9"
+	atOffice  = "195.1.7.7"
 )
 
 var atlas = map[string]spot{
@@ -112,6 +33,10 @@ var atlas = map[string]spot{
 	"81.2.70.0/24": {"GB", 51.58, -2.99, 64501, false},
 	"200.1.2.0/24": {"AU", -33.87, 151.21, 64502, false},
 	"45.0.0.0/8":   {"GB", 51.48, -3.18, 64503, true},
+	"90.1.1.0/24":  {"GB", 53.80, -1.55, 64504, false},
+	"90.1.2.0/24":  {"GB", 51.51, -0.13, 64504, false},
+
+	"2001:db8:1::/48": {"GB", 51.48, -3.18, 0, false},
 }
 
 const riskSite = `{
