@@ -14,10 +14,16 @@ import (
 // judge has axe look at the page, where scripts run.
 func (b *tab) judge(axe, name string) *tab {
 	b.t.Helper()
+	return b.judgePart(axe, name, "document")
+}
+
+// judgePart has axe look at what it is told of by an expression.
+func (b *tab) judgePart(axe, name, part string) *tab {
+	b.t.Helper()
 	if !b.looks.scripts {
 		return b
 	}
-	evaluate[bool](b, axe+`; axe.run(document, {resultTypes: ["violations"]}).then((r) => {
+	evaluate[bool](b, axe+`; window.judged = ""; axe.run(`+part+`, {resultTypes: ["violations"]}).then((r) => {
 		window.judged = "judged\n" + r.violations.map((v) => v.id + ": " + v.nodes.map((n) => n.target.join(" ")).join(", ")).join("\n");
 	}); true`)
 	var found string

@@ -1,9 +1,11 @@
 package caddymodule
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -12,13 +14,17 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/stepgate/stepgate/internal/gate"
+	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 	"github.com/stepgate/stepgate/policy/author"
+	"github.com/stepgate/stepgate/policy/target"
 )
 
 // checkAsserts holds the policies of a site against the files that their
@@ -41,12 +47,52 @@ func (h *Handler) checkAsserts() error {
 	return errors.Join(errs...)
 }
 
+// assertsAside is set while a command for authors reads a configuration: whoever
+// asks why an assertion does not hold must get an answer.
+var assertsAside atomic.Bool
+
+// adaptAside adapts a configuration for such a command.
+func adaptAside(adapter caddyconfig.Adapter, raw []byte, file string) ([]byte, error) {
+	assertsAside.Store(true)
+	defer assertsAside.Store(false)
+	adapted, _, err := adapter.Adapt(raw, map[string]any{"filename": file})
+	return adapted, err
+}
+
+// checkAssertsAsRead is checkAsserts where a Caddyfile is read, so that its
+// messages come without the names of the modules around the gate. What depends
+// on the site's address, which is not known yet, is left to checkAsserts.
+func (h *Handler) checkAssertsAsRead(options policy.CompileOptions) error {
+	asserted := func(c *policy.Config) bool { return c != nil && len(c.Assert) > 0 }
+	if assertsAside.Load() || !asserted(h.Policy) && !asserted(h.ReportOnly) {
+		return nil
+	}
+	read := &Handler{SiteConfig: h.SiteConfig}
+	read.Prefix = cmp.Or(read.Prefix, web.DefaultPrefix)
+	var err error
+	if read.gate.Policy, err = policy.Compile(read.enforced(), options); err != nil {
+		return err
+	}
+	if read.ReportOnly != nil {
+		if read.gate.Report, err = policy.Compile(read.ReportOnly, options); err != nil {
+			return err
+		}
+	}
+	if read.gate.Reader, err = target.NewReader(target.Options{Scripts: read.enforced().Scripts, Charset: read.PathCharset}); err != nil {
+		return err
+	}
+	return read.checkAsserts()
+}
+
 func checkAssertFile(site *author.Site, file string, pos policy.Position) error {
 	file, err := caddy.NewReplacer().ReplaceOrErr(file, true, true)
 	if err != nil {
 		return fmt.Errorf("%s: assert: %w", pos, err)
 	}
 	in, err := os.Open(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%s: assert: there is no file %s; its name counts from the folder of the file that names it", pos, file)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: assert: %w", pos, err)
 	}
@@ -58,6 +104,9 @@ func checkAssertFile(site *author.Site, file string, pos policy.Position) error 
 		return fmt.Errorf("%s: assert: %s has no assertion in it", pos, filepath.Base(file))
 	}
 	for _, a := range list {
+		if site.Origin == "" && (a.Host != "" || site.Describe != nil) {
+			continue
+		}
 		if a.Host != "" {
 			if _, err := author.Choose([]*author.Site{site}, a.Host); err != nil {
 				errs = append(errs, fmt.Errorf("%s:%d: %w", a.File, a.Line, err))

@@ -52,19 +52,22 @@ func parsePolicy(d *caddyfile.Dispenser, c *policy.Config) error {
 }
 
 // checkPolicies finds what is wrong with the policies of a site where they are
-// read, so that the messages come without the names of all the modules around
-// them.
-func checkPolicies(policies ...*policy.Config) error {
+// read, and which of their assertions do not hold, so that the messages come
+// without the names of all the modules around them.
+func (h *Handler) checkPolicies() error {
 	ctx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
 	defer cancel()
 	options := policy.CompileOptions{Matcher: matcherCompiler(ctx)}
 	var errs []error
-	for _, c := range policies {
+	for _, c := range []*policy.Config{h.Policy, h.ReportOnly} {
 		if c != nil {
 			errs = append(errs, policy.Check(c, options))
 		}
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return h.checkAssertsAsRead(options)
 }
 
 type policyParser struct{ config *policy.Config }

@@ -81,10 +81,10 @@ func parseSite(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 		}
 		handler.Policy.Scripts = append(handler.Policy.Scripts, scripts...)
 	}
-	if err := checkPolicies(handler.Policy, handler.ReportOnly); err != nil {
+	handler.Origin, handler.SignInAt = strings.TrimSuffix(handler.Origin, "/"), strings.TrimSuffix(handler.SignInAt, "/")
+	if err := handler.checkPolicies(); err != nil {
 		return nil, err
 	}
-	handler.Origin, handler.SignInAt = strings.TrimSuffix(handler.Origin, "/"), strings.TrimSuffix(handler.SignInAt, "/")
 	if handler.SignInAt != "" && len(handler.SignIn) > 0 {
 		return nil, d.Err("stepgate: sign_in_at stands alone: the site that it names signs people in")
 	}

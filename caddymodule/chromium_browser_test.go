@@ -55,6 +55,7 @@ func startChromiumOn(t *testing.T, profile string) *chromium {
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromiumPath), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.UserDataDir(profile), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-quic", true),
+		chromedp.Flag("ignore-certificate-errors", true), // of Caddy's own authority
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"))
 	alloc, cancelAlloc := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(cancelAlloc)

@@ -50,9 +50,4 @@ func (s storeAddress) CopyTo(ctx context.Context, to command.StoreAddress, progr
 	return sqldb.Copy(ctx, s.place(), to.(storeAddress).place(), progress)
 }
 
-func (s storeAddress) place() sqldb.Place {
-	if s.config.Driver == "postgres" {
-		return sqldb.PostgresAt(s.config.DSN)
-	}
-	return sqldb.SQLiteAt(s.config.Path)
-}
+func (s storeAddress) place() sqldb.Place { return s.config.driver().at(s.config) }

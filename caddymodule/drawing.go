@@ -17,7 +17,7 @@ import (
 )
 
 func init() {
-	command.Use(command.Module{Load: loadApp, Draw: drawGates, Store: findStore})
+	command.Use(command.Module{Adapt: adaptAside, Load: loadApp, Draw: drawGates, Store: findStore})
 }
 
 // loadApp is how commands find the store.

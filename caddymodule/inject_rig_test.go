@@ -19,6 +19,7 @@ import (
 
 	"github.com/chromedp/cdproto/accessibility"
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
 	cdpage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/target"
@@ -67,6 +68,7 @@ type scriptedApp struct {
 	mu    sync.Mutex
 	pages map[string]scriptedPage
 	lib   http.Handler
+	rest  http.Handler // what is none of the others'; nil for data
 }
 
 type scriptedPage struct {
@@ -87,6 +89,8 @@ func (a *scriptedApp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, p.text)
 	case strings.HasPrefix(r.URL.Path, "/lib/") && a.lib != nil:
 		a.lib.ServeHTTP(w, r)
+	case r.Header.Get("Upgrade") == "websocket":
+		welcome(w, r)
 	case strings.HasPrefix(r.URL.Path, "/data/events"):
 		a.events(w, r)
 	case strings.HasSuffix(r.URL.Path, "/binary"):
@@ -97,6 +101,8 @@ func (a *scriptedApp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		w.Header().Set("Content-Type", "text/html")
 		fmt.Fprintf(w, "<html><head></head><body>%s %s</body></html>", r.Method, html.EscapeString(string(body)))
+	case a.rest != nil && !strings.HasPrefix(r.URL.Path, "/data/"):
+		a.rest.ServeHTTP(w, r)
 	default:
 		body, _ := io.ReadAll(r.Body)
 		w.Header().Set("Content-Type", "application/json")
@@ -130,12 +136,21 @@ func (a *scriptedApp) events(w http.ResponseWriter, r *http.Request) {
 // pages, and signs somebody in.
 func startScripted(t *testing.T, site string, pages map[string]scriptedPage, libraries bool) *scripted {
 	t.Helper()
-	c := startChromium(t)
 	app := &scriptedApp{pages: pages}
 	if libraries {
 		app.lib = http.StripPrefix("/lib/", http.FileServerFS(os.DirFS(legacytest.Libraries(t))))
 	}
-	g := startGateway(t, site, app)
+	return startScriptedBefore(t, site, app)
+}
+
+// startScriptedBefore is startScripted before any application.
+func startScriptedBefore(t *testing.T, site string, app http.Handler) *scripted {
+	t.Helper()
+	c := startChromium(t)
+	g := startGateway(t, strings.Replace(site, "tls internal\n", "", 1), app)
+	if strings.Contains(site, "tls internal\n") {
+		g.secure(site)
+	}
 	g.addUser("joe")
 	s := &scripted{tab: c.profile(t, looks{width: 1280, scripts: true}), g: g}
 	s.open(g.url + "/").signIn("joe")
@@ -228,6 +243,26 @@ func (s *scripted) silent() *scripted {
 		}
 	}
 	return s
+}
+
+// everywhere takes pictures of what the script shows, on a large and a small
+// screen, by day and by night, and has axe look at it.
+func (s *scripted) everywhere(axe, name string) {
+	s.t.Helper()
+	before := s.looks
+	for _, dark := range []bool{true, false} {
+		scheme := "light"
+		if dark {
+			scheme = "dark"
+		}
+		call(s.tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+		for _, width := range []int64{360, 1280} {
+			s.looks.dark, s.looks.width = dark, width
+			s.do(chromedp.EmulateViewport(width, 800))
+			s.shoot(name).judgePart(axe, name, `{include: [["[data-stepgate=step-up]"]]}`)
+		}
+	}
+	s.looks = before
 }
 
 // key presses one key.

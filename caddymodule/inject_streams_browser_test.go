@@ -7,8 +7,6 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
-
-	"github.com/stepgate/stepgate/internal/demo"
 )
 
 // TestAnEventStreamGoesOnAfterTheChallenge loses none of its events: they are
@@ -47,28 +45,34 @@ func socketApp() http.Handler {
 		if r.Header.Get("Upgrade") != "websocket" {
 			w.Header().Set("Content-Type", "text/html")
 			io.WriteString(w, htmlPage(inline(`out = []; sent = []; function connect() {
-				const s = new WebSocket("ws://" + location.host + "/data/socket");
+				const s = new WebSocket(location.origin.replace("http", "ws") + "/data/socket");
 				s.onmessage = (e) => out.push(e.data); s.onopen = () => s.send("hello"); s.onclose = (e) => { out.push("closed " + e.code + " " + e.reason); connect(); }; }`)).text)
 			return
 		}
-		conn, rw, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			return
-		}
-		defer conn.Close()
-		io.WriteString(rw, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: "+acceptOf(r.Header.Get("Sec-WebSocket-Key"))+"\r\n\r\n")
-		io.WriteString(rw, "\x81\x07welcome")
-		rw.Flush()
-		io.Copy(io.Discard, conn)
+		welcome(w, r)
 	})
 }
 
+// welcome accepts a WebSocket, and says one word.
+func welcome(w http.ResponseWriter, r *http.Request) {
+	conn, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	defer conn.Close()
+	io.WriteString(rw, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: "+acceptOf(r.Header.Get("Sec-WebSocket-Key"))+"\r\n\r\n")
+	io.WriteString(rw, "\x81\x07welcome")
+	rw.Flush()
+	io.Copy(io.Discard, conn)
+}
+
 func TestAWebSocketSaysWhyItEndsAndIsOpenedAgainAfterTheChallenge(t *testing.T) {
-	c := startChromium(t)
-	g := startGateway(t, scriptedSite, socketApp())
-	g.addUser("joe")
-	s := &scripted{tab: c.profile(t, looks{width: 1280, scripts: true}), g: g}
-	s.open(g.url + "/").signIn("joe")
+	socketsAreOpenedAgain(startScriptedBefore(t, scriptedSite, socketApp()))
+}
+
+func socketsAreOpenedAgain(s *scripted) {
+	t := s.t
+	t.Helper()
 	s.stale("/page")
 	evaluate[bool](s.tab, `(connect(), true)`)
 	s.asks() // the handshake has found no proof
@@ -81,26 +85,6 @@ func TestAWebSocketSaysWhyItEndsAndIsOpenedAgainAfterTheChallenge(t *testing.T) 
 	s.confirm()
 	s.out("closed 3003 more proof of identity is needed")
 	s.until(`out.filter((m) => m === "welcome").length === 2`)
-}
-
-// TestThePortalsLivePageLosesNothing has the demonstration's page that asks by
-// XMLHttpRequest every two seconds, and closes a case the same way.
-func TestThePortalsLivePageLosesNothing(t *testing.T) {
-	c := startChromium(t)
-	site := strings.Replace(scriptedSite, "require recent     POST /long", "require recent     POST /api/cases/*/close", 1)
-	g := startGateway(t, site, demo.New())
-	g.addUser("joe")
-	s := &scripted{tab: c.profile(t, looks{width: 1280, scripts: true}), g: g}
-	s.open(g.url + "/").signIn("joe")
-	s.stale("/cases/1001/live")
-	s.do(chromedp.SendKeys(chromedp.CSS("#remark"), "half written"))
-	evaluate[bool](s.tab, `(document.querySelector("#close").click(), true)`)
-	s.asks().shoot("portal-step-up")
-	s.confirm()
-	s.until(`document.querySelector("#outcome").textContent === "The case is closed."`)
-	if got := evaluate[string](s.tab, `document.querySelector("#remark").value`); got != "half written" {
-		t.Errorf("the page has lost %q", got)
-	}
 }
 
 // TestAFormSentIntoAFrameIsSentAgain has an upload as pages made them before

@@ -3,7 +3,9 @@ package caddymodule
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -56,5 +58,36 @@ func TestPagesHaveTheScriptAndNothingElseHas(t *testing.T) {
 	}
 	if got := g.browser().get("/.stepgate/live", fetch); got.status != http.StatusOK || !strings.Contains(got.body, `"signed_in":false`) {
 		t.Errorf("a stranger is told %d %s", got.status, got.body)
+	}
+}
+
+// TestThePageOfAWatchedLoginHasTheScript has the app answer a good password
+// with its home page at once.
+func TestThePageOfAWatchedLoginHasTheScript(t *testing.T) {
+	site := officeVariant("success status 302 303", "success status 200", "success location !/login*", "", "enrolment self", "inject_step_up")
+	app := &office{shows: true}
+	g := startGateway(t, site, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := httptest.NewRecorder()
+		app.ServeHTTP(answer, r)
+		maps.Copy(w.Header(), answer.Header())
+		w.WriteHeader(answer.Code)
+		if r.Method == http.MethodPost && answer.Code == http.StatusOK {
+			io.WriteString(w, "<html><head></head><body>")
+		}
+		w.Write(answer.Body.Bytes())
+	}))
+	window := func(r *http.Request) {
+		r.Header.Set("Sec-Fetch-Mode", "navigate")
+		r.Header.Set("Sec-Fetch-Dest", "document")
+		r.Header.Set("Sec-Fetch-Site", "same-origin")
+	}
+	b := g.browser()
+	b.get("/login.php", window)
+	p := b.atOffice("joe", officePasswords["joe"], window).want(200, "/login.php").wantBody("here is everything")
+	if !strings.Contains(p.body, `<head><script src="/.stepgate/assets/step-up.`) || !strings.Contains(p.body, "data-mark=") || !b.signedIn() {
+		t.Errorf("the page is %s", p.body)
+	}
+	if p := g.browser().atOffice("joe", officePasswords["joe"], fetch); strings.Contains(p.body, "step-up") || !strings.Contains(p.body, "here is everything") {
+		t.Errorf("fetched it is %s", p.body)
 	}
 }

@@ -36,6 +36,8 @@ type storeDriver struct {
 	keyFile func(*StoreConfig) string
 	exists  func(context.Context, *StoreConfig) (bool, error)
 	open    func(context.Context, *StoreConfig, sqldb.Options) (*sqldb.DB, error)
+	// at is where a copy is read from or written to.
+	at func(*StoreConfig) sqldb.Place
 }
 
 // storeDrivers is the table of them, the default first.
@@ -64,6 +66,7 @@ var storeDrivers = []storeDriver{{
 	open: func(ctx context.Context, s *StoreConfig, o sqldb.Options) (*sqldb.DB, error) {
 		return sqldb.OpenSQLite(ctx, s.Path, o)
 	},
+	at: func(s *StoreConfig) sqldb.Place { return sqldb.SQLiteAt(s.Path) },
 }, {
 	name: "postgres",
 	read: func(s *StoreConfig, d *caddyfile.Dispenser) error {
@@ -93,6 +96,7 @@ var storeDrivers = []storeDriver{{
 	open: func(ctx context.Context, s *StoreConfig, o sqldb.Options) (*sqldb.DB, error) {
 		return sqldb.OpenPostgres(ctx, s.DSN, o)
 	},
+	at: func(s *StoreConfig) sqldb.Place { return sqldb.PostgresAt(s.DSN) },
 }}
 
 func driverNames() []string {

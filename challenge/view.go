@@ -2,8 +2,6 @@ package challenge
 
 import (
 	"errors"
-	"html/template"
-	"strconv"
 	"strings"
 	"time"
 
@@ -164,112 +162,6 @@ type way struct {
 
 // Text is the id of the factor's name in the catalogue.
 func (w way) Text() string { return "way." + string(w.Factor) }
-
-// promptView is the view of the pages of prompt shapes.
-type promptView struct {
-	web.View
-	factors.Prompt
-	Purpose      purpose
-	Continuation string
-	// Picture is the QR picture of SecretURI.
-	Picture template.URL
-	// Action is the form's path; Others leads to the other factors, empty
-	// where there are none.
-	Action string
-	Others string
-	// Enrolling tells an enrolment from a challenge.
-	Enrolling bool
-	// Forgot leads to another PIN, empty where there is no way to one.
-	Forgot string
-	// Invited tells the code of a registration: the number is the
-	// administrator's word, and the person's to doubt.
-	Invited bool
-	// Again is the page's own address, and Wait that by which its script learns
-	// that an answer has come from elsewhere; empty where none is waited for.
-	Again, Wait string
-}
-
-// Refresh has a browser without scripts ask for the page again by itself.
-func (v *promptView) Refresh() template.HTML {
-	return template.HTML(`<noscript><meta http-equiv="refresh" content="5;url=` + template.HTMLEscapeString(v.Again) + `"></noscript>`)
-}
-
-// Spelt is a number digit by digit, for who hears it.
-func (v *promptView) Spelt() string { return strings.Join(strings.Split(v.Prompt.Number, ""), " ") }
-
-// Phones are those that are asked.
-func (v *promptView) Phones() string { return strings.Join(v.Labels, ", ") }
-
-// Unlocks tells a PIN that unlocks the browser's own key from one that is sent.
-func (v *promptView) Unlocks() bool { return v.Factor == policy.DevicePIN }
-
-// Delivered tells a code that is sent from one that the person makes or has.
-func (v *promptView) Delivered() bool { return v.Destination != "" }
-
-// AddressKind is the kind of the address's input.
-func (v *promptView) AddressKind() string {
-	if v.Field == "email" {
-		return "email"
-	}
-	return "tel"
-}
-
-// Countdown is until the button that asks for another code works.
-func (v *promptView) Countdown() countdown { return countdown{v.ResendAfterS, "resend"} }
-
-// countdown is what the part of that name is executed with.
-type countdown struct {
-	Seconds int
-	For     string
-}
-
-// errorsOf puts the words for an answer at the field that the page has: that
-// of the address, or none where there is only a button to ask for a code.
-func errorsOf(prompt factors.Prompt, errs []web.FieldError) []web.FieldError {
-	for i := range errs {
-		switch {
-		case prompt.Shape == factors.ShapeAddress:
-			errs[i].Field = prompt.Field
-			if errs[i].Text == "error.address" {
-				errs[i].Text += "." + prompt.Field
-			}
-		case prompt.Destination != "" && !prompt.Sent:
-			errs[i].Field = ""
-		}
-	}
-	return errs
-}
-
-// questionField is one question with the names of its fields.
-type questionField struct {
-	Number           int
-	Question, Answer string
-	// Text is the question's id in the catalogue, empty where it is chosen.
-	Text string
-}
-
-// Asked are the questions of the page: those that were answered before, or as
-// many as are to be chosen.
-func (v *promptView) Asked() []questionField {
-	fields := make([]questionField, enrolledQuestions)
-	if !v.Enrolling {
-		fields = make([]questionField, len(v.Questions))
-	}
-	for i := range fields {
-		n := strconv.Itoa(i + 1)
-		fields[i] = questionField{Number: i + 1, Question: "question_" + n, Answer: "answer_" + n}
-		if !v.Enrolling {
-			fields[i].Text = v.Questions[i]
-		}
-	}
-	return fields
-}
-
-// enrolledQuestions is how many questions a person chooses and answers.
-const enrolledQuestions = 3
-
-// OptionsText is Options as the page writes them.
-func (v promptView) OptionsText() string { return string(v.Prompt.Options) }
 
 // listView is the view of list.html: codes, once, or without codes a button
 // that makes new ones.

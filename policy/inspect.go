@@ -173,3 +173,18 @@ func (p *Policy) plans(set LevelSet) []plan {
 
 // ExplainRule is a rule as explanations have it.
 func ExplainRule(p *Policy, r *Rule) RuleExplanation { return p.explainRule(r) }
+
+// Holding tells of each condition of a raise whether it counts as holding for
+// a request: of the n-th in a rule's block, or of the n-th for every path
+// where the rule is nil.
+func (p *Policy) Holding(r *Request, rule *Rule, n int) []bool {
+	raises := p.raises
+	if rule != nil {
+		raises = rule.raises
+	}
+	list := make([]bool, len(raises[n].conditions))
+	for i := range list {
+		list[i], _ = raises[n].conditions[i].raises(r)
+	}
+	return list
+}

@@ -119,7 +119,7 @@ func fail(c *cobra.Command, err error) error {
 		return nil
 	}
 	c.SilenceErrors, c.SilenceUsage = true, true
-	c.PrintErrln("Error:", err)
+	c.PrintErrln("Error:", plainly(err))
 	var usage *usageError
 	if !errors.As(err, &usage) {
 		return err

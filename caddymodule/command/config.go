@@ -20,15 +20,17 @@ import (
 )
 
 // Module is what the commands ask of the module that they belong to: how it
-// reads configurations. Both take a file's name, for messages, and what is in
+// reads configurations. All take a file's name, for messages, and what is in
 // it as JSON.
 type Module struct {
+	// Adapt adapts a configuration as `validate` does, but for the assertions
+	// of its policies: whoever asks why one does not hold must get an answer.
+	Adapt func(adapter caddyconfig.Adapter, raw []byte, file string) ([]byte, error)
 	// Load reads the app of a configuration, or its defaults where there is
 	// none; whole is all of it, for what sites say. It opens nothing.
 	Load func(file string, app json.RawMessage, whole []byte) (*Configuration, error)
-	// Draw provisions a configuration as `validate` does, but for the
-	// assertions of its policies: whoever asks why one does not hold must get
-	// an answer. The process is expected to end soon: nothing is cleaned up.
+	// Draw provisions a configuration as `validate` does, but for assertions
+	// again. The process is expected to end soon: nothing is cleaned up.
 	Draw func(file string, raw []byte) (Drawing, error)
 	// Store finds a store by its address: the path of a SQLite file, or a
 	// postgres URL. It opens nothing.
@@ -165,8 +167,7 @@ func adaptFile(file, adapter string) ([]byte, error) {
 	if adapt == nil {
 		return nil, usagef("there is no configuration adapter %q", adapter)
 	}
-	raw, _, err = adapt.Adapt(raw, map[string]any{"filename": file})
-	return raw, err
+	return module.Adapt(adapt, raw, file)
 }
 
 // IsCaddyfile goes by the name, as Caddy does.

@@ -60,7 +60,8 @@ func factsOf(c *cobra.Command) (author.Facts, error) {
 	var f author.Facts
 	for _, name := range author.Flags() {
 		flag := c.Flags().Lookup(name)
-		if flag == nil || !flag.Changed {
+		if flag == nil || !flag.Changed || name == "user" { // that one is looked up
+
 			continue
 		}
 		values := []string{flag.Value.String()}
@@ -195,8 +196,8 @@ func lookUp(c *cobra.Command, name string, facts *author.Facts) (*operation.Risk
 func policyTestCommand() *cobra.Command {
 	c := leaf("test FILE…", "Holds the policy against files of assertions", cobra.MinimumNArgs(1), testPolicy)
 	reportOnlyFlag(c)
-	c.Flags().Bool("coverage", false, "name the rules and raises that no assertion touches")
-	c.Flags().Int("threshold", 0, "exit 1 where assertions touch less than `N` percent of rules and raises")
+	c.Flags().Bool("coverage", false, "name the rules, raises, conditions and readings that no assertion touches")
+	c.Flags().Int("threshold", 0, "exit 1 where assertions touch less than `N` percent of them")
 	c.Flags().Bool("suggest", false, "print assertions that hold now for what none touches")
 	c.Long = "Each line of a file asserts what one request needs:\n\n" +
 		"  METHOD URL [--group G] [--organisation O] [--client-ip IP] [--device D] [--risk R] -> LEVEL…|public|deny|400\n\n" +
@@ -230,7 +231,7 @@ func testPolicy(c *cobra.Command, files []string) error {
 				continue
 			}
 			all++
-			covered[site].See(verdict.Answer)
+			covered[site].See(a.Facts, verdict.Answer)
 			if !verdict.Holds {
 				failed++
 			}
@@ -264,7 +265,7 @@ func printCoverage(c *cobra.Command, p printer, sites []*author.Site, covered ma
 	}
 	rules, untouched := 0, 0
 	for _, site := range sites {
-		list, all := covered[site].Untouched()
+		list, all := covered[site].Untouched(suggest || p.json)
 		rules, untouched = rules+all, untouched+len(list)
 		for _, u := range list {
 			var err error
@@ -281,10 +282,10 @@ func printCoverage(c *cobra.Command, p printer, sites []*author.Site, covered ma
 	}
 	percent := 100 * (rules - untouched) / max(1, rules)
 	if !p.json && !suggest {
-		fmt.Fprintf(p.out, "assertions touch %d of %d rules and raises, %d %%\n", rules-untouched, rules, percent)
+		fmt.Fprintf(p.out, "assertions touch %d of %d rules, raises, conditions and readings, %d %%\n", rules-untouched, rules, percent)
 	}
 	if percent < threshold {
-		return fmt.Errorf("assertions touch %d %% of rules and raises, less than %d %%", percent, threshold)
+		return fmt.Errorf("assertions touch %d %% of rules, raises, conditions and readings, less than %d %%", percent, threshold)
 	}
 	return nil
 }

@@ -26,14 +26,14 @@ func (h *Handler) goOn(w http.ResponseWriter, r *http.Request, p *passage, v vis
 
 // lend remembers for a program the session cookie that this answer gives it,
 // if it brought none.
-func (h *Handler) lend(w http.ResponseWriter, r *http.Request, live *Live, program [32]byte, cache time.Duration) {
+func (h programs) lend(w http.ResponseWriter, r *http.Request, live *Live, program [32]byte, cache time.Duration) {
 	if cookie := given(w.Header(), live.Ceremonies.Place.Cookie); cookie != "" && r.Header["Cookie"] == nil {
 		h.lending.lend(program, cookie, live.now().Add(cache))
 	}
 }
 
 // borrow gives a program that keeps no cookies the session of its first call.
-func (h *Handler) borrow(r *http.Request, live *Live) {
+func (h programs) borrow(r *http.Request, live *Live) {
 	if r.Header["Cookie"] != nil {
 		return
 	}

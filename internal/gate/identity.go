@@ -63,7 +63,7 @@ func (h *Handler) prepare(r *http.Request, p *passage, v visitor, d policy.Decis
 		WithholdRequestCookies(r.Header)
 		return
 	}
-	who, err := h.identify(v, h.live.Load().now())
+	who, err := identities{h}.identify(v, h.live.Load().now())
 	if err != nil {
 		h.Log.Error("sign the assertion", zap.Error(err))
 	}
@@ -104,8 +104,11 @@ func withholdKnownCookies(header http.Header, m *memo, room []string) {
 	header["Cookie"] = room
 }
 
+// identities is who somebody is, as the app is told it.
+type identities struct{ *Handler }
+
 // identify returns the session's identity, signed anew where it is too old.
-func (h *Handler) identify(v visitor, now time.Time) (*identity, error) {
+func (h identities) identify(v visitor, now time.Time) (*identity, error) {
 	if who := v.memo.identity.Load(); who != nil && now.Before(who.until) {
 		return who, nil
 	}
@@ -137,7 +140,7 @@ type claims struct {
 	ID                string   `json:"jti"`
 }
 
-func (h *Handler) newIdentity(v visitor, now time.Time) (*identity, error) {
+func (h identities) newIdentity(v visitor, now time.Time) (*identity, error) {
 	owner, row := &v.entry.Owner.Account, &v.entry.Session
 	until, expires := now.Add(assertionReuse), now.Add(assertionLife)
 	// Never past the end of a level that it names, nor of the session.
@@ -192,7 +195,7 @@ func (h *Handler) newIdentity(v visitor, now time.Time) (*identity, error) {
 
 func (i IdentityHeader) expand(values map[string]string) string { return values[i.Placeholder] }
 
-func (h *Handler) audience() string {
+func (h identities) audience() string {
 	if h.Audience != "" {
 		return h.Audience
 	}

@@ -10,9 +10,12 @@ import (
 	"github.com/stepgate/stepgate/policy"
 )
 
+// scripts is the script that is added to pages of the app.
+type scripts struct{ *Handler }
+
 // page is how the script gets into the answer to a request; nil where it does
 // not.
-func (h *Handler) page(r *http.Request, v visitor) *inject.Page {
+func (h scripts) page(r *http.Request, v visitor) *inject.Page {
 	if h.Script == nil {
 		return nil
 	}
@@ -30,7 +33,7 @@ func (h *Handler) page(r *http.Request, v visitor) *inject.Page {
 // ahead judges a request that has not been made, and that may have a body of
 // which nothing is known. A proof that opens one request only cannot be made
 // beforehand.
-func (h *Handler) ahead(r *http.Request, e *session.Entry, method, at string) (policy.LevelSet, bool) {
+func (h scripts) ahead(r *http.Request, e *session.Entry, method, at string) (policy.LevelSet, bool) {
 	u, err := url.ParseRequestURI(at)
 	if err != nil || !strings.HasPrefix(at, "/") || method != http.MethodGet && method != http.MethodPost {
 		return 0, false
@@ -49,14 +52,14 @@ func (h *Handler) ahead(r *http.Request, e *session.Entry, method, at string) (p
 	}
 	v := visitor{entry: e}
 	if live := h.live.Load(); live != nil && e != nil {
-		v.memo = h.memo(e, live.now())
+		v.memo = visitors(h).memo(e, live.now())
 	}
-	d := h.Policy.Decide(p.facts(h, thought, v))
+	d := h.Policy.Decide(p.facts(h.Handler, thought, v))
 	return d.Needed, d.Outcome == policy.StepUp && d.Needed&h.Policy.OnceLevels() == 0
 }
 
 // servesScript tells whether a path below the prefix is the script's, which is there
 // without a store.
-func (h *Handler) servesScript(path string) bool {
+func (h scripts) servesScript(path string) bool {
 	return h.Script != nil && h.Script.Serves(path)
 }

@@ -40,7 +40,7 @@ func (h *Handler) redeem(r *http.Request, p *passage, v visitor) bool {
 		return true
 	}
 	live := h.live.Load()
-	e := h.event(r, audit.RequestContinued, v)
+	e := trail{h}.event(r, audit.RequestContinued, v)
 	e.Outcome = "success"
 	if p.keptErr = live.Ceremonies.Kept.Redeem(r.Context(), *p.kept, e); p.keptErr != nil {
 		return false

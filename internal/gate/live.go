@@ -66,7 +66,7 @@ func (h *Handler) alive(ctx context.Context) (*Live, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.Ceremonies.Ahead, l.script = h.ahead, l.Ceremonies.Live()
+	l.Ceremonies.Ahead, l.script = scripts{h}.ahead, l.Ceremonies.Live()
 	l.pages = web.TopLevelOnly(h.Web, l.rooms(h.Web, l.Ceremonies.Handler()))
 	l.waits = l.Ceremonies.Waits()
 	l.status, l.assets = l.Ceremonies.Status(), h.Kit.Assets(h.Web)

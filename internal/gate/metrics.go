@@ -51,7 +51,7 @@ type tally struct {
 
 // tally finds the tally of a set, made at its first request. There are as many
 // as the policy has different answers.
-func (h *Handler) tally(needed policy.LevelSet) *tally {
+func (h trail) tally(needed policy.LevelSet) *tally {
 	known := h.tallies.Load()
 	if known != nil {
 		if t := (*known)[needed]; t != nil {
@@ -70,14 +70,14 @@ func (h *Handler) tally(needed policy.LevelSet) *tally {
 }
 
 // tellAllowed tells those who watch from outside of a request that is passed on.
-func (h *Handler) tellAllowed(r *http.Request, d policy.Decision) {
+func (h trail) tellAllowed(r *http.Request, d policy.Decision) {
 	t := h.tally(d.Needed)
 	t.allowed.Inc()
 	h.Server.Note(r, policy.Allow.String(), t.levels, "")
 }
 
 // tellStopped tells them of one that is not.
-func (h *Handler) tellStopped(r *http.Request, outcome string, needed policy.LevelSet, reference string) {
+func (h trail) tellStopped(r *http.Request, outcome string, needed policy.LevelSet, reference string) {
 	levels := strings.Join(h.Policy.LevelNames(needed), " ")
 	metrics.stopped.WithLabelValues(outcome, levels).Inc()
 	h.Server.Note(r, outcome, levels, reference)

@@ -10,10 +10,13 @@ import (
 	"github.com/stepgate/stepgate/internal/web"
 )
 
+// ownPages is what the gateway answers itself, below its prefix.
+type ownPages struct{ *Handler }
+
 // ownHandler finds the page at a path below the prefix.
-func (h *Handler) ownHandler(path string) http.Handler {
+func (h ownPages) ownHandler(path string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if h.servesScript(path) {
+		if scripts(h).servesScript(path) {
 			own := *r
 			own.URL = &url.URL{Path: path}
 			h.Script.ServeHTTP(w, &own)
@@ -56,7 +59,7 @@ func (h *Handler) ownHandler(path string) http.Handler {
 
 // serveHealth tells a balancer whether this node can serve, its store
 // included, and nobody anything more.
-func (h *Handler) serveHealth(w http.ResponseWriter, r *http.Request, l *Live, err error) {
+func (h ownPages) serveHealth(w http.ResponseWriter, r *http.Request, l *Live, err error) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		h.fail(w, r, &web.Fail{Status: http.StatusMethodNotAllowed, Allow: "GET, HEAD"})
 		return
@@ -74,7 +77,7 @@ func (h *Handler) serveHealth(w http.ResponseWriter, r *http.Request, l *Live, e
 }
 
 // serveJWKS answers with the public keys of the identity assertion.
-func (h *Handler) serveJWKS(w http.ResponseWriter, r *http.Request, l *Live) {
+func (h ownPages) serveJWKS(w http.ResponseWriter, r *http.Request, l *Live) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		h.fail(w, r, &web.Fail{Status: http.StatusMethodNotAllowed, Allow: "GET, HEAD"})
 		return
@@ -90,7 +93,7 @@ const changePasswordPath = "/.well-known/change-password"
 
 // changePassword sends password managers to the account page (W3C
 // change-password-url).
-func (h *Handler) changePassword(w http.ResponseWriter, r *http.Request) {
+func (h ownPages) changePassword(w http.ResponseWriter, r *http.Request) {
 	if err := web.Redirect(w, r, h.Web, h.Web.Path("/account")); err != nil {
 		h.fail(w, r, err)
 	}

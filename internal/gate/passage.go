@@ -155,7 +155,7 @@ func (p *passage) ownPage(h *Handler, r *http.Request) (http.Handler, error) {
 		if !p.sent.PlainlyBelow(h.Prefix) {
 			return nil, errHalfOwn
 		}
-		return h.ownHandler(p.sent.RawPath()), nil
+		return ownPages{h}.ownHandler(p.sent.RawPath()), nil
 	}
 	for _, other := range p.request.Also {
 		if other.AnyBelow(h.Prefix) {
@@ -163,7 +163,7 @@ func (p *passage) ownPage(h *Handler, r *http.Request) (http.Handler, error) {
 		}
 	}
 	if p.sent.RawPath() == changePasswordPath {
-		return http.HandlerFunc(h.changePassword), nil
+		return http.HandlerFunc(ownPages{h}.changePassword), nil
 	}
 	return nil, nil
 }
@@ -194,7 +194,7 @@ func (p *passage) Identity(placeholder string) (any, bool) {
 	if p.visitor.entry == nil {
 		return nil, false
 	}
-	who, err := p.handler.identify(p.visitor, p.request.Now)
+	who, err := identities{p.handler}.identify(p.visitor, p.request.Now)
 	if err != nil {
 		return nil, false
 	}
@@ -213,7 +213,7 @@ func (p *passage) judge(h *Handler, r *http.Request, v visitor) policy.Decision 
 	}
 	if step.Recorded() {
 		step.Say("stepgate.outcome", d.Outcome.String())
-		step.Say("stepgate.levels", h.tally(d.Needed).levels)
+		step.Say("stepgate.levels", trail{h}.tally(d.Needed).levels)
 	}
 	step.End(nil)
 	return d

@@ -28,9 +28,13 @@ type Programs interface {
 	Organisation(ctx context.Context, name string) (account.Organisation, error)
 }
 
+// programs is who calls without a browser: by a token, or by what is sent
+// with each call.
+type programs struct{ *Handler }
+
 // program is the visitor that a token stands for, if the request is one that it
 // is for; otherwise nobody.
-func (h *Handler) program(r *http.Request, live *Live, p *passage, secret string) visitor {
+func (h programs) program(r *http.Request, live *Live, p *passage, secret string) visitor {
 	place, address := live.Ceremonies.Place, h.Server.Client(r)
 	handle := token.Handle(secret)
 	entry, err := live.Sessions.Presented(r.Context(), "\x00"+place.Origin+"\x00"+handle, func(ctx context.Context) (session.Presented, error) {
@@ -44,25 +48,25 @@ func (h *Handler) program(r *http.Request, live *Live, p *passage, secret string
 	p.claimed = p.claimed[:0]
 	asked := policy.Request{Method: r.Method, Claimed: claimed, Target: &p.sent, Also: p.request.Also}
 	if scope, ok := entry.Scope.(*token.Scope); !ok || !scope.Admits(asked, address, now) {
-		e := h.event(r, audit.AccessDenied, visitor{entry: entry})
+		e := trail(h).event(r, audit.AccessDenied, visitor{entry: entry})
 		e.Factor, e.Credential, e.Outcome, e.Reason = string(policy.Token), entry.Session.Proofs[0].Credential, "deny", "token-out-of-bounds"
-		h.observe(e)
+		trail(h).observe(e)
 		return visitor{}
 	}
 	live.Uses.Note(account.CredentialID(entry.Session.Proofs[0].Credential), now)
-	return visitor{entry: entry, memo: h.memo(entry, now)}
+	return visitor{entry: entry, memo: visitors(h).memo(entry, now)}
 }
 
 // readToken reads what a token stands for. Guesses are counted by address, and
 // whoever makes too many waits; a token that is one waits for nobody's guesses.
-func (h *Handler) readToken(ctx context.Context, live *Live, handle string, r *http.Request) (session.Presented, error) {
+func (h programs) readToken(ctx context.Context, live *Live, handle string, r *http.Request) (session.Presented, error) {
 	presented, err := h.findToken(ctx, live, handle)
 	if !errors.Is(err, account.ErrNotFound) {
 		return presented, err
 	}
-	e := h.event(r, audit.LoginFail, visitor{})
+	e := trail(h).event(r, audit.LoginFail, visitor{})
 	e.Factor, e.Reason = string(policy.Token), "unknown-token"
-	h.observe(e)
+	trail(h).observe(e)
 	_, err = live.Ledger.Spend(ctx, live.Ceremonies.Plan.Charges(throttle.Try{Factor: string(policy.Token), Address: h.Server.Client(r)})...)
 	if spent := (*throttle.Spent)(nil); errors.As(err, &spent) {
 		return session.Presented{}, &web.Fail{Status: http.StatusTooManyRequests, RetryAfter: spent.RetryAfter, Err: err}
@@ -75,7 +79,7 @@ func (h *Handler) readToken(ctx context.Context, live *Live, handle string, r *h
 
 // findToken is account.ErrNotFound for a token that is none, or of an account
 // that the site does not take.
-func (h *Handler) findToken(ctx context.Context, live *Live, handle string) (session.Presented, error) {
+func (h programs) findToken(ctx context.Context, live *Live, handle string) (session.Presented, error) {
 	var found session.Presented
 	c, err := live.Programs.CredentialByHandle(ctx, handle)
 	if err == nil && c.Factor != string(policy.Token) {
@@ -143,7 +147,7 @@ func takesTokens(p *policy.Policy) policy.LevelSet {
 
 // realm is what programs are asked for a token in the name of, "" where none
 // would do, and for browsers, which would ask their person for a password.
-func (h *Handler) realm(r *http.Request, live *Live, needed policy.LevelSet) string {
+func (h programs) realm(r *http.Request, live *Live, needed policy.LevelSet) string {
 	if needed&live.tokens == 0 || len(r.Header["Sec-Fetch-Mode"]) > 0 {
 		return ""
 	}

@@ -17,7 +17,7 @@ import (
 
 // refuseTarget answers a target that no honest browser sends.
 func (h *Handler) refuseTarget(w http.ResponseWriter, r *http.Request, err error) error {
-	e := h.event(r, audit.InputRefused, visitor{})
+	e := trail{h}.event(r, audit.InputRefused, visitor{})
 	e.Outcome, e.Reason = "refused", "malformed-target"
 	if malformed := (*target.Malformed)(nil); errors.As(err, &malformed) {
 		e.Reason = malformed.Reason
@@ -26,8 +26,8 @@ func (h *Handler) refuseTarget(w http.ResponseWriter, r *http.Request, err error
 	if known := (*web.Fail)(nil); errors.As(err, &known) {
 		status = known.Status
 	}
-	h.observe(e)
-	h.tellStopped(r, outcomeMalformed, 0, e.Reference)
+	trail{h}.observe(e)
+	trail{h}.tellStopped(r, outcomeMalformed, 0, e.Reference)
 	return h.fail(w, r, &web.Fail{Status: status, Reference: e.Reference, Err: err})
 }
 
@@ -52,14 +52,14 @@ func (h *Handler) unavailable(w http.ResponseWriter, r *http.Request, err error)
 	if failure.Reference == "" {
 		failure.Reference = audit.NewReference()
 	}
-	h.tellStopped(r, outcomeUnavailable, 0, failure.Reference)
+	trail{h}.tellStopped(r, outcomeUnavailable, 0, failure.Reference)
 	return h.fail(w, r, &failure)
 }
 
 // deny answers a request that no proof would let through.
 func (h *Handler) deny(w http.ResponseWriter, r *http.Request, p *passage, v visitor, d policy.Decision) error {
-	e := h.decided(r, audit.AccessDenied, p, v, d)
-	h.observe(e)
+	e := trail{h}.decided(r, audit.AccessDenied, p, v, d)
+	trail{h}.observe(e)
 	return h.fail(w, r, &web.Fail{Status: http.StatusForbidden, Advice: whyOf(d), Reference: e.Reference})
 }
 
@@ -86,14 +86,14 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, p *passage, v vi
 		}
 	}
 	endWaiting(w, r)
-	e := h.decided(r, audit.StepUpRequired, p, v, d)
-	h.observe(e)
+	e := trail{h}.decided(r, audit.StepUpRequired, p, v, d)
+	trail{h}.observe(e)
 	somebody := v.entry
 	if v.program() {
 		somebody = nil // no page is for it
 	}
 	err := live.Ceremonies.Begin(w, r, challenge.Interrupted{
-		Realm: h.realm(r, live, d.Needed), Visitor: somebody, Target: p.sent.Target(), Needs: d.Needed, Names: e.Levels, MaxAge: d.MaxAge,
+		Realm: programs{h}.realm(r, live, d.Needed), Visitor: somebody, Target: p.sent.Target(), Needs: d.Needed, Names: e.Levels, MaxAge: d.MaxAge,
 		Once: p.request.Once, Reference: e.Reference, Kept: p.kept, KeptErr: p.keptErr, Why: whyOf(d),
 	})
 	if err != nil {
@@ -128,8 +128,11 @@ func endWaiting(w http.ResponseWriter, r *http.Request) {
 // Fail implements Site.
 func (h *Handler) Fail(w http.ResponseWriter, r *http.Request, err error) { h.fail(w, r, err) }
 
+// trail tells the audit trail, the log and the metrics what became of requests.
+type trail struct{ *Handler }
+
 // event begins an audit event about a request, with a reference of its own.
-func (h *Handler) event(r *http.Request, name audit.Name, v visitor) audit.Event {
+func (h trail) event(r *http.Request, name audit.Name, v visitor) audit.Event {
 	e := audit.Event{
 		Name: name, Reference: audit.NewReference(), Site: h.Origin,
 		Address: h.Server.Client(r).String(), UserAgent: r.UserAgent(),
@@ -144,7 +147,7 @@ func (h *Handler) event(r *http.Request, name audit.Name, v visitor) audit.Event
 
 // decided is the event of a decision, with the policy's own account of it, so
 // that `audit show` says what `policy explain` would.
-func (h *Handler) decided(r *http.Request, name audit.Name, p *passage, v visitor, d policy.Decision) audit.Event {
+func (h trail) decided(r *http.Request, name audit.Name, p *passage, v visitor, d policy.Decision) audit.Event {
 	e := h.event(r, name, v)
 	h.tellStopped(r, d.Outcome.String(), d.Needed, e.Reference)
 	e.Outcome, e.Reason, e.Levels = d.Outcome.String(), d.Reason, h.Policy.LevelNames(d.Needed)
@@ -163,7 +166,7 @@ func RuleName(r *policy.Rule) string {
 }
 
 // observe keeps an event that strangers can cause in any number.
-func (h *Handler) observe(e audit.Event) {
+func (h trail) observe(e audit.Event) {
 	if live := h.live.Load(); live != nil {
 		live.Recorder.Observe(e)
 	}
@@ -181,13 +184,13 @@ func (h *Handler) reportOnly(p *passage, r *http.Request) {
 	if d.Outcome == policy.Allow {
 		return
 	}
-	e := h.event(r, audit.PolicyDecision, visitor{})
+	e := trail{h}.event(r, audit.PolicyDecision, visitor{})
 	e.Outcome, e.Reason, e.Levels = "report-only "+d.Outcome.String(), d.Reason, h.Report.LevelNames(d.Missing)
 	if d.Rule != nil {
 		e.Rule = RuleName(d.Rule)
 	}
 	metrics.reported.WithLabelValues(d.Outcome.String()).Inc()
-	h.observe(e)
+	trail{h}.observe(e)
 	h.Log.Info("report only: would have asked for more", zap.String("reference", e.Reference),
 		zap.String("outcome", d.Outcome.String()), zap.String("rule", e.Rule), zap.Strings("levels", e.Levels))
 }

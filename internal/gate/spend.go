@@ -22,11 +22,14 @@ func (h *Handler) StillMeets(ctx context.Context, e *session.Entry, needed polic
 	return h.KeepStream || needed&^h.Policy.Met(row.Proofs, true, live.now()) == 0
 }
 
+// spending is what a request uses up on its way in.
+type spending struct{ *Handler }
+
 // coversPages tells whether a request fetches a service worker whose scope
 // would take in the gateway's own pages: scripts of the application must not
 // answer for them. The scope is the script's folder, for the header that
 // widens it does not leave (Service Workers §7).
-func (h *Handler) coversPages(r *http.Request) bool {
+func (h spending) coversPages(r *http.Request) bool {
 	if len(r.Header["Service-Worker"]) == 0 {
 		return false
 	}
@@ -47,13 +50,13 @@ func (h *Handler) spend(r *http.Request, v visitor, d policy.Decision, p *passag
 	if d.Outcome != policy.Allow || v.err != nil && !d.Public {
 		return d
 	}
-	if d.Once != 0 && !h.spendProofs(r, v, d, p) || !h.redeem(r, p, v) {
+	if d.Once != 0 && !(spending{h}).spendProofs(r, v, d, p) || !h.redeem(r, p, v) {
 		d.Outcome = policy.StepUp
 	}
 	return d
 }
 
-func (h *Handler) spendProofs(r *http.Request, v visitor, d policy.Decision, p *passage) bool {
+func (h spending) spendProofs(r *http.Request, v visitor, d policy.Decision, p *passage) bool {
 	live := h.live.Load()
 	var fresh []policy.Proof
 	for _, proof := range v.entry.Session.Proofs {

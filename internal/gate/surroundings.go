@@ -19,7 +19,7 @@ type surroundings struct {
 // look gives the risk of a session, scored anew where its address or browser
 // is another than at the last request. Without a change it compares two texts.
 // A risk that cannot be found out is a missing fact, which raises.
-func (h *Handler) look(r *http.Request, live *Live, v visitor) policy.Risk {
+func (h visitors) look(r *http.Request, live *Live, v visitor) policy.Risk {
 	if live.Ceremonies.Scorer == nil {
 		return v.memo.risk
 	}

@@ -58,14 +58,14 @@ func (h *Handler) signInNamed(w http.ResponseWriter, r *http.Request, p *passage
 	case err != nil:
 		return h.unavailable(w, r, err)
 	}
-	if program, ok := h.programNamed(r, live); ok && !landing(r) {
-		h.lend(w, r, live, program, namedCache)
+	if program, ok := (programs{h}).programNamed(r, live); ok && !landing(r) {
+		programs{h}.lend(w, r, live, program, namedCache)
 	}
-	return h.goOn(w, r, p, visitor{entry: entered, memo: h.memo(entered, live.now())}, next)
+	return h.goOn(w, r, p, visitor{entry: entered, memo: visitors{h}.memo(entered, live.now())}, next)
 }
 
 // programNamed names a program by whom it is named.
-func (h *Handler) programNamed(r *http.Request, live *Live) (program [32]byte, ok bool) {
+func (h programs) programNamed(r *http.Request, live *Live) (program [32]byte, ok bool) {
 	who, err := signin.Heard(r.Context())
 	if err != nil {
 		return program, false

@@ -61,7 +61,7 @@ func (h *Handler) holdCredentials(r *http.Request, p *passage, v visitor) {
 
 // programAt names the program that a request's credentials are of; ok is false
 // where it has none that hold for more than one request.
-func (h *Handler) programAt(r *http.Request, live *Live) (program [32]byte, ok bool) {
+func (h programs) programAt(r *http.Request, live *Live) (program [32]byte, ok bool) {
 	if h.Basic == nil {
 		return program, false
 	}
@@ -164,7 +164,7 @@ func (h *Handler) signInAtApp(w http.ResponseWriter, r *http.Request, p *passage
 	if err != nil {
 		return h.unavailable(w, r, err)
 	}
-	return h.acceptedAtApp(w, r, p, visitor{entry: entered, memo: h.memo(entered, live.now())}, next)
+	return h.acceptedAtApp(w, r, p, visitor{entry: entered, memo: visitors{h}.memo(entered, live.now())}, next)
 }
 
 // errAsksNobody says that the app shows the probe to strangers: its
@@ -186,8 +186,8 @@ func (h *Handler) acceptedAtApp(w http.ResponseWriter, r *http.Request, p *passa
 		again(w, p.sent.Target())
 		return nil
 	}
-	if program, ok := h.programAt(r, live); ok {
-		h.lend(w, r, live, program, h.Basic.Cache())
+	if program, ok := (programs{h}).programAt(r, live); ok {
+		programs{h}.lend(w, r, live, program, h.Basic.Cache())
 	}
 	return h.goOn(w, r, p, v, next)
 }

@@ -51,12 +51,15 @@ func (h *Handler) find(r *http.Request, p *passage) visitor {
 	if step.Recorded() {
 		r = r.WithContext(ctx)
 	}
-	v := h.findVisitor(r, p)
+	v := visitors{h}.findVisitor(r, p)
 	step.End(v.err)
 	return v
 }
 
-func (h *Handler) findVisitor(r *http.Request, p *passage) visitor {
+// visitors is whose request it is.
+type visitors struct{ *Handler }
+
+func (h visitors) findVisitor(r *http.Request, p *passage) visitor {
 	live, err := h.alive(r.Context())
 	if err != nil {
 		return visitor{err: err}
@@ -65,9 +68,9 @@ func (h *Handler) findVisitor(r *http.Request, p *passage) visitor {
 		return h.revisit(r, live, v)
 	}
 	if p.program {
-		return h.program(r, live, p, p.token)
+		return programs(h).program(r, live, p, p.token)
 	}
-	h.borrow(r, live)
+	programs(h).borrow(r, live)
 	entry, err := live.Sessions.Find(r.Context(), r.Header, live.Ceremonies.Place)
 	if err == nil {
 		entry, err = live.Ceremonies.Vouched(r, entry)
@@ -82,11 +85,11 @@ func (h *Handler) findVisitor(r *http.Request, p *passage) visitor {
 
 // memo returns what is known of a session, made anew where its levels may
 // have changed by time or by a reload.
-func (h *Handler) memo(e *session.Entry, now time.Time) *memo {
-	if m, ok := e.Memo.Load().(*memo); ok && m.handler == h && (m.until.IsZero() || now.Before(m.until)) {
+func (h visitors) memo(e *session.Entry, now time.Time) *memo {
+	if m, ok := e.Memo.Load().(*memo); ok && m.handler == h.Handler && (m.until.IsZero() || now.Before(m.until)) {
 		return m
 	}
-	m := &memo{handler: h, device: policy.Device(e.Session.Device)}
+	m := &memo{handler: h.Handler, device: policy.Device(e.Session.Device)}
 	m.met, m.until = h.Policy.MetUntil(proofsAt(e, now), true, now)
 	m.risk, _ = policy.ParseRisk(e.Session.Risk)
 	m.requires = e.Owner.Requires()
@@ -160,19 +163,19 @@ type passed struct {
 }
 
 // remember is for the routes of errors, which see the request again.
-func (h *Handler) remember(r *http.Request, v visitor) { h.Server.Remember(r, &passed{h, v}) }
+func (h visitors) remember(r *http.Request, v visitor) { h.Server.Remember(r, &passed{h.Handler, v}) }
 
 // remembered is the visitor of a request that has passed this gate before.
-func (h *Handler) remembered(r *http.Request) (visitor, bool) {
+func (h visitors) remembered(r *http.Request) (visitor, bool) {
 	p, ok := h.Server.Remembered(r).(*passed)
-	if !ok || p.handler != h {
+	if !ok || p.handler != h.Handler {
 		return visitor{}, false
 	}
 	return p.visitor, true
 }
 
 // revisit is find for such a request: the session may have ended meanwhile.
-func (h *Handler) revisit(r *http.Request, live *Live, v visitor) visitor {
+func (h visitors) revisit(r *http.Request, live *Live, v visitor) visitor {
 	if v.entry == nil {
 		return v
 	}

@@ -9,7 +9,7 @@ import (
 // watch passes the request on, and corrects what only the gateway may say in
 // the answer.
 func (h *Handler) watch(w http.ResponseWriter, r *http.Request, p *passage, v visitor, d policy.Decision, next Next) error {
-	if h.coversPages(r) {
+	if (spending{h}).coversPages(r) {
 		return h.fail(w, r, errServiceWorker)
 	}
 	w = p.shake.Over(w)
@@ -20,10 +20,10 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, p *passage, v vi
 	if o != nil {
 		defer o.Over(http.ErrAbortHandler)
 	}
-	h.tellAllowed(r, d)
+	trail{h}.tellAllowed(r, d)
 	a := &Answer{
 		ResponseWriter: w, Site: h, Request: r, Handshake: p.shake, Entry: v.entry, Needed: d.Needed &^ d.Once, Private: !d.Public,
-		Page: h.page(r, v), weld: o, leave: p.leave, ours: w.Header()["Set-Cookie"],
+		Page: scripts{h}.page(r, v), weld: o, leave: p.leave, ours: w.Header()["Set-Cookie"],
 	}
 	if a.ours != nil {
 		delete(w.Header(), "Set-Cookie") // they come after the app's, whose own of these names do not leave
@@ -40,7 +40,7 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, p *passage, v vi
 		a.RefuseSwitch()
 	}
 	if err != nil {
-		h.remember(r, v)
+		visitors{h}.remember(r, v)
 	}
 	a.Settle(err)
 	if o != nil {

@@ -70,9 +70,9 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request, p *passage, v vi
 			p.leave = &watched.Leaving{Site: h.live.Load().watched, Visitor: v.watched(), Below: d.Outcome != policy.Allow}
 		}
 	default:
-		e := h.event(r, audit.InputRefused, v)
+		e := trail{h}.event(r, audit.InputRefused, v)
 		e.Outcome, e.Reason = "refused", "login-elsewhere"
-		h.observe(e)
+		trail{h}.observe(e)
 		return h.fail(w, r, &web.Fail{Status: http.StatusForbidden, Reference: e.Reference, Err: legacyform.ErrStray})
 	}
 	h.prepare(r, p, v, open)
@@ -85,7 +85,9 @@ func (h *Handler) submit(w http.ResponseWriter, r *http.Request, p *passage, v v
 	if live == nil || v.err != nil {
 		return h.unavailable(w, r, errors.Join(errNotStarted, v.err))
 	}
-	return live.watched.Submit(w, watched.Request{HTTP: r, Visitor: v.watched(), Seen: p.see(r), Next: next}, arrival{h, w, r, p, v}.show)
+	a := &arrival{h: h, w: w, r: r, p: p, visitor: v}
+	defer a.end()
+	return live.watched.Submit(w, watched.Request{HTTP: r, Visitor: v.watched(), Seen: p.see(r), Next: next}, a.show)
 }
 
 var errNotStarted = errors.New("the site has not started")
@@ -158,11 +160,11 @@ type around struct{ *Handler }
 
 // Event implements watched.Gate.
 func (a around) Event(r *http.Request, name audit.Name, e *session.Entry) audit.Event {
-	return a.event(r, name, visitor{entry: e})
+	return trail(a).event(r, name, visitor{entry: e})
 }
 
 // Observe implements watched.Gate.
-func (a around) Observe(e audit.Event) { a.observe(e) }
+func (a around) Observe(e audit.Event) { trail(a).observe(e) }
 
 // Withhold implements watched.Gate.
 func (around) Withhold(h http.Header) { WithholdRequestCookies(h) }
@@ -198,16 +200,33 @@ type arrival struct {
 	r       *http.Request
 	p       *passage
 	visitor visitor // before it
+	shown   *Answer // the app's own, where it is shown
+}
+
+// scripted is where the app's answer goes that is shown to somebody: its page
+// gets the gateway's script as any other of theirs.
+func (a *arrival) scripted(v visitor) http.ResponseWriter {
+	header := a.w.Header()
+	a.shown = &Answer{ResponseWriter: a.w, Site: a.h, Request: a.r, Page: scripts{a.h}.page(a.r, v), ours: header["Set-Cookie"]}
+	delete(header, "Set-Cookie") // they come after the app's
+	return a.shown
+}
+
+// end sends what is left of an answer that is shown.
+func (a *arrival) end() {
+	if a.shown != nil {
+		a.shown.End()
+	}
 }
 
 // show sends the answer to somebody with a session: as it is where the levels
 // of its path are met, else a redirect without its body, and in place of a
 // page the way to these levels.
-func (a arrival) show(e *session.Entry, answer *watched.Held) http.ResponseWriter {
+func (a *arrival) show(e *session.Entry, answer *watched.Held) http.ResponseWriter {
 	h, live := a.h, a.h.live.Load()
 	v := a.visitor
 	if e != v.entry {
-		v = visitor{entry: e, memo: h.memo(e, live.now())}
+		v = visitor{entry: e, memo: visitors{h}.memo(e, live.now())}
 	}
 	var page passage
 	d := a.decide(&page, v)
@@ -216,8 +235,9 @@ func (a arrival) show(e *session.Entry, answer *watched.Held) http.ResponseWrite
 	going, leads := a.visitor.going != nil && web.Navigation(a.r), answer.Leads()
 	switch {
 	case d.Outcome == policy.Allow && (leads || !going):
-		answer.Pass(a.w)
-		return a.w
+		shown := a.scripted(v)
+		answer.Pass(shown)
+		return shown
 	case leads:
 		answer.PassHeader(a.w)
 		return nil
@@ -247,7 +267,7 @@ func (a arrival) show(e *session.Entry, answer *watched.Held) http.ResponseWrite
 
 // decide judges the page that the app has answered with, which is what a GET
 // of the same target would show.
-func (a arrival) decide(page *passage, v visitor) policy.Decision {
+func (a *arrival) decide(page *passage, v visitor) policy.Decision {
 	page.sent, page.others, page.body = a.p.sent, a.p.others, a.p.body
 	for i := range a.p.request.Also {
 		page.also[i] = &page.others[i]

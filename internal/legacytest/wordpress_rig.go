@@ -37,26 +37,7 @@ foreach ([['%[4]s', '%[5]s', 'subscriber'], ['%[6]s', '%[7]s', 'author']] as [$n
 	})
 	makeDirs(tb, dir, "root", "uploads")
 	linkAll(tb, wordpressCode, dir+"/root", "wp-config.php")
-	settings := func(public string) {
-		put(tb, dir, map[string]string{"root/wp-config.php": fmt.Sprintf(`<?php
-define('DB_NAME', '%[1]s');
-define('DB_USER', '%[1]s');
-define('DB_PASSWORD', '%[1]s');
-define('DB_HOST', '%[2]s');
-define('WP_HOME', '%[3]s');
-define('WP_SITEURL', '%[3]s');
-define('WP_CONTENT_DIR', '%[4]s/wp-content');
-define('UPLOADS', '../../..%[5]s/uploads');
-define('WP_HTTP_BLOCK_EXTERNAL', true);
-define('DISABLE_WP_CRON', true);
-define('AUTOMATIC_UPDATER_DISABLED', true);
-foreach (['AUTH_KEY', 'SECURE_AUTH_KEY', 'LOGGED_IN_KEY', 'NONCE_KEY', 'AUTH_SALT', 'SECURE_AUTH_SALT', 'LOGGED_IN_SALT', 'NONCE_SALT'] as $key) {
-	define($key, hash('sha256', $key . '%[1]s'));
-}
-$table_prefix = 'wp_';
-require_once ABSPATH . 'wp-settings.php';
-`, name, db.Addr, public, wordpressCode, dir)})
-	}
+	settings := func(public string) { wordpressSettings(tb, dir, name, db.Addr, public) }
 	settings("http://127.0.0.1")
 	run(tb, command{name: "install", dir: dir, user: webUser, argv: []string{
 		"php", "-d", "auto_prepend_file=" + dir + "/prepend.php", "-d", "sendmail_path=/bin/true", dir + "/install.php",
@@ -74,4 +55,28 @@ require_once ABSPATH . 'wp-settings.php';
 		Accounts: accounts,
 		Login:    LoginForm{Page: "/wp-login.php", Submit: "/wp-login.php", UsernameField: "log", PasswordField: "pwd"},
 	}
+}
+
+// wordpressSettings writes wp-config.php: a database by its name, which is its
+// user and password too, and the address that the site knows itself by.
+func wordpressSettings(tb testing.TB, dir, database, addr, public string) {
+	tb.Helper()
+	put(tb, dir, map[string]string{"root/wp-config.php": fmt.Sprintf(`<?php
+define('DB_NAME', '%[1]s');
+define('DB_USER', '%[1]s');
+define('DB_PASSWORD', '%[1]s');
+define('DB_HOST', '%[2]s');
+define('WP_HOME', '%[3]s');
+define('WP_SITEURL', '%[3]s');
+define('WP_CONTENT_DIR', '%[4]s/wp-content');
+define('UPLOADS', '../../..%[5]s/uploads');
+define('WP_HTTP_BLOCK_EXTERNAL', true);
+define('DISABLE_WP_CRON', true);
+define('AUTOMATIC_UPDATER_DISABLED', true);
+foreach (['AUTH_KEY', 'SECURE_AUTH_KEY', 'LOGGED_IN_KEY', 'NONCE_KEY', 'AUTH_SALT', 'SECURE_AUTH_SALT', 'LOGGED_IN_SALT', 'NONCE_SALT'] as $key) {
+	define($key, hash('sha256', $key . '%[1]s'));
+}
+$table_prefix = 'wp_';
+require_once ABSPATH . 'wp-settings.php';
+`, database, addr, public, wordpressCode, dir)})
 }

@@ -1,6 +1,7 @@
 package author
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -8,38 +9,106 @@ import (
 	"time"
 
 	"github.com/stepgate/stepgate/policy"
+	"github.com/stepgate/stepgate/policy/exact"
 )
 
-// Coverage tells which rules and raises of a site assertions have touched.
+// Coverage tells which rules, raises, conditions and readings of a site
+// assertions have touched.
 type Coverage struct {
 	site    *Site
 	now     time.Time
 	touched map[string]bool
+	// raising are the rules with raises in their blocks, by ruleKey.
+	raising map[string]*policy.Rule
 }
 
 // NewCoverage begins with nothing touched. now is the moment that suggestions
 // are for.
 func NewCoverage(s *Site, now time.Time) *Coverage {
-	return &Coverage{site: s, now: now, touched: map[string]bool{}}
+	c := &Coverage{site: s, now: now, touched: map[string]bool{}, raising: map[string]*policy.Rule{}}
+	for _, r := range s.Policy.Rules() {
+		if r.Raised() != 0 {
+			c.raising[ruleKey(r.Pattern().String(), r.Position())] = r
+		}
+	}
+	return c
 }
 
-// See notes what an answer is about.
-func (c *Coverage) See(a Answer) {
+// The keys of what is touched.
+func ruleKey(pattern string, pos policy.Position) string { return pattern + " " + pos.String() }
+
+func raiseKey(rule *policy.Rule, n int) string {
+	if rule == nil {
+		return fmt.Sprint("raise ", n)
+	}
+	return fmt.Sprint("raise ", n, " of ", ruleKey(rule.Pattern().String(), rule.Position()))
+}
+
+func conditionKey(raise string, i int) string { return fmt.Sprint("condition ", i, " of ", raise) }
+
+func readingKey(rule string) string { return "reading of " + rule }
+
+// See notes what an assertion is about, by its answer.
+func (c *Coverage) See(f Facts, a Answer) {
+	otherwise := slices.ContainsFunc(a.Readings, func(r policy.ReadingExplanation) bool { return r.Path != a.Readings[0].Path })
+	var raising []*policy.Rule
 	for _, reading := range a.Readings {
 		for _, r := range reading.Rules {
-			c.touched[r.Pattern+" "+policy.Position{File: r.File, Line: r.Line}.String()] = true
+			key := ruleKey(r.Pattern, policy.Position{File: r.File, Line: r.Line})
+			c.touched[key] = true
+			if otherwise {
+				c.touched[readingKey(key)] = true
+			}
+			if rule := c.raising[key]; rule != nil && !slices.Contains(raising, rule) {
+				raising = append(raising, rule)
+			}
 		}
 		c.touched["default"] = c.touched["default"] || reading.Default
 	}
-	for _, r := range a.RaisedBy {
-		c.touched["raise "+r.Level+" when "+strings.Join(r.Conditions, " and ")] = true
+	if !judged(a) {
+		return
+	}
+	c.seeRaises(f, nil, c.site.Policy.Raises())
+	for _, rule := range raising {
+		c.seeRaises(f, rule, rule.Raises())
 	}
 }
 
-// Untouched is a rule or a raise that no assertion is about.
+// seeRaises notes which raises hold, and which would but for one condition.
+func (c *Coverage) seeRaises(f Facts, rule *policy.Rule, raises []policy.Raise) {
+	for n := range raises {
+		switch without := c.without(f, rule, n); {
+		case len(without) == 0:
+			c.touched[raiseKey(rule, n)] = true
+		case len(without) == 1:
+			c.touched[conditionKey(raiseKey(rule, n), without[0])] = true
+		}
+	}
+}
+
+// without are the conditions of a raise that do not hold.
+func (c *Coverage) without(f Facts, rule *policy.Rule, n int) []int {
+	f.Complete(f.Now)
+	readings, refusal := c.site.read(f.Target)
+	if refusal != nil {
+		return nil
+	}
+	r := c.site.request(&f, &readings, c.site.describer())
+	var list []int
+	for i, holds := range c.site.Policy.Holding(&r, rule, n) {
+		if !holds {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
+// Untouched is something of a policy that no assertion is about.
 type Untouched struct {
 	Site string `json:"site"`
 	Text string `json:"untouched"`
+	// Kind is rule, raise, condition, reading or default.
+	Kind string `json:"kind"`
 	File string `json:"file,omitempty"`
 	Line int    `json:"line,omitempty"`
 	// Suggest is an assertion about it that holds now; empty where none was
@@ -65,30 +134,51 @@ func (u Untouched) Render(w io.Writer, suggest bool) error {
 	return err
 }
 
-// Untouched lists what no assertion is about, and of how many rules and raises
-// in all.
-func (c *Coverage) Untouched() (list []Untouched, all int) {
+// Untouched lists what no assertion is about, and of how many rules, raises,
+// conditions and readings in all. suggest looks for an assertion about each,
+// which takes a while where there are many.
+//
+// A condition is touched by a request that it alone keeps the raise from, and
+// a reading of a script by one that is read as the script and otherwise: these
+// count where that other reading asks for something else.
+func (c *Coverage) Untouched(suggest bool) (list []Untouched, all int) {
 	l := &linter{site: c.site, policy: c.site.Policy, rules: c.site.Policy.Rules()}
 	l.prepare()
-	add := func(key, text string, pos policy.Position, suggest func() string) {
+	add := func(kind, key, text string, pos policy.Position, find func() string) {
 		all++
-		if !c.touched[key] {
-			list = append(list, Untouched{c.site.Origin, text, pos.File, pos.Line, suggest()})
+		if c.touched[key] {
+			return
 		}
+		u := Untouched{Site: c.site.Origin, Text: text, Kind: kind, File: pos.File, Line: pos.Line}
+		if suggest {
+			u.Suggest = find()
+		}
+		list = append(list, u)
 	}
-	raises := func(raises []policy.Raise, path string) {
-		for _, a := range raises {
-			key := "raise " + strings.Join(c.site.Policy.LevelNames(a.Level), " ") + " when " + writtenConditions(a)
-			add(key, "`"+key+"`", a.Pos, func() string { return c.suggestRaise(a, path) })
+	raises := func(rule *policy.Rule, raises []policy.Raise, path string) {
+		for n, a := range raises {
+			s := sought{rule: rule, n: n, raise: a, path: path}
+			written := "raise " + strings.Join(c.site.Policy.LevelNames(a.Level), " ") + " when " + writtenConditions(a)
+			add("raise", raiseKey(rule, n), "`"+written+"`", a.Pos, func() string { return c.suggestRaise(s, -1) })
+			for i, one := range a.Conditions {
+				text := "`" + written + "` without `" + one.String() + "` alone"
+				add("condition", conditionKey(raiseKey(rule, n), i), text, cmp.Or(one.Pos, a.Pos), func() string { return c.suggestRaise(s, i) })
+			}
 		}
 	}
 	for _, r := range l.rules {
-		path := l.pathsOf(r)[len(l.pathsOf(r))-1]
-		add(r.Pattern().String()+" "+r.Position().String(), "`"+l.written(r)+"`", r.Position(), func() string { return c.suggestRule(r, l.pathsOf(r)) })
-		raises(r.Raises(), path)
+		paths := l.pathsOf(r)
+		key := ruleKey(r.Pattern().String(), r.Position())
+		add("rule", key, "`"+l.written(r)+"`", r.Position(), func() string { return c.suggestRule(r, paths) })
+		raises(r, r.Raises(), paths[len(paths)-1])
+		if text, target := c.readOtherwise(r, paths[0]); text != "" {
+			add("reading", readingKey(key), "`"+l.written(r)+"` read otherwise: "+text, r.Position(), func() string {
+				return c.assertion(Facts{Method: methodOf(r), Target: target, Now: c.now})
+			})
+		}
 	}
-	raises(c.site.Policy.Raises(), "/"+l.fresh)
-	add("default", "the default", c.site.Policy.Default().Position(), func() string {
+	raises(nil, c.site.Policy.Raises(), "/"+l.fresh)
+	add("default", "default", "the default", c.site.Policy.Default().Position(), func() string {
 		return c.assertion(Facts{Method: "GET", Target: "/" + l.fresh, Now: c.now})
 	})
 	return list, all
@@ -102,63 +192,28 @@ func writtenConditions(a policy.Raise) string {
 	return strings.Join(texts, " and ")
 }
 
-// suggestRule is an assertion about a request that a rule is for.
-func (c *Coverage) suggestRule(r *policy.Rule, paths []string) string {
-	facts := Facts{Method: "GET", Now: c.now}
-	if methods := r.Methods(); len(methods) > 0 {
-		facts.Method = methods[0]
+// readOtherwise finds a spelling of a script by which a rule for exactly that
+// script is not all that holds, and what it needs then; nothing where all
+// spellings need the same, and for what is no script.
+func (c *Coverage) readOtherwise(r *policy.Rule, path string) (text, target string) {
+	parts := r.Pattern().Parts()
+	if r.Pattern().Subtree() || r.Pattern().Queried() || len(parts) == 0 {
+		return "", ""
 	}
-	if groups := r.Groups(); len(groups) > 0 {
-		facts.SignedIn, facts.Groups = true, groups[:1]
+	globs, _ := c.site.Reader.Scripts()
+	last := path[strings.LastIndexByte(path, '/')+1:]
+	if !slices.ContainsFunc(globs, func(g []string) bool { return exact.Glob(g).Fits(last) }) {
+		return "", ""
 	}
-	var fields []string
-	for _, t := range r.Pattern().Terms() {
-		fields = append(fields, t.Name+"="+strings.Join(t.Pieces, ""))
+	needs := func(target string) string {
+		a := c.site.Explain(Facts{Method: methodOf(r), Target: target, Now: c.now})
+		return strings.Join(a.says(), " ")
 	}
-	for _, path := range slices.Backward(paths) {
-		facts.Target = rawPath(path)
-		if len(fields) > 0 {
-			facts.Target += "?" + strings.Join(fields, "&")
-		}
-		answer := c.site.Explain(facts)
-		touched := slices.ContainsFunc(answer.Readings, func(x policy.ReadingExplanation) bool {
-			return slices.ContainsFunc(x.Rules, func(o policy.RuleExplanation) bool {
-				return o.Pattern == r.Pattern().String() && o.Line == r.Position().Line
-			})
-		})
-		if touched {
-			return c.assertion(facts)
+	plain := needs(rawPath(path))
+	for _, ending := range []string{";jsessionid=1", "/x"} {
+		if other := needs(rawPath(path) + ending); other != plain {
+			return fmt.Sprintf("%s%s needs %s and not %s", rawPath(path), ending, other, plain), rawPath(path) + ending
 		}
 	}
-	return ""
-}
-
-// suggestRaise is an assertion about a request with the conditions of a raise.
-func (c *Coverage) suggestRaise(a policy.Raise, path string) string {
-	x := &aspects{}
-	x.raises([]policy.Raise{a})
-	best := ""
-	enumerate(x.dimensions(c.now), c.now, func(_ []int, one *circumstance) {
-		if best != "" {
-			return
-		}
-		facts := one.facts
-		facts.Method, facts.Target = "GET", rawPath(path)
-		answer := c.site.Explain(facts)
-		if slices.ContainsFunc(answer.RaisedBy, func(r policy.RaiseExplanation) bool {
-			return strings.Join(r.Conditions, " and ") == writtenConditions(a) && len(r.Unknown) == 0
-		}) {
-			best = c.assertion(facts)
-		}
-	})
-	return best
-}
-
-func (c *Coverage) assertion(f Facts) string {
-	f.Complete(f.Now)
-	who := ""
-	if f.SignedIn && len(f.Groups) == 0 {
-		who = " --signed-in"
-	}
-	return f.request(verdict{case_: &circumstance{}}) + who + " -> " + strings.Join(c.site.Explain(f).says(), " ")
+	return "", ""
 }

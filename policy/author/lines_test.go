@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -110,19 +111,31 @@ func ruleOf(words []string, parts [][]string, pos policy.Position) policy.RuleCo
 		}
 	}
 	for _, words := range parts {
-		if words[0] == "group" {
+		switch words[0] {
+		case "group":
 			r.Groups = append(r.Groups, words[1:]...)
-			continue
+		case "user":
+			r.Users = append(r.Users, words[1:]...)
+		case "until":
+			day, _ := time.Parse(time.DateOnly, words[1])
+			r.Until = day.AddDate(0, 0, 1)
+		case "max_age":
+			r.MaxAge, _ = policy.ParseDuration(words[1])
+		default:
+			r.Raises = append(r.Raises, raiseOf(words, nil, pos))
 		}
-		r.Raises = append(r.Raises, raiseOf(words, nil, pos))
 	}
 	return r
 }
 
 func raiseOf(words []string, parts [][]string, pos policy.Position) policy.RaiseConfig {
 	r := policy.RaiseConfig{Level: words[1], Pos: pos}
-	if len(words) > 3 {
-		parts = append(parts, words[3:])
+	for rest := words[min(3, len(words)):]; len(rest) > 0; {
+		end := slices.Index(rest, "and")
+		if end < 0 {
+			end = len(rest)
+		}
+		parts, rest = append(parts, rest[:end]), rest[min(end+1, len(rest)):]
 	}
 	for _, words := range parts {
 		c := policy.ConditionConfig{Pos: pos}

@@ -70,7 +70,7 @@ const anywhere = "192.0.2.1"
 
 // Flags lists the words by which Set knows facts, without their dashes.
 func Flags() []string {
-	return []string{"group", "organisation", "client-ip", "country", "device", "risk", "header", "form", "signed-in", "at"}
+	return []string{"user", "group", "organisation", "client-ip", "country", "device", "risk", "header", "form", "signed-in", "at"}
 }
 
 // Set takes one fact as a flag gives it. signed-in takes no value. The error
@@ -78,6 +78,8 @@ func Flags() []string {
 func (f *Facts) Set(flag, value string) error {
 	var ok bool
 	switch flag {
+	case "user":
+		f.SignedIn, f.Username = true, value
 	case "group":
 		f.SignedIn, f.Groups = true, append(f.Groups, value)
 	case "organisation":

@@ -166,6 +166,8 @@ func TestEveryFailureIsOneRequestWithoutTheNumberInItsError(t *testing.T) {
 		"opted out, in words": {400, "InvalidParameter", "Invalid parameter: PhoneNumber Reason: phone number is opted out", "opted out", delivery.ErrRefused},
 		"sandbox":             {400, "InvalidParameter", "Invalid parameter: PhoneNumber Reason: +447700900609 is not a verified number in the sandbox", "sandbox", delivery.ErrPermanent},
 		"no money left":       {400, "UserError", "No quota left for account", "No quota left", delivery.ErrPermanent},
+		"spent":               {400, "InvalidParameter", "Invalid parameter: PhoneNumber Reason: the account has reached its monthly spend limit", "spend limit", delivery.ErrPermanent},
+		"a quota":             {400, "InvalidParameter", "Invalid parameter: PhoneNumber Reason: daily quota reached", "quota", delivery.ErrPermanent},
 		"other parameter":     {400, "InvalidParameter", "Invalid parameter: MaxPrice", "InvalidParameter", delivery.ErrPermanent},
 		"not allowed":         {403, "AuthorizationError", "User: arn:… is not authorized", "AuthorizationError", delivery.ErrPermanent},
 		"a code that lies":    {400, "Sent to +447700900609", "", "status 400", delivery.ErrPermanent},

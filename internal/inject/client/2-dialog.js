@@ -3,8 +3,8 @@
 // do not reach, and is there only while it is shown.
 const looks = `
 :host { all: initial; display: block; }
-dialog, .line { color-scheme: light dark; color: CanvasText; background: Canvas; font: 1rem/1.5 system-ui, sans-serif; text-align: start; }
-dialog { box-sizing: border-box; width: min(32rem, calc(100vw - 2rem)); max-height: calc(100vh - 2rem); overflow: auto; margin: auto;
+dialog, .line { color: CanvasText; background: Canvas; font: 1rem/1.5 system-ui, sans-serif; text-align: start; }
+dialog { color-scheme: light dark; box-sizing: border-box; width: min(32rem, calc(100vw - 2rem)); max-height: calc(100vh - 2rem); overflow: auto; margin: auto;
   padding: 1.5rem; border: 1px solid GrayText; border-radius: .5rem; }
 dialog::backdrop { background: rgb(0 0 0 / .5); }
 h2 { margin: 0 0 .75rem; font-size: 1.25rem; line-height: 1.3; }
