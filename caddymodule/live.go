@@ -92,7 +92,28 @@ func (h *Handler) newCeremonies(ctx context.Context, r *runtime) (*challenge.Sit
 			site.LoginPage = watched.LoginTarget()
 		}
 	}
+	site.Web = h.withFormTargets(site)
 	return site, nil
+}
+
+// withFormTargets is the site whose pages' forms may lead to where its people
+// sign in, and to sites that leave signing in to it. Browsers hold every
+// redirect after a form to that, and an issuer may send people on to others, so
+// that of issuers no more can be said than how they are spoken to.
+func (h *Handler) withFormTargets(site *challenge.Site) *web.Site {
+	leads := *h.gate.Web
+	if len(site.Redirectors) > 0 {
+		leads.FormTargets = append(leads.FormTargets, "https:")
+		if !leads.SecureCookies {
+			leads.FormTargets = append(leads.FormTargets, "http:")
+		}
+	}
+	for _, other := range h.app.sites {
+		if other.SignInAt == h.Origin {
+			leads.FormTargets = append(leads.FormTargets, other.Origin)
+		}
+	}
+	return &leads
 }
 
 // openSources gives what the site's sources are once the store is open, the same

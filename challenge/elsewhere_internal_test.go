@@ -2,7 +2,9 @@ package challenge
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/signin"
 	"github.com/stepgate/stepgate/policy"
 )
@@ -327,5 +330,107 @@ func TestWhatWasProvedElsewhereCountsWhereItIsTrusted(t *testing.T) {
 	other.open(k.door(other, "/cases/1", "mfa"))
 	if home := other.arrives(back(issuer.last.Key, "ann")); home.to == "/cases/1" {
 		t.Error("who proved nothing more is led on")
+	}
+}
+
+// postingIssuer has the browser post its answer, and posts its answers to
+// sign-outs as well.
+type postingIssuer struct{ *tellingIssuer }
+
+func (i *postingIssuer) Receive(_ context.Context, _ string, form url.Values) (signin.Answer, error) {
+	if form.Get("SAMLResponse") == "signed out" {
+		return signin.Answer{}, signin.ErrSignedOut
+	}
+	return signin.Answer{}, signin.ErrRefused
+}
+
+func (i *postingIssuer) Metadata(string) ([]byte, error) { return nil, nil }
+
+// flood is a body without end, which counts what is read of it.
+type flood struct{ read int }
+
+func (f *flood) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'A'
+	}
+	f.read += len(p)
+	return len(p), nil
+}
+
+func TestWhatAnIssuerPostsIsReadWithinBounds(t *testing.T) {
+	_, issuer := tellingRig(t)
+	k := newRig(t, func(k *rig) {
+		k.Redirectors, k.Passwords = []signin.Redirector{&postingIssuer{issuer}}, nil
+		k.Report = func(string, error) {}
+	})
+	post := func(path string, body io.Reader) *httptest.ResponseRecorder {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, rigOrigin+"/.stepgate"+path, body)
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.ContentLength = -1
+		w := httptest.NewRecorder()
+		k.HearIssuer(path, w, r)
+		return w
+	}
+	for _, path := range []string{"/saml", "/oidc"} {
+		endless := &flood{}
+		w := post(path, io.MultiReader(strings.NewReader("SAMLResponse="), io.LimitReader(endless, 100<<20)))
+		if w.Code != http.StatusBadRequest || endless.read > 2<<20 {
+			t.Errorf("%s: 100 MB: %d after %d bytes", path, w.Code, endless.read)
+		}
+	}
+	just := post("/saml", strings.NewReader("SAMLResponse="+strings.Repeat("A", 1<<20)))
+	if just.Code != http.StatusBadRequest {
+		t.Errorf("a little more than 1 MiB: %d", just.Code)
+	}
+	if out := post("/saml", strings.NewReader("SAMLResponse=signed+out")); out.Code != http.StatusSeeOther || out.Header().Get("Location") != "/.stepgate/sign-out" {
+		t.Errorf("the answer to a sign-out: %d to %s", out.Code, out.Header().Get("Location"))
+	}
+}
+
+// TestSigningOutOfAnotherSiteGoesOnToThePortalsIssuer has one site in both
+// roles: it signs people in at an issuer, and a session of its own has come of
+// such a sign-in.
+func TestSigningOutOfAnotherSiteGoesOnToThePortalsIssuer(t *testing.T) {
+	issuer := &tellingIssuer{rigIssuer: &rigIssuer{name: "county"}}
+	k := newRig(t, func(k *rig) {
+		join := &Join{From: rigOrigin, At: rigOrigin, Page: HandOverPage(rigOrigin, "/.stepgate"), Sealer: k.ring, Now: k.clock}
+		k.Redirectors = []signin.Redirector{issuer, join}
+		k.Report = func(string, error) {}
+	})
+	joe := k.person("joe")
+	note, err := json.Marshal(origin{Source: "county", Note: []byte("note of joe")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := func() *browser {
+		b, w := k.browser(), httptest.NewRecorder()
+		_, err := k.Sessions.Begin(t.Context(), w, session.Beginning{
+			Place: k.Place, Owner: joe.ID, Source: JoinSource, Proofs: []policy.Proof{{Factor: policy.Password, At: k.clock()}},
+			Tie: session.Tie{Root: "there", Note: note},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.keep(w.Result())
+		return b
+	}
+	b := in()
+	out := b.send(b.open("/.stepgate/sign-out"), nil)
+	page, local := strings.CutPrefix(out.to, rigOrigin)
+	if !local || !strings.HasPrefix(page, "/.stepgate/hand-over?out=") || b.visitor() != nil || strings.Contains(page, "note") {
+		t.Fatalf("sent to %q as %v", out.to, b.visitor())
+	}
+	want := "https://issuer.example/end?" + url.Values{"note": {"note of joe"}, "back": {rigOrigin + "/.stepgate/sign-out"}}.Encode()
+	if away := b.open(page); away.to != want {
+		t.Errorf("the portal sends on to %q, want %q", away.to, want)
+	}
+	if again := b.open(page); again.status != http.StatusOK || strings.Contains(again.text, "issuer") {
+		t.Errorf("a second time: %d to %q", again.status, again.to)
+	}
+	issuer.down = true
+	b = in()
+	out = b.send(b.open("/.stepgate/sign-out"), nil)
+	if last := b.open(strings.TrimPrefix(out.to, rigOrigin)); last.status != http.StatusOK || b.visitor() != nil {
+		t.Errorf("with an issuer that is down: %d as %v", last.status, b.visitor())
 	}
 }

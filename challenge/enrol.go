@@ -105,6 +105,8 @@ func (s enrolments) stuck(w http.ResponseWriter, r *http.Request, v *session.Ent
 // when a credential that is held will count, if that is why.
 func (s enrolments) whyStuck(v *session.Entry, c ceremony.Continuation, held holdings) (text string, from time.Time) {
 	switch {
+	case c.Kind != ceremony.Operate && s.signsInAnew(v, c):
+		return "stuck.named", time.Time{}
 	case c.Kind == ceremony.Operate && held.second():
 		return "stuck.operation", time.Time{}
 	case c.Kind == ceremony.Operate || !held.second() && s.enrolment(v) != EnrolSelf:
@@ -123,6 +125,16 @@ func (s enrolments) whyStuck(v *session.Entry, c ceremony.Continuation, held hol
 		return "stuck.waiting", from
 	}
 	return "stuck.factor", time.Time{}
+}
+
+// signsInAnew tells whether it is a new sign-in that is missing, of somebody whom
+// nobody here can ask for one: somebody before the gateway lets them in.
+func (s enrolments) signsInAnew(v *session.Entry, c ceremony.Continuation) bool {
+	if passwordProofs(s).asksPassword(v) {
+		return false
+	}
+	proofs := append(proofsFor(v, c), policy.Proof{Factor: policy.Password, At: s.Now().UTC()})
+	return s.missing(v, c)&^s.Policy.MetOnce(c.Needs, proofs, true, s.Now(), c.Once) == 0
 }
 
 // enrolStep is the enrolment of one factor: its page, and the answer to it.

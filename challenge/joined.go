@@ -37,6 +37,10 @@ const (
 	handOverPath  = "/hand-over"
 	handOver      = "hand-over"
 	handOverField = "t"
+	// signOutField is for somebody whom another site has signed out, and who is
+	// to be signed out at this one's issuer as well.
+	signOut      = "sign-out there"
+	signOutField = "out"
 	// codeTTL is how long a code may take from one site to the other.
 	codeTTL = time.Minute
 )
@@ -57,6 +61,16 @@ type handedOver struct {
 	Mark   string         `json:"mark"`
 	Root   session.ID     `json:"root"`
 	Proofs []policy.Proof `json:"proofs"`
+	// There is how the person signed in there.
+	There origin `json:"there"`
+}
+
+// origin is what is needed to sign somebody out where the site that signed them
+// in had sent them: its source, and what that source keeps for it. A session of
+// another site has it as its note.
+type origin struct {
+	Source string `json:"source"`
+	Note   []byte `json:"note,omitempty"`
 }
 
 func markOf(secret []byte) string {
@@ -120,6 +134,9 @@ func (s joins) handOver(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet {
 		return &web.Fail{Status: http.StatusMethodNotAllowed, Allow: "GET"}
 	}
+	if out := r.URL.Query().Get(signOutField); out != "" {
+		return s.passOn(w, r, out)
+	}
 	v, err := s.visitor(r)
 	if err != nil {
 		return err
@@ -180,7 +197,12 @@ func (s joins) readRequest(r *http.Request) (asked joinRequest, err error) {
 // makeCode keeps what a person has proved here for the site that asked. Proofs
 // for one request each stay here.
 func (s joins) makeCode(ctx context.Context, v *session.Entry, asked joinRequest) (string, error) {
-	given := handedOver{Mark: asked.Mark, Root: v.Session.ID}
+	given := handedOver{Mark: asked.Mark, Root: v.Session.ID, There: origin{Source: v.Session.Source}}
+	note, err := s.Sessions.Store.SessionNote(ctx, v.Session.ID)
+	if err != nil && !errors.Is(err, session.ErrNotFound) {
+		return "", err
+	}
+	given.There.Note = note
 	for _, p := range v.Session.Proofs {
 		if p.Once == "" {
 			p.Form = ""
@@ -236,7 +258,11 @@ func (s joins) enter(w http.ResponseWriter, r *http.Request, v *session.Entry, s
 		return nil, err
 	}
 	b := signIns(s).beginning(r, owner, given.Proofs...)
-	b.Source, b.Tie = JoinSource, session.Tie{Root: given.Root}
+	note, err := json.Marshal(given.There)
+	if err != nil {
+		return nil, err
+	}
+	b.Source, b.Tie = JoinSource, session.Tie{Root: given.Root, Note: note}
 	entered, err := signIns(s).admitSession(w, r, v, b)
 	if errors.Is(err, account.ErrNotFound) {
 		return nil, signin.ErrRefused
@@ -245,4 +271,50 @@ func (s joins) enter(w http.ResponseWriter, r *http.Request, v *session.Entry, s
 		return nil, err
 	}
 	return entered, s.Recorder.Record(ctx, s.event(r, audit.LoginSuccess, entered))
+}
+
+// signOutAt is the page of the site that signed somebody in, from which they go
+// on to be signed out where that site had sent them; "" where it had sent them
+// nowhere. What it needs to know waits there for a minute.
+func (s joins) signOutAt(ctx context.Context, at *Join, note []byte) (string, error) {
+	var there origin
+	if json.Unmarshal(note, &there) != nil || there.Note == nil {
+		return "", nil
+	}
+	now := s.Now().UTC()
+	kept := ceremony.Transaction{
+		ID: rand.Text(), Key: signOut + " " + rand.Text(), Site: at.At, Purpose: signOut, State: note, CreatedAt: now, ExpiresAt: now.Add(codeTTL),
+	}
+	if _, err := s.Store.OpenTransaction(ctx, kept, now); err != nil {
+		return "", err
+	}
+	return at.Page + "?" + url.Values{signOutField: {kept.ID}}.Encode(), nil
+}
+
+// passOn sends somebody whom another site has signed out to where this one had
+// sent them to sign in. Where that cannot be done they are told what has been.
+func (s joins) passOn(w http.ResponseWriter, r *http.Request, id string) error {
+	ctx, now := r.Context(), s.Now().UTC()
+	kept, err := s.Store.Transaction(ctx, id, now)
+	if err == nil && (kept.Purpose != signOut || kept.Site != s.Place.Origin) {
+		err = ceremony.ErrTransactionGone
+	}
+	if err == nil {
+		err = s.Store.RedeemTransaction(ctx, kept.ID, now)
+	}
+	if err != nil && !errors.Is(err, ceremony.ErrTransactionGone) {
+		return s.unavailable(err)
+	}
+	var there origin
+	if err != nil || json.Unmarshal(kept.State, &there) != nil {
+		return web.Redirect(w, r, s.Web, s.Web.Path("/sign-out"))
+	}
+	away := signOuts(s).endedThere(r, there.Source, there.Note)
+	if away == "" {
+		return web.Redirect(w, r, s.Web, s.Web.Path("/sign-out"))
+	}
+	web.Harden(w.Header(), s.Web)
+	w.Header().Set("Location", away)
+	w.WriteHeader(http.StatusSeeOther)
+	return nil
 }

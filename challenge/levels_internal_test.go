@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"html"
+	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/stepgate/stepgate/factors"
 	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/signin"
 	"github.com/stepgate/stepgate/internal/store"
 	"github.com/stepgate/stepgate/policy"
@@ -190,6 +193,34 @@ func TestAPasswordIsAskedForAgainWhereItWasTyped(t *testing.T) {
 	}
 	if s = b.send(s, map[string]string{"password": rigPassword}); s.to != "/x" {
 		t.Errorf("the right one: %d to %q", s.status, s.to)
+	}
+}
+
+func TestWhoIsLetInBeforeTheGatewayIsToldToSignInThereAgain(t *testing.T) {
+	k := levelRig(t, 10*time.Minute, false, []policy.Factor{policy.Password})
+	k.Passwords = nil
+	joe := k.person("joe")
+	in := func() *browser {
+		b, w := k.browser(), httptest.NewRecorder()
+		_, err := k.Sessions.Begin(t.Context(), w, session.Beginning{
+			Place: k.Place, Owner: joe.ID, Source: "trusted", Proofs: []policy.Proof{{Factor: policy.Password, At: k.clock()}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.keep(w.Result())
+		return b
+	}
+	b := in()
+	if s := b.open(k.doorOnce(b, "/x", "x0", false)); s.to != "/x" {
+		t.Errorf("a moment after: %d to %q", s.status, s.to)
+	}
+	k.wait(11 * time.Minute)
+	if s := b.open(k.doorOnce(b, "/x", "x0", false)); s.status != http.StatusForbidden || !strings.Contains(s.text, "sign in there again") {
+		t.Errorf("long after: %d %s", s.status, s.text)
+	}
+	if b = in(); b.open(k.doorOnce(b, "/x", "x0", false)).to != "/x" {
+		t.Error("who has signed in anew is not let on")
 	}
 }
 

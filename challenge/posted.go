@@ -39,6 +39,8 @@ func (s departures) receive(w http.ResponseWriter, r *http.Request) error {
 		switch {
 		case errors.Is(err, signin.ErrNobody):
 			continue
+		case errors.Is(err, signin.ErrSignedOut):
+			return web.Redirect(w, r, s.Web, s.Web.Path("/sign-out"))
 		case errors.Is(err, signin.ErrRefused):
 			return s.refusedElsewhere(w, r, nil, departure{Goes: s.continuation(r)}, err)
 		case err != nil:

@@ -3,7 +3,6 @@ package challenge
 import (
 	"errors"
 	"net/http"
-	"slices"
 
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/session"
@@ -63,16 +62,26 @@ func (s signOuts) signOutPost(w http.ResponseWriter, r *http.Request, v *session
 // they signed in too, "" where that is here, or cannot be done now: they are
 // signed out here all the same.
 func (s signOuts) signOutThere(r *http.Request, v *session.Entry) string {
-	at := slices.IndexFunc(s.Redirectors, func(source signin.Redirector) bool { return source.Name() == v.Session.Source })
-	if at < 0 {
-		return ""
-	}
-	there, ok := s.Redirectors[at].(signin.Ender)
-	if !ok {
-		return ""
-	}
 	note, err := s.Sessions.Store.SessionNote(r.Context(), v.Session.ID)
 	if err != nil && !errors.Is(err, session.ErrNotFound) {
+		return ""
+	}
+	at, joined := departures(s).redirector(v.Session.Source).(*Join)
+	if !joined {
+		return s.endedThere(r, v.Session.Source, note)
+	}
+	location, err := joins(s).signOutAt(r.Context(), at, note)
+	if err != nil {
+		s.Report(audit.NewReference(), err)
+	}
+	return location
+}
+
+// endedThere is where a source of this site sends somebody who has signed out,
+// "" for nowhere.
+func (s signOuts) endedThere(r *http.Request, source string, note []byte) string {
+	there, ok := departures(s).redirector(source).(signin.Ender)
+	if !ok {
 		return ""
 	}
 	location, err := there.SignOut(r.Context(), note, s.Place.Origin+s.Web.Path("/sign-out"))

@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/go-ldap/ldap/v3"
@@ -60,6 +61,22 @@ func (d *Directory) MustChange(tb testing.TB, uid string) {
 	}
 }
 
+// AddPeople adds this many people more, p00000, p00001 and so on, each with the
+// password "pass-" and the uid.
+func (d *Directory) AddPeople(tb testing.TB, n int) {
+	tb.Helper()
+	dir := newDir(tb)
+	var ldif strings.Builder
+	for i := range n {
+		uid := fmt.Sprintf("p%05d", i)
+		fmt.Fprintf(&ldif, "dn: %s\nobjectClass: inetOrgPerson\nuid: %s\ncn: Person %d\nsn: Person\nmail: %s@county.test\nuserPassword: pass-%s\n\n", d.PersonDN(uid), uid, i, uid, uid)
+	}
+	put(tb, dir, map[string]string{"people.ldif": ldif.String()})
+	run(tb, command{name: "ldapadd", dir: dir, user: webUser, argv: []string{
+		"/usr/bin/ldapadd", "-x", "-H", d.URL, "-D", d.BindDN, "-w", d.BindPassword, "-f", dir + "/people.ldif",
+	}})
+}
+
 // StartDirectory runs Debian's slapd with a small directory.
 func StartDirectory(tb testing.TB) *Directory {
 	tb.Helper()
@@ -100,7 +117,7 @@ suffix "%s"
 rootdn "%s"
 rootpw %s
 directory %s/db
-maxsize 16777216
+maxsize 1073741824
 dbnosync
 index objectClass,uid,mail eq
 overlay memberof

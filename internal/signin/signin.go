@@ -15,6 +15,9 @@ var (
 	// password, unknown name, suspended account, no password at all. The
 	// page gives one text for all of them.
 	ErrRefused = errors.New("signin: refused")
+	// ErrSignedOut says that what came from an issuer is the answer to a
+	// sign-out, and signs nobody in.
+	ErrSignedOut = errors.New("signin: the answer to a sign-out")
 	// ErrNobody says that a request asserts nobody: not signed in, which is
 	// no failure.
 	ErrNobody = errors.New("signin: nobody asserted")
@@ -149,7 +152,8 @@ type Answer struct {
 type Receiver interface {
 	Redirector
 	// Receive checks an answer. page is the absolute URL that it came to.
-	// ErrNobody says that it is from another issuer.
+	// ErrNobody says that it is from another issuer, ErrSignedOut that it
+	// answers a sign-out: nothing follows from it but that the browser is back.
 	Receive(ctx context.Context, page string, form url.Values) (Answer, error)
 	// Metadata is what the issuer is to know of that page, as XML.
 	Metadata(page string) ([]byte, error)

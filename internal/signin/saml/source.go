@@ -130,11 +130,15 @@ func (s *Source) Receive(ctx context.Context, page string, form url.Values) (sig
 	if err != nil || len(text) == 0 {
 		return signin.Answer{}, fmt.Errorf("%w: no SAML response", signin.ErrRefused)
 	}
+	kind, issuer := rootOf(text)
+	if kind == "LogoutResponse" {
+		return signin.Answer{}, signin.ErrSignedOut
+	}
 	provider, err := s.provider(ctx)
 	if err != nil {
 		return signin.Answer{}, err
 	}
-	if issuer := issuerOf(text); issuer != "" && issuer != provider.EntityID {
+	if issuer != "" && issuer != provider.EntityID {
 		return signin.Answer{}, signin.ErrNobody
 	}
 	key := form.Get("RelayState")
@@ -169,16 +173,17 @@ func private(err error) error {
 	return err
 }
 
-// issuerOf is who a response says it is from, "" where it does not say so at
-// its place. It decides only whose answer it is taken for.
-func issuerOf(text []byte) string {
-	var response struct {
-		Issuer string `xml:"urn:oasis:names:tc:SAML:2.0:assertion Issuer"`
+// rootOf is what a message is, and who it says it is from: "" where it does not
+// say so at its place. It decides only whose answer it is taken for.
+func rootOf(text []byte) (kind, issuer string) {
+	var message struct {
+		XMLName xml.Name
+		Issuer  string `xml:"urn:oasis:names:tc:SAML:2.0:assertion Issuer"`
 	}
-	if xml.Unmarshal(text, &response) != nil {
-		return ""
+	if xml.Unmarshal(text, &message) != nil {
+		return "", ""
 	}
-	return strings.TrimSpace(response.Issuer)
+	return message.XMLName.Local, strings.TrimSpace(message.Issuer)
 }
 
 // errAnother is an answer that belongs to another departure.

@@ -389,6 +389,81 @@ func TestLogoutGoesBothWaysAndIsSigned(t *testing.T) {
 	}
 }
 
+func TestTheAnswerToASignOutSignsNobodyIn(t *testing.T) {
+	p := newProvider(t)
+	text := `<samlp:LogoutResponse xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" ID="x" Version="2.0"/>`
+	form := url.Values{"SAMLResponse": {base64.StdEncoding.EncodeToString([]byte(text))}, "RelayState": {"x"}}
+	if a, err := open(t, p).Receive(t.Context(), page, form); !errors.Is(err, signin.ErrSignedOut) {
+		t.Errorf("%+v, %v", a, err)
+	}
+}
+
+// TestAProviderWhoseMetadataIsNoUseIsNoRefusal has metadata that does not come,
+// never ends, is somebody else's, is over, or is not what was signed.
+func TestAProviderWhoseMetadataIsNoUseIsNoRefusal(t *testing.T) {
+	p := newProvider(t)
+	good, err := os.ReadFile(p.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, _ := writePair(t, keyPair(t))
+	hangs := make(chan struct{})
+	t.Cleanup(func() { close(hangs) })
+	old := strings.Replace(string(good), "<EntityDescriptor ", `<EntityDescriptor validUntil="2020-01-01T00:00:00Z" `, 1)
+	for name, c := range map[string]struct {
+		serve  http.HandlerFunc
+		change func(*saml.Config)
+	}{
+		"slow": {func(_ http.ResponseWriter, r *http.Request) {
+			select {
+			case <-r.Context().Done():
+			case <-hangs:
+			}
+		}, func(c *saml.Config) { c.Timeout = 200 * time.Millisecond }},
+		"down": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }, nil},
+		"elsewhere": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://127.0.0.1:1/", http.StatusFound)
+		}, nil},
+		"a page": {func(w http.ResponseWriter, _ *http.Request) {
+			io.WriteString(w, "<html><body>Sign in to the Wi-Fi</body></html>")
+		}, nil},
+		"another":  {func(w http.ResponseWriter, _ *http.Request) { w.Write(good) }, func(c *saml.Config) { c.EntityID = "https://other.example.gov" }},
+		"unsigned": {func(w http.ResponseWriter, _ *http.Request) { w.Write(good) }, func(c *saml.Config) { c.MetadataCertificate = cert }},
+		"over":     {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, old) }, nil},
+		"endless": {func(w http.ResponseWriter, _ *http.Request) {
+			io.WriteString(w, "<EntityDescriptor>")
+			for block := bytes.Repeat([]byte("<a/>"), 1<<16); ; {
+				if _, err := w.Write(block); err != nil {
+					return
+				}
+			}
+		}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(c.serve)
+			t.Cleanup(server.CloseClientConnections)
+			s := open(t, p, func(config *saml.Config) {
+				config.Metadata = server.URL
+				if c.change != nil {
+					c.change(config)
+				}
+			})
+			_, _, err := s.Depart(t.Context(), signin.Departure{Key: "k", Callback: page})
+			if name == "over" && err == nil { // the answer is what is not believed
+				l := depart(t, s, false)
+				form := answer(t, p.signedAssertion(p.response(l.request, nil), p.pair, dsig.RSASHA256SignatureMethod), l.key)
+				if a, err := s.Receive(t.Context(), page, form); err == nil {
+					t.Errorf("%+v", a)
+				}
+				return
+			}
+			if err == nil || errors.Is(err, signin.ErrRefused) {
+				t.Errorf("%v; want a technical error", err)
+			}
+		})
+	}
+}
+
 func TestTheMetadataSaysWhereAnswersGo(t *testing.T) {
 	p := newProvider(t)
 	cert, key := writePair(t, keyPair(t))
