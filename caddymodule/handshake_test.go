@@ -400,6 +400,7 @@ func TestNoUpgradeOverHTTP2(t *testing.T) {
 const connectSite = `{{site}} {
 	TLS
 	stepgate {
+		inject_step_up
 		policy {
 			require mfa GET     /get/*
 			require mfa CONNECT /connect/*

@@ -132,11 +132,27 @@ func TestAFrameLeadsBackToTheFramesetAroundIt(t *testing.T) {
 			}
 			s.shoot("framed")
 			s.open(s.doorInFrame())
-			s.at("/challenge/password").fill("password", password1).press(submitButton)
+			s.at("/challenge/password").fill("password", "wrong").press(submitButton).at("/challenge/password").says("password")
+			s.fill("password", password1).press(submitButton)
 			if got := s.url().RequestURI(); got != "/frames?x=1" {
 				t.Errorf("it comes back to %s", got)
 			}
 			s.until(`frames[1].document.body.innerText.includes("inside")`)
+			if !l.scripts {
+				return
+			}
+			// Of two tabs the one confirms, and the link of the other's frame leads on at once.
+			s.until(`fetch("/.stepgate/status").then((r) => r.json()).then((s) => !s.levels.includes("recent"))`)
+			s.open(g.url + "/frames?x=2")
+			s.until(`!!frames[1].document.querySelector("a[data-stepgate=door]")`)
+			door := s.doorInFrame()
+			other := s.another()
+			other.open(g.url + "/data/elsewhere").at("/challenge/password").answer()
+			s.until(`fetch("/.stepgate/status").then((r) => r.json()).then((s) => s.levels.includes("recent"))`)
+			s.open(door)
+			if got := s.url().RequestURI(); got != "/frames?x=2" {
+				t.Errorf("from the other tab it comes back to %s", got)
+			}
 		})
 	}
 }

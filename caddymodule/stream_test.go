@@ -51,6 +51,8 @@ type streaming struct {
 	joe  account.Account
 	// left tells of streams that the upstream has seen the end of.
 	left chan string
+	// more lets a slow page go on.
+	more chan bool
 }
 
 // startStreaming runs the upstream: …/socket is a WebSocket that echoes
@@ -58,7 +60,7 @@ type streaming struct {
 // its first event. Over TLS the gateway speaks HTTP/2.
 func startStreaming(t *testing.T, option string, secure bool) *streaming {
 	t.Helper()
-	s := &streaming{t: t, bare: "http://" + freeAddress(t), left: make(chan string, 20)}
+	s := &streaming{t: t, bare: "http://" + freeAddress(t), left: make(chan string, 20), more: make(chan bool, 1)}
 	upstream := httptest.NewServer(http.HandlerFunc(s.stream))
 	t.Cleanup(upstream.Close)
 	internal := ""
@@ -102,6 +104,15 @@ func (s *streaming) stream(w http.ResponseWriter, r *http.Request) {
 			case <-tick.C:
 			}
 		}
+	case strings.HasSuffix(r.URL.Path, "/slow"):
+		w.Header().Set("Content-Type", "text/html")
+		io.WriteString(w, "<html><head><title>one</title>\n")
+		w.(http.Flusher).Flush()
+		select {
+		case <-s.more:
+		case <-r.Context().Done():
+		}
+		io.WriteString(w, "two\n")
 	default:
 		fmt.Fprint(w, "page")
 	}
@@ -226,7 +237,12 @@ func (s *openStream) outlasts(until time.Time) {
 }
 
 func TestStreamsPassAsThroughABareProxy(t *testing.T) {
-	s := startStreaming(t, "", false)
+	for _, option := range []string{"", "inject_step_up"} {
+		t.Run(option, func(t *testing.T) { streamsPass(t, startStreaming(t, option, false)) })
+	}
+}
+
+func streamsPass(t *testing.T, s *streaming) {
 	b, _ := s.enrolled()
 	for _, site := range []string{s.bare, s.url} {
 		socket := b.socket(t, site, "/socket")
@@ -243,6 +259,26 @@ func TestStreamsPassAsThroughABareProxy(t *testing.T) {
 		if line, err := events.read.ReadString('\n'); line != fmt.Sprintf("data: %d\n", n) || time.Since(began) > time.Second {
 			t.Fatalf("event %d: %q after %s, %v", n, line, time.Since(began), err)
 		}
+	}
+	slow, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/slow", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow.Header.Set("Sec-Fetch-Mode", "navigate")
+	slow.Header.Set("Sec-Fetch-Dest", "document")
+	resp, err := b.client.Do(slow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	read := bufio.NewReader(resp.Body)
+	// What the app has sent is there before it goes on.
+	if line, err := read.ReadString('\n'); !strings.HasSuffix(line, "<title>one</title>\n") || err != nil {
+		t.Fatalf("a slow page begins with %q, %v", line, err)
+	}
+	s.more <- true
+	if line, err := read.ReadString('\n'); line != "two\n" {
+		t.Errorf("a slow page goes on with %q, %v", line, err)
 	}
 }
 

@@ -53,6 +53,13 @@ func wide(text string, as order, mark bool) string {
 // In the pages below ^ is where the script goes; one without it passes as it
 // is.
 func TestTheScriptGoesIntoTheHead(t *testing.T) {
+	seen := map[string]bool{}
+	for _, page := range oddPages() {
+		seen[page.text] = true
+	}
+	if len(seen) < 100 {
+		t.Errorf("%d odd pages are not a hundred", len(seen))
+	}
 	for _, page := range oddPages() {
 		t.Run(page.name, func(t *testing.T) {
 			before, behind, found := strings.Cut(page.text, "^")
