@@ -35,7 +35,7 @@ func startChromium(t *testing.T) *chromium {
 }
 
 // startChromiumOn starts one whose first profile is kept in a folder.
-func startChromiumOn(t *testing.T, profile string) *chromium {
+func startChromiumOn(t *testing.T, profile string, more ...chromedp.ExecAllocatorOption) *chromium {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("starts a browser")
@@ -57,7 +57,7 @@ func startChromiumOn(t *testing.T, profile string) *chromium {
 		chromedp.UserDataDir(profile), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-quic", true),
 		chromedp.Flag("ignore-certificate-errors", true), // of Caddy's own authority
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"))
-	alloc, cancelAlloc := chromedp.NewExecAllocator(t.Context(), options...)
+	alloc, cancelAlloc := chromedp.NewExecAllocator(t.Context(), append(options, more...)...)
 	t.Cleanup(cancelAlloc)
 	ctx, cancel := chromedp.NewContext(alloc)
 	t.Cleanup(cancel)
