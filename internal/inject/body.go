@@ -53,7 +53,9 @@ type recoded struct {
 	err  error
 }
 
-// packers are used again: one has tables of some hundred kilobytes.
+// unpackers and packers are used again: one has tables of many kilobytes.
+var unpackers = sync.Pool{New: func() any { return new(gzip.Reader) }}
+
 var packers = sync.Pool{New: func() any {
 	w, err := gzip.NewWriterLevel(nil, gzip.BestSpeed)
 	if err != nil {
@@ -67,7 +69,9 @@ func (b *body) recode(w io.Writer) *recoded {
 	r.out.Reset(w)
 	to := newRewriter(r.out, b.tag, b.as, b.xml)
 	r.next, r.stop = iter.Pull(func(wait func(struct{}) bool) {
-		from, err := gzip.NewReader(&awaited{r, wait})
+		from := unpackers.Get().(*gzip.Reader)
+		defer unpackers.Put(from)
+		err := from.Reset(&awaited{r, wait})
 		if err == nil {
 			from.Multistream(false) // browsers read the first member only
 			_, err = io.Copy(to, from)

@@ -34,15 +34,17 @@ func (s *Script) Fetched() *Page { return &s.fetched }
 // a script can be of use: in a window, or in a frame that a page of the same
 // origin has.
 func Wanted(r *http.Request) bool {
-	switch {
-	case r.Method != http.MethodGet && r.Method != http.MethodPost, len(r.Header["Range"]) > 0, len(r.Header["Upgrade"]) > 0:
+	if r.Method != http.MethodGet && r.Method != http.MethodPost || !web.Navigation(r) && !ownFrame(r) {
 		return false
-	case web.Navigation(r):
-		return true
-	default:
-		dest := r.Header.Get("Sec-Fetch-Dest")
-		return web.Framed(r) && (dest == "iframe" || dest == "frame") && r.Header.Get("Sec-Fetch-Site") == "same-origin"
 	}
+	return len(r.Header["Range"]) == 0 && len(r.Header["Upgrade"]) == 0
+}
+
+// ownFrame tells whether a frame that a page of the same origin has will show
+// the answer.
+func ownFrame(r *http.Request) bool {
+	dest := r.Header.Get("Sec-Fetch-Dest")
+	return (dest == "iframe" || dest == "frame") && web.Framed(r) && r.Header.Get("Sec-Fetch-Site") == "same-origin"
 }
 
 // Narrow leaves a browser's offer of codings to what the script can be added
