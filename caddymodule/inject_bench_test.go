@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"compress/gzip"
 	"fmt"
 	"io"
 	"maps"
@@ -46,18 +47,27 @@ func BenchmarkPage(b *testing.B) {
 		kind    string
 		size    int
 		counted bool // the application says how long its page is
+		packed  bool
 	}{
-		{"text/html", 10 << 10, true}, {"text/html", 10 << 10, false}, {"text/html", 1 << 20, true}, {"application/json", 10 << 10, true},
+		{"text/html", 10 << 10, true, false}, {"text/html", 10 << 10, false, false}, {"text/html", 1 << 20, true, false},
+		{"text/html", 10 << 10, false, true}, {"text/html", 1 << 20, false, true}, {"application/json", 10 << 10, true, false},
 	} {
 		body := strings.Replace(framePage, "y</body>", strings.Repeat("<p>One more line.\n", row.size/18)+"</body>", 1)
 		g.upstream.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", row.kind)
-			if row.counted {
+			switch {
+			case row.packed: // at each request, as applications do
+				w.Header().Set("Content-Encoding", "gzip")
+				z := gzip.NewWriter(w)
+				defer z.Close()
+				io.WriteString(z, body)
+				return
+			case row.counted:
 				w.Header().Set("Content-Length", fmt.Sprint(len(body)))
 			}
 			io.WriteString(w, body)
 		})
-		b.Run(fmt.Sprintf("%s/%d/counted=%t", row.kind, row.size, row.counted), func(b *testing.B) {
+		b.Run(fmt.Sprintf("%s/%d/counted=%t/packed=%t", row.kind, row.size, row.counted, row.packed), func(b *testing.B) {
 			client := &http.Client{Transport: &http.Transport{DisableCompression: true}, Timeout: time.Minute}
 			var took turns
 			for b.Loop() {
@@ -76,6 +86,7 @@ func getPage(tb testing.TB, client *http.Client, target string) {
 	}
 	r.Header.Set("Sec-Fetch-Mode", "navigate")
 	r.Header.Set("Sec-Fetch-Dest", "document")
+	r.Header.Set("Accept-Encoding", "gzip")
 	answer, err := client.Do(r)
 	if err != nil {
 		tb.Fatal(err)
