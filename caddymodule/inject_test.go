@@ -8,6 +8,9 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
 )
 
 const framePage = "<!doctype html><html><head><title>x</title></head><body>y</body></html>"
@@ -89,5 +92,48 @@ func TestThePageOfAWatchedLoginHasTheScript(t *testing.T) {
 	}
 	if p := g.browser().atOffice("joe", officePasswords["joe"], fetch); strings.Contains(p.body, "step-up") || !strings.Contains(p.body, "here is everything") {
 		t.Errorf("fetched it is %s", p.body)
+	}
+}
+
+// TestTheServersOwnPackingGoesAroundTheScript has Caddy pack pages: in its own
+// order behind the gate, and in a route around it.
+func TestTheServersOwnPackingGoesAroundTheScript(t *testing.T) {
+	const policy = "stepgate {\n\t\tinject_step_up\n\t\tpolicy {\n\t\t\tpublic /*\n\t\t}\n\t}"
+	for _, row := range []struct{ site, coding string }{
+		{"{{site}} {\n\tencode zstd gzip\n\t" + policy + "\n\treverse_proxy {{upstream}}\n}\n", "gzip"},
+		{"{{site}} {\n\troute {\n\tencode zstd gzip\n\t" + policy + "\n\treverse_proxy {{upstream}}\n\t}\n}\n", "zstd"},
+	} {
+		long := strings.Replace(framePage, "y</body>", strings.Repeat("<p>One more line.\n", 1000)+"</body>", 1)
+		g := startGateway(t, row.site, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			w.Header().Set("Content-Length", fmt.Sprint(len(long)))
+			io.WriteString(w, long)
+		}))
+		p := g.browser().get("/page", func(r *http.Request) { r.Header.Set("Accept-Encoding", "zstd, gzip, br") })
+		if got := p.header.Get("Content-Encoding"); got != row.coding {
+			t.Fatalf("the page is packed as %q, want %q", got, row.coding)
+		}
+		var read io.Reader
+		var err error
+		if row.coding == "gzip" {
+			read, err = gzip.NewReader(strings.NewReader(p.body))
+		} else {
+			read, err = zstd.NewReader(strings.NewReader(p.body))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(read)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, rest, _ := strings.Cut(string(text), `<script src="/.stepgate/assets/step-up.`)
+		_, behind, _ := strings.Cut(rest, "</script>")
+		if before+behind != long || rest == "" {
+			t.Errorf("%s: the page is %.300q", row.coding, text)
+		}
+		if err := stopGateway(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
