@@ -3,6 +3,8 @@ package caddymodule
 import (
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 )
 
@@ -48,4 +50,50 @@ func TestWhatFollowsTheHashSurvivesEveryHop(t *testing.T) {
 	plain.fill("code", "000 000").press(submitButton).says("not correct")
 	plain.fill("code", plain.code()).press(submitButton)
 	stands(plain)
+}
+
+// TestWhatFollowsTheHashComesThroughTheAppsOwnLogin: redirects carry it to the
+// login page. From there it goes on with a form that names no action, or with
+// the gateway's script.
+func TestWhatFollowsTheHashComesThroughTheAppsOwnLogin(t *testing.T) {
+	c := startChromium(t)
+	const target, place = "/letters?x=1", "#/orders/42?tab=b"
+	for _, row := range []struct {
+		name    string
+		form    string
+		site    string
+		scripts bool
+		arrives string
+	}{
+		{"with the script", `<form method="post" action="/login.php">`, "inject_step_up", true, place},
+		{"without an action", `<form method="post">`, "", false, place},
+		{"with neither", `<form method="post" action="/login.php">`, "", true, ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			app := &office{}
+			g := startGateway(t, officeVariant("enrolment self", "enrolment self\n\t\t"+row.site), http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				answer := httptest.NewRecorder()
+				app.ServeHTTP(answer, r)
+				for name, values := range answer.Header() {
+					w.Header()[name] = values
+				}
+				w.Header().Set("Content-Type", "text/html")
+				w.WriteHeader(answer.Code)
+				body := strings.Replace(answer.Body.String(), `<form method="post" action="/login.php">`, row.form, 1)
+				io.WriteString(w, "<!doctype html><title>Office</title>"+strings.Replace(body, "</form>", "<button>Go</button></form>", 1))
+			}))
+			b := c.profile(t, looks{1280, row.scripts, false})
+			b.open(g.url + target + place)
+			if b.url().Path != "/login.php" {
+				t.Fatalf("at %s", b.url())
+			}
+			b.fillAnywhere("user", "joe", "pass", "wrong")
+			b.press("button").says("Invalid password")
+			b.fillAnywhere("user", "joe", "pass", officePasswords["joe"])
+			b.press("button").stands(target, `as "joe"`)
+			if got := evaluate[string](b, "location.hash"); got != row.arrives {
+				t.Errorf("%q is left, want %q", got, row.arrives)
+			}
+		})
+	}
 }

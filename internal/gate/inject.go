@@ -15,19 +15,19 @@ type scripts struct{ *Handler }
 
 // page is how the script gets into the answer to a request; nil where it does
 // not.
-func (h scripts) page(r *http.Request, v visitor) *inject.Page {
+func (h scripts) page(r *http.Request, p *passage, v visitor) *inject.Page {
 	if h.Script == nil {
 		return nil
 	}
 	if !inject.Wanted(r) {
 		return h.Script.Fetched()
 	}
-	p := &inject.Page{Script: h.Script, Shown: true}
+	page := &inject.Page{Script: h.Script, Shown: true, Login: p.login}
 	inject.Narrow(r.Header)
 	if live := h.live.Load(); live != nil && v.entry != nil {
-		p.Mark, p.Ends = v.entry.Session.Mark(), live.Sessions.ExpiresIn(v.entry)
+		page.Mark, page.Ends = v.entry.Session.Mark(), live.Sessions.ExpiresIn(v.entry)
 	}
-	return p
+	return page
 }
 
 // ahead judges a request that has not been made, and that may have a body of

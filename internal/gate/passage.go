@@ -39,6 +39,7 @@ type passage struct {
 	token   string           // what a program sent with it
 	program bool             // set where a token was sent, readable or not
 	seen    legacyform.Seen  // what the app's login form sees of it, once it was asked
+	login   bool             // set where this is a page of the app's own login
 	asked   bool             // set where the gateway answers the app's own question
 	leave   *watched.Leaving // set where this is the app's own sign-out
 }

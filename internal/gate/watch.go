@@ -23,7 +23,7 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, p *passage, v vi
 	trail{h}.tellAllowed(r, d)
 	a := &Answer{
 		ResponseWriter: w, Site: h, Request: r, Handshake: p.shake, Entry: v.entry, Needed: d.Needed &^ d.Once, Private: !d.Public,
-		Page: scripts{h}.page(r, v), weld: o, leave: p.leave, ours: w.Header()["Set-Cookie"],
+		Page: scripts{h}.page(r, p, v), weld: o, leave: p.leave, ours: w.Header()["Set-Cookie"],
 	}
 	if a.ours != nil {
 		delete(w.Header(), "Set-Cookie") // they come after the app's, whose own of these names do not leave

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/ceremony"
+	"github.com/stepgate/stepgate/internal/inject"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/signin/legacyform"
 	"github.com/stepgate/stepgate/internal/watched"
@@ -53,6 +55,7 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request, p *passage, v vi
 	case legacyform.Submit:
 		return h.submit(w, r, p, v, next)
 	case legacyform.LoginPage:
+		p.login = true
 		v.going = nil // who is on the login page has not been let in yet
 		if v.entry != nil && d.Outcome == policy.Allow && d.Once == 0 {
 			open = d
@@ -85,9 +88,18 @@ func (h *Handler) submit(w http.ResponseWriter, r *http.Request, p *passage, v v
 	if live == nil || v.err != nil {
 		return h.unavailable(w, r, errors.Join(errNotStarted, v.err))
 	}
-	a := &arrival{h: h, w: w, r: r, p: p, visitor: v}
-	defer a.end()
-	return live.watched.Submit(w, watched.Request{HTTP: r, Visitor: v.watched(), Seen: p.see(r), Next: next}, a.show)
+	q := watched.Request{HTTP: r, Visitor: v.watched(), Seen: p.see(r), Next: next}
+	p.login = true // also where the answer is the form once more
+	page := scripts{h}.page(r, p, v)
+	if page != nil {
+		q.Adds = func(status int, header http.Header, to io.Writer) io.WriteCloser {
+			if !page.Prepare(status, header) {
+				return nil
+			}
+			return page.Body(to)
+		}
+	}
+	return live.watched.Submit(w, q, arrival{h, w, r, p, v, page}.show)
 }
 
 var errNotStarted = errors.New("the site has not started")
@@ -200,33 +212,21 @@ type arrival struct {
 	r       *http.Request
 	p       *passage
 	visitor visitor // before it
-	shown   *Answer // the app's own, where it is shown
-}
-
-// scripted is where the app's answer goes that is shown to somebody: its page
-// gets the gateway's script as any other of theirs.
-func (a *arrival) scripted(v visitor) http.ResponseWriter {
-	header := a.w.Header()
-	a.shown = &Answer{ResponseWriter: a.w, Site: a.h, Request: a.r, Page: scripts{a.h}.page(a.r, v), ours: header["Set-Cookie"]}
-	delete(header, "Set-Cookie") // they come after the app's
-	return a.shown
-}
-
-// end sends what is left of an answer that is shown.
-func (a *arrival) end() {
-	if a.shown != nil {
-		a.shown.End()
-	}
+	page    *inject.Page
 }
 
 // show sends the answer to somebody with a session: as it is where the levels
 // of its path are met, else a redirect without its body, and in place of a
 // page the way to these levels.
-func (a *arrival) show(e *session.Entry, answer *watched.Held) http.ResponseWriter {
+func (a arrival) show(e *session.Entry, answer *watched.Held) http.ResponseWriter {
 	h, live := a.h, a.h.live.Load()
 	v := a.visitor
 	if e != v.entry {
 		v = visitor{entry: e, memo: visitors{h}.memo(e, live.now())}
+	}
+	if a.page != nil && a.page.Shown {
+		a.page.Login = false
+		a.page.Mark, a.page.Ends = e.Session.Mark(), live.Sessions.ExpiresIn(e)
 	}
 	var page passage
 	d := a.decide(&page, v)
@@ -235,9 +235,7 @@ func (a *arrival) show(e *session.Entry, answer *watched.Held) http.ResponseWrit
 	going, leads := a.visitor.going != nil && web.Navigation(a.r), answer.Leads()
 	switch {
 	case d.Outcome == policy.Allow && (leads || !going):
-		shown := a.scripted(v)
-		answer.Pass(shown)
-		return shown
+		return answer.Pass(a.w)
 	case leads:
 		answer.PassHeader(a.w)
 		return nil
@@ -267,7 +265,7 @@ func (a *arrival) show(e *session.Entry, answer *watched.Held) http.ResponseWrit
 
 // decide judges the page that the app has answered with, which is what a GET
 // of the same target would show.
-func (a *arrival) decide(page *passage, v visitor) policy.Decision {
+func (a arrival) decide(page *passage, v visitor) policy.Decision {
 	page.sent, page.others, page.body = a.p.sent, a.p.others, a.p.body
 	for i := range a.p.request.Also {
 		page.also[i] = &page.others[i]

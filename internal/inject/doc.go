@@ -9,6 +9,9 @@
 // changes, and nothing is buffered but the few bytes of a tag that has only
 // begun.
 //
+// On a page of the app's own login the tag says so, and the script has the form
+// carry along what stands behind the # of the address that the person came for.
+//
 // Left as they are: what no window and no frame of the same origin asked for,
 // answers that are no HTML or no whole pages, downloads, fragments and pages
 // without a head, answers in codings other than gzip, and what the

@@ -18,6 +18,8 @@ type Page struct {
 	// Shown says that a window, or a frame of the same origin, will show the
 	// answer.
 	Shown bool
+	// Login says that this is a page of the app's own login.
+	Login bool
 	// Mark tells sessions apart without naming one; empty for nobody.
 	Mark string
 	// Ends is how long the session lives if nothing more is heard of it.

@@ -165,6 +165,9 @@ func (s *Script) tag(p *Page, a allowance) string {
 		attribute("data-mark", p.Mark)
 		attribute("data-ends", strconv.Itoa(max(0, int(p.Ends.Seconds()))))
 	}
+	if p.Login {
+		attribute("data-login", "")
+	}
 	if a.nonce != "" {
 		attribute("nonce", a.nonce)
 	}

@@ -2,6 +2,7 @@ package watched
 
 import (
 	"bytes"
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -23,7 +24,14 @@ type Held struct {
 	whole  bool // nothing was cut off
 	rest   http.ResponseWriter
 	passed bool
+	adds   Adds
+	added  io.Closer // what adds to the page that is going out
 }
+
+// Adds is how something is added to a page before a browser shows it: it looks
+// at the header that goes out, and gives the way of the body to w, nil for an
+// answer that stays as it is.
+type Adds func(status int, h http.Header, w io.Writer) io.WriteCloser
 
 func newHeld() *Held { return &Held{header: http.Header{}, whole: true} }
 
@@ -77,17 +85,42 @@ func (a *Held) Leads() bool { return a.status >= 300 && a.status < 400 && a.sent
 // Cookies are the Set-Cookie lines of the answer.
 func (a *Held) Cookies() []string { return a.sent["Set-Cookie"] }
 
-// Pass sends the answer on as it is. w may have cookies of ours already.
-func (a *Held) Pass(w http.ResponseWriter) {
+// Pass sends the answer on, and gives the way of what is left of a long one. w
+// may have cookies of ours already.
+func (a *Held) Pass(w http.ResponseWriter) (rest http.ResponseWriter) {
 	for name, values := range a.sent {
 		if name == "Set-Cookie" {
 			values = append(w.Header()[name], values...)
 		}
 		w.Header()[name] = values
 	}
+	rest = w
+	if a.adds != nil {
+		if body := a.adds(a.status, w.Header(), w); body != nil {
+			a.added, rest = body, through{w, body}
+		}
+	}
 	w.WriteHeader(a.status)
-	w.Write(a.body.Bytes())
-	a.more.WriteTo(w)
+	rest.Write(a.body.Bytes())
+	a.more.WriteTo(rest)
+	return rest
+}
+
+// through is a writer whose body goes another way.
+type through struct {
+	http.ResponseWriter
+	body io.Writer
+}
+
+func (t through) Write(p []byte) (int, error) { return t.body.Write(p) }
+
+// close forgets what was kept, and sends what is left of a page that something
+// was added to. What came broken arrives broken: there is nobody else to tell.
+func (a *Held) close() {
+	a.more.Close()
+	if a.added != nil {
+		_ = a.added.Close()
+	}
 }
 
 // PassHeader is Pass without the body.

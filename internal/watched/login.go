@@ -45,6 +45,7 @@ type login struct {
 func (s *Site) Submit(w http.ResponseWriter, q Request, show Show) error {
 	q.site = s
 	l := &login{Request: q, w: w, show: show, sent: slices.Clone(q.HTTP.Header["Cookie"]), answer: newHeld()}
+	l.answer.adds = q.Adds
 	if err := l.admit(); err != nil {
 		l.fail(err)
 		return nil
@@ -71,7 +72,7 @@ func (s *Site) Submit(w http.ResponseWriter, q Request, show Show) error {
 // pass sends the submit to the app, and sees to it that its answer is decided.
 func (l *login) pass() error {
 	l.passed = true
-	defer l.answer.more.Close()
+	defer l.answer.close()
 	*l.HTTP = *l.HTTP.WithContext(outlasting(l.HTTP.Context()))
 	l.answer.full = func() http.ResponseWriter { return l.decide() }
 	defer l.spoil()

@@ -115,8 +115,7 @@ func (l *login) goesOn(err error) http.ResponseWriter {
 	if l.Visitor.Entry != nil && !parted {
 		return l.show(l.Visitor.Entry, l.answer)
 	}
-	l.answer.Pass(l.w)
-	return l.w
+	return l.answer.Pass(l.w)
 }
 
 // part ends the session that the browser had before: its cookies of the app

@@ -34,6 +34,8 @@ type Request struct {
 	// Changes says that it may make the app take a cookie for somebody else's,
 	// Stake that its path needs more than a password gives.
 	Changes, Stake bool
+	// Adds is what is added to the page that answers a submit; nil for nothing.
+	Adds Adds
 
 	site  *Site
 	bonds *weld.Bonds
