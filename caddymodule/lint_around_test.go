@@ -12,6 +12,9 @@ import (
 func TestLintSeesWhatGoesRoundAGate(t *testing.T) {
 	for _, tt := range []struct{ name, sites, want string }{
 		{"everyone is a proxy", "{\nadmin off\nservers {\ntrusted_proxies static 0.0.0.0/0\ntrusted_proxies_strict\n}\n}\nhttp://a.test {\nstepgate\n}\n", codeProxiesEveryone},
+		{"https before plain http, and nobody named", "http://a.test {\nstepgate {\norigin https://a.test\n}\n}\n", codeForwarder},
+		{"https before plain http, and named", "{\nservers {\ntrusted_proxies static private_ranges\ntrusted_proxies_strict\n}\n}\nhttp://a.test {\nstepgate {\norigin https://a.test\n}\n}\n", ""},
+		{"https by Caddy itself", "https://a.test {\nstepgate {\norigin https://a.test\n}\n}\n", ""},
 		{"the same app by another name", "http://a.test {\nstepgate\nreverse_proxy 127.0.0.1:9000\n}\nhttp://b.test {\nreverse_proxy localhost:9000\n}\n", codeProxyWithoutGate},
 		{"another app", "http://a.test {\nstepgate\nreverse_proxy 127.0.0.1:9000\n}\nhttp://b.test {\nreverse_proxy localhost:9001\n}\n", ""},
 		{"a rewrite behind the gate", "http://a.test {\nroute {\nstepgate\nrewrite /public /secret\n}\n}\n", codeRewriteAfterGate},
