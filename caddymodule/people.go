@@ -1,24 +1,13 @@
 package caddymodule
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
 	"github.com/stepgate/stepgate/factors/password"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/people"
-	"github.com/stepgate/stepgate/internal/store"
 )
-
-// peopleStore lends the store to package people, whose transaction type is
-// the part of ours that it needs.
-type peopleStore struct{ store.Store }
-
-// Update implements people.Store.
-func (s peopleStore) Update(ctx context.Context, change func(people.Tx) error) error {
-	return s.Store.Update(ctx, func(tx store.Tx) error { return change(tx) })
-}
 
 // peoplePasswords lends the rules and the hasher to package people.
 type peoplePasswords struct {
@@ -53,6 +42,5 @@ func (p peoplePasswords) Check(chosen account.Secret, owner account.Account) err
 
 // Interface guards.
 var (
-	_ people.Store     = peopleStore{}
 	_ people.Passwords = peoplePasswords{}
 )

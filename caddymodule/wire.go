@@ -36,7 +36,7 @@ func (a *App) wire(s *shared) (*runtime, error) {
 		Report: func(_ context.Context, err error) { r.log.Error("hash a password anew", zap.Error(err)) },
 	}
 	r.people = &people.People{
-		Store: peopleStore{s.store}, Passwords: peoplePasswords{Hasher: s.hasher, Rules: password.Rules{}},
+		Store: store.ForPeople(s.store), Passwords: peoplePasswords{Hasher: s.hasher, Rules: password.Rules{}},
 		Temporary: &temporarycode.Factor{Store: s.store, Keys: s.ring}, Tokens: token.Factor{}, Sources: a.peopleSources(),
 		Region: a.numbers().Region, TextCountries: a.numbers().Countries, Now: time.Now,
 		DeviceEnds: new(devicepin.Factor).Ends, Browsers: rememberedBrowsers{scorer{app: a}.life()},

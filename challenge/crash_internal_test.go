@@ -19,13 +19,6 @@ import (
 	"github.com/stepgate/stepgate/internal/store"
 )
 
-// lent is the store as package people wants it.
-type lent struct{ store.Store }
-
-func (l lent) Update(ctx context.Context, change func(people.Tx) error) error {
-	return l.Store.Update(ctx, func(tx store.Tx) error { return change(tx) })
-}
-
 // markedPasswords takes every password and hashes none.
 type markedPasswords struct{}
 
@@ -45,7 +38,7 @@ func (k *rig) linked(out *texts) {
 		Notices: &people.Notices{Name: "Portal", Origin: rigOrigin, Offers: func(channel string) bool { return channel == delivery.Email }},
 		Mail:    func() bool { return true }, Wake: func() {},
 	}
-	k.People = &people.People{Store: lent{k.db}, Passwords: markedPasswords{}, Region: "GB", Now: k.clock, Links: k.Links}
+	k.People = &people.People{Store: store.ForPeople(k.db), Passwords: markedPasswords{}, Region: "GB", Now: k.clock, Links: k.Links}
 	k.Judge = func(account.Secret, account.Account, bool) (string, []any) { return "", nil }
 	k.Strength = func(account.Secret) string { return "good" }
 }

@@ -50,13 +50,6 @@ type rig struct {
 	now time.Time
 }
 
-// lent is the store as package people wants it.
-type lent struct{ store.Store }
-
-func (l lent) Update(ctx context.Context, change func(people.Tx) error) error {
-	return l.Store.Update(ctx, func(tx store.Tx) error { return change(tx) })
-}
-
 // rigDoor lets in whoever has a second factor, and takes the operations that a
 // test has proved, each once.
 type rigDoor struct {
@@ -147,7 +140,7 @@ func (k *rig) run() {
 		t.Fatal(err)
 	}
 	p := &people.People{
-		Store: lent{k.db}, Temporary: &temporarycode.Factor{Store: k.db, Keys: ring}, Region: "GB", Now: k.clock, Callers: &people.Callers{MAC: ring.LastingMAC},
+		Store: store.ForPeople(k.db), Temporary: &temporarycode.Factor{Store: k.db, Keys: ring}, Region: "GB", Now: k.clock, Callers: &people.Callers{MAC: ring.LastingMAC},
 		Links: &people.Links{
 			Origin:  rigOrigin,
 			Address: func(purpose, token string) string { return rigOrigin + "/.stepgate/" + purpose + "/" + token },

@@ -1,7 +1,6 @@
 package operation
 
 import (
-	"context"
 	"path/filepath"
 	"testing"
 	"time"
@@ -36,14 +35,7 @@ func trailPlace(t *testing.T, events int) (Place, time.Time) {
 			t.Fatal(err)
 		}
 	}
-	return Place{Actor: people.Operator(), People: &people.People{Now: time.Now, Store: storeOf{db}}, Store: db, Recorder: recorder, Ring: ring}, start
-}
-
-// storeOf lends the store to people.
-type storeOf struct{ *sqldb.DB }
-
-func (s storeOf) Update(ctx context.Context, change func(people.Tx) error) error {
-	return s.DB.Update(ctx, func(tx store.Tx) error { return change(tx) })
+	return Place{Actor: people.Operator(), People: &people.People{Now: time.Now, Store: store.ForPeople(db)}, Store: db, Recorder: recorder, Ring: ring}, start
 }
 
 func TestAPrunedTrailIsProvable(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/keys"
 	"github.com/stepgate/stepgate/internal/people"
+	"github.com/stepgate/stepgate/internal/store/sqldb"
 )
 
 // This file holds every operation to the rights of whoever asks: actor's role
@@ -130,7 +131,7 @@ func newRightsRig(t *testing.T) rightsRig {
 	p, _ := trailPlace(t, 0)
 	p.People.Region, p.People.Passwords, p.People.Tokens = "GB", anyPassword{}, token.Factor{}
 	p.People.Sources = []people.Source{{Name: account.LocalSource}, {Name: "portal", SubjectIsName: true}}
-	db := p.People.Store.(storeOf).DB
+	db := p.Store.(*sqldb.DB)
 	p.People.Temporary = &temporarycode.Factor{Store: db, Keys: p.Ring}
 	p.People.Callers = &people.Callers{MAC: p.Ring.LastingMAC}
 	p.People.Links = &people.Links{

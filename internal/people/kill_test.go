@@ -20,6 +20,7 @@ import (
 	"github.com/stepgate/stepgate/internal/ceremony"
 	"github.com/stepgate/stepgate/internal/keys"
 	"github.com/stepgate/stepgate/internal/people"
+	"github.com/stepgate/stepgate/internal/store"
 	"github.com/stepgate/stepgate/internal/store/sqldb"
 	"github.com/stepgate/stepgate/policy"
 )
@@ -144,7 +145,7 @@ func killable(t *testing.T, dir string, ring *keys.Ring) (*people.People, *sqldb
 	}
 	t.Cleanup(func() { db.Close() })
 	return &people.People{
-		Store: lent{db}, Passwords: plainPasswords{}, Region: "GB", Now: time.Now,
+		Store: store.ForPeople(db), Passwords: plainPasswords{}, Region: "GB", Now: time.Now,
 		Links: &people.Links{
 			Origin: "https://portal.example.gov", Address: func(purpose, token string) string { return token },
 			Letter: func(string, account.Account, string) delivery.Message { return delivery.Message{} },

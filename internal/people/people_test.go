@@ -23,13 +23,6 @@ import (
 
 var noon = time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)
 
-// lent is the store as package people wants it.
-type lent struct{ store.Store }
-
-func (l lent) Update(ctx context.Context, change func(people.Tx) error) error {
-	return l.Store.Update(ctx, func(tx store.Tx) error { return change(tx) })
-}
-
 // plainPasswords refuses "weak" and hashes nothing.
 type plainPasswords struct{}
 
@@ -63,7 +56,7 @@ func newFixture(t *testing.T) fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { db.Close() })
-	f := fixture{&people.People{Store: lent{db}, Passwords: plainPasswords{}, Region: "GB", Now: func() time.Time { return noon }}, db}
+	f := fixture{&people.People{Store: store.ForPeople(db), Passwords: plainPasswords{}, Region: "GB", Now: func() time.Time { return noon }}, db}
 	f.Callers = &people.Callers{MAC: ring.LastingMAC}
 	if _, err := f.AddOrganisation(t.Context(), people.Operator(), "north", people.OrganisationRules{}, ""); err != nil {
 		t.Fatal(err)

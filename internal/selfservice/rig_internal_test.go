@@ -52,13 +52,6 @@ type rig struct {
 	asked  []ceremony.Operation
 }
 
-// lent is the store as package people wants it.
-type lent struct{ store.Store }
-
-func (l lent) Update(ctx context.Context, change func(people.Tx) error) error {
-	return l.Store.Update(ctx, func(tx store.Tx) error { return change(tx) })
-}
-
 type plainPasswords struct{}
 
 func (plainPasswords) Check(account.Secret, account.Account) error { return nil }
@@ -125,7 +118,7 @@ func newRig(t *testing.T, config policy.Config) *rig {
 		Web: site, Pages: pages, Guard: &web.Guard{Site: site, MAC: ring.MAC, Verify: ring.VerifyMAC, Now: k.clock},
 		Place: session.Place{Origin: rigOrigin, Secure: true, Cookie: session.CookieName(true, "")}, Sessions: sessions, Store: k.db, Ceremonies: k,
 		Self: &people.Self{
-			People:  &people.People{Store: lent{k.db}, Passwords: plainPasswords{}, Tokens: token.Factor{}, Region: "GB", Now: k.clock},
+			People:  &people.People{Store: store.ForPeople(k.db), Passwords: plainPasswords{}, Tokens: token.Factor{}, Region: "GB", Now: k.clock},
 			Notices: &people.Notices{Name: "Portal", Origin: rigOrigin, Offers: func(string) bool { return true }},
 		},
 		Factors: registry, Policy: compiled, Ledger: &throttle.Ledger{Store: k.db, Now: k.clock}, Plan: throttle.DefaultPlan(ring.MAC), Sealer: ring,

@@ -87,7 +87,7 @@ func (v *View) Lang() string { return v.page.Chosen }
 // SiteName is the portal's name.
 func (v *View) SiteName() string { return v.page.Site.Name }
 
-// Date gives day and time in UTC, in the words of the page's language.
+// Date gives day and time in the site's zone, in the words of the page's language.
 // The zero time is empty.
 func (v *View) Date(t time.Time) (string, error) {
 	if t.IsZero() {
