@@ -92,8 +92,9 @@ func (s interruptions) beginFramed(w http.ResponseWriter, r *http.Request, i Int
 	return s.Kit.RenderFramed(w, r, s.Web, door, i.Reference)
 }
 
-// beginElsewhere answers scripts, programs and sub-resources. The address it
-// names is for a window of its own.
+// beginElsewhere answers scripts, programs and sub-resources: 401 with the levels
+// (RFC 9470 §3) in a problem document (RFC 9457), never a page in the place of
+// what they asked for. The address it names is for a window of its own.
 func (s interruptions) beginElsewhere(w http.ResponseWriter, i Interrupted, c ceremony.Continuation) error {
 	c.Kind = ceremony.Window
 	if len(c.Target) > maxDescribed {

@@ -162,7 +162,8 @@ func (s *Site) resume(w http.ResponseWriter, r *http.Request, v *session.Entry, 
 }
 
 // locationOf writes a target, which was read as one in origin form that does
-// not begin with two slashes, so that a browser asks for the same bytes.
+// not begin with two slashes, so that a browser asks for the same bytes and
+// never for another host's (RFC 3986 §4.2; ASVS 5.0 3.7.2).
 func locationOf(target string) string {
 	if target == "" || target[0] != '/' || len(target) > 1 && target[1] == '/' {
 		return "/"

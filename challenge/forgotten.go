@@ -11,7 +11,7 @@ import (
 
 // This file is about a PIN that somebody has forgotten: the security questions
 // or a text message let them choose another, and a private device makes its
-// token anew under that.
+// token anew under that: SP 800-63B-4 §3.2.10 knows no way to learn a PIN again.
 
 const (
 	forgottenPage = "/challenge/pin/forgot"

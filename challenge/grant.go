@@ -118,7 +118,8 @@ func (s enrolments) inFirstSitting(v *session.Entry, c ceremony.Continuation, he
 }
 
 // bind fills in what a new credential counts for, and from when: before
-// CountsFrom only for levels that the proofs it was added on would meet.
+// CountsFrom only for levels that the proofs it was added on would meet (SP
+// 800-63B-4 §4.1.2: what is bound is worth no more than what it was bound with).
 func (s enrolments) bind(c *account.Credential, v *session.Entry, g grant, once string, now time.Time) {
 	for _, p := range bindingProofs(v, once) {
 		for _, f := range effective(p, now) {

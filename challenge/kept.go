@@ -128,7 +128,8 @@ func (s keeping) keptEvent(r *http.Request, owner account.ID, i Interrupted) aud
 
 // Continue finds the kept request that the Continue button of a page names.
 // It returns nil and false for every other request; true where it has
-// answered. Its levels are not judged yet, and nothing is sent.
+// answered. Its levels are not judged yet, and nothing is sent: no method is safe
+// to send twice by itself (RFC 9110 §9.2).
 func (s *Site) Continue(w http.ResponseWriter, r *http.Request, v *session.Entry, target string) (*kept.Request, bool, error) {
 	id, ok := kept.Named(r)
 	if !ok {

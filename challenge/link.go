@@ -22,7 +22,9 @@ import (
 // This file is the ceremony behind a link that was sent to a person: an
 // invitation, or a new password. They press a button (opening a link, as mail
 // scanners do, changes nothing), prove a number or a second factor, and choose
-// a password. Until then the link's transaction is all that is written.
+// a password (SP 800-63B-4 §4.2.2: a code to one address alone recovers nothing
+// that two factors protect). Until then the link's transaction is all that is
+// written.
 
 // linkState is what the transaction of a link remembers.
 type linkState struct {

@@ -104,7 +104,8 @@ func (s lists) listStep(lister factors.Lister) web.Handler {
 }
 
 // showList is the page of codes. It is the answer to a POST and the only time
-// that they are shown: nobody keeps them, so no other request can have them.
+// that they are shown: nobody keeps them (SP 800-63B-4 §3.1.2.2), so no other
+// request can have them.
 func (s lists) showList(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, page string, codes []string, first bool) error {
 	sealed, err := c.Seal(s.Sealer, s.Place.Origin)
 	if err != nil {

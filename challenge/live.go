@@ -47,8 +47,9 @@ type liveProof struct {
 	Left   *int64        `json:"left_s,omitempty"`
 }
 
-// Live answers the script: GET tells, and keeps no session from idling out;
-// POST does what `action` says, `stay` or `drop`.
+// Live answers the script: GET tells, and keeps no session from idling out, as
+// only what a person does may (SP 800-63B-4 §5.2); POST does what `action` says,
+// `stay` or `drop`.
 func (s *Site) Live() http.Handler {
 	return s.Pages.Handle(s.Web, func(w http.ResponseWriter, r *http.Request) error {
 		v, err := s.Sessions.Peek(r.Context(), r.Header, s.Place)

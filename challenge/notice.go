@@ -56,7 +56,7 @@ const (
 )
 
 // signedIn keeps the event of a sign-in, and tells the person of one from
-// somewhere new after a long time.
+// somewhere new after a long time (ASVS 5.0 6.3.5).
 func (s notices) signedIn(r *http.Request, v *session.Entry, e audit.Event) error {
 	strange, err := s.fromNew(r.Context(), e)
 	if err != nil {

@@ -34,7 +34,7 @@ func (s *Site) Spend(w http.ResponseWriter, r *http.Request, v *session.Entry, o
 }
 
 // operate tells whether use finds any of the proofs that v made for o still
-// to be spent, and otherwise sends the browser to make one.
+// to be spent, and otherwise sends the browser to make one (ASVS 5.0 7.5.1).
 func (s operations) operate(w http.ResponseWriter, r *http.Request, v *session.Entry, o ceremony.Operation, use func(id string) error) (bool, error) {
 	if v == nil {
 		return false, s.ask(w, r, v, o)

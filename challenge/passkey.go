@@ -65,8 +65,9 @@ func (s passkeys) visitBinding(w http.ResponseWriter, r *http.Request) []byte {
 	return []byte(s.Place.Origin + " " + s.binding(w, r, nil))
 }
 
-// passkeyPost begins a session for whoever a passkey's answer says it is.
-// Every refusal looks the same, but for those that the person can mend.
+// passkeyPost begins a session for whoever a passkey's answer says it is, by the
+// user handle in it (WebAuthn §7.2 step 6). Every refusal looks the same, but for
+// those that the person can mend.
 func (s passkeys) passkeyPost(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, fields map[string]string) error {
 	verified, owner, err := s.recognise(w, r, fields)
 	switch errs := keyError(err); {

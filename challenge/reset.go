@@ -24,7 +24,8 @@ const resetPace = 400 * time.Millisecond
 const resetFactor = "reset-password"
 
 // askForReset takes a username and sends a link to the address of its account.
-// Text, status and time of the answer are the same where there is none.
+// Text, status and time of the answer are the same where there is none (ASVS
+// 5.0 6.3.8).
 func (s resets) askForReset(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodPost {
 		return s.resetPage(w, r, http.StatusOK, "", nil)

@@ -164,7 +164,8 @@ func (s signIns) signInMissing(username string, password account.Secret) []web.F
 }
 
 // checkPassword spends from the budgets and asks the sources in turn. A name
-// that no source knows costs and looks the same as a wrong password.
+// that no source knows costs and looks the same as a wrong password (ASVS 5.0
+// 6.3.8).
 func (s signIns) checkPassword(r *http.Request, username string, password account.Secret) (signin.Identity, error) {
 	ctx := r.Context()
 	receipt, err := s.Ledger.Spend(ctx, s.Plan.Charges(acquaintances(s).typing(r, username))...)
@@ -283,8 +284,8 @@ func (s signIns) signInFailed(r *http.Request, username string) audit.Event {
 	return e
 }
 
-// tooMany turns a spent budget into 429 and a source that is too busy or
-// broken into 503.
+// tooMany turns a spent budget into 429 with the time to wait (RFC 6585 §4), and
+// a source that is too busy or broken into 503.
 func (s *Site) tooMany(err error) error {
 	if spent := (*throttle.Spent)(nil); errors.As(err, &spent) {
 		return &web.Fail{Status: http.StatusTooManyRequests, RetryAfter: spent.RetryAfter, Advice: adviceOf(spent), Err: err}

@@ -32,8 +32,8 @@ func (s signOuts) signOut(w http.ResponseWriter, r *http.Request) error {
 	}
 }
 
-// signOutPost ends the session on every node. The old cookies of a browser
-// that is signed out already are taken away all the same.
+// signOutPost ends the session on every node (ASVS 5.0 7.4.1). The old cookies
+// of a browser that is signed out already are taken away all the same.
 func (s signOuts) signOutPost(w http.ResponseWriter, r *http.Request, v *session.Entry) error {
 	away := ""
 	if v != nil {

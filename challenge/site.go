@@ -239,7 +239,8 @@ func (s *Site) view(w http.ResponseWriter, r *http.Request, v *session.Entry) we
 	return view
 }
 
-// post reads a form and checks that a page of ours sent it.
+// post reads a form and checks that a page of ours sent it (SP 800-63B-4 §5.1:
+// what changes something carries a value of the session's).
 func (s *Site) post(w http.ResponseWriter, r *http.Request, v *session.Entry) (map[string]string, error) {
 	values, err := web.ReadForm(w, r)
 	if err != nil {
