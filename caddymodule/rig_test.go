@@ -181,6 +181,7 @@ func (g *rig) addUser(name string, change ...func(*people.NewAccount)) account.A
 	for _, c := range change {
 		c(&n)
 	}
+	waitFor(g.t, func() bool { return active.Load() != nil }) // a store that opens too slowly is awaited
 	added, err := active.Load().people.AddAccount(g.t.Context(), people.Operator(), n)
 	if err != nil {
 		g.t.Fatal(err)
