@@ -43,6 +43,11 @@ type App struct {
 	// KeyFile is the path of the key file. Default: stepgate.key beside the
 	// SQLite file. Made with a new store, mode 0600.
 	KeyFile string `json:"key_file,omitempty"`
+	// KeyEnv is the environment variable that holds the text of a key file, in
+	// place of KeyFile. Default: none.
+	KeyEnv string `json:"key_env,omitempty"`
+	// KeyCommand is a program, with its arguments, that prints it. Default: none.
+	KeyCommand []string `json:"key_command,omitempty"`
 	// Region is the ISO 3166 country that a national phone number belongs
 	// to. Default: GB.
 	Region string `json:"region,omitempty"`
@@ -138,6 +143,9 @@ type SessionConfig struct {
 	Idle caddy.Duration `json:"idle,omitempty"`
 	// Absolute ends a session that began so long ago. Default: 12h.
 	Absolute caddy.Duration `json:"absolute,omitempty"`
+	// InMemory bounds how many sessions a node has in memory, those used last;
+	// another is one read of the store. Default: 100000.
+	InMemory int `json:"in_memory,omitempty"`
 }
 
 // DevicesConfig limits private devices.
@@ -278,6 +286,12 @@ func (a *App) Validate() error {
 	}
 	if err := a.checkRisk(); err != nil {
 		bad("%w", err)
+	}
+	if a.KeyEnv != "" && len(a.KeyCommand) > 0 {
+		bad("key_file: the keys come from one place, not from `env %s` and from a command", a.KeyEnv)
+	}
+	if a.Session.InMemory < 0 {
+		bad("session in_memory: expected a number of sessions")
 	}
 	if a.Session.Idle > a.Session.Absolute {
 		bad("session: idle (%s) is longer than absolute (%s)", time.Duration(a.Session.Idle), time.Duration(a.Session.Absolute))

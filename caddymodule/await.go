@@ -10,7 +10,6 @@ import (
 
 	"go.uber.org/zap"
 
-	"github.com/stepgate/stepgate/internal/keys"
 	"github.com/stepgate/stepgate/internal/store/sqldb"
 )
 
@@ -36,7 +35,7 @@ func (a *App) mayAwait(err error) error {
 	if !sqldb.Away(err) || active.Load() != nil {
 		return err
 	}
-	if _, wrong := keys.Load(a.KeyFile); wrong != nil && !errors.Is(wrong, os.ErrNotExist) {
+	if _, wrong := a.keySource().Load(a.ctx); wrong != nil && !errors.Is(wrong, os.ErrNotExist) {
 		return wrong
 	}
 	return nil

@@ -41,6 +41,7 @@ func init() {
 //		session {
 //			idle SPAN
 //			absolute SPAN
+//			in_memory N
 //		}
 //		devices {
 //			lifetime SPAN
@@ -78,7 +79,7 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 	}
 	b := block.Block{Name: "stepgate", Options: map[string]func(*caddyfile.Dispenser) error{
 		"store":             app.parseStore,
-		"key_file":          block.Path(&app.KeyFile),
+		"key_file":          app.parseKeyFile,
 		"region":            block.OneWord(&app.Region),
 		"sms":               provider("sms", &app.SMS),
 		"email":             provider("email", &app.Email),
@@ -99,6 +100,26 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 		return nil, err
 	}
 	return httpcaddyfile.App{Name: "stepgate", Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+// parseKeyFile reads
+//
+//	key_file PATH
+//	key_file env NAME
+//	key_file command PROGRAM [ARG…]
+func (a *App) parseKeyFile(d *caddyfile.Dispenser) error {
+	words := d.RemainingArgs()
+	switch {
+	case len(words) == 1 && words[0] != "":
+		a.KeyFile = block.Beside(d, words[0])
+	case len(words) == 2 && words[0] == "env":
+		a.KeyEnv = words[1]
+	case len(words) >= 2 && words[0] == "command":
+		a.KeyCommand = words[1:]
+	default:
+		return d.Err("key_file: expected a path, `env NAME`, or `command PROGRAM` with its arguments")
+	}
+	return nil
 }
 
 func (a *App) parseStore(d *caddyfile.Dispenser) error {
@@ -146,8 +167,9 @@ func (a *App) parseSession(d *caddyfile.Dispenser) error {
 		return err
 	}
 	return block.Block{Name: "session", Options: map[string]func(*caddyfile.Dispenser) error{
-		"idle":     block.Duration(&a.Session.Idle),
-		"absolute": block.Duration(&a.Session.Absolute),
+		"idle":      block.Duration(&a.Session.Idle),
+		"absolute":  block.Duration(&a.Session.Absolute),
+		"in_memory": block.Number(&a.Session.InMemory),
 	}}.Parse(d)
 }
 

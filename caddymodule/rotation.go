@@ -14,7 +14,7 @@ import (
 // store that knows its keys, and the session cookies.
 type keyRing struct {
 	shared *shared
-	file   string
+	from   keys.Source
 }
 
 // List implements operation.Keys.
@@ -22,14 +22,28 @@ func (k keyRing) List() []keys.Info { return k.shared.ring.List() }
 
 // Prepare implements operation.Keys.
 func (k keyRing) Prepare(_ context.Context, now time.Time) error {
-	_, err := k.shared.ring.Prepare(k.file, now)
+	if err := k.changeable(); err != nil {
+		return err
+	}
+	_, err := k.shared.ring.Prepare(k.from.File, now)
 	return err
+}
+
+// changeable refuses to change keys that are in no file.
+func (k keyRing) changeable() error {
+	if k.from.IsFile() {
+		return nil
+	}
+	return fmt.Errorf("%w: they come from %s; change a copy of their file with `stepgate keys rotate --file FILE`, put its text there, and reload", keys.ErrElsewhere, k.from)
 }
 
 // Rotate implements operation.Keys. A crash right after the file was replaced
 // loses nothing: the next start tells the store.
 func (k keyRing) Rotate(ctx context.Context, now time.Time) error {
-	if _, err := k.shared.ring.Rotate(k.file, now); err != nil {
+	if err := k.changeable(); err != nil {
+		return err
+	}
+	if _, err := k.shared.ring.Rotate(k.from.File, now); err != nil {
 		return err
 	}
 	return k.renewed(ctx)
@@ -39,7 +53,7 @@ func (k keyRing) Rotate(ctx context.Context, now time.Time) error {
 // file.
 func (k keyRing) reload(ctx context.Context) error {
 	before := k.List()
-	if err := k.shared.ring.Reload(k.file); err != nil {
+	if err := k.shared.ring.Reload(ctx, k.from); err != nil {
 		return fmt.Errorf("key_file: %w", err)
 	}
 	if slices.Equal(before, k.List()) {

@@ -31,9 +31,9 @@ func TestARotationSignsNobodyOut(t *testing.T) {
 		t.Errorf("%d keys", got)
 	}
 
-	other, err := keys.Load(ring.file)
+	other, err := keys.Load(ring.from.File)
 	if err == nil {
-		_, err = other.Rotate(ring.file, time.Now())
+		_, err = other.Rotate(ring.from.File, time.Now())
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -66,7 +66,7 @@ func (a *App) openNow(ctx context.Context) (*runtime, error) {
 	if a.stopped {
 		return nil, errors.New("stepgate: this configuration is no longer in force")
 	}
-	a.key = poolKey{a.Store.Driver, a.Store.Path, a.Store.DSN, a.KeyFile}
+	a.key = poolKey{a.Store.Driver, a.Store.Path, a.Store.DSN, a.keySource().String()}
 	value, before, err := pool.LoadOrNew(a.key, func() (caddy.Destructor, error) {
 		s, err := newShared(ctx, a, true)
 		if err == nil {
@@ -79,7 +79,7 @@ func (a *App) openNow(ctx context.Context) (*runtime, error) {
 	}
 	s := value.(*shared)
 	if before {
-		err = keyRing{s, a.KeyFile}.reload(ctx)
+		err = keyRing{s, a.keySource()}.reload(ctx)
 	}
 	var r *runtime
 	if err == nil {
@@ -109,7 +109,8 @@ func (a *App) openPlace(ctx context.Context, mayCreate bool) (operation.Place, f
 func (a *App) limits() session.Limits {
 	return session.Limits{
 		Idle: time.Duration(a.Session.Idle), Absolute: time.Duration(a.Session.Absolute), PublicIdle: device.PublicIdle,
-		Grace: time.Duration(a.StoreGrace),
+		InMemory: a.Session.InMemory,
+		Grace:    time.Duration(a.StoreGrace),
 	}
 }
 

@@ -133,7 +133,7 @@ func (a *App) openStore(ctx context.Context, mayCreate bool) (*keys.Ring, *sqldb
 	if !exists && !mayCreate {
 		return nil, nil, nil, fmt.Errorf("store %s: %w; `stepgate user add` makes it", a.Store.name(), errCreate)
 	}
-	ring, err := a.openRing(exists)
+	ring, err := a.openRing(ctx, exists)
 	if err != nil {
 		return nil, nil, nil, fmt.Errorf("key_file: %w", err)
 	}
@@ -142,7 +142,7 @@ func (a *App) openStore(ctx context.Context, mayCreate bool) (*keys.Ring, *sqldb
 		return nil, nil, nil, fmt.Errorf("store %s: %w", a.Store.name(), err)
 	}
 	if err := a.introduce(ctx, db, ring); err != nil {
-		return nil, nil, nil, errors.Join(fmt.Errorf("key_file %s: %w", a.KeyFile, err), db.Close())
+		return nil, nil, nil, errors.Join(fmt.Errorf("key_file %s: %w", a.keySource(), err), db.Close())
 	}
 	seen, err := a.recognise(ctx, db, !exists)
 	if err != nil {
@@ -151,16 +151,28 @@ func (a *App) openStore(ctx context.Context, mayCreate bool) (*keys.Ring, *sqldb
 	return ring, db, seen, nil
 }
 
-// openRing loads the key file. With a new store, and only then, a missing
-// one is made.
-func (a *App) openRing(storeExists bool) (*keys.Ring, error) {
+// keySource is where the keys come from.
+func (a *App) keySource() keys.Source {
+	return keys.Source{File: a.KeyFile, Env: a.KeyEnv, Command: a.KeyCommand}
+}
+
+// openRing loads the keys. With a new store, and only then, a missing file is
+// made.
+func (a *App) openRing(ctx context.Context, storeExists bool) (*keys.Ring, error) {
+	if !a.keySource().IsFile() {
+		// What this node has seen of the store is kept where the file would be.
+		if err := os.MkdirAll(filepath.Dir(a.markFile()), 0o700); err != nil {
+			return nil, err
+		}
+		return a.keySource().Load(ctx)
+	}
 	if _, err := os.Lstat(a.KeyFile); errors.Is(err, os.ErrNotExist) && !storeExists {
 		if err := os.MkdirAll(filepath.Dir(a.KeyFile), 0o700); err != nil {
 			return nil, err
 		}
 		return keys.Create(a.KeyFile, time.Now())
 	}
-	return keys.Load(a.KeyFile)
+	return a.keySource().Load(ctx)
 }
 
 // introduce lets the store check the keys, and a new one remember them.

@@ -30,7 +30,7 @@ import (
 // wire builds what one configuration makes of what is shared. It is the one
 // place where rooms that may not know each other meet.
 func (a *App) wire(s *shared) (*runtime, error) {
-	r := &runtime{shared: s, log: a.log(), keys: keyRing{s, a.KeyFile}}
+	r := &runtime{shared: s, log: a.log(), keys: keyRing{s, a.keySource()}}
 	r.local = &local.Source{
 		Store: passwordStore{s.store}, Hasher: s.hasher,
 		Report: func(_ context.Context, err error) { r.log.Error("hash a password anew", zap.Error(err)) },

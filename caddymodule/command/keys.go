@@ -5,13 +5,15 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stepgate/stepgate/internal/keys"
 	"github.com/stepgate/stepgate/internal/operation"
 )
 
 // buildKeys draws
 //
 //	keys list
-//	keys rotate [--prepare] [--reason TEXT]
+//	keys rotate [--prepare] [--reason TEXT] [--file FILE]
+//	keys create FILE
 func buildKeys(cmd *cobra.Command) {
 	cmd.Long = "The key file holds the keys that seal what the store and the browsers keep. The primary key\n" +
 		"writes everything new; the others still open what they wrote, so that a rotation signs nobody out."
@@ -23,7 +25,11 @@ func buildKeys(cmd *cobra.Command) {
 		"reload each, then `keys rotate`, copy and reload again. So no node meets a key that it does not hold."
 	rotate.Flags().Bool("prepare", false, "add a key that writes nothing before the next rotation")
 	reasonFlag(rotate)
-	cmd.AddCommand(leaf("list", "Lists the keys, oldest first", cobra.NoArgs, listKeys), rotate)
+	rotate.Flags().String("file", "", "change this file alone, a copy of what a vault holds")
+	create := leaf("create FILE", "Makes a key file for a new store, for a vault to hold", cobra.ExactArgs(1), createKeys)
+	create.Long = "Makes a key file with one key. A store makes its own where `key_file` names a path; where it says\n" +
+		"`env` or `command`, put the text of this file there, and remove the file."
+	cmd.AddCommand(create, leaf("list", "Lists the keys, oldest first", cobra.NoArgs, listKeys), rotate)
 }
 
 func listKeys(c *cobra.Command, _ []string) error {
@@ -38,6 +44,9 @@ func listKeys(c *cobra.Command, _ []string) error {
 
 func rotateKeys(c *cobra.Command, _ []string) error {
 	prepare, _ := c.Flags().GetBool("prepare")
+	if file := flagText(c, "file"); file != "" {
+		return rotateFile(c, file, prepare)
+	}
 	return atDesk(c, func(d *desk) error {
 		list, err := ask(c.Context(), d, operation.KeysRotate, operation.KeysRotateInput{Prepare: prepare, Reason: flagText(c, "reason")})
 		if err != nil {
@@ -45,6 +54,31 @@ func rotateKeys(c *cobra.Command, _ []string) error {
 		}
 		return printKeys(c, list)
 	})
+}
+
+// rotateFile changes a file that no gateway reads. The gateway hears of its keys
+// when it is reloaded.
+func rotateFile(c *cobra.Command, file string, prepare bool) error {
+	ring, err := keys.Load(file)
+	if err != nil {
+		return err
+	}
+	change := ring.Rotate
+	if prepare {
+		change = ring.Prepare
+	}
+	if _, err := change(file, time.Now()); err != nil {
+		return err
+	}
+	return printKeys(c, operation.ViewKeys(ring.List()))
+}
+
+func createKeys(c *cobra.Command, args []string) error {
+	ring, err := keys.Create(args[0], time.Now())
+	if err != nil {
+		return err
+	}
+	return printKeys(c, operation.ViewKeys(ring.List()))
 }
 
 func printKeys(c *cobra.Command, list []operation.KeyView) error {

@@ -22,7 +22,7 @@ var rooms = []room{
 	{name: "caddymodule", may: "…", because: "the composition root: rooms that need each other meet there"},
 
 	{name: "caddymodule/block", may: "policy", because: "policy: options keep where they stand, and lengths of time their unit"},
-	{name: "caddymodule/command", may: "caddymodule/block operation people policy/author policy/accesslog policy audit account session signin/legacyform demo doctor",
+	{name: "caddymodule/command", may: "caddymodule/block keys operation people policy/author policy/accesslog policy audit account session signin/legacyform demo doctor",
 		because: "`demo` shows the portal, `legacy learn` tries a login form; the others are the words that operations are asked in"},
 	{name: "caddymodule/guest", may: "caddymodule/block caddymodule/source factors/delivery factors/delivery/* account signin signin/*",
 		because: "signin: which of a source's words count is read for several of them"},

@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -47,13 +48,13 @@ func (r *Ring) Prepare(path string, now time.Time) (*Ring, error) {
 	})
 }
 
-// Reload takes over what the file holds now, after another process or
-// another node changed it. The file must still hold every key of r; on an
-// error r goes on as before.
-func (r *Ring) Reload(path string) error {
+// Reload takes over what the source holds now, after another process or
+// another node changed it. It must still hold every key of r; on an error r
+// goes on as before.
+func (r *Ring) Reload(ctx context.Context, from Source) error {
 	r.changing.Lock()
 	defer r.changing.Unlock()
-	set, err := r.reread(path)
+	set, err := r.reread(ctx, from)
 	if err != nil {
 		return err
 	}
@@ -94,7 +95,7 @@ func (r *Ring) change(path string, edit func(*keySet) (*keySet, error)) (*Ring, 
 // stage writes the edited keys of the file at target into f and closes it.
 func (r *Ring) stage(f *os.File, target string, edit func(*keySet) (*keySet, error)) (*keySet, error) {
 	defer f.Close() // for the errors; writeAndClose has closed it otherwise
-	held, err := r.reread(target)
+	held, err := r.reread(context.Background(), Source{File: target})
 	if err != nil {
 		return nil, err
 	}
@@ -108,10 +109,10 @@ func (r *Ring) stage(f *os.File, target string, edit func(*keySet) (*keySet, err
 	return next, nil
 }
 
-// reread is the file's present content, with the keys that r holds already
-// taken from r. A file that lacks one of them is not this ring's.
-func (r *Ring) reread(path string) (*keySet, error) {
-	set, err := readFile(path)
+// reread is the source's present content, with the keys that r holds already
+// taken from r. One that lacks one of them is not this ring's.
+func (r *Ring) reread(ctx context.Context, from Source) (*keySet, error) {
+	set, err := from.read(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +120,7 @@ func (r *Ring) reread(path string) (*keySet, error) {
 		i := slices.IndexFunc(set.keys, func(k *key) bool { return k.id == mine.id })
 		if i < 0 {
 			return nil, &FileError{
-				Path:    path,
+				Path:    from.String(),
 				Problem: fmt.Sprintf("no longer holds key %s, which is in use", mine.name()),
 				Mend:    "restore it from a copy, or restart stepgate if the key was taken out on purpose",
 				Err:     ErrWrongKey,

@@ -81,7 +81,7 @@ func TestReloadTakesOverWhatAnotherNodeRotated(t *testing.T) {
 	if _, err := other.Open("p", sealed, nil); !errors.Is(err, ErrSealed) {
 		t.Fatalf("opened without the key: %v", err)
 	}
-	if err := other.Reload(path); err != nil {
+	if err := other.Reload(t.Context(), Source{File: path}); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := other.Open("p", sealed, nil); err != nil || string(got) != "x" {
@@ -99,7 +99,7 @@ func TestChangesOfTheFileNeverDropAKeyInUse(t *testing.T) {
 	if err := os.WriteFile(path, formatFile(foreign.held.Load().keys, 0), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Reload(path); !errors.Is(err, ErrWrongKey) {
+	if err := r.Reload(t.Context(), Source{File: path}); !errors.Is(err, ErrWrongKey) {
 		t.Errorf("Reload: %v", err)
 	}
 	if _, err := r.Rotate(path, day); !errors.Is(err, ErrWrongKey) {
@@ -108,7 +108,7 @@ func TestChangesOfTheFileNeverDropAKeyInUse(t *testing.T) {
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Reload(path); !errors.Is(err, fs.ErrNotExist) {
+	if err := r.Reload(t.Context(), Source{File: path}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("Reload: %v", err)
 	}
 	if _, err := r.Rotate(path, day); !errors.Is(err, fs.ErrNotExist) {
@@ -176,7 +176,7 @@ func TestRotationsByManyLoseNoKey(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 				}
-				if err := r.Reload(path); err != nil {
+				if err := r.Reload(t.Context(), Source{File: path}); err != nil {
 					t.Error(err)
 				}
 				if _, err := r.Open("p", sealed, nil); err != nil {

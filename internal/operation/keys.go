@@ -2,6 +2,7 @@ package operation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -27,7 +28,8 @@ type KeyView struct {
 	State   string    `json:"state"`
 }
 
-func viewKeys(list []keys.Info) []KeyView {
+// ViewKeys is a ring as commands print it.
+func ViewKeys(list []keys.Info) []KeyView {
 	views := make([]KeyView, 0, len(list))
 	for _, k := range list {
 		state := KeyOlder
@@ -55,7 +57,7 @@ var (
 		if err := onlyOperator(p, "see keys"); err != nil {
 			return nil, err
 		}
-		return viewKeys(p.Keys.List()), nil
+		return ViewKeys(p.Keys.List()), nil
 	})
 	KeysRotate = define("keys/rotate", func(ctx context.Context, p Place, in KeysRotateInput) ([]KeyView, error) {
 		if err := onlyOperator(p, "rotate keys"); err != nil {
@@ -67,9 +69,12 @@ var (
 			change = p.Keys.Prepare
 		}
 		if err := change(ctx, now); err != nil {
+			if errors.Is(err, keys.ErrElsewhere) {
+				return nil, &Answer{Kind: No, Text: err.Error()}
+			}
 			return nil, fmt.Errorf("key_file: %w", err)
 		}
-		views := viewKeys(p.Keys.List())
+		views := ViewKeys(p.Keys.List())
 		if in.Prepare {
 			return views, nil
 		}

@@ -97,7 +97,8 @@ func TestSessionsAreTouchedTogether(t *testing.T) {
 
 func TestWhatWasNotUsedForLongMakesRoom(t *testing.T) {
 	const shardCapacity = 64
-	m := newMemory(shardCapacity)
+	m := newMemory()
+	m.limit(shardCount * shardCapacity)
 	now := time.Now()
 	used := func(i int) *Entry {
 		e := &Entry{cookie: fmt.Sprint("cookie ", i), Session: Session{ID: ID(fmt.Sprint(i))}}
@@ -124,5 +125,12 @@ func TestWhatWasNotUsedForLongMakesRoom(t *testing.T) {
 	}
 	if len(m.bySession) != n.Entries {
 		t.Errorf("%d sessions are indexed, %d in memory", len(m.bySession), n.Entries)
+	}
+	m.limit(shardCount)
+	for i := range shardCount * 20 {
+		m.store(used(many + i))
+	}
+	if n := m.numbers(); n.Entries > shardCount || len(m.bySession) != n.Entries {
+		t.Errorf("%d sessions after the bound went down, %d indexed", n.Entries, len(m.bySession))
 	}
 }

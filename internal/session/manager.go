@@ -36,12 +36,18 @@ const (
 	touchWait = time.Second
 )
 
+// DefaultInMemory is Limits.InMemory where that is 0: some 250 MB.
+const DefaultInMemory = 100_000
+
 // Limits are the server's own ends of a session (SP 800-63B-4 §5.2).
 type Limits struct {
 	Idle     time.Duration
 	Absolute time.Duration
 	// PublicIdle is Idle on a public device, if it is shorter; 0: as Idle.
 	PublicIdle time.Duration
+	// InMemory bounds how many sessions this node has in memory; the others are
+	// one read of the store each time.
+	InMemory int
 	// Grace is how long this node trusts the sessions it knows after it last
 	// heard from the store (contract, section 10).
 	Grace time.Duration
@@ -71,7 +77,7 @@ type Manager struct {
 
 // NewManager makes a manager that trusts nothing until Run.
 func NewManager(store Store, cookieKeys [][]byte, limits Limits) *Manager {
-	m := &Manager{Store: store, Now: time.Now, Log: func(string, error) {}, memory: newMemory(shardCapacity), touches: make(chan *Entry, 4*touchRows), touchWait: touchWait, heard: make(chan struct{}, 1)}
+	m := &Manager{Store: store, Now: time.Now, Log: func(string, error) {}, memory: newMemory(), touches: make(chan *Entry, 4*touchRows), touchWait: touchWait, heard: make(chan struct{}, 1)}
 	m.UseLimits(limits)
 	m.SetKeys(cookieKeys)
 	return m
@@ -81,7 +87,12 @@ func NewManager(store Store, cookieKeys [][]byte, limits Limits) *Manager {
 // unless others have been put into place since.
 func (m *Manager) UseLimits(l Limits) (undo func()) {
 	before := m.limits.Swap(&l)
-	return func() { m.limits.CompareAndSwap(&l, before) }
+	m.memory.limit(l.InMemory)
+	return func() {
+		if m.limits.CompareAndSwap(&l, before) && before != nil {
+			m.memory.limit(before.InMemory)
+		}
+	}
 }
 
 // SetKeys changes the cookie keys, for a rotation; the newest pair first.

@@ -212,7 +212,7 @@ func newFixture(t *testing.T) *fixture {
 	key := make([]byte, 64)
 	rand.Read(key)
 	f := &fixture{t: t, shelf: newShelf(), clock: &clock{at: time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)}}
-	f.Manager = NewManager(f.shelf, [][]byte{key[:32], key[32:]}, Limits{Idle: 30 * time.Minute, Absolute: 12 * time.Hour, Grace: 10 * time.Second})
+	f.Manager = NewManager(f.shelf, [][]byte{key[:32], key[32:]}, Limits{Idle: 30 * time.Minute, Absolute: 12 * time.Hour, InMemory: 100_000, Grace: 10 * time.Second})
 	f.Now = f.clock.now
 	f.hear()
 	return f

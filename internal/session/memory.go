@@ -29,17 +29,23 @@ type Entry struct {
 // SeenAt is the last request that this process knows of.
 func (e *Entry) SeenAt() time.Time { return time.Unix(0, e.seen.Load()).UTC() }
 
-const (
-	shardCount    = 64
-	shardCapacity = 4096
-)
+const shardCount = 64
+
+// limit bounds how many entries there are. A lower bound takes effect as shards
+// are written to.
+func (m *memory) limit(entries int) {
+	if entries <= 0 {
+		entries = DefaultInMemory
+	}
+	m.capacity.Store(int64(max(1, (entries+shardCount-1)/shardCount)))
+}
 
 // memory finds entries by cookie value without a lock that requests of other
 // sessions wait for, and by what a change names.
 type memory struct {
 	seed     maphash.Seed
 	shards   [shardCount]shard
-	capacity int // of each shard
+	capacity atomic.Int64 // of each shard
 
 	mu        sync.Mutex
 	bySession map[ID]map[*Entry]struct{}
@@ -53,10 +59,9 @@ type shard struct {
 	found, missed atomic.Uint64
 }
 
-func newMemory(capacity int) *memory {
+func newMemory() *memory {
 	m := &memory{
 		seed:      maphash.MakeSeed(),
-		capacity:  capacity,
 		bySession: map[ID]map[*Entry]struct{}{},
 		byAccount: map[account.ID]map[*Entry]struct{}{},
 	}
@@ -129,14 +134,19 @@ func (m *memory) store(e *Entry) {
 	s := m.shard(e.cookie)
 	s.Lock()
 	old := s.entries[e.cookie]
-	if old == nil && len(s.entries) >= m.capacity {
-		old = s.oldest()
-		delete(s.entries, old.cookie)
+	var gone []*Entry
+	if old != nil {
+		gone = append(gone, old)
+	}
+	for old == nil && int64(len(s.entries)) >= m.capacity.Load() {
+		victim := s.oldest()
+		delete(s.entries, victim.cookie)
+		gone = append(gone, victim)
 	}
 	s.entries[e.cookie] = e
 	s.Unlock()
-	if old != nil {
-		m.unindex(old)
+	for _, e := range gone {
+		m.unindex(e)
 	}
 	link(m.bySession, e.Session.ID, e)
 	link(m.byAccount, e.Owner.Account.ID, e)

@@ -26,7 +26,8 @@ func BenchmarkMemory(b *testing.B) {
 		}
 		return e
 	}
-	m := newMemory(shardCapacity)
+	m := newMemory()
+	m.limit(1_000_000)
 	runtime.GC()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
