@@ -121,6 +121,17 @@ func TestSigningOutGoesOnAtTheIssuerAndComesBack(t *testing.T) {
 	}
 }
 
+func TestAnIssuersNewKeyIsBelievedAtOnce(t *testing.T) {
+	g, i := issuerGateway(t)
+	for _, name := range []string{"joe", "ann"} {
+		b := g.browser()
+		b.atIssuer(b.get("/"), name).want(http.StatusOK, "/")
+		i.RollKeys(t)
+	}
+	b := g.browser()
+	b.atIssuer(b.get("/"), "una").want(http.StatusOK, "/")
+}
+
 func TestTheIssuersLogoutEndsTheSession(t *testing.T) {
 	g, i := issuerGateway(t)
 	b, other := g.browser(), g.browser()

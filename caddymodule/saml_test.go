@@ -124,6 +124,14 @@ func TestASAMLProviderSignsPeopleInAndLeadsBackToTheVeryURL(t *testing.T) {
 	if p := g.browser().do(http.MethodPost, "/.stepgate/saml", url.Values{"SAMLResponse": {strings.Repeat("A", 3<<20)}}); p.status == http.StatusOK {
 		t.Errorf("3 MB of XML: %d", p.status)
 	}
+
+	// The provider takes another key, which is found when it has signed.
+	newCert, newKey := rsaPair(t, "provider")
+	idp.RollKeys(t, newCert, newKey)
+	becomes(t, "the provider's new key is believed", func() bool {
+		other := g.browser()
+		return other.posts(other.get("/")).status == http.StatusOK // joe is signed in there
+	})
 }
 
 func TestALostAnswerOfAnotherBrowserSignsNobodyIn(t *testing.T) {

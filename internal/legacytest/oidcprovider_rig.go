@@ -1,8 +1,10 @@
 package legacytest
 
 import (
+	"bytes"
 	_ "embed"
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
@@ -18,6 +20,26 @@ type Issuer struct {
 	URL          string // the issuer's identifier
 	ClientID     string
 	ClientSecret string
+}
+
+// RollKeys has the issuer sign with a key that it has not had before, and publish
+// no other.
+func (i *Issuer) RollKeys(tb testing.TB) {
+	tb.Helper()
+	roll(tb, i.URL, nil)
+}
+
+// roll tells a provider of the tests to take other keys.
+func roll(tb testing.TB, provider string, keys []byte) {
+	tb.Helper()
+	answer, err := http.Post(provider+"/roll", "application/json", bytes.NewReader(keys))
+	if err != nil {
+		tb.Fatalf("legacytest: %v", err)
+	}
+	answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		tb.Fatalf("legacytest: other keys: the provider answered %d", answer.StatusCode)
+	}
 }
 
 // StartIssuer runs the provider of the npm package oidc-provider, for a client

@@ -44,6 +44,13 @@ func StartSAMLProvider(tb testing.TB, page string, cert, key, partyCert []byte) 
 			argv: []string{"/usr/bin/node", dir + "/provider.js"},
 		}
 	})
+	p.publish(tb, cert)
+	return p
+}
+
+// publish writes metadata with the key of a certificate.
+func (p *SAMLProvider) publish(tb testing.TB, cert []byte) {
+	tb.Helper()
 	body := strings.NewReplacer("-----BEGIN CERTIFICATE-----", "", "-----END CERTIFICATE-----", "", "\n", "").Replace(string(cert))
 	text := fmt.Sprintf(`<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="urn:county:idp"><IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">
 <KeyDescriptor use="signing"><KeyInfo xmlns="http://www.w3.org/2000/09/xmldsig#"><X509Data><X509Certificate>%s</X509Certificate></X509Data></KeyInfo></KeyDescriptor>
@@ -53,5 +60,16 @@ func StartSAMLProvider(tb testing.TB, page string, cert, key, partyCert []byte) 
 	if err := os.WriteFile(p.Metadata, []byte(text), 0o644); err != nil {
 		tb.Fatalf("legacytest: %v", err)
 	}
-	return p
+}
+
+// RollKeys has the provider sign with another key, and its metadata name that
+// one alone.
+func (p *SAMLProvider) RollKeys(tb testing.TB, cert, key []byte) {
+	tb.Helper()
+	keys, err := json.Marshal(map[string]string{"cert": string(cert), "key": string(key)})
+	if err != nil {
+		tb.Fatalf("legacytest: %v", err)
+	}
+	roll(tb, p.URL, keys)
+	p.publish(tb, cert)
 }

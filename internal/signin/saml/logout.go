@@ -26,6 +26,13 @@ func (s *Source) HearLogout(r *http.Request, page string) (signin.Ended, error) 
 		return signin.Ended{}, err
 	}
 	request, err := party.ValidateLogoutRequest(r)
+	if err != nil && !errors.Is(private(err), saml.ErrIssuerMismatch) {
+		if newer := s.newer(r.Context(), provider); newer != nil && newer.EntityID == provider.EntityID {
+			if party, err = s.party(page, newer); err == nil {
+				request, err = party.ValidateLogoutRequest(r)
+			}
+		}
+	}
 	switch {
 	case errors.Is(private(err), saml.ErrIssuerMismatch):
 		return signin.Ended{}, signin.ErrNobody

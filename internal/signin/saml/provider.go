@@ -23,6 +23,9 @@ const (
 	rereadAfter = time.Hour
 	// retryAfter is how long an address that could not be read is left alone.
 	retryAfter = time.Second
+	// rollAfter is how old metadata must be to be read anew because of a message
+	// that its keys have not signed, which anybody can send.
+	rollAfter = 10 * time.Second
 )
 
 // provider reads the provider's metadata, once in a while. Where it cannot be
@@ -44,6 +47,28 @@ func (s *Source) provider(ctx context.Context) (*saml.EntityDescriptor, error) {
 	}
 	s.known, s.readAt = found, now
 	return found, nil
+}
+
+// newer is the provider's metadata, read anew because of a message that by the
+// metadata it was held to is not the provider's: it may have other keys by now.
+// Nil where there is none newer.
+func (s *Source) newer(ctx context.Context, held *saml.EntityDescriptor) *saml.EntityDescriptor {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.now()
+	if s.known != held {
+		return s.known
+	}
+	if now.Sub(s.triedAt) < rollAfter {
+		return nil
+	}
+	found, err := s.readMetadata(ctx)
+	s.failure, s.triedAt = err, now
+	if err != nil {
+		return nil
+	}
+	s.known, s.readAt = found, now
+	return found
 }
 
 func (s *Source) knownOr(err error) (*saml.EntityDescriptor, error) {

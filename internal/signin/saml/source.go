@@ -145,15 +145,12 @@ func (s *Source) Receive(ctx context.Context, page string, form url.Values) (sig
 	if key == "" {
 		return signin.Answer{}, fmt.Errorf("%w: an answer that nobody asked for", signin.ErrRefused)
 	}
-	party, err := s.party(page, provider)
+	assertion, err := s.read(page, provider, text, key)
 	if err != nil {
-		return signin.Answer{}, err
+		if newer := s.newer(ctx, provider); newer != nil && newer.EntityID == provider.EntityID {
+			assertion, err = s.read(page, newer, text, key)
+		}
 	}
-	at, err := url.Parse(page)
-	if err != nil {
-		return signin.Answer{}, err
-	}
-	assertion, err := party.ParseXMLResponse(text, []string{requestID(key)}, *at)
 	if err != nil {
 		return signin.Answer{}, errors.Join(signin.ErrRefused, fmt.Errorf("saml: response: %w", private(err)))
 	}
@@ -162,6 +159,20 @@ func (s *Source) Receive(ctx context.Context, page string, form url.Values) (sig
 		return signin.Answer{}, err
 	}
 	return signin.Answer{Identity: who, Key: key, ID: assertion.ID, Until: s.now().Add(maxAgain())}, nil
+}
+
+// read is the assertion of a response to the request of a departure, where the
+// provider has made it.
+func (s *Source) read(page string, provider *saml.EntityDescriptor, text []byte, key string) (*saml.Assertion, error) {
+	party, err := s.party(page, provider)
+	if err != nil {
+		return nil, err
+	}
+	at, err := url.Parse(page)
+	if err != nil {
+		return nil, err
+	}
+	return party.ParseXMLResponse(text, []string{requestID(key)}, *at)
 }
 
 // private is what the library does not say in public. The answer's own text

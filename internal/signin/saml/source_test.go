@@ -342,6 +342,44 @@ func TestKeysOfTheProviderAreReadAnew(t *testing.T) {
 	}
 }
 
+func TestAKeyThatWasReplacedIsFoundWhenItSigns(t *testing.T) {
+	p := newProvider(t)
+	reads := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		reads++
+		http.ServeFile(w, r, p.file)
+	}))
+	t.Cleanup(server.Close)
+	for name, s := range map[string]*saml.Source{"a file": open(t, p), "an address": open(t, p, func(c *saml.Config) { c.Metadata = server.URL })} {
+		if _, err := walk(t, s, p, nil, nil); err != nil {
+			t.Fatal(err)
+		}
+		p.pair = keyPair(t)
+		p.publish()
+		if who, err := walk(t, s, p, nil, nil); !errors.Is(err, signin.ErrRefused) {
+			t.Errorf("%s, at once: %+v, %v", name, who, err)
+		}
+		s.Later(11 * time.Second)
+		if _, err := walk(t, s, p, nil, nil); err != nil {
+			t.Errorf("%s, a little later: %v", name, err)
+		}
+		// A stranger's message has it read once in a while, and no more.
+		s.Later(11 * time.Second)
+		before := reads
+		for range 5 {
+			stranger := keyPair(t)
+			if who, err := walk(t, s, p, nil, func(doc *etree.Document) *etree.Document {
+				return p.signedAssertion(doc, stranger, dsig.RSASHA256SignatureMethod)
+			}); !errors.Is(err, signin.ErrRefused) {
+				t.Errorf("%s, a stranger's key: %+v, %v", name, who, err)
+			}
+		}
+		if reads > before+1 {
+			t.Errorf("%s: five messages of a stranger's had it read %d times", name, reads-before)
+		}
+	}
+}
+
 func TestLogoutGoesBothWaysAndIsSigned(t *testing.T) {
 	p := newProvider(t)
 	cert, key := writePair(t, p.pair) // one pair serves both sides here

@@ -49,6 +49,12 @@ app.post('/sso', (req, res, next) => {
   answer(req, res, next);
 });
 
+app.post('/roll', express.json(), (req, res) => {
+  options.cert = req.body.cert;
+  options.key = req.body.key;
+  res.end('rolled');
+});
+
 const logout = (req, res, next) => {
   req.session = req.session || {};
   req.user = { sessionIndex: 'there-1' };
