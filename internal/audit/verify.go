@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/hmac"
 	"fmt"
@@ -151,6 +152,9 @@ func (c *Chain) check(end Link, row Row) *Break {
 
 // alteredColumn names the first column that is not what the body says.
 func alteredColumn(row Row) string {
+	if beginsAs(row) {
+		return ""
+	}
 	r, err := row.Record()
 	if err != nil {
 		return "body"
@@ -172,4 +176,46 @@ func alteredColumn(row Row) string {
 	default:
 		return ""
 	}
+}
+
+// beginsAs tells whether the body begins, byte for byte, as it does where the
+// columns say what it says. That costs a fraction of reading it, and holds for
+// nearly all rows; false says nothing. The body has been verified before: it is
+// the canonical form, which has each member once and in its order.
+func beginsAs(row Row) bool {
+	buffer := make([]byte, 0, 512)
+	buffer = append(buffer, `{"datetime":"`...)
+	buffer = row.At.UTC().AppendFormat(buffer, timeFormat)
+	plain := true
+	member := func(name, value string) {
+		if value == "" {
+			return
+		}
+		for i := range len(value) {
+			if c := value[i]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+				plain = false
+			}
+		}
+		buffer = append(buffer, `","`...)
+		buffer = append(buffer, name...)
+		buffer = append(buffer, `":"`...)
+		buffer = append(buffer, value...)
+	}
+	member("event", string(row.Name))
+	member("level", string(row.Name.Severity()))
+	member("reference", row.Reference)
+	member("account", row.Account)
+	member("actor", row.Actor)
+	member("organisation", row.Organisation)
+	rest, found := bytes.CutPrefix(row.Body, append(buffer, '"'))
+	if !plain || !found {
+		return false
+	}
+	// What follows is none of these members.
+	for _, name := range []string{`,"reference":`, `,"account":`, `,"actor":`, `,"organisation":`} {
+		if bytes.HasPrefix(rest, []byte(name)) {
+			return false
+		}
+	}
+	return true
 }

@@ -160,3 +160,44 @@ func TestVerifyReportsATrailThatCannotBeRead(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestWhatBeginsAsItsColumnsSaysThem: the quick look at a body never takes for
+// whole what reading it does not.
+func TestWhatBeginsAsItsColumnsSaysThem(t *testing.T) {
+	c := newChain(t)
+	values := []string{"", "a", "b", `with "quotes"`, "<script>", "é", "a\x00b"}
+	quick := 0
+	for i := range 7 * 7 * 7 {
+		e := full()
+		e.Reference, e.Account, e.Actor = values[i%7], values[i/7%7], values[i/49]
+		if i%2 == 0 {
+			e.Organisation, e.Session = "", ""
+		}
+		record, err := c.Seal(Link{}, e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		row := record.Row()
+		if beginsAs(row) {
+			quick++
+		}
+		for name, change := range map[string]func(*Row){
+			"": func(*Row) {}, "at": func(r *Row) { r.At = r.At.Add(time.Second) }, "name": func(r *Row) { r.Name = ConfigLoaded },
+			"reference": func(r *Row) { r.Reference += "x" }, "account": func(r *Row) { r.Account += "x" }, "actor": func(r *Row) { r.Actor += "x" },
+			"organisation": func(r *Row) { r.Organisation += "x" }, "reference ": func(r *Row) { r.Reference, r.Account = r.Account, r.Reference },
+			"account ": func(r *Row) { r.Account = "" }, "actor ": func(r *Row) { r.Actor = "" }, "organisation ": func(r *Row) { r.Organisation = "" },
+			"injected": func(r *Row) { r.Reference, r.Account = r.Reference+`","account":"`+r.Account, "" },
+		} {
+			changed := row
+			change(&changed)
+			same := changed.At.Equal(row.At) && changed.Name == row.Name && changed.Reference == row.Reference && changed.Account == row.Account &&
+				changed.Actor == row.Actor && changed.Organisation == row.Organisation
+			if column := alteredColumn(changed); (column == "") != same {
+				t.Errorf("%q: altered is %q, the same is %v: %+v", name, column, same, changed)
+			}
+		}
+	}
+	if quick == 0 {
+		t.Error("no body begins as its columns say")
+	}
+}

@@ -104,19 +104,8 @@ func (r reader) events(ctx context.Context, q audit.Query, limit int) ([]audit.R
 	}
 	var all []audit.Record
 	for _, names := range lists {
-		c := eventConditions{}
-		c.equal("account", q.Account)
-		c.equal("actor", q.Actor)
-		c.equal("organisation", q.Organisation)
-		c.named(names, q.Account != "" || q.Actor != "")
-		c.bound("seq >", from)
-		c.bound("seq <", to)
-		// The plus keeps the planner from sorting what an index of times gives.
-		c.bound("+at >=", nanoseconds(q.Since))
-		c.bound("+at <", nanoseconds(q.Until))
-		some, err := list(ctx, r.q, scanEvent,
-			`SELECT seq, at, name, reference, account, actor, organisation, body, hash FROM audit_event`+c.where()+
-				fmt.Sprintf(` ORDER BY seq DESC LIMIT %d`, limit), c.args...)
+		c := conditionsOf(q, names, from, to)
+		some, err := list(ctx, r.q, scanEvent, selectEvents+c.where()+fmt.Sprintf(` ORDER BY seq DESC LIMIT %d`, limit), c.args...)
 		if err != nil {
 			return nil, err
 		}
@@ -124,6 +113,22 @@ func (r reader) events(ctx context.Context, q audit.Query, limit int) ([]audit.R
 	}
 	slices.SortFunc(all, func(a, b audit.Record) int { return cmp.Compare(b.Seq, a.Seq) })
 	return all[:min(len(all), limit)], nil
+}
+
+const selectEvents = `SELECT seq, at, name, reference, account, actor, organisation, body, hash FROM audit_event`
+
+// conditionsOf are those of a query for some of its names, between two numbers
+// of the trail.
+func conditionsOf(q audit.Query, names []audit.Name, from, to int64) (c eventConditions) {
+	c.equal("account", q.Account)
+	c.equal("actor", q.Actor)
+	c.narrowed("organisation", q.Organisation, q.Account != "" || q.Actor != "")
+	c.named(names, q.Account != "" || q.Actor != "")
+	c.between(from, to)
+	// The plus keeps the planner from sorting what an index of times gives.
+	c.bound("+at >=", nanoseconds(q.Since))
+	c.bound("+at <", nanoseconds(q.Until))
+	return c
 }
 
 // eventSkew is how far the order of events may differ from that of their times.
@@ -169,9 +174,22 @@ func (c *eventConditions) equal(column, value string) {
 	}
 }
 
+// narrowed is equal, by the column's index or by another.
+func (c *eventConditions) narrowed(column, value string, elsewhere bool) {
+	if value == "" || !elsewhere {
+		c.equal(column, value)
+		return
+	}
+	c.add(column+" || '' =", value) // an expression has no index
+}
+
 // named wants one of the names, by their index or by another.
 func (c *eventConditions) named(names []audit.Name, elsewhere bool) {
 	if len(names) == 0 {
+		return
+	}
+	if len(names) == 1 && !elsewhere {
+		c.add("name =", string(names[0])) // all of an index's columns are then given
 		return
 	}
 	column, marks := "name", make([]string, 0, len(names))
@@ -183,6 +201,18 @@ func (c *eventConditions) named(names []audit.Name, elsewhere bool) {
 		marks = append(marks, fmt.Sprintf("$%d", len(c.args)))
 	}
 	c.parts = append(c.parts, column+" IN ("+strings.Join(marks, ", ")+")")
+}
+
+// between are the numbers that are asked for, both as one where both are given:
+// so SQLite's planner sees how few are left.
+func (c *eventConditions) between(from, to int64) {
+	if from != 0 && to != 0 {
+		c.args = append(c.args, from+1, to-1)
+		c.parts = append(c.parts, fmt.Sprintf("seq BETWEEN $%d AND $%d", len(c.args)-1, len(c.args)))
+		return
+	}
+	c.bound("seq >", from)
+	c.bound("seq <", to)
 }
 
 func (c *eventConditions) bound(left string, value int64) {
@@ -203,14 +233,15 @@ func (c *eventConditions) where() string {
 	return " WHERE " + strings.Join(c.parts, " AND ")
 }
 
+// whereReference says of the reference that there is one, as equal does.
+const whereReference = ` WHERE reference = $1 AND reference <> '' ORDER BY seq DESC LIMIT 1`
+
 // EventByReference implements audit.Store.
 func (r reader) EventByReference(ctx context.Context, reference string) (audit.Record, error) {
 	if reference == "" {
 		return audit.Record{}, audit.ErrNotFound
 	}
-	record, err := one(ctx, r.q, audit.ErrNotFound, scanEvent,
-		`SELECT seq, at, name, reference, account, actor, organisation, body, hash
-		FROM audit_event WHERE reference = $1 ORDER BY seq DESC LIMIT 1`, reference)
+	record, err := one(ctx, r.q, audit.ErrNotFound, scanEvent, selectEvents+whereReference, reference)
 	if err != nil {
 		return audit.Record{}, fmt.Errorf("read event: %w", err)
 	}

@@ -1,19 +1,16 @@
 package sqldb
 
 import (
-	"context"
 	"database/sql"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stepgate/stepgate/internal/account"
-	"github.com/stepgate/stepgate/internal/store"
+	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/store/storetest"
 )
 
@@ -24,17 +21,7 @@ func TestListingsGoAlongAnIndex(t *testing.T) {
 	for name, query := range map[string]string{
 		"all": listAll, "organisation": listOrganisation, "role": listRole, "find": findAll, "find in an organisation": findOrganisation,
 	} {
-		var plan []string
-		err := db.q.each(t.Context(), func(rows *sql.Rows) error {
-			var id, parent, unused int
-			var detail string
-			err := rows.Scan(&id, &parent, &unused, &detail)
-			plan = append(plan, detail)
-			return err
-		}, `EXPLAIN QUERY PLAN `+selectAccount+query, make([]any, strings.Count(query, "$"))[:highest(query)]...)
-		if err != nil {
-			t.Fatal(err)
-		}
+		plan := strings.Split(planOf(t, db, selectAccount+query, make([]any, strings.Count(query, "$"))[:highest(query)]...), "; ")
 		for _, step := range plan {
 			if strings.HasPrefix(step, "SCAN") || strings.Contains(step, "TEMP B-TREE") || name != "find" && strings.Contains(step, "account_word USING PRIMARY KEY (word>") {
 				t.Errorf("%s: %s", name, strings.Join(plan, "; "))
@@ -44,6 +31,51 @@ func TestListingsGoAlongAnIndex(t *testing.T) {
 	}
 }
 
+// TestEventsGoAlongTheirOwnIndex asks SQLite by which index it would answer:
+// one that leaves more to be looked through costs more with every event.
+func TestEventsGoAlongTheirOwnIndex(t *testing.T) {
+	db := openFile(t, filepath.Join(t.TempDir(), "stepgate.db"), storetest.NewRing(t))
+	one := []audit.Name{audit.LoginSuccess}
+	for _, row := range []struct {
+		query audit.Query
+		index string
+	}{
+		{audit.Query{Account: "a"}, "audit_event_account"},
+		{audit.Query{Account: "a", Names: one, Organisation: "o"}, "audit_event_account"},
+		{audit.Query{Actor: "a", Names: one, Organisation: "o"}, "audit_event_actor"},
+		{audit.Query{Names: one}, "audit_event_name"},
+		{audit.Query{Organisation: "o"}, "audit_event_organisation"},
+		{audit.Query{Names: one, Organisation: "o"}, "audit_event_organisation_name"},
+	} {
+		for _, bounds := range [][2]int64{{}, {0, 1000}, {1, 0}, {1, 1000}} {
+			c := conditionsOf(row.query, row.query.Names, bounds[0], bounds[1])
+			if plan := planOf(t, db, selectEvents+c.where()+` ORDER BY seq DESC LIMIT 51`, c.args...); !strings.Contains(plan, "USING INDEX "+row.index+" (") || strings.Contains(plan, "TEMP B-TREE") {
+				t.Errorf("%+v within %d: %s", row.query, bounds, plan)
+			}
+		}
+	}
+	if plan := planOf(t, db, selectEvents+whereReference, "R"); !strings.Contains(plan, "USING INDEX audit_event_reference") {
+		t.Errorf("a reference: %s", plan)
+	}
+}
+
+// planOf is how SQLite would answer a query, step by step.
+func planOf(t *testing.T, db *DB, query string, args ...any) string {
+	t.Helper()
+	var plan []string
+	err := db.q.each(t.Context(), func(rows *sql.Rows) error {
+		var id, parent, unused int
+		var detail string
+		err := rows.Scan(&id, &parent, &unused, &detail)
+		plan = append(plan, detail)
+		return err
+	}, `EXPLAIN QUERY PLAN `+query, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(plan, "; ")
+}
+
 // highest is the number of placeholders of a query.
 func highest(query string) (n int) {
 	for _, p := range placeholder.FindAllString(query, -1) {
@@ -51,64 +83,6 @@ func highest(query string) (n int) {
 		n = max(n, at)
 	}
 	return n
-}
-
-// BenchmarkFind finds accounts as one types, among 20,000 or as many as
-// STEPGATE_BENCH_ACCOUNTS says; on PostgreSQL where STEPGATE_TEST_POSTGRES is
-// set. It reports the slowest of the searches.
-func BenchmarkFind(b *testing.B) {
-	n := 20000
-	if text := os.Getenv("STEPGATE_BENCH_ACCOUNTS"); text != "" {
-		n, _ = strconv.Atoi(text)
-	}
-	db := openFile(b, filepath.Join(b.TempDir(), "stepgate.db"), storetest.NewRing(b))
-	if os.Getenv("STEPGATE_TEST_POSTGRES") != "" {
-		db = openSchema(b, freshSchema(b), storetest.NewRing(b))
-	}
-	fillTown(b, db, n)
-	for _, f := range []account.Filter{
-		{Query: "j"}, {Query: "z"}, {Query: "example"}, {Query: "john"}, {Query: "john smith"}, {Query: "smith john 9"},
-		{Query: "user" + strconv.Itoa(n/2)}, {Query: "nobody"}, {Query: "example john"}, {Query: "j", Organisation: "village"},
-		{Query: "smith", Organisation: "default"}, {Query: "j", Role: account.RoleAdmin}, {}, {Organisation: "village"}, {Role: account.RoleAdmin},
-	} {
-		f.Limit = 50
-		b.Run(fmt.Sprintf("%q in %q role %q", f.Query, f.Organisation, f.Role), func(b *testing.B) {
-			var slowest time.Duration
-			for b.Loop() {
-				begun := time.Now()
-				if _, err := db.Accounts(b.Context(), f); err != nil {
-					b.Fatal(err)
-				}
-				slowest = max(slowest, time.Since(begun))
-			}
-			b.ReportMetric(float64(slowest.Microseconds())/1000, "slowest-ms")
-		})
-	}
-}
-
-// fillTown keeps n accounts with names as a town has them: few that are
-// common, many that are rare.
-func fillTown(b *testing.B, db *DB, n int) {
-	b.Helper()
-	const batch = 5000
-	for from := 0; from < n; from += batch {
-		err := db.Update(b.Context(), func(tx store.Tx) error {
-			if from == 0 {
-				if err := tx.InsertOrganisation(context.Background(), account.Organisation{Name: "village", CreatedAt: storetest.Noon}); err != nil {
-					return err
-				}
-			}
-			for i := from; i < min(from+batch, n); i++ {
-				if err := tx.InsertAccount(context.Background(), townsman(i)); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			b.Fatal(err)
-		}
-	}
 }
 
 // townsman is one of them. One in 40 is called John, and one in 90 Smith, as

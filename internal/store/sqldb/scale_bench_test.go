@@ -1,0 +1,379 @@
+package sqldb
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/keys"
+	"github.com/stepgate/stepgate/internal/people"
+	"github.com/stepgate/stepgate/internal/store"
+	"github.com/stepgate/stepgate/internal/store/storetest"
+)
+
+// What a large store costs. The sizes are those of STEPGATE_BENCH_ACCOUNTS and
+// STEPGATE_BENCH_EVENTS, and small without them; the store is PostgreSQL where
+// STEPGATE_TEST_POSTGRES is set:
+//
+//	STEPGATE_BENCH_ACCOUNTS=1000000 go test ./internal/store/sqldb -run - -bench People -benchtime 300x -timeout 2h
+//	STEPGATE_BENCH_EVENTS=10000000 scripts/with-postgres go test ./internal/store/sqldb -run - -bench Trail -benchtime 300x -timeout 4h
+
+func benchSize(b *testing.B, variable string, otherwise int) int {
+	b.Helper()
+	text := os.Getenv(variable)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return n
+}
+
+// scaleStore opens a new store, and again after close.
+func scaleStore(b *testing.B) (open func() *DB, ring *keys.Ring) {
+	b.Helper()
+	ring = storetest.NewRing(b)
+	if os.Getenv("STEPGATE_TEST_POSTGRES") != "" {
+		dsn := freshSchema(b)
+		return func() *DB { return openSchema(b, dsn, ring) }, ring
+	}
+	path := filepath.Join(b.TempDir(), "stepgate.db")
+	return func() *DB { return openFile(b, path, ring) }, ring
+}
+
+// timed calls do b.N times and reports the median and the 99th percentile.
+func timed(b *testing.B, name string, do func(i int) error) {
+	b.Run(name, func(b *testing.B) {
+		took := make([]time.Duration, 0, b.N)
+		for i := 0; b.Loop(); i++ {
+			begun := time.Now()
+			if err := do(i); err != nil {
+				b.Fatal(err)
+			}
+			took = append(took, time.Since(begun))
+		}
+		slices.Sort(took)
+		for p, at := range map[string]int{"p50-ms": len(took) / 2, "p99-ms": len(took) * 99 / 100} {
+			b.ReportMetric(float64(took[at].Microseconds())/1000, p)
+		}
+	})
+}
+
+// lentTo is the store as package people wants it.
+type lentTo struct{ *DB }
+
+func (l lentTo) Update(ctx context.Context, change func(people.Tx) error) error {
+	return l.DB.Update(ctx, func(tx store.Tx) error { return change(tx) })
+}
+
+// BenchmarkPeople finds people as one types, opens their pages, imports more of
+// them and opens the store again.
+func BenchmarkPeople(b *testing.B) {
+	n := benchSize(b, "STEPGATE_BENCH_ACCOUNTS", 20_000)
+	open, _ := scaleStore(b)
+	db := open()
+	var ids []account.ID
+	b.Run("fill", func(b *testing.B) {
+		if ids == nil {
+			ids = fillTown(b, db, n)
+		}
+	})
+	find := func(f account.Filter) error {
+		f.Limit = 51
+		_, err := db.Accounts(b.Context(), f)
+		return err
+	}
+	for _, f := range []account.Filter{
+		{Query: "j"}, {Query: "z"}, {Query: "example"}, {Query: "john"}, {Query: "john smith"}, {Query: "smith john 9"}, {Query: "org smith user"},
+		{Query: "user" + strconv.Itoa(n/2)}, {Query: "nobody"}, {Query: "example john"}, {Query: "j", Organisation: "village"},
+		{Query: "smith", Organisation: "default"}, {Query: "j", Role: account.RoleAdmin}, {}, {Organisation: "village"}, {Role: account.RoleAdmin},
+	} {
+		timed(b, fmt.Sprintf("find %q in %q role %q", f.Query, f.Organisation, f.Role), func(int) error { return find(f) })
+	}
+	// All that is asked for while somebody types who they look for.
+	var typed []string
+	for _, whole := range []string{"john smith", "smith jo", "user" + strconv.Itoa(n/3) + "@example.org", "aean1", "zoe99 jean"} {
+		for end := range whole {
+			typed = append(typed, whole[:end+1])
+		}
+	}
+	timed(b, "find as one types", func(i int) error { return find(account.Filter{Query: account.FoldUsername(typed[i%len(typed)])}) })
+
+	p := &people.People{Store: lentTo{db}, Region: "GB", Now: time.Now}
+	timed(b, "account page", func(int) error { return accountPage(b.Context(), p, db, ids[rand.IntN(len(ids))]) })
+
+	imported := 0
+	b.Run("import of 10,000", func(b *testing.B) {
+		var slowest time.Duration
+		for range min(b.N, 1) {
+			begun := time.Now()
+			imported++
+			made, err := p.Import(b.Context(), people.Operator(), people.Table{CSV: importTable(imported)})
+			if err != nil || made.Accounts != 10_000 {
+				b.Fatal(made.Accounts, err)
+			}
+			slowest = max(slowest, time.Since(begun))
+		}
+		b.ReportMetric(slowest.Seconds(), "s")
+	})
+	db.Close()
+	timed(b, "open", func(int) error { return open().Close() })
+	few, _ := scaleStore(b)
+	fillTown(b, few(), 10)
+	timed(b, "open with ten accounts", func(int) error { return few().Close() })
+}
+
+// accountPage reads what an administrator's page of an account reads.
+func accountPage(ctx context.Context, p *people.People, db *DB, id account.ID) error {
+	record, err := p.Show(ctx, people.Operator(), people.Who{ID: id})
+	if err != nil {
+		return err
+	}
+	if _, err := p.Requires(ctx, record.Account); err != nil {
+		return err
+	}
+	_, err = db.Events(ctx, audit.Query{
+		Account: string(id), Names: []audit.Name{audit.LoginSuccess, audit.LoginFail, audit.ChallengePassed, audit.FactorEnrolled}, Limit: 12,
+	})
+	return err
+}
+
+func importTable(round int) []byte {
+	var table strings.Builder
+	table.WriteString("username,name,email,mobile\n")
+	for i := range 10_000 {
+		fmt.Fprintf(&table, "import%d-%d,Ann Other%d,import%d-%d@example.org,07700900%03d\n", round, i, i, round, i, i%1000)
+	}
+	return []byte(table.String())
+}
+
+// fillTown keeps n accounts with names as a town has them: few that are
+// common, many that are rare.
+func fillTown(b testing.TB, db *DB, n int) []account.ID {
+	b.Helper()
+	ids := make([]account.ID, 0, n)
+	const batch = 20_000
+	for from := 0; from < n; from += batch {
+		err := db.write(b.Context(), func(t *tx) error {
+			if from == 0 {
+				if err := t.InsertOrganisation(b.Context(), account.Organisation{Name: "village", CreatedAt: storetest.Noon}); err != nil {
+					return err
+				}
+			}
+			accounts := &manyRows{table: "account", columns: "id, source, subject, username, username_folded, full_name, name_folded, email, email_folded, mobile, member_of, organisation, role, two_factor, suspended_at, created_at, version, name_parts"}
+			words := &manyRows{table: "account_word", columns: "word, word_username, word_account, word_organisation, word_before, word_all"}
+			for i := from; i < min(from+batch, n); i++ {
+				a := townsman(i)
+				ids = append(ids, a.ID)
+				accounts.add(string(a.ID), a.Source, a.Subject, a.Username, account.FoldUsername(a.Username), a.Name, account.FoldUsername(a.Name), a.Email,
+					account.FoldUsername(a.Email), "", asJSON(&a.Groups), a.Organisation, string(a.Role), false, instant{}, instant(a.CreatedAt), int64(1), asJSON(&a.Parts))
+				all, before := a.Words(), ""
+				for _, word := range all {
+					words.add(word, account.FoldUsername(a.Username), string(a.ID), a.Organisation, before, " "+strings.Join(all, " "))
+					before = word
+				}
+			}
+			if err := accounts.insert(b.Context(), t.q); err != nil {
+				return err
+			}
+			return words.insert(b.Context(), t.q)
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	analyse(b, db)
+	return ids
+}
+
+// analyse lets PostgreSQL know what it has; a store that has grown day by day
+// has been looked at long since.
+func analyse(b testing.TB, db *DB) {
+	b.Helper()
+	if os.Getenv("STEPGATE_TEST_POSTGRES") == "" {
+		return
+	}
+	if err := db.write(b.Context(), func(t *tx) error {
+		_, err := t.q.exec(b.Context(), `ANALYZE`)
+		return err
+	}); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// manyRows are rows of a table, many of which are inserted by one statement.
+type manyRows struct {
+	table, columns string
+	width          int
+	args           []any
+}
+
+func (r *manyRows) add(values ...any) {
+	r.width = len(values)
+	r.args = append(r.args, values...)
+}
+
+func (r *manyRows) insert(ctx context.Context, q querier) error {
+	for len(r.args) > 0 {
+		n := min(len(r.args)/r.width, 9000/r.width)
+		rows, marks := make([]string, n), make([]string, r.width)
+		for i := range rows {
+			for j := range marks {
+				marks[j] = "$" + strconv.Itoa(i*r.width+j+1)
+			}
+			rows[i] = "(" + strings.Join(marks, ", ") + ")"
+		}
+		text := "INSERT INTO " + r.table + " (" + r.columns + ") VALUES " + strings.Join(rows, ", ")
+		if _, err := q.exec(ctx, text, r.args[:n*r.width]...); err != nil {
+			return err
+		}
+		r.args = r.args[n*r.width:]
+	}
+	return nil
+}
+
+// BenchmarkTrail verifies a long trail and reads pages of it.
+func BenchmarkTrail(b *testing.B) {
+	n := benchSize(b, "STEPGATE_BENCH_EVENTS", 100_000)
+	open, ring := scaleStore(b)
+	db := open()
+	filled := false
+	b.Run("fill", func(b *testing.B) {
+		if !filled {
+			fillTrail(b, db, audit.NewChain(ring), n)
+			filled = true
+		}
+	})
+	b.Run("verify", func(b *testing.B) {
+		for range min(b.N, 1) {
+			stop, peak := heapPeak()
+			begun := time.Now()
+			result, err := audit.NewChain(ring).Verify(audit.Walk(b.Context(), db, 0), audit.Expectation{})
+			took := time.Since(begun)
+			stop()
+			if err != nil || result.Break != nil || result.Records != int64(n) {
+				b.Fatal(result, err)
+			}
+			b.ReportMetric(float64(n)/took.Seconds(), "events/s")
+			b.ReportMetric(float64(<-peak)/(1<<20), "peak-heap-MiB")
+		}
+	})
+	middle := storetest.Noon.Add(time.Duration(n/2) * time.Second)
+	for name, q := range map[string]audit.Query{
+		"newest":                           {},
+		"deep":                             {Before: int64(n / 2)},
+		"account":                          {Account: "account 7"},
+		"actor":                            {Actor: "account 7"},
+		"common name":                      {Names: []audit.Name{audit.LoginSuccess}},
+		"rare name":                        {Names: []audit.Name{audit.KeyRotated}},
+		"name that never was":              {Names: []audit.Name{audit.SystemCrash}},
+		"several names":                    {Names: []audit.Name{audit.LoginSuccess, audit.LoginFail, audit.KeyRotated}},
+		"organisation":                     {Organisation: "default"},
+		"rare organisation":                {Organisation: "village"},
+		"since":                            {Since: middle},
+		"until":                            {Until: middle},
+		"a day":                            {Since: middle, Until: middle.Add(24 * time.Hour)},
+		"a day long ago":                   {Since: middle.Add(-1000 * 24 * time.Hour), Until: middle.Add(-999 * 24 * time.Hour)},
+		"name and organisation":            {Names: []audit.Name{audit.LoginFail}, Organisation: "village"},
+		"rare name in an organisation":     {Names: []audit.Name{audit.KeyRotated}, Organisation: "default"},
+		"rare name in a rare organisation": {Names: []audit.Name{audit.KeyRotated}, Organisation: "village"},
+		"names and a day":                  {Names: []audit.Name{audit.KeyRotated, audit.AccessDenied}, Since: middle, Until: middle.Add(24 * time.Hour)},
+		"account, name and organisation":   {Account: "account 7", Names: []audit.Name{audit.LoginFail}, Organisation: "default"},
+	} {
+		q.Limit = 51
+		timed(b, "page of "+name, func(int) error {
+			_, err := db.Events(b.Context(), q)
+			return err
+		})
+	}
+	timed(b, "reference", func(i int) error {
+		_, err := db.EventByReference(b.Context(), fmt.Sprintf("REF%09d", 100+(i*7919)%min(n-100, 99_000)/100*100))
+		return err
+	})
+}
+
+// fillTrail keeps a trail of n events, one a second.
+func fillTrail(b *testing.B, db *DB, chain *audit.Chain, n int) {
+	b.Helper()
+	var last audit.Link
+	const batch = 20_000
+	for from := 0; from < n; from += batch {
+		err := db.write(b.Context(), func(t *tx) error {
+			rows := &manyRows{table: "audit_event", columns: "seq, at, name, reference, account, actor, organisation, body, hash"}
+			for i := from; i < min(from+batch, n); i++ {
+				record, err := chain.Seal(last, trailEvent(i))
+				if err != nil {
+					return err
+				}
+				last = record.Link()
+				r := record.Row()
+				rows.add(r.Seq, instant(r.At), string(r.Name), r.Reference, r.Account, r.Actor, r.Organisation, r.Body, r.Hash)
+			}
+			return rows.insert(b.Context(), t.q)
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	analyse(b, db)
+}
+
+// trailEvent is one of a trail as a portal leaves it.
+func trailEvent(i int) audit.Event {
+	e := audit.Event{
+		At: storetest.Noon.Add(time.Duration(i) * time.Second), Name: audit.LoginSuccess, Account: "account " + strconv.Itoa(i*7919%50_000), Organisation: "default",
+		Session: "session " + strconv.Itoa(i), Site: "https://portal.example.gov", Address: "192.0.2.7", Outcome: "success",
+		UserAgent: "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36",
+	}
+	e.Actor = e.Account
+	switch {
+	case i%100_000 == 0:
+		e.Name, e.Account, e.Actor = audit.KeyRotated, "", "operator"
+	case i%100 == 0:
+		e.Name, e.Outcome, e.Reference, e.Rule = audit.AccessDenied, "deny", fmt.Sprintf("REF%09d", i), "deny /debug/*"
+	case i%10 == 0:
+		e.Name = audit.LoginFail
+	case i%3 == 0:
+		e.Name, e.Factor = audit.ChallengePassed, "totp"
+	}
+	if i%50_021 == 0 {
+		e.Organisation = "village"
+	}
+	return e
+}
+
+// heapPeak samples the heap until stop, and then gives the most that was in use
+// beyond what was at the beginning.
+func heapPeak() (stop func(), peak chan uint64) {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	before := m.HeapAlloc
+	done, peak := make(chan struct{}), make(chan uint64, 1)
+	go func() {
+		most := before
+		for {
+			select {
+			case <-done:
+				peak <- most - before
+				return
+			case <-time.After(50 * time.Millisecond):
+				runtime.ReadMemStats(&m)
+				most = max(most, m.HeapAlloc)
+			}
+		}
+	}()
+	return func() { close(done) }, peak
+}
