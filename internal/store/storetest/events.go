@@ -3,6 +3,8 @@ package storetest
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,6 +36,7 @@ func testEvents(t *testing.T, f *fixture) {
 		}
 	})
 	f.run(t, "Queries", testEventQueries)
+	f.run(t, "TheOldestAreDeletedBehindABridge", testEventsDeleted)
 	f.run(t, "ChainHoldsUnderConcurrency", func(t *testing.T, b *bench) {
 		b.all(race(callers, func(i int) error {
 			if i%2 == 0 {
@@ -120,4 +123,89 @@ func testEventQueries(t *testing.T, b *bench) {
 		t.Errorf("rows behind 2: %v", rows)
 	}
 	b.chainHolds(5)
+}
+
+func testEventsDeleted(t *testing.T, b *bench) {
+	var ends []audit.Record
+	for i := range 9 {
+		record, err := b.AppendEvent(t.Context(), audit.Event{At: Noon.Add(time.Duration(i) * time.Minute), Name: audit.LoginSuccess, Account: "A"})
+		b.must(err)
+		ends = append(ends, record)
+	}
+	bridge, err := b.chain.Checkpoint(ends[4].Link(), Noon)
+	b.must(err)
+	_, err = b.AppendEvent(t.Context(), audit.Pruned(bridge, ""))
+	b.must(err)
+	for _, want := range []int64{5, 0} {
+		gone, err := b.PruneEvents(t.Context(), ends[4].Seq)
+		b.must(err)
+		b.same(gone, want)
+	}
+	result, err := b.chain.Verify(audit.Walk(t.Context(), b.Store, 0), audit.Expectation{From: bridge})
+	b.must(err)
+	if result.Break != nil || result.Records != 5 {
+		t.Errorf("what stays: %+v", result)
+	}
+	left, err := b.Events(t.Context(), audit.Query{Account: "A"})
+	b.must(err)
+	if len(left) != 4 || left[3].Seq != 6 {
+		t.Errorf("%d events of the account stay", len(left))
+	}
+	next, err := b.AppendEvent(t.Context(), audit.Event{At: Noon, Name: audit.LoginSuccess})
+	b.must(err)
+	b.same(next.Seq, int64(11))
+}
+
+func testReceivers(t *testing.T, f *fixture) {
+	hold := func(b *bench, name, holder string, at, until time.Duration) (int64, bool) {
+		b.Helper()
+		seq, held, err := b.HoldReceiver(b.Context(), name, holder, Noon.Add(at), Noon.Add(until))
+		b.must(err)
+		return seq, held
+	}
+	f.run(t, "OneHolds", func(t *testing.T, b *bench) {
+		if seq, held := hold(b, "siem", "one", 0, time.Minute); !held || seq != 0 {
+			t.Errorf("the first: %d, %v", seq, held)
+		}
+		if _, held := hold(b, "siem", "two", time.Second, time.Hour); held {
+			t.Error("two hold it")
+		}
+		if _, held := hold(b, "other", "two", time.Second, time.Hour); !held {
+			t.Error("a receiver of another name is held too")
+		}
+		if _, held := hold(b, "siem", "one", time.Second, 2*time.Minute); !held {
+			t.Error("its holder cannot go on")
+		}
+		if _, held := hold(b, "siem", "two", time.Minute, time.Hour); held {
+			t.Error("two hold it after one has gone on")
+		}
+		if _, held := hold(b, "siem", "two", 2*time.Minute, time.Hour); !held {
+			t.Error("nobody takes over when its time is over")
+		}
+	})
+	f.run(t, "ManyAskOneHolds", func(t *testing.T, b *bench) {
+		var holding atomic.Int64
+		b.all(race(callers, func(i int) error {
+			_, held, err := b.HoldReceiver(t.Context(), "siem", fmt.Sprint("node ", i), Noon, Noon.Add(time.Minute))
+			if held {
+				holding.Add(1)
+			}
+			return err
+		}))
+		b.same(holding.Load(), int64(1))
+	})
+	f.run(t, "ItsHolderMovesItForward", func(t *testing.T, b *bench) {
+		hold(b, "siem", "one", 0, time.Minute)
+		b.must(b.MoveReceiver(t.Context(), "siem", "one", 7))
+		b.must(b.MoveReceiver(t.Context(), "siem", "one", 5))
+		b.must(b.MoveReceiver(t.Context(), "siem", "two", 9))
+		b.must(b.MoveReceiver(t.Context(), "none", "one", 9))
+		if seq, held := hold(b, "siem", "two", time.Minute, time.Hour); !held || seq != 7 {
+			t.Errorf("whoever takes over begins behind %d, held %v", seq, held)
+		}
+		b.must(b.MoveReceiver(t.Context(), "siem", "one", 12)) // too late
+		if seq, _ := hold(b, "siem", "two", time.Minute, time.Hour); seq != 7 {
+			t.Errorf("who does not hold it any more moved it to %d", seq)
+		}
+	})
 }

@@ -50,6 +50,7 @@ func Run(t *testing.T, open func(t *testing.T, ring *keys.Ring) store.Store) {
 		{"Approvals", testApprovals},
 		{"Messages", testMessages},
 		{"Events", testEvents},
+		{"Receivers", testReceivers},
 		{"Feed", testFeed},
 		{"Update", testUpdate},
 		{"Purge", testPurge},

@@ -35,6 +35,32 @@ func testTransactions(t *testing.T, f *fixture) {
 		b.must(err)
 		b.same(got, want)
 	})
+	f.run(t, "ListedByPurpose", func(t *testing.T, b *bench) {
+		jo, ann := b.session(b.person("jo").ID), b.session(b.person("ann").ID)
+		var want []ceremony.Transaction
+		for i, s := range []session.Session{jo, ann, jo} {
+			c := newTransaction(s, string(rune('a'+i)))
+			c.Purpose, c.CreatedAt = "approval", Noon.Add(-time.Duration(i)*time.Minute)
+			open, err := b.OpenTransaction(t.Context(), c, Noon)
+			b.must(err)
+			want = append([]ceremony.Transaction{open}, want...)
+		}
+		other := newTransaction(jo, "other")
+		_, err := b.OpenTransaction(t.Context(), other, Noon)
+		b.must(err)
+		list := func(purpose string, at time.Time) []ceremony.Transaction {
+			t.Helper()
+			all, err := b.TransactionsFor(t.Context(), purpose, at)
+			b.must(err)
+			return all
+		}
+		b.same(list("approval", Noon), want)
+		b.must(b.RedeemTransaction(t.Context(), want[1].ID, Noon))
+		b.same(list("approval", Noon), []ceremony.Transaction{want[0], want[2]})
+		if over, none := list("approval", want[0].ExpiresAt), list("approva", Noon); len(over)+len(none) > 0 {
+			t.Errorf("%d at their end, %d of another purpose", len(over), len(none))
+		}
+	})
 	f.run(t, "ManyOpenOne", func(t *testing.T, b *bench) {
 		s := b.session(b.person("jo").ID)
 		ids := make([]string, callers)
