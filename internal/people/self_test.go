@@ -3,6 +3,7 @@ package people_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -105,6 +106,8 @@ func TestPeopleActOnTheirOwnAccountsAlone(t *testing.T) {
 			}
 			if told := f.posted(t); (len(told) == 0) != (name == "end session" || name == "end others") {
 				t.Errorf("%s, %s is told as %q", role, name, told)
+			} else if slices.Sort(told); len(slices.Compact(slices.Clone(told))) != len(told) {
+				t.Errorf("%s, %s is told twice: %q", role, name, told)
 			}
 			if f.everything(t, theirs.Account) != before {
 				t.Errorf("%s, %s has changed another's account", role, name)

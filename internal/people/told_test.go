@@ -32,7 +32,9 @@ func TestWhatOthersDoToAnAccountIsTold(t *testing.T) {
 	f.Notices = &people.Notices{Name: "Portal", Offers: func(string) bool { return true }}
 	joe := f.add(t, people.NewAccount{Username: "joe", Email: "joe@example.test", Mobile: "07700 900609"})
 	f.open(t, joe.ID, "totp")
+	f.Tokens = plainTokens{}
 	store := f.Store
+	var token account.CredentialID
 	for _, c := range []struct {
 		name string
 		do   func(context.Context) error
@@ -58,6 +60,23 @@ func TestWhatOthersDoToAnAccountIsTold(t *testing.T) {
 			_, err := f.EditAccount(ctx, people.Operator(), who("joe"), people.Changes{Email: ptr("joe@example.org")})
 			return err
 		}, "email joe@example.org Portal: Your e-mail address was changed,email joe@example.test Portal: Your e-mail address was changed"},
+		{"a token", func(ctx context.Context) error {
+			made, err := f.AddToken(ctx, people.Operator(), who("joe"), people.NewToken{Label: "Backup"}, "")
+			token = made.Credential.ID
+			return err
+		}, "email joe@example.org Portal: A token for a program was made"},
+		{"no token", func(ctx context.Context) error {
+			_, err := f.RevokeToken(ctx, people.Operator(), who("joe"), token, "")
+			return err
+		}, "email joe@example.org Portal: A token for a program was revoked"},
+		{"no device", func(ctx context.Context) error {
+			_, err := f.RevokeDevice(ctx, people.Operator(), who("joe"), f.device(t, joe.ID), "")
+			return err
+		}, "email joe@example.org Portal: A private device was removed"},
+		{"two factors", func(ctx context.Context) error {
+			_, err := f.SwitchTwoFactor(ctx, people.Operator(), who("joe"), true, "")
+			return err
+		}, "email joe@example.org Portal: Two-factor sign-in was switched on"},
 		{"another name", func(ctx context.Context) error {
 			_, err := f.EditAccount(ctx, people.Operator(), who("joe"), people.Changes{Name: ptr("Joe")})
 			return err
@@ -85,4 +104,25 @@ func TestWhatOthersDoToAnAccountIsTold(t *testing.T) {
 			t.Errorf("%s: %q", c.name, got)
 		}
 	}
+}
+
+// device is a private device of an account, made where there is none.
+func (f fixture) device(t *testing.T, owner account.ID) account.CredentialID {
+	t.Helper()
+	find := func() account.CredentialID {
+		held, err := f.db.Credentials(t.Context(), owner)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range held {
+			if c.Factor == "device_pin" {
+				return c.ID
+			}
+		}
+		return ""
+	}
+	if find() == "" {
+		f.open(t, owner, "device_pin")
+	}
+	return find()
 }
