@@ -38,7 +38,6 @@ func callers() map[string]scriptedPage {
 		"narrow":       narrow,
 		"replaced":     replaced,
 		"form-data":    htmlPage(inline(`function call() { var d = new FormData(); d.append("X-Custom", "yes"); d.append("file", new File(["typed"], "a.txt")); fetch("/data/1", {method: "POST", body: d}).then((r) => r.json()).then((v) => out = v); d.delete("file"); }`)),
-		"request":      htmlPage(inline(`function call() { fetch(new Request("/data/1", {method: "POST", body: "typed", headers: {"X-Custom": "yes"}})).then((r) => r.json()).then((v) => out = v); }`)),
 		"array-buffer": htmlPage(inline(`function call() { var x = new XMLHttpRequest(); x.responseType = "arraybuffer"; x.onload = function () { out = new TextDecoder().decode(x.response); }; x.open("POST", "/data/1"); x.setRequestHeader("X-Custom", "yes"); x.send(new Blob(["typed"])); }`)),
 		"document":     htmlPage(inline(`function call() { var x = new XMLHttpRequest(); x.responseType = "document"; x.onload = function () { out = "POST typed yes " + x.status; }; x.open("POST", "/data/1"); x.setRequestHeader("X-Custom", "yes"); x.send("typed"); }`)),
 		"bodies": htmlPage(inline(`function call() {
