@@ -77,6 +77,13 @@ func (p phone) handheld() {
 	call(p.tab, emulation.SetTouchEmulationEnabled, emulation.SetTouchEmulationEnabledParams{Enabled: true})
 }
 
+// judge has axe look at the screen that is there now.
+func (p phone) judge(axe, name string) {
+	p.t.Helper()
+	see[bool](p.window, `delete window.judged`)
+	p.tab.judge(axe, name)
+}
+
 // tap clicks a button by its words, once it is there.
 func (p phone) tap(words string) {
 	p.t.Helper()

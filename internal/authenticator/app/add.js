@@ -25,7 +25,7 @@ const bareKey = (text) => /^[a-z2-7\s=-]{8,}$/i.test(text.trim());
 
 export const add = () => {
   const file = h("input", {
-    type: "file", accept: "image/*", id: "picture", class: "vh", tabindex: "-1",
+    type: "file", accept: "image/*", id: "picture", class: "vh", tabindex: "-1", "aria-label": t("add.picture"),
     onchange: async () => {
       const [picture] = file.files;
       const said = picture ? await fromPicture(picture).catch(() => "") : "";

@@ -29,9 +29,17 @@ export const listen = async () => {
       badge();
       redraw?.();
       if (count() > before && !redraw) say(t("approvals.waits", { site: pairing.site, who: pairing.who }));
+      if (waiting && !pairing.confirmed) confirmed(pairing);
       if (waiting?.push_key && !waiting.told) renew(pairing, waiting.push_key);
     }, signal);
   }
+};
+
+// confirmed remembers that the gateway knows the phone: if it does not any more,
+// the pairing was removed.
+const confirmed = (pairing) => {
+  pairing.confirmed = true;
+  return app.vault.change(({ pairings }) => pairings.filter((p) => p.id === pairing.id).forEach((p) => (p.confirmed = true)));
 };
 
 const count = () => [...now.values()].reduce((n, w) => n + w.requests.length, 0);
@@ -51,7 +59,7 @@ const UNCONFIRMED = 15 * 60 * 1000;
 const stateOf = (pairing, waiting) => {
   if (!waiting?.error) return null;
   if (waiting.error.message !== "unpaired") return t("approvals.offline", { site: pairing.site });
-  return Date.now() - pairing.at < UNCONFIRMED ? t("pair.not-yet", { check: pairing.check }) : t("pair.gone");
+  return !pairing.confirmed && Date.now() - pairing.at < UNCONFIRMED ? t("pair.not-yet", { check: pairing.check }) : t("pair.gone");
 };
 
 export const approvals = async () => {

@@ -70,6 +70,8 @@ export const say = (text) => {
   quiet = setTimeout(() => said.replaceChildren(), 6000);
 };
 
+addEventListener("pointerdown", () => document.querySelector("#said").replaceChildren());
+
 // field is one input with its label; wrong is what is wrong with it.
 export const field = (name, label, attributes = {}, hint = null) => {
   const about = [hint && `${name}-hint`, `${name}-wrong`].filter(Boolean).join(" ");

@@ -9,7 +9,7 @@ import { check } from "./add.js";
 export const settings = async () => {
   const { prf } = await vault.state();
   const phone = !prf && (await vault.mayUsePhone());
-  const file = h("input", { type: "file", id: "file", class: "vh", tabindex: "-1", onchange: () => open(file) });
+  const file = h("input", { type: "file", id: "file", class: "vh", tabindex: "-1", "aria-label": t("settings.import.choose"), onchange: () => open(file) });
   show([
     h("h2", {}, t("settings.title")),
     prf && h("p", { class: "muted" }, t("settings.phone.on")),

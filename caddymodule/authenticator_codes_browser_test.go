@@ -1,0 +1,331 @@
+package caddymodule
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/boombuler/barcode"
+	"github.com/boombuler/barcode/qr"
+	"github.com/chromedp/cdproto/cdp"
+	browserpage "github.com/chromedp/cdproto/page"
+	"github.com/chromedp/chromedp"
+
+	"github.com/stepgate/stepgate/internal/legacytest"
+)
+
+// picture draws a text as a phone's camera sees it: on a screen, with a margin.
+func picture(t *testing.T, text string) image.Image {
+	t.Helper()
+	code, err := qr.Encode(text, qr.M, qr.Auto)
+	if err == nil {
+		code, err = barcode.Scale(code, 360, 360)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	frame := image.NewGray(image.Rect(0, 0, 640, 480))
+	for i := range frame.Pix {
+		frame.Pix[i] = 0xff
+	}
+	for y := range 360 {
+		for x := range 360 {
+			frame.SetGray(x+140, y+60, color.GrayModel.Convert(code.At(x, y)).(color.Gray))
+		}
+	}
+	return frame
+}
+
+// film is a video that Chromium shows as its camera: some frames of motion JPEG.
+func film(t *testing.T, text string) string {
+	t.Helper()
+	var frame bytes.Buffer
+	if err := jpeg.Encode(&frame, picture(t, text), &jpeg.Options{Quality: 95}); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "camera.mjpeg")
+	if err := os.WriteFile(file, bytes.Repeat(frame.Bytes(), 30), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// codeOf makes a code at a moment by the app's own code, in the app's own page.
+func (p phone) codeOf(secret, algorithm string, digits, at int) string {
+	p.t.Helper()
+	return see[string](p.window, fmt.Sprintf(`import("/otp.js").then(({ codeAt, toBase32 }) =>
+		codeAt({ secret: toBase32(new TextEncoder().encode(%q)), algorithm: %q, digits: %d, period: 30 }, %d * 1000))`, secret, algorithm, digits, at))
+}
+
+// reads has the app read a text, and gives how many entries are in it or the
+// word by which it refuses.
+func (p phone) reads(text string) string {
+	p.t.Helper()
+	return see[string](p.window, `import("/entries.js").then(({ fromText }) => {
+		try { const f = fromText(`+inJS(text)+`); return f.ticket ? "ticket" : f.entries.length + " " + f.entries.map((e) => [e.issuer, e.name, e.algorithm, e.digits, e.period].join("/")).join() + " " + f.skipped; }
+		catch (e) { return e.message; } })`)
+}
+
+func (p phone) imports(text, password string) string {
+	p.t.Helper()
+	return see[string](p.window, `import("/files.js").then(({ imported }) => imported(`+inJS(text)+`, async () => `+inJS(password)+`)
+		.then((f) => f.entries.map((e) => [e.issuer, e.name, e.secret, e.algorithm, e.digits, e.period].join("/")).join() + " " + f.skipped, (e) => e.message))`)
+}
+
+// vectors are those of RFC 6238 appendix B.
+var vectors = []struct {
+	at                   int
+	sha1, sha256, sha512 string
+}{
+	{59, "94287082", "46119246", "90693936"}, {1111111109, "07081804", "68084774", "25091201"}, {1111111111, "14050471", "67062674", "99943326"},
+	{1234567890, "89005924", "91819424", "93441116"}, {2000000000, "69279037", "90698825", "38618901"}, {20000000000, "65353130", "77737706", "47863826"},
+}
+
+const migration = "otpauth-migration://offline?data=" // and a payload
+
+// migrated is what Google Authenticator's picture holds: two entries by time, one
+// that is counted.
+func migrated() string {
+	field := func(n int, b string) string { return string(rune(n<<3|2)) + string(rune(len(b))) + b }
+	number := func(n, v int) string { return string(rune(n<<3)) + string(rune(v)) }
+	one := func(secret, name, issuer string, algorithm, digits, kind int) string {
+		return field(1, field(1, secret)+field(2, name)+field(3, issuer)+number(4, algorithm)+number(5, digits)+number(6, kind))
+	}
+	payload := one("12345678901234567890", "joe", "Old", 1, 1, 2) + one("secretsecret", "New:amy", "New", 2, 2, 2) + one("counted", "x", "y", 1, 1, 1) + number(2, 1)
+	return migration + strings.ReplaceAll(base64.StdEncoding.EncodeToString([]byte(payload)), "+", "%2B")
+}
+
+// TestTheAppKeepsCodes walks through the app without any pairing: codes from
+// everywhere, by camera and without a network, behind a PIN that wipes.
+func TestTheAppKeepsCodes(t *testing.T) {
+	axe := legacytest.Axe(t)
+	g, app := startPhones(t)
+	link := "otpauth://totp/Portal%20A:joe?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=Portal%20A"
+	c := startChromiumOn(t, t.TempDir(), chromedp.Flag("use-fake-device-for-media-stream", true), chromedp.Flag("use-fake-ui-for-media-stream", true),
+		chromedp.Flag("use-file-for-fake-video-capture", film(t, link)))
+	p := c.newPhone(t, app, true)
+
+	// What a browser wants before it offers to install the app.
+	p.await(`navigator.serviceWorker.controller !== null`)
+	if found, err := chromedp.Call(p.ctx, browserpage.GetInstallabilityErrors, cdp.Empty{}); err != nil {
+		t.Error(err)
+	} else {
+		for _, e := range found.InstallabilityErrors {
+			if e.ErrorID != "in-incognito" { // so is each of the test's profiles
+				t.Errorf("cannot be installed: %s %v", e.ErrorID, e.ErrorArguments)
+			}
+		}
+	}
+
+	for _, v := range vectors {
+		seed := "12345678901234567890"
+		for algorithm, want := range map[string]string{"SHA1": v.sha1, "SHA256": v.sha256, "SHA512": v.sha512} {
+			size := map[string]int{"SHA1": 20, "SHA256": 32, "SHA512": 64}[algorithm]
+			if got := p.codeOf(strings.Repeat(seed, 4)[:size], algorithm, 8, v.at); got != want {
+				t.Errorf("%s at %d: %s, want %s", algorithm, v.at, got, want)
+			}
+		}
+	}
+	p.hostile()
+	p.files()
+
+	// RFC 7914 §12.
+	if got := see[string](p.window, `import("/scrypt.js").then(async ({ scrypt }) => {
+		const b = (t) => new TextEncoder().encode(t);
+		const out = await scrypt(b("pleaseletmein"), b("SodiumChloride"), { n: 16384, r: 8, p: 1 }, 64);
+		return Array.from(out, (x) => x.toString(16).padStart(2, "0")).join("").slice(0, 32); })`); got != "7023bdcb3afd7348461c06cd81fd38eb" {
+		t.Errorf("scrypt: %s", got)
+	}
+
+	p.start(phonePIN)
+	p.tap("Add a code")
+	p.judge(axe, "app-add")
+	p.shoot("app-add")
+	p.tap("Scan with the camera")
+	p.shows("Add this?")
+	p.tap("Add")
+	p.await(`document.querySelector("[data-entry] .digits")?.textContent.length === 7`)
+	p.tap("Add a code")
+	p.types("paste", migrated())
+	p.tap("Read it")
+	p.shows("Add 2 codes?")
+	p.shows("1 more cannot be added")
+	p.tap("Add")
+	p.await(`document.querySelectorAll("[data-entry]").length === 3`)
+	p.judge(axe, "app-codes")
+	p.shoot("app-codes")
+	if heard := see[string](p.window, `document.querySelector("[data-entry] .code .vh").textContent`); !strings.HasPrefix(heard, "Portal A joe: code ") || strings.Count(heard, " ") < 9 {
+		t.Errorf("a screen reader says %q", heard)
+	}
+
+	// Without a network, from the first load on.
+	if err := stopGateway(); err != nil {
+		t.Fatal(err)
+	}
+	p.open(app)
+	p.types("pin", phonePIN)
+	p.tap("Unlock")
+	p.await(`document.querySelectorAll("[data-entry]").length === 3`)
+	g.load(strings.ReplaceAll(phoneSite, "{{app}}", app))
+
+	// What a script could copy out of the storage opens nowhere else.
+	p.copied(t, c, app)
+
+	// Another order, and one away after a second look.
+	see[bool](p.window, `(document.querySelectorAll("[data-entry] .more")[2].click(), true)`)
+	p.tap("Move up")
+	p.await(`[...document.querySelectorAll("[data-entry] strong")].map((e) => e.textContent).join() === "Portal A,New,Old"`)
+	see[bool](p.window, `(document.querySelectorAll("[data-entry] .more")[1].click(), true)`)
+	p.tap("Remove it")
+	p.judge(axe, "app-remove")
+	p.tap("Yes, remove it")
+	p.await(`document.querySelectorAll("[data-entry]").length === 2`)
+
+	// Ten wrong PINs take everything, over reloads too.
+	p.tap("Lock")
+	for left := 9; left > 0; left-- {
+		p.types("pin", "000000")
+		p.tap("Unlock")
+		if left == 5 {
+			p.shows("5 tries are left")
+			p.open(app)
+			continue
+		}
+		p.await(`document.querySelector("#pin-wrong")?.textContent.includes(` + inJS(map[bool]string{true: "One try is left", false: fmt.Sprint(left)}[left == 1]) + `)`)
+	}
+	p.types("pin", "000000")
+	p.tap("Unlock")
+	p.shows("Everything was erased")
+	p.shoot("app-wiped")
+	p.tap("Continue")
+	p.shows("Choose a PIN")
+	if rest := see[int](p.window, `indexedDB.databases().then((all) => all.length)`); rest > 1 {
+		t.Errorf("%d databases are left", rest)
+	}
+}
+
+// hostile reads links that want what no entry has.
+func (p phone) hostile() {
+	p.t.Helper()
+	key := "secret=GEZDGNBVGY3TQOJQ"
+	for text, want := range map[string]string{
+		"otpauth://totp/A:b?" + key + "&algorithm=SHA512&digits=8&period=60": "1 A/b/SHA512/8/60 0",
+		"otpauth://totp/%3Cimg%20src=x%20onerror=alert(1)%3E?" + key:         "1 /<img src=x onerror=alert(1)>/SHA1/6/30 0",
+		"otpauth://totp/x?" + key + "&digits=9":                              "refused.digits",
+		"otpauth://totp/x?" + key + "&digits=1e9":                            "refused.digits",
+		"otpauth://totp/x?" + key + "&period=0":                              "refused.period",
+		"otpauth://totp/x?" + key + "&period=-1":                             "refused.period",
+		"otpauth://totp/x?" + key + "&algorithm=constructor":                 "refused.algorithm",
+		"otpauth://totp/x?" + key + "&algorithm=MD5":                         "refused.algorithm",
+		"otpauth://totp/x?secret=":                                           "refused.secret",
+		"otpauth://totp/x?secret=" + strings.Repeat("A", 5000):               "refused.secret",
+		"otpauth://totp/x?secret=%00%ff":                                     "refused.secret",
+		"otpauth://totp/%ff?" + key:                                          "refused.link",
+		"otpauth://hotp/x?" + key + "&counter=1":                             "refused.hotp",
+		"javascript:alert(1)":                                                "refused.link",
+		"https://evil.test/#pair=x.y":                                        "refused.link",
+		p.base + "/#pair=x.y":                                                "ticket",
+		strings.Repeat("x", 100000):                                          "refused.link",
+		migration + "////":                                                   "refused.picture",
+		migration + "CgD%2F%2F%2F%2F%2FDw%3D%3D":                             "refused.picture",
+		migration:                                                            "refused.nothing",
+	} {
+		if got := p.reads(text); got != want {
+			p.t.Errorf("%.80s: %q, want %q", text, got, want)
+		}
+	}
+	if long := p.reads("otpauth://totp/" + strings.Repeat("n", 5000) + "?" + key); len(long) > 260 {
+		p.t.Errorf("a name of %d characters is kept", len(long))
+	}
+}
+
+// files reads files of all kinds, and such as want too much.
+func (p phone) files() {
+	p.t.Helper()
+	wantAll := "A/joe/GEZDGNBVGY3TQOJQ/SHA256/8/60 0"
+	ours := see[string](p.window, `import("/files.js").then(({ exported }) => exported([{ issuer: "A", name: "joe", secret: "GEZDGNBVGY3TQOJQ", algorithm: "SHA256", digits: 8, period: 60 }], "a good long password"))`)
+	if strings.Contains(ours, "GEZD") || strings.Contains(ours, "joe") {
+		p.t.Errorf("the file says %s", ours)
+	}
+	var file struct {
+		Format string
+		KDF    struct {
+			Name string
+			N    int
+		}
+	}
+	if json.Unmarshal([]byte(ours), &file) != nil || file.Format != "stepgate-authenticator" || file.KDF.Name != "scrypt" || file.KDF.N != 32768 {
+		p.t.Errorf("%+v", file)
+	}
+	aegis := `{"version":1,"header":{"slots":null,"params":null},"db":{"version":3,"entries":[
+		{"type":"totp","name":"joe","issuer":"A","info":{"secret":"GEZDGNBVGY3TQOJQ","algo":"SHA256","digits":8,"period":60}},
+		{"type":"steam","name":"x","issuer":"S","info":{"secret":"GEZDGNBVGY3TQOJQ","algo":"SHA1","digits":5,"period":30}}]}}`
+	twoFAS := `{"schemaVersion":4,"services":[{"name":"A","secret":"GEZDGNBVGY3TQOJQ","otp":{"issuer":"A","account":"joe","digits":8,"period":60,"algorithm":"SHA256","tokenType":"TOTP"}},
+		{"name":"c","secret":"GEZDGNBVGY3TQOJQ","otp":{"tokenType":"HOTP"}}]}`
+	huge := func(n string) string { return strings.Replace(ours, `"n": 32768`, `"n": `+n, 1) }
+	for what, c := range map[string][3]string{
+		"ours":                {ours, "a good long password", wantAll},
+		"ours, wrong":         {ours, "a bad long password", "refused.password"},
+		"altered":             {strings.Replace(ours, `"data": "`, `"data": "AAAA`, 1), "a good long password", "refused.password"},
+		"Aegis":               {aegis, "", strings.TrimSuffix(wantAll, "0") + "1"},
+		"2FAS":                {twoFAS, "", strings.TrimSuffix(wantAll, "0") + "1"},
+		"no JSON":             {"{", "", "refused.file"},
+		"another's":           {`{"a":1}`, "", "refused.file"},
+		"null":                {"null", "", "refused.file"},
+		"all memory":          {huge("1073741824"), "x", "refused.file"},
+		"an odd cost":         {huge("3"), "x", "refused.file"},
+		"a text for a cost":   {huge(`"32768"`), "x", "refused.file"},
+		"prototypes":          {`{"format":"stepgate-authenticator","version":1,"kdf":{"__proto__":{"name":"scrypt"}}}`, "x", "refused.file"},
+		"too many":            {`{"services":[` + strings.Repeat(`{},`, 1000) + `{}]}`, "", "refused.many"},
+		"nothing":             {`{"services":[]}`, "", "refused.nothing"},
+		"entries of no shape": {`{"services":[null,1,"x",{"otp":null}]}`, "", "refused.nothing"},
+	} {
+		if got := p.imports(c[0], c[1]); got != c[2] {
+			p.t.Errorf("%s: %q, want %q", what, got, c[2])
+		}
+	}
+}
+
+// copied takes what a script can read out of the storage into another profile,
+// and tries the right PIN there.
+func (p phone) copied(t *testing.T, c *chromium, app string) {
+	t.Helper()
+	dump := see[string](p.window, `new Promise((done) => {
+		indexedDB.open("stepgate-authenticator").onsuccess = ({ target: { result: db } }) => {
+			const all = db.transaction("kept").objectStore("kept");
+			const out = {};
+			all.openCursor().onsuccess = ({ target: { result: at } }) => {
+				if (!at) { db.close(); return done(JSON.stringify(out, (k, v) => v instanceof Uint8Array ? { bytes: [...v] } : v)); }
+				out[at.key] = at.value; at.continue();
+			};
+		};
+	})`)
+	if strings.Contains(dump, "Portal A") || strings.Contains(dump, "GEZD") || !strings.Contains(dump, `"browser":{}`) {
+		t.Errorf("the storage says %.300s", dump)
+	}
+	thief := c.newPhone(t, app, false)
+	thief.shows("Choose a PIN")
+	thief.start("739154") // its own key, which the copy then stands beside
+	thief.shows("No codes yet")
+	see[bool](thief.window, `new Promise((done) => {
+		const kept = JSON.parse(`+inJS(dump)+`, (k, v) => v?.bytes ? Uint8Array.from(v.bytes) : v);
+		delete kept.browser;
+		indexedDB.open("stepgate-authenticator").onsuccess = ({ target: { result: db } }) => {
+			const t = db.transaction("kept", "readwrite");
+			for (const [name, value] of Object.entries(kept)) t.objectStore("kept").put(value, name);
+			t.oncomplete = () => { db.close(); done(true); };
+		};
+	})`)
+	thief.tap("Lock")
+	thief.types("pin", phonePIN)
+	thief.tap("Unlock")
+	thief.shows("9 tries are left")
+}
