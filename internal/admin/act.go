@@ -68,6 +68,10 @@ var acts = map[string]act{
 		_, err := q.People.RevokeDevice(q.ctx(), q.actor, who, q.credential(), reason)
 		return err
 	})},
+	"revoke-phone": {action: people.ActResetFactors, of: policy.Approval, fresh: true, warning: true, do: plainly(func(q *visit, who people.Who, reason string) error {
+		_, err := q.People.RevokePhone(q.ctx(), q.actor, who, q.credential(), reason)
+		return err
+	})},
 	"revoke-token": {action: people.ActManage, of: policy.Token, fresh: true, warning: true, do: plainly(func(q *visit, who people.Who, reason string) error {
 		_, err := q.People.RevokeToken(q.ctx(), q.actor, who, q.credential(), reason)
 		return err

@@ -187,6 +187,10 @@ func (q *visit) heldOf(c account.Credential, do buttons) (heldCredential, error)
 		if do.RevokeDevice {
 			row.Revoke = "revoke-device"
 		}
+	case policy.Approval:
+		if do.RevokeDevice {
+			row.Revoke = "revoke-phone"
+		}
 	case policy.Token:
 		bounds, err := token.BoundsOf(c)
 		if err != nil {

@@ -76,8 +76,8 @@ func (k *rig) cell(name string, page cellPage, role account.Role, organisation s
 			k.t.Fatal(err)
 		}
 		path += credentialQuery(made.Credential.ID)
-	case "revoke-device":
-		k.holds(subject.ID, "device_pin")
+	case "revoke-device", "revoke-phone":
+		k.holds(subject.ID, map[string]string{"revoke-device": "device_pin", "revoke-phone": "approval"}[name])
 		held, err := k.db.Credentials(k.t.Context(), subject.ID)
 		if err != nil || len(held) != 1 {
 			k.t.Fatal(held, err)

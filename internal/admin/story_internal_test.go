@@ -308,6 +308,7 @@ func TestTokensAndDevicesAreSeenAndRevoked(t *testing.T) {
 	b, _ := k.administrator(account.RoleAdmin, "north")
 	robot := k.person(people.NewAccount{Username: "robot", Organisation: "north"})
 	k.holds(robot.ID, "device_pin")
+	k.holds(robot.ID, "approval")
 
 	b.open(personPath(robot.ID)).wants(t, http.StatusOK, "My device_pin", "Ends:", "/token\"", "Not set up. For programs")
 	form := b.open(personPath(robot.ID)+"/token").form(t, "token")
@@ -321,13 +322,16 @@ func TestTokensAndDevicesAreSeenAndRevoked(t *testing.T) {
 	page.lacks(t, secret)
 
 	held, err := k.db.Credentials(t.Context(), robot.ID)
-	if err != nil || len(held) != 2 {
+	if err != nil || len(held) != 3 {
 		t.Fatal(held, err)
 	}
 	for _, c := range held {
 		act := "revoke-token"
-		if c.Factor == "device_pin" {
+		switch c.Factor {
+		case "device_pin":
 			act = "revoke-device"
+		case "approval":
+			act = "revoke-phone"
 		}
 		at := personPath(robot.ID) + "/" + act + "?credential=" + string(c.ID)
 		if !strings.Contains(page.text, strings.TrimPrefix(at, "/.stepgate")) {
@@ -341,7 +345,7 @@ func TestTokensAndDevicesAreSeenAndRevoked(t *testing.T) {
 	if left, err := k.db.Credentials(t.Context(), robot.ID); err != nil || len(left) != 0 {
 		t.Error(left, err)
 	}
-	for name, factor := range map[audit.Name]string{audit.DeviceRevoked: "device_pin", audit.TokenRevoked: "token", audit.TokenCreated: "token"} {
+	for name, factor := range map[audit.Name]string{audit.DeviceRevoked: "device_pin", audit.FactorDisabled: "approval", audit.TokenRevoked: "token", audit.TokenCreated: "token"} {
 		if e := k.events(name); len(e) != 1 || e[0].Factor != factor || e[0].Actor == e[0].Account {
 			t.Errorf("%s: %+v", name, e)
 		}

@@ -41,7 +41,7 @@ var tabs = []struct {
 // dones are what a page may be told by its address that has just happened.
 var dones = []string{
 	"created", "saved", "suspend", "resume", "delete", "invite", "password-reset", "factors-on", "factors-off", "reset-factors", "key", "caller", "caller-sent",
-	"revoke-device", "revoke-token", "waiting", "approved", "declined", "organisation",
+	"revoke-device", "revoke-phone", "revoke-token", "waiting", "approved", "declined", "organisation",
 }
 
 // view begins a page.
