@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/webauthn"
+	"github.com/chromedp/chromedp"
 
 	"github.com/stepgate/stepgate/internal/legacytest"
 )
@@ -214,4 +216,37 @@ func TestAPhoneApprovesWhatItShows(t *testing.T) {
 	other.awaitURL("/cases/2")
 	t.Logf("from the tap to the page: %s, two runs of PBKDF2 on the phone among it", time.Since(tapped).Round(time.Millisecond))
 	p.shows("Approved. Go back to the browser.")
+
+	// The phone's own unlock opens the app and approves, beside the PIN.
+	p.hasUnlock()
+	see[bool](p.window, `(document.querySelector("[data-tab=settings]").click(), true)`)
+	p.types("pin", phonePIN)
+	p.judge(axe, "phone-settings")
+	p.shoot("phone-settings")
+	p.tap("Unlock with this phone")
+	p.shows("This phone's unlock opens the app.")
+	p.tap("Lock")
+	p.tap("Use this phone's unlock")
+	p.shows("No codes yet")
+	third := seated(t, c, g)
+	number = third.asks("joe")
+	p.look()
+	p.types("number", number)
+	p.tap("Approve with this phone's unlock")
+	third.awaitURL("/cases/2")
+}
+
+// hasUnlock gives the phone a fingerprint reader, or the like, with a PRF.
+func (p phone) hasUnlock() {
+	p.t.Helper()
+	call(p.tab, webauthn.Enable, webauthn.EnableParams{})
+	_, err := chromedp.Call(p.ctx, webauthn.AddVirtualAuthenticator, webauthn.AddVirtualAuthenticatorParams{
+		Options: &webauthn.VirtualAuthenticatorOptions{
+			Protocol: webauthn.AuthenticatorProtocolCtap2, Ctap2version: webauthn.Ctap2versionCtap21, Transport: webauthn.AuthenticatorTransportInternal,
+			HasResidentKey: true, HasUserVerification: true, IsUserVerified: true, AutomaticPresenceSimulation: true, HasPrf: true,
+		},
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
 }

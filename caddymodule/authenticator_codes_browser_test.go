@@ -20,6 +20,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/stepgate/stepgate/internal/legacytest"
+	"github.com/stepgate/stepgate/internal/people"
 )
 
 // picture draws a text as a phone's camera sees it: on a screen, with a margin.
@@ -165,6 +166,14 @@ func TestTheAppKeepsCodes(t *testing.T) {
 	if heard := see[string](p.window, `document.querySelector("[data-entry] .code .vh").textContent`); !strings.HasPrefix(heard, "Portal A joe: code ") || strings.Count(heard, " ") < 9 {
 		t.Errorf("a screen reader says %q", heard)
 	}
+
+	// By a link; one that is broken is refused, and the app goes on.
+	p.open(app + "/#otpauth://totp/%ff?secret=%zz")
+	p.shows("That is no link of a code.")
+	p.open(app + "/#otpauth://totp/Linked:amy?secret=GEZDGNBVGY3TQOJQ")
+	p.shows("Add this?")
+	p.tap("Cancel")
+	p.await(`document.querySelectorAll("[data-entry]").length === 3`)
 
 	// Without a network, from the first load on.
 	if err := stopGateway(); err != nil {
@@ -328,4 +337,80 @@ func (p phone) copied(t *testing.T, c *chromium, app string) {
 	thief.types("pin", phonePIN)
 	thief.tap("Unlock")
 	thief.shows("9 tries are left")
+}
+
+// TestAPhoneSaysNo walks through denials, wrong numbers, two phones and one that
+// was revoked, at the portal in a browser with and without scripts.
+func TestAPhoneSaysNo(t *testing.T) {
+	g, app := startPhones(t)
+	joe := g.addUser("joe")
+	c := startChromium(t)
+	w, p := seated(t, c, g), c.newPhone(t, app, true)
+	p.start(phonePIN)
+	w.pairs("joe", p)
+
+	other := seated(t, c, g)
+	number := other.asks("joe")
+	p.look()
+	p.shoot("phone-ask")
+	p.types("number", map[bool]string{true: "11", false: "10"}[number == "10"], "pin", phonePIN)
+	p.tap("Approve")
+	p.shows("The browser shows another number")
+	other.await(`document.body.innerText.includes("Another number was typed")`)
+	other.shoot("approval-wrong-number")
+	other.press(`main button[value=send]`)
+	number = other.number()
+	p.look()
+	p.types("number", number, "pin", "000000")
+	p.tap("Approve")
+	p.shows("9 tries are left")
+	p.types("pin", phonePIN)
+	p.tap("Approve")
+	other.awaitURL("/cases/2")
+
+	// Without scripts the page loads itself again, and its button goes on.
+	plain := &window{tab: c.profile(t, looks{width: 360}), base: g.url}
+	plain.open(g.url + "/cases/3")
+	plain.tab.signIn("joe")
+	if head := evaluate[string](plain.tab, `document.querySelector("noscript meta, head meta[http-equiv]")?.httpEquiv ?? ""`); head != "refresh" {
+		t.Errorf("the page does not load itself again: %q", head)
+	}
+	number = evaluate[string](plain.tab, numberMark+`.textContent`)
+	plain.shoot("approval")
+	p.look()
+	p.types("number", number, "pin", phonePIN)
+	p.tap("Approve")
+	p.shows("Approved. Go back")
+	waitFor(t, func() bool { // the page may load itself again at the very moment
+		if plain.url().Path != "/cases/3" {
+			plain.tab.press(submitButton)
+		}
+		return plain.url().Path == "/cases/3"
+	})
+
+	// A level for one request names it on the phone.
+	other.open(g.url + "/cases/2")
+	see[bool](other, `(document.body.innerHTML = '<form method="post" action="/pay?to=amy"><button id="pay">Pay</button></form>', true)`)
+	other.press("#pay")
+	other.press(`main button[value=send]`) // a page that a request led to sends nothing by itself
+	other.number()
+	p.look()
+	p.shows("POST /pay?to=amy")
+	p.tap("This was not me")
+	p.shows("You did not ask for this?")
+	p.shoot("phone-deny")
+	p.tap("Refuse it")
+	p.shows("Refused. The people who help have been told.")
+	other.await(`document.body.innerText.includes("refused on your phone")`)
+	g.mailed("A request was refused on your phone")
+	other.press(`main button[value=send]`)
+	other.await(`document.body.innerText.includes("Another can be sent in a minute")`)
+
+	// Taken away by an administrator, the phone is none.
+	if _, _, err := active.Load().people.ResetFactors(t.Context(), people.Operator(), people.Who{ID: joe.ID}, "lost the phone"); err != nil {
+		t.Fatal(err)
+	}
+	see[bool](p.window, `(document.querySelector("[data-tab=approvals]").click(), true)`)
+	p.shows("This pairing is no more.")
+	p.shoot("phone-revoked")
 }

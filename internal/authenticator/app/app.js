@@ -12,14 +12,24 @@ import { app } from "./state.js";
 
 // brought is what the address brought along: the ticket of a pairing, or a link.
 // It leaves the address at once, so that no history keeps it.
-let brought = location.hash.length > 1 ? decodeURIComponent(location.hash.slice(1)) : "";
-if (brought) history.replaceState(null, "", "/");
+let brought = "";
+
+const takeIn = () => {
+  if (location.hash.length < 2) return;
+  const said = location.hash.slice(1);
+  try {
+    // A link in a link may have been written as a part of an address.
+    brought = said.startsWith("otpauth") && !said.includes("://") ? decodeURIComponent(said) : said;
+  } catch {
+    brought = said; // read refuses it
+  }
+  history.replaceState(null, "", "/");
+};
+takeIn();
 
 addEventListener("hashchange", () => {
-  if (location.hash.length < 2) return;
-  brought = decodeURIComponent(location.hash.slice(1));
-  history.replaceState(null, "", "/");
-  if (app.vault) takeUp();
+  takeIn();
+  if (app.vault && brought) takeUp();
 });
 
 const takeUp = () => {
