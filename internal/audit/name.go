@@ -138,7 +138,7 @@ var kinds = map[Name]description{
 	AdminAction:           {Warn, "an administrator used an administrator's page or command"},
 	SessionCreated:        {Info, "a session began"},
 	SessionRenewed:        {Info, "a session rose in proof and got a new identifier"},
-	SessionExpired:        {Info, "a session ended by time, or was ended by someone else's act"},
+	SessionExpired:        {Info, "a session ended by time, or was ended by someone else's act; reason `source-refused`: all of a person's, whose directory does not have them any more"},
 	SessionLogout:         {Info, "someone signed out, here or where they had signed in"},
 	SessionUseAfterExpire: {Warn, "a cookie of a session that had ended was presented"},
 	RateLimitExceeded:     {Warn, "a budget of requests, tries or messages was spent"},
