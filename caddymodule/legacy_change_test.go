@@ -94,12 +94,12 @@ func TestOthersOfTheSessionWaitForTheCheck(t *testing.T) {
 	g := startGateway(t, officeSite, app)
 	b := enrolled(t, g, "mallory")
 	asked, answer := make(chan struct{}), make(chan struct{})
-	app.begun = func(r *http.Request) {
+	app.tells(func(r *http.Request) {
 		if r.URL.Path == "/profile.php" {
 			close(asked)
 			<-answer
 		}
-	}
+	})
 	changed := make(chan *page, 1)
 	go func() { changed <- b.quietly() }()
 	<-asked

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -36,8 +37,7 @@ type office struct {
 	// that the application's server takes, 0 for any.
 	broken bool
 	line   int
-	// begun is told of every request before the application looks at it.
-	begun func(*http.Request)
+	begun  atomic.Pointer[func(*http.Request)]
 
 	mu sync.Mutex
 	// names are what it calls some people.
@@ -49,9 +49,19 @@ const officeCookie = "OFFICESESS"
 
 var officePasswords = map[string]string{"joe": "old-Pass1", "ann": "old-Pass2", "mallory": "old-Pass3"}
 
+// tells has somebody told of every request before the application looks at it;
+// nil tells nobody any more.
+func (o *office) tells(begun func(*http.Request)) {
+	if begun == nil {
+		o.begun.Store(nil)
+		return
+	}
+	o.begun.Store(&begun)
+}
+
 func (o *office) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if o.begun != nil {
-		o.begun(r)
+	if told := o.begun.Load(); told != nil {
+		(*told)(r)
 	}
 	if o.line > 0 && len("Cookie: ")+len(r.Header.Get("Cookie")) > o.line {
 		http.Error(w, "Request Header Or Cookie Too Large", http.StatusBadRequest)

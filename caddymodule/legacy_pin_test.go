@@ -145,7 +145,7 @@ func TestLoginsThatCarryOneCookieReachTheAppInTurn(t *testing.T) {
 	ann.put(officeCookie, mallory.cookie(officeCookie))
 	began, other := make(chan bool, 10), make(chan *page, 1)
 	var asked atomic.Int32
-	app.begun = func(r *http.Request) {
+	app.tells(func(r *http.Request) {
 		switch {
 		case r.Method == http.MethodPost:
 			began <- true
@@ -164,10 +164,10 @@ func TestLoginsThatCarryOneCookieReachTheAppInTurn(t *testing.T) {
 				}
 			}
 		}
-	}
+	})
 	mallory.still().atOffice("mallory", officePasswords["mallory"])
 	<-other
-	app.begun = nil
+	app.tells(nil)
 	mallory.get("/home.php").wantBody(`as "mallory"`)
 	ann.get("/home.php").wantBody(`as "ann"`)
 }
@@ -196,7 +196,7 @@ func TestNoLoginBindsAValueThatSomebodyMaySignInWith(t *testing.T) {
 		b.get("/login.php")
 		planted := b.cookie(officeCookie)
 		began, on, other := make(chan string, 10), make(chan bool), make(chan bool)
-		app.begun = func(r *http.Request) {
+		app.tells(func(r *http.Request) {
 			if r.Method != http.MethodPost {
 				return
 			}
@@ -207,7 +207,7 @@ func TestNoLoginBindsAValueThatSomebodyMaySignInWith(t *testing.T) {
 					panic(http.ErrAbortHandler)
 				}
 			}
-		}
+		})
 		go func() {
 			defer close(other)
 			r, _ := http.NewRequestWithContext(t.Context(), "POST", g.url+"/api/login", strings.NewReader("name=ann&secret="+officePasswords["ann"]))
@@ -228,7 +228,7 @@ func TestNoLoginBindsAValueThatSomebodyMaySignInWith(t *testing.T) {
 		close(on)
 		<-other
 		<-done
-		app.begun = nil
+		app.tells(nil)
 		b.get("/home.php").wantBody(`as "mallory"`)
 		if changed := b.cookie(officeCookie) != planted; changed != breaks {
 			t.Errorf("broke off %v: the value is another one: %v", breaks, changed)
@@ -240,13 +240,13 @@ func TestChangeWithoutAnAnswerEndsTheSession(t *testing.T) {
 	app := &office{keeps: true}
 	g := startGateway(t, officeSite, app)
 	b := enrolled(t, g, "mallory")
-	app.begun = func(r *http.Request) {
+	app.tells(func(r *http.Request) {
 		if r.Method == http.MethodPost {
 			panic(http.ErrAbortHandler)
 		}
-	}
+	})
 	b.do("POST", "/cases/1", nil)
-	app.begun = nil
+	app.tells(nil)
 	if b.signedIn() {
 		t.Error("the session outlives a request that the app may act on still")
 	}
