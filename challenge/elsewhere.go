@@ -207,7 +207,7 @@ func (s departures) arrive(w http.ResponseWriter, r *http.Request) error {
 			return s.dispatch(w, r, v, s.continuation(r))
 		}
 		s.Recorder.Record(r.Context(), signIns(s).signInFailed(r, ""))
-		return signIns(s).signInPage(w, r, v, s.continuation(r), http.StatusForbidden, "", []web.FieldError{{Text: "error.elsewhere.lost"}})
+		return signIns(s).signInPage(w, r, v, s.continuation(r), reply{status: http.StatusForbidden, errs: []web.FieldError{{Text: "error.elsewhere.lost"}}})
 	}
 	if source.Name() == JoinSource {
 		return s.arriveJoined(w, r, v, d)
@@ -261,5 +261,5 @@ func (s departures) refusedElsewhere(w http.ResponseWriter, r *http.Request, v *
 	e.Factor, e.Reason, e.Reference = string(policy.Password), "refused-elsewhere", audit.NewReference()
 	s.Recorder.Record(r.Context(), e)
 	s.Report(e.Reference, why)
-	return signIns(s).signInPage(w, r, v, d.Goes, http.StatusForbidden, "", []web.FieldError{{Text: "error.elsewhere"}})
+	return signIns(s).signInPage(w, r, v, d.Goes, reply{status: http.StatusForbidden, errs: []web.FieldError{{Text: "error.elsewhere"}}})
 }

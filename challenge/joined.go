@@ -177,7 +177,7 @@ func (s joins) signInAnew(w http.ResponseWriter, r *http.Request, v *session.Ent
 	if s.LoginPage != "" {
 		return appLogins(s).toLoginPage(w, r, c)
 	}
-	return signIns(s).signInPage(w, r, v, c, http.StatusOK, "", nil)
+	return signIns(s).signInPage(w, r, v, c, reply{})
 }
 
 var errNotAsked = errors.New("challenge: no request of a site of this gateway's")

@@ -78,7 +78,7 @@ func (s passkeys) passkeyPost(w http.ResponseWriter, r *http.Request, v *session
 		if errors.Is(err, factors.ErrWrongAnswer) {
 			errs[0].Text = "error.passkey"
 		}
-		return signIns(s).signInPage(w, r, v, c, http.StatusForbidden, "", errs)
+		return signIns(s).signInPage(w, r, v, c, reply{status: http.StatusForbidden, errs: errs})
 	case err != nil:
 		return s.tooMany(err)
 	}

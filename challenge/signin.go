@@ -1,6 +1,7 @@
 package challenge
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"slices"
@@ -42,16 +43,23 @@ func (s signIns) signIn(w http.ResponseWriter, r *http.Request) error {
 	if only := departures(s).onlyElsewhere(); only != nil && c.ID != frontContinuation && c.Done == "" && r.Method == http.MethodGet {
 		return departures(s).depart(w, r, c, only, false)
 	}
-	return s.signInPage(w, r, v, c, http.StatusOK, "", nil)
+	return s.signInPage(w, r, v, c, reply{})
 }
 
-func (s signIns) signInPage(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, status int, username string, errs []web.FieldError) error {
+// reply is what the sign-in page says to a form that was sent; nothing for none.
+type reply struct {
+	status   int
+	username string // as it was typed
+	errs     []web.FieldError
+}
+
+func (s signIns) signInPage(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, to reply) error {
 	sealed, err := c.Seal(s.Sealer, s.Place.Origin)
 	if err != nil {
 		return err
 	}
 	view := &signInView{View: s.view(w, r, v), Continuation: sealed}
-	view.Errors, view.Values = errs, map[string]string{"username": username}
+	view.Errors, view.Values = to.errs, map[string]string{"username": to.username}
 	view.Beside = c.Beside
 	view.Done, view.Elsewhere, view.Passwords = c.Done, departures(s).elsewhere(), len(s.Passwords) > 0
 	view.Domains = departures(s).leading()
@@ -60,7 +68,7 @@ func (s signIns) signInPage(w http.ResponseWriter, r *http.Request, v *session.E
 	if err := passkeys(s).invite(w, r, view); err != nil {
 		return err
 	}
-	return s.Pages.Render(w, r, s.Web, status, "sign-in", view)
+	return s.Pages.Render(w, r, s.Web, cmp.Or(to.status, http.StatusOK), "sign-in", view)
 }
 
 // signInNamed signs in whom the request for the page names.
@@ -68,7 +76,7 @@ func (s signIns) signInNamed(w http.ResponseWriter, r *http.Request, c ceremony.
 	entered, err := s.EnterNamed(w, r)
 	switch {
 	case errors.Is(err, signin.ErrRefused):
-		return s.signInPage(w, r, nil, c, http.StatusForbidden, "", []web.FieldError{{Text: "error.named"}})
+		return s.signInPage(w, r, nil, c, reply{status: http.StatusForbidden, errs: []web.FieldError{{Text: "error.named"}}})
 	case err != nil:
 		return s.unavailable(err)
 	}
@@ -93,7 +101,7 @@ func (s signIns) signInPost(w http.ResponseWriter, r *http.Request, v *session.E
 		return departures(s).departAs(w, r, c, source, signin.Departure{Hint: strings.TrimSpace(username)})
 	}
 	if errs := s.signInMissing(username, password); errs != nil {
-		return s.signInPage(w, r, v, c, http.StatusBadRequest, username, errs)
+		return s.signInPage(w, r, v, c, reply{http.StatusBadRequest, username, errs})
 	}
 	entered, err := s.enter(w, r, v, username, password)
 	if errors.Is(err, session.ErrChanged) {
@@ -107,12 +115,12 @@ func (s signIns) signInPost(w http.ResponseWriter, r *http.Request, v *session.E
 		return stalePasswords(s).begin(w, r, c, username, stale)
 	case errors.Is(err, signin.ErrRefused), errors.Is(err, session.ErrChanged):
 		s.Recorder.Record(r.Context(), s.signInFailed(r, username))
-		return s.signInPage(w, r, v, c, http.StatusForbidden, username, []web.FieldError{{Field: "username", Text: refusalText(err)}})
+		return s.signInPage(w, r, v, c, reply{http.StatusForbidden, username, []web.FieldError{{Field: "username", Text: refusalText(err)}}})
 	case errors.Is(err, throttle.ErrSpent):
 		f := (*web.Fail)(nil)
 		errors.As(s.tooMany(err), &f)
 		web.SetRetryAfter(w.Header(), f.RetryAfter)
-		return s.signInPage(w, r, v, c, f.Status, username, f.Excuse())
+		return s.signInPage(w, r, v, c, reply{f.Status, username, f.Excuse()})
 	case err != nil:
 		return s.tooMany(err)
 	}
