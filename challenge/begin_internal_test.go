@@ -119,8 +119,10 @@ func TestAnInterruptedFormGoesOnOnce(t *testing.T) {
 		}
 		return q, sheet{status: w.Code, text: w.Body.String(), to: w.Result().Header.Get("Location")}
 	}
-	if q, _ := press(k.browser()); q != nil {
-		t.Error("another browser sends it on")
+	another := k.browser()
+	another.signIn(k.door(another, "/", policy.LevelSignedIn), "joe")
+	if q, said := press(another); q != nil || said.status != http.StatusGone {
+		t.Errorf("another browser of the same person: %+v, %d", q, said.status)
 	}
 	q, _ := press(b)
 	if q == nil || q.Target != "/payments?a=1" || q.Method != http.MethodPost {
