@@ -155,7 +155,7 @@ func TestTheSealedPasswordIsOnePersonsInOneSession(t *testing.T) {
 			t.Errorf("%s: the session goes on without a password", name)
 		}
 	}
-	// One of an earlier session is worth nothing in the next.
+	// Another's is worth nothing in the place of one's own, nor after a sign-out.
 	ann.submit(ann.get("/.stepgate/sign-out"), "", nil)
 	next := g.browser()
 	next.atOwnPage(next.get("/letters"), "ann", annsPassword)

@@ -37,7 +37,7 @@ func (h *townHall) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/html")
 	switch r.URL.Path {
 	case "/login":
-		if r.Method == http.MethodPost && r.PostForm.Get("pass") == townPeople[r.PostForm.Get("user")] && r.PostForm.Get("tenant") != "wrong" {
+		if r.Method == http.MethodPost && r.PostForm.Get("pass") == townPeople[r.PostForm.Get("user")] && r.PostForm.Get("tenant") == "north" {
 			http.SetCookie(w, &http.Cookie{Name: "TOWN_test", Value: "Cookies are on"})
 			http.SetCookie(w, &http.Cookie{Name: townCookie, Value: fmt.Sprintf("%s-%032d", r.PostForm.Get("user"), h.nonces)})
 			http.Redirect(w, r, "/?part=/&part=%2F", http.StatusFound)
