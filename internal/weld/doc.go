@@ -16,5 +16,5 @@
 // that no parser of the app finds another cookie than the ones judged here),
 // session ids in URLs, and the sealing of cookies for one session. It does
 // not know when a login was accepted or who a person is: package legacyform
-// judges that, and caddymodule brings the two together.
+// judges that, and package watched brings the two together.
 package weld

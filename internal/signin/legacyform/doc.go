@@ -3,7 +3,7 @@
 //
 // It owns the reading of a submit, the conditions by which an answer is
 // judged, and the identity. It forwards nothing and keeps nothing: the
-// handler in caddymodule does, and asks here.
+// package watched does, and asks here.
 //
 //	what a request is   needs a session   what becomes of it
 //	LoginPage           no                goes to the app as on a public path
