@@ -13,6 +13,9 @@
 // continuation and factor. Each POST verifies one thing, saves, and returns to
 // dispatch; steps never redirect to one another.
 //
+// Several sources may stand side by side. The domain of a name chooses among
+// them where one is for it (domain.go): no other is asked about that name then.
+//
 // Site has what the gate and other rooms ask and what several ceremonies
 // share; each ceremony has a type of its own that embeds it. Two words have one
 // meaning here: kept are interrupted requests, until they go on (package
