@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,13 +30,62 @@ type chromium struct {
 	shots string
 }
 
+// common is the browser that the tests of this package share, as people do who
+// have profiles of their own: to start one takes as long as many a test.
+var common struct {
+	sync.Mutex
+	ctx  context.Context
+	stop func()
+}
+
+// startChromium gives the browser that all tests share.
 func startChromium(t *testing.T) *chromium {
 	t.Helper()
-	return startChromiumOn(t, t.TempDir())
+	c := needsChromium(t)
+	common.Lock()
+	defer common.Unlock()
+	if common.ctx == nil || common.ctx.Err() != nil {
+		stopChromium()
+		profile, err := os.MkdirTemp("", "stepgate-chromium")
+		if err != nil {
+			t.Fatal(err)
+		}
+		running, stop, err := runChromium(context.Background(), profile)
+		common.ctx, common.stop = running, func() {
+			stop()
+			os.RemoveAll(profile)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.ctx = common.ctx
+	return c
+}
+
+// stopChromium ends the browser that all tests share.
+func stopChromium() {
+	if common.stop != nil {
+		common.stop()
+	}
+	common.ctx, common.stop = nil, nil
 }
 
 // startChromiumOn starts one whose first profile is kept in a folder.
 func startChromiumOn(t *testing.T, profile string, more ...chromedp.ExecAllocatorOption) *chromium {
+	t.Helper()
+	c := needsChromium(t)
+	running, stop, err := runChromium(t.Context(), profile, more...)
+	t.Cleanup(stop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.ctx = running
+	return c
+}
+
+// needsChromium skips what has no browser here.
+func needsChromium(t *testing.T) *chromium {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("starts a browser")
@@ -53,18 +103,22 @@ func startChromiumOn(t *testing.T, profile string, more ...chromedp.ExecAllocato
 	if err := os.MkdirAll(shots, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	return &chromium{t: t, shots: shots}
+}
+
+// runChromium runs one until it is stopped, which waits for its end.
+func runChromium(ctx context.Context, profile string, more ...chromedp.ExecAllocatorOption) (running context.Context, stop func(), err error) {
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromiumPath), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.UserDataDir(profile), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-quic", true),
 		chromedp.Flag("ignore-certificate-errors", true), // of Caddy's own authority
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"))
-	alloc, cancelAlloc := chromedp.NewExecAllocator(t.Context(), append(options, more...)...)
-	t.Cleanup(cancelAlloc)
-	ctx, cancel := chromedp.NewContext(alloc)
-	t.Cleanup(cancel)
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatal(err)
+	alloc, cancelAlloc := chromedp.NewExecAllocator(ctx, append(options, more...)...)
+	running, cancel := chromedp.NewContext(alloc)
+	stop = func() {
+		cancel()
+		cancelAlloc()
 	}
-	return &chromium{t: t, ctx: ctx, shots: shots}
+	return running, stop, chromedp.Do(running)
 }
 
 // looks are how a person sees a page.
@@ -147,7 +201,7 @@ func call[P, R any](b *tab, command cdp.Command[P, R], params P) {
 // do runs steps, and gives up after a while.
 func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 15*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		b.t.Fatalf("at %s: %v", b.url(), err)
@@ -164,7 +218,7 @@ func (b *tab) open(target string) *tab {
 // of the page's own too.
 func evaluate[T any](b *tab, expression string) T {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 15*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
 	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
 	if err != nil {
@@ -174,7 +228,7 @@ func evaluate[T any](b *tab, expression string) T {
 }
 
 func (b *tab) url() *url.URL {
-	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
 	text, err := chromedp.Run(ctx, chromedp.Location())
 	if err != nil {
@@ -200,7 +254,7 @@ func (b *tab) fill(fields ...string) *tab {
 // press clicks a button or a link of the page and waits for the next page.
 func (b *tab) press(selector string) *tab {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 15*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
 	if _, err := chromedp.RunResponse(ctx, chromedp.Click(chromedp.CSS(selector))); err != nil {
 		b.t.Fatalf("press %s at %s: %v", selector, b.url(), err)
@@ -247,7 +301,7 @@ func (b *tab) says(words string) *tab {
 // see: nothing may stick out.
 func (b *tab) shoot(name string) *tab {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, 15*time.Second)
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
 	picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
 	if err == nil {
@@ -292,7 +346,7 @@ func (b *tab) codeAt(at time.Time) string {
 // awaitURL waits until the tab shows a path.
 func (b *tab) awaitURL(path string) *tab {
 	b.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); b.url().Path != path; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); b.url().Path != path; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			b.t.Fatalf("at %s, want %s:\n%s", b.url(), path, b.text())
 		}

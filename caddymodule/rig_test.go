@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -24,6 +25,7 @@ import (
 	"github.com/pquerna/otp/totp"
 	"golang.org/x/net/html"
 
+	"github.com/stepgate/stepgate/factors/password"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/people"
 )
@@ -48,6 +50,22 @@ type received struct {
 	Header http.Header
 	Body   string
 }
+
+// TestMain makes passwords cheap, but for measurements, and ends the browser that
+// the tests share.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if flag.Lookup("test.bench").Value.String() == "" {
+		hashCost = password.Cost{MemoryKiB: 64, Passes: 1, Lanes: 1}
+	}
+	code := m.Run()
+	stopChromium()
+	os.Exit(code)
+}
+
+// patience is how long a test waits for what has to happen. A machine on which
+// others work is slow, and nothing is learnt from giving up before.
+const patience = 90 * time.Second
 
 const password1 = "a long enough pass phrase 1"
 

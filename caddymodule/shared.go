@@ -56,9 +56,13 @@ type shared struct {
 	finish func(context.Context) error
 }
 
+// hashCost is what a password costs to hash; tests that are about something else
+// make it cheap.
+var hashCost = password.DefaultCost
+
 // newShared opens the store and what stands over it.
 func newShared(ctx context.Context, a *App, mayCreate bool) (*shared, error) {
-	hasher, err := password.NewHasher(password.Options{})
+	hasher, err := password.NewHasher(password.Options{Cost: hashCost})
 	if err != nil {
 		return nil, err
 	}
