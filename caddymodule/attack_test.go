@@ -22,12 +22,12 @@ import (
 // raw sends bytes as they are and returns the answer's status and body.
 func (g *rig) raw(request string) (status int, body string) {
 	g.t.Helper()
-	conn, err := net.DialTimeout("tcp", strings.TrimPrefix(g.url, "http://"), 5*time.Second)
+	conn, err := net.DialTimeout("tcp", strings.TrimPrefix(g.url, "http://"), patience)
 	if err != nil {
 		g.t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(10 * time.Second))
+	conn.SetDeadline(time.Now().Add(patience))
 	if _, err := io.WriteString(conn, strings.ReplaceAll(request, "HOST", strings.TrimPrefix(g.url, "http://"))); err != nil {
 		g.t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ const auditedSite = `{
 // loaded waits for so many events of a configuration, and gives the newest.
 func (g *rig) loaded(n int) audit.Record {
 	g.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		all, err := active.Load().store.Events(g.t.Context(), audit.Query{Names: []audit.Name{audit.ConfigLoaded}})
 		if err != nil {
 			g.t.Fatal(err)
@@ -80,7 +80,7 @@ func TestTheTrailTellsWhatAConfigurationMadeWeaker(t *testing.T) {
 	if third := g.loaded(3); !slices.Equal(detail(third, "weaker"), []string{"nothing"}) {
 		t.Errorf("back again: %+v", third.Event)
 	}
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		sent, err := os.ReadFile(filepath.Join(g.dir, "trail.jsonl"))
 		if err == nil && strings.Count(string(sent), `"event":"config_loaded"`) == 3 {
 			break

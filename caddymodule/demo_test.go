@@ -44,7 +44,7 @@ func startDemo(t *testing.T, data string) *runningDemo {
 		case err := <-ended:
 			ended <- err
 			return err
-		case <-time.After(30 * time.Second):
+		case <-time.After(patience):
 			return errors.New("the demo does not end")
 		}
 	}}
@@ -109,7 +109,7 @@ func (p *page) link(path string) string {
 // text waits until the page of messages shows one, and returns its body.
 func (b *browser) text(t *testing.T, inbox string) string {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		for _, body := range elements(b.get(inbox).document, "pre") {
 			return textOf(body)
 		}

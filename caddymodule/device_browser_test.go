@@ -134,7 +134,7 @@ func (w *window) device() string {
 // mailed waits until a mail of that subject has gone out.
 func (g *rig) mailed(subject string) {
 	g.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		mails, _ := os.ReadFile(filepath.Join(g.dir, "mails.jsonl")) // not there before the first
 		if strings.Contains(string(mails), subject) {
 			return

@@ -32,7 +32,7 @@ func TestWhoExpectsToContinueIsAnsweredAtOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		conn.SetDeadline(time.Now().Add(5 * time.Second))
+		conn.SetDeadline(time.Now().Add(patience))
 		conn.Write([]byte(request.head + "Host: " + strings.TrimPrefix(g.url, "http://") + "\r\nContent-Length: 100000\r\nExpect: 100-continue\r\n\r\n"))
 		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		if err != nil {

@@ -81,7 +81,7 @@ func TestAnAnswerIsOneAnswer(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer conn.Close()
-			conn.SetDeadline(time.Now().Add(20 * time.Second))
+			conn.SetDeadline(time.Now().Add(patience))
 			read := bufio.NewReader(conn)
 			for _, step := range []struct {
 				path   string

@@ -122,7 +122,7 @@ func rawExchange(t *testing.T, addr, request string) (*http.Response, *bufio.Rea
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	conn.SetDeadline(time.Now().Add(patience))
 	io.WriteString(conn, request)
 	read := bufio.NewReader(conn)
 	resp, err := http.ReadResponse(read, nil)
@@ -350,7 +350,7 @@ func TestNoUpgradeOverHTTP2(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer conn.Close()
-			conn.SetDeadline(time.Now().Add(20 * time.Second))
+			conn.SetDeadline(time.Now().Add(patience))
 			io.WriteString(conn, http2.ClientPreface)
 			framer := http2.NewFramer(conn, conn)
 			framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)

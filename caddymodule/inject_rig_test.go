@@ -178,7 +178,7 @@ func (s *scripted) expectWindow() {
 // until waits for an expression, or a promise, to be true.
 func (s *scripted) until(expression string) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(s.ctx, patience)
 	defer cancel()
 	for {
 		ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](expression, chromedp.EvalAwaitPromise))
@@ -226,7 +226,7 @@ func (s *scripted) asks() *scripted {
 // hears waits until a reader finds some words.
 func (s *scripted) hears(words string) *scripted {
 	s.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(s.spoken(), words); time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !strings.Contains(s.spoken(), words); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("never %q:\n%s", words, s.spoken())
 		}
@@ -237,7 +237,7 @@ func (s *scripted) hears(words string) *scripted {
 // silent waits until there is no dialog any more.
 func (s *scripted) silent() *scripted {
 	s.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); strings.Contains(s.spoken(), "dialog: "); time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); strings.Contains(s.spoken(), "dialog: "); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("the dialog stays:\n%s", s.spoken())
 		}
@@ -286,7 +286,7 @@ func (s *scripted) small() *tab {
 		w := &tab{t: s.t, ctx: ctx, looks: s.looks, shots: s.shots}
 		w.awaitURL("/.stepgate/challenge/password")
 		return w
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		s.t.Fatalf("no window was opened:\n%s", s.spoken())
 		return nil
 	}

@@ -99,7 +99,7 @@ func (p *pair) got() string {
 	select {
 	case told := <-p.told:
 		return told
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		p.t.Fatal("nothing reached the upstream")
 		return ""
 	}
@@ -115,7 +115,7 @@ func (p *pair) exchange(site, request string) string {
 		p.t.Fatal(err)
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
 		p.t.Fatal(err)
 	}
 	head, body, _ := strings.Cut(strings.ReplaceAll(request, "HOST", u.Host), "\r\n\r\n")

@@ -92,7 +92,7 @@ func (w *wire) get(target string) (answered, error) {
 		}
 		w.close()
 	}
-	conn, err := net.DialTimeout("tcp", w.addr, 10*time.Second)
+	conn, err := net.DialTimeout("tcp", w.addr, patience)
 	if err != nil {
 		return answered{}, err
 	}
@@ -105,7 +105,7 @@ func (w *wire) get(target string) (answered, error) {
 }
 
 func (w *wire) ask(target, more string) error {
-	w.conn.SetDeadline(time.Now().Add(20 * time.Second))
+	w.conn.SetDeadline(time.Now().Add(patience))
 	_, err := fmt.Fprintf(w.conn, "GET %s HTTP/1.1\r\nHost: %s\r\n%s\r\n", target, w.host, more)
 	return err
 }
@@ -131,7 +131,7 @@ func (w *wire) again(target string) (answered, error) {
 
 // alone takes whatever comes on a connection of its own for the answer.
 func (w *wire) alone(target string) (answered, error) {
-	conn, err := net.DialTimeout("tcp", w.addr, 10*time.Second)
+	conn, err := net.DialTimeout("tcp", w.addr, patience)
 	if err != nil {
 		return answered{}, err
 	}

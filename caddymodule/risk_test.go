@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/stepgate/stepgate/internal/audit"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 const (
@@ -224,7 +226,8 @@ func TestFailuresAndAResetAreRisky(t *testing.T) {
 func TestADatabaseOfPlacesIsTakenAnew(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "atlas.mmdb")
 	atlasOf(t, file, atlas)
-	app := &App{GeoIP: file}
+	core, logs := observer.New(zap.InfoLevel)
+	app := &App{GeoIP: file, logger: zap.New(core)}
 	if err := app.openGeoIP(); err != nil {
 		t.Fatal(err)
 	}
@@ -243,15 +246,11 @@ func TestADatabaseOfPlacesIsTakenAnew(t *testing.T) {
 	if err := os.Rename(file+".broken", file); err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(20 * time.Millisecond)
+	waitFor(t, func() bool { return logs.FilterMessageSnippet("cannot be read").Len() > 0 })
 	if got := app.place(here); got.Country != "GB" {
 		t.Errorf("a broken file took effect: %+v", got)
 	}
 	atlasOf(t, file, map[string]spot{"81.2.69.0/24": {"FR", 48.9, 2.4, 1, false}})
-	for deadline := time.Now().Add(20 * time.Second); app.place(here).Country != "FR"; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the new file is not taken")
-		}
-	}
+	waitFor(t, func() bool { return app.place(here).Country == "FR" })
 	app.countries.Load().Close()
 }

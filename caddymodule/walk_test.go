@@ -244,7 +244,7 @@ func TestFreshnessRunsOutAndAPOSTThatIsNotKeptSaysThatNothingWasSent(t *testing.
 // waitFor polls for what becomes true by itself.
 func waitFor(t testing.TB, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); !done(); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !done(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("it did not happen")
 		}

@@ -77,7 +77,7 @@ func see[T any](w *window, expression string) T {
 // await waits until an expression holds in whatever page is there then.
 func (w *window) await(expression string) {
 	w.t.Helper()
-	ctx, cancel := context.WithTimeout(w.ctx, 15*time.Second)
+	ctx, cancel := context.WithTimeout(w.ctx, patience)
 	defer cancel()
 	for {
 		ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](expression))

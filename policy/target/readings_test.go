@@ -147,7 +147,7 @@ func TestReadBoundsWhatFoldingMakesOfAPath(t *testing.T) {
 			t.Errorf("Read(%.40q…) = %v, want it refused for %s", raw, err, ReasonTooLong)
 		}
 	}
-	if took := time.Since(start); took > 2*time.Second {
+	if took := time.Since(start); took > 10*time.Second {
 		t.Errorf("four hostile paths took %v", took)
 	}
 	for _, honest := range []string{
