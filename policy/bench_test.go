@@ -126,3 +126,38 @@ func BenchmarkDecideUncached(b *testing.B) {
 		p.Decide(r)
 	}
 }
+
+// BenchmarkReadAndDecide is what a request asks of the policy: its target is
+// read as well. Paths are one, or any of the policy's.
+func BenchmarkReadAndDecide(b *testing.B) {
+	for _, n := range []int{10, 100_000} {
+		p := benchPolicy(b, literalRules(n))
+		reader, err := target.NewReader(target.Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, paths := range []int{1, 1 << 16} {
+			b.Run(fmt.Sprintf("rules=%d/paths=%d", n, paths), func(b *testing.B) {
+				raw := make([]string, paths)
+				for i := range raw {
+					k := rand.IntN(n)
+					raw[i] = fmt.Sprintf("/area%d/part%d/page%d.do", k%10, k/10%100, k)
+				}
+				r := signedIn(p, benchTarget(b, raw[0]))
+				i := 0
+				for b.Loop() {
+					rs, err := reader.Read(raw[i&(paths-1)])
+					if err != nil {
+						b.Fatal(err)
+					}
+					one := *r
+					one.Target = &rs
+					if p.Decide(&one).Outcome != Allow {
+						b.Fatal("not allowed")
+					}
+					i++
+				}
+			})
+		}
+	}
+}

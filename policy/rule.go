@@ -93,21 +93,22 @@ func (r *Rule) admits(who *Request) bool {
 	return len(r.users) > 0 && who.Username != "" && slices.Contains(r.users, target.FoldText(who.Username))
 }
 
-// endpoint holds the rules of one pattern.
+// endpoint holds the rules of one pattern. What a decision looks at fills one
+// cache line.
 type endpoint struct {
-	// unnamed is what holds for methods that no rule names; empty where
-	// every rule names methods. named is indexed by method (Policy.methods),
-	// nil where no rule names one.
+	// named has what holds for each method (Policy.methods), empty where no
+	// rule names it; nil where no rule names a method. unnamed is what holds
+	// for methods that no rule names; empty where every rule names methods.
+	named   *[]ruling
 	unnamed ruling
-	named   []ruling
 	rules   []*Rule
 }
 
 // ruling returns what holds for a method, or nil where no rule of the pattern
 // matches it.
 func (e *endpoint) ruling(method int) *ruling {
-	if e.named != nil && e.named[method].first != nil {
-		return &e.named[method]
+	if e.named != nil && (*e.named)[method].first != nil {
+		return &(*e.named)[method]
 	}
 	if e.unnamed.first != nil {
 		return &e.unnamed
@@ -123,9 +124,10 @@ func (e *endpoint) settle(methods int) {
 	if !slices.ContainsFunc(e.rules, func(r *Rule) bool { return r.mask != 0 }) {
 		return
 	}
-	e.named = make([]ruling, methods)
-	for m := range e.named {
-		e.named[m] = together(e.rules, func(r *Rule) bool { return r.mask&(1<<m) != 0 })
+	named := make([]ruling, methods)
+	e.named = &named
+	for m := range named {
+		named[m] = together(e.rules, func(r *Rule) bool { return r.mask&(1<<m) != 0 })
 	}
 }
 
@@ -145,11 +147,11 @@ type ruling struct {
 	levels LevelSet
 	deny   *Rule
 	public bool
+	// ends is set where some rule has an `until`.
+	ends bool
 	// asking are the rules whose say depends on more than path and method.
 	asking []*Rule
 	rules  []*Rule
-	// ends is set where some rule has an `until`.
-	ends bool
 }
 
 // expired tells whether every rule weakens nothing any more, so that what
