@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -89,6 +90,7 @@ func (a *App) tellConfiguration(r *runtime) {
 			e.Detail = append(e.Detail, audit.Field{Key: "changed", Value: "no"})
 		case reload:
 			e.Detail = append(e.Detail, weakened(was.sites, now.sites)...)
+			was.sites = nil
 		case old != "":
 			e.Detail = append(e.Detail, audit.Field{Key: "weaker", Value: "unknown: the gateway was stopped in between"})
 		}
@@ -97,7 +99,22 @@ func (a *App) tellConfiguration(r *runtime) {
 		if err := r.recorder.Record(ctx, e); err != nil {
 			r.log.Error("keep the event of a configuration", zap.Error(err))
 		}
+		if now.rules() > manyRules {
+			debug.FreeOSMemory()
+		}
 	})
+}
+
+// manyRules are so many that reading them leaves memory behind that is worth
+// giving back at once: the process would keep twice what it needs.
+const manyRules = 5000
+
+func (c configured) rules() int {
+	n := 0
+	for _, site := range c.sites {
+		n += len(site.Config.Rules)
+	}
+	return n
 }
 
 // lastDigest is that of the configuration that was loaded last, by any process.

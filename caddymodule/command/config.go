@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -154,13 +155,22 @@ func adaptFile(file, adapter string) ([]byte, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no configuration file %s: name it with --config", file)
 	}
+	if info, statErr := os.Stat(file); statErr == nil && info.IsDir() {
+		return nil, fmt.Errorf("%s is a directory: name a configuration file, such as %s", file, filepath.Join(file, "Caddyfile"))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	if len(bytes.TrimSpace(raw)) == 0 {
+		return nil, fmt.Errorf("%s is empty", file)
 	}
 	if adapter == "" && IsCaddyfile(file) {
 		adapter = "caddyfile"
 	}
 	if adapter == "" {
+		if !json.Valid(raw) {
+			return nil, fmt.Errorf("%s: neither JSON nor, by its name, a Caddyfile; of another name that is read with --adapter caddyfile", file)
+		}
 		return raw, nil
 	}
 	adapt := caddyconfig.GetAdapter(adapter)

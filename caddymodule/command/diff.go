@@ -239,10 +239,13 @@ func diffLogs(c *cobra.Command, p printer, was Drawing, pairs []author.SitePair,
 	if report == nil {
 		return nil, err
 	}
+	if nothing := nothingRead(report); nothing != nil {
+		return report, errors.Join(err, nothing)
+	}
 	if printed := printShifts(p, report); printed != nil {
 		return nil, printed
 	}
-	return report, errors.Join(err, nothingRead(report))
+	return report, err
 }
 
 // printShifts prints what changes for the requests of logs, also of those that

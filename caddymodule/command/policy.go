@@ -294,6 +294,9 @@ func readAssertions(c *cobra.Command, file string) ([]author.Assertion, error) {
 	if file == "-" {
 		return author.ReadAssertions("-", c.InOrStdin())
 	}
+	if info, err := os.Stat(file); err == nil && info.IsDir() {
+		return nil, fmt.Errorf("%s is a directory: name the files of assertions in it", file)
+	}
 	in, err := os.Open(file)
 	if err != nil {
 		return nil, err

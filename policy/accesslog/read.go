@@ -25,14 +25,18 @@ type Log struct {
 type Block struct {
 	Text string
 	// Cut counts lines that were too long to be kept: none is a request that
-	// a server would take.
-	Cut int64
+	// a server would take. Began is the beginning of one.
+	Cut   int64
+	Began string
 
 	columns *columns
 }
 
 // BlockBytes is how large a block is at most, and how long a line.
 const BlockBytes = 1 << 20
+
+// beganBytes is how much is kept of a line that is longer.
+const beganBytes = 100
 
 // Blocks cuts logs into blocks of whole lines, in their order, until send
 // says no. What was read before an error counts: a log that is still being
@@ -74,7 +78,7 @@ func (l Log) blocks(send func(*Block) bool) error {
 		case ended:
 			end = len(text)
 		case end == 0 && !skipping:
-			skipping, b.Cut, text = true, 1, nil
+			skipping, b.Cut, b.Began, text = true, 1, string(text[:beganBytes]), nil
 		}
 		b.Text = string(text[:end])
 		if c := lastHeading(text[:end]); c != nil {

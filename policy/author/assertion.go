@@ -31,6 +31,13 @@ type Assertion struct {
 	Want []string
 }
 
+// maxAssertion is how many bytes a line of assertions may have, and maxMistakes
+// how many are told of one file.
+const (
+	maxAssertion = 1 << 20
+	maxMistakes  = 20
+)
+
 // ReadAssertions reads a file of assertions; name is for messages. Blank
 // lines and what follows a `#` at the beginning of a word count for nothing.
 // The error has every mistake, one a line, with FILE:LINE; the assertions
@@ -39,8 +46,9 @@ func ReadAssertions(name string, r io.Reader) ([]Assertion, error) {
 	var list []Assertion
 	var mistakes []error
 	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, 1<<20)
-	for n := 1; lines.Scan(); n++ {
+	lines.Buffer(nil, maxAssertion)
+	n := 1
+	for ; lines.Scan() && len(mistakes) < maxMistakes; n++ {
 		words, err := splitWords(lines.Text())
 		if err == nil && len(words) == 0 {
 			continue
@@ -55,7 +63,12 @@ func ReadAssertions(name string, r io.Reader) ([]Assertion, error) {
 		}
 		list = append(list, a)
 	}
-	if err := lines.Err(); err != nil {
+	switch err := lines.Err(); {
+	case errors.Is(err, bufio.ErrTooLong):
+		mistakes = append(mistakes, fmt.Errorf("%s: a line of more than %d bytes; an assertion is one line", position(name, n), maxAssertion))
+	case len(mistakes) == maxMistakes:
+		mistakes = append(mistakes, fmt.Errorf("%s: so many mistakes that the rest was not read", position(name, n)))
+	case err != nil:
 		mistakes = append(mistakes, fmt.Errorf("read %s: %w", name, err))
 	}
 	return list, errors.Join(mistakes...)

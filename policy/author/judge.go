@@ -2,6 +2,7 @@ package author
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -101,6 +102,9 @@ func (j *judge) work(ctx context.Context, todo <-chan *batch) {
 func (j *judge) batch(b *batch) {
 	j.broken += b.Cut
 	b.lines += b.Cut
+	if b.Cut > 0 {
+		j.sample(fmt.Sprintf("%s… (longer than %d bytes)", strings.ToValidUTF8(b.Began, ""), accesslog.BlockBytes))
+	}
 	j.parser.Begin(b.Block)
 	for rest := b.Text; rest != ""; {
 		line := rest

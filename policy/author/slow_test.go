@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stepgate/stepgate/policy/target"
 )
@@ -15,12 +16,18 @@ import (
 // contract alone: every pattern is tried on every path of a small world, and
 // every set of proofs on what is needed. Diff must agree with it.
 
-var pairs = flag.Int("pairs", 300, "how many random pairs of policies are compared")
+var pairs = flag.Int("pairs", 60, "how many random pairs of policies are compared")
 
 type slowRule struct {
-	verb, level, method, path, query, group string
-	raise                                   slowRaise
+	verb, level, method, path, query, group, user string
+	raise                                         slowRaise
+	// aged says that proofs are no older than ten minutes, ends that the rule
+	// weakens nothing from some day on.
+	aged, ends bool
 }
+
+// lastDay is that on which rules that end hold by themselves.
+const lastDay = "2026-04-01"
 
 // slowRaise is a level, and conditions that must all hold; without a level it
 // is none.
@@ -63,7 +70,9 @@ func (p *slowPolicy) matches(path string) []slowMatch {
 }
 
 type slowRequest struct {
-	method, path, query, group, risk, device string
+	method, path, query, group, user, risk, device, country string
+	// ended is set behind lastDay.
+	ended bool
 }
 
 const slowLevels = `level key { accept webauthn }
@@ -73,25 +82,35 @@ level pay { accept totp webauthn; once }
 level mfa { accept totp webauthn }
 `
 
-// slowProofs are sets of proofs, each a word.
+// slowProofs are sets of proofs, each a word. A fresh one is there as an old
+// one too.
 var slowProofs = func() [][]string {
-	var sets [][]string
-	for _, totp := range []string{"", "totp", "totp fresh-totp"} {
-		for bits := range 8 {
-			set := strings.Fields(totp)
-			for i, word := range []string{"webauthn", "pin", "pay"} {
-				if bits&(1<<i) != 0 {
-					set = append(set, word)
-				}
+	sets := [][]string{nil}
+	for _, ways := range [][]string{
+		{"", "totp", "totp fresh-totp"}, {"", "webauthn", "webauthn fresh-webauthn"}, {"", "pin", "pin fresh-pin"}, {"", "pay"},
+	} {
+		var more [][]string
+		for _, set := range sets {
+			for _, way := range ways {
+				more = append(more, append(slices.Clone(set), strings.Fields(way)...))
 			}
-			sets = append(sets, set)
 		}
+		sets = more
 	}
 	return sets
 }()
 
+// agedMark is behind the name of a level whose proofs a rule ages.
+const agedMark = " aged"
+
 func slowMeets(level string, proofs []string) bool {
-	has := func(word string) bool { return slices.Contains(proofs, word) }
+	level, aged := strings.CutSuffix(level, agedMark)
+	has := func(word string) bool {
+		if aged {
+			word = "fresh-" + word
+		}
+		return slices.Contains(proofs, word)
+	}
 	switch level {
 	case "signed_in":
 		return true
@@ -102,9 +121,9 @@ func slowMeets(level string, proofs []string) bool {
 	case "both":
 		return has("totp") && has("pin")
 	case "fresh":
-		return has("fresh-totp")
+		return slices.Contains(proofs, "fresh-totp")
 	case "pay":
-		return has("pay")
+		return slices.Contains(proofs, "pay")
 	default:
 		return false
 	}
@@ -166,12 +185,22 @@ func slowRank(pattern string, path []string) (rank string, ok bool) {
 
 func (p *slowPolicy) needs(r slowRequest) []string {
 	var needs []string
-	paths := []string{r.path}
-	if len(r.path) > 1 && strings.HasSuffix(r.path, "/") {
-		paths = append(paths, strings.TrimSuffix(r.path, "/"))
+	// What stands behind a script is a path of its own.
+	readings := []string{r.path}
+	for _, script := range slowScripts(r.path) {
+		readings = append(readings, r.path[len(script):])
 	}
-	for _, path := range paths {
-		needs = append(needs, p.lookUp(r, p.matches(path))...)
+	for _, path := range readings {
+		paths := []string{path}
+		if len(path) > 1 && strings.HasSuffix(path, "/") {
+			paths = append(paths, strings.TrimSuffix(path, "/"))
+		}
+		for _, one := range paths {
+			needs = append(needs, p.lookUp(r, p.matches(one), false)...)
+		}
+		for _, script := range slowScripts(path) {
+			needs = append(needs, p.lookUp(r, p.matches(script), true)...)
+		}
 	}
 	if slices.ContainsFunc(needs, func(s string) bool { return s != "public" }) {
 		for _, a := range p.raises {
@@ -181,40 +210,82 @@ func (p *slowPolicy) needs(r slowRequest) []string {
 	return needs
 }
 
-func (p *slowPolicy) lookUp(r slowRequest, matches []slowMatch) []string {
-	best, tied := "", []slowRule{}
+// slowScripts are the beginnings of a path that run as scripts.
+func slowScripts(path string) []string {
+	var list []string
+	for at := 1; ; {
+		end := strings.IndexByte(path[at:], '/')
+		if end < 0 {
+			return list
+		}
+		if strings.HasSuffix(path[at:at+end], ".php") {
+			list = append(list, path[:at+end])
+		}
+		at += end + 1
+	}
+}
+
+// lookUp is what holds for a path; exactly leaves out what says something of
+// paths below it too.
+func (p *slowPolicy) lookUp(r slowRequest, matches []slowMatch, exactly bool) []string {
 	var needs []string
+	var left []int
 	for i, rule := range p.rules {
-		rank := matches[i].rank
-		if !matches[i].ok || rule.method != "" && rule.method != r.method {
-			continue
-		}
-		if rule.query != "" {
-			if slowQuery(rule.query, r.query) {
-				needs = append(needs, rule.says(r)...)
-			}
-			continue
-		}
-		if rank > best {
-			best, tied = rank, nil
-		}
-		if rank == best {
-			tied = append(tied, rule)
-		}
-	}
-	if len(tied) == 0 {
-		return append(needs, p.fallback)
-	}
-	byPattern := map[string]bool{}
-	for _, rule := range tied {
-		byPattern[rule.path] = byPattern[rule.path] || rule.method != ""
-	}
-	for _, rule := range tied {
-		if byPattern[rule.path] == (rule.method != "") {
+		switch {
+		case !matches[i].ok || rule.method != "" && rule.method != r.method || exactly && strings.HasSuffix(rule.path, "/*"):
+		case rule.query == "":
+			left = append(left, i)
+		case slowQuery(rule.query, r.query):
 			needs = append(needs, rule.says(r)...)
 		}
 	}
+	// The most specific decide; where all of a pattern have ended, so does
+	// what would hold without them.
+	for len(left) > 0 {
+		best := ""
+		for _, i := range left {
+			best = max(best, matches[i].rank)
+		}
+		byPattern := map[string][]slowRule{}
+		for _, i := range left {
+			if matches[i].rank == best {
+				byPattern[p.rules[i].path] = append(byPattern[p.rules[i].path], p.rules[i])
+			}
+		}
+		left = slices.DeleteFunc(left, func(i int) bool { return matches[i].rank == best })
+		decided := false
+		for _, rules := range byPattern {
+			says, ended := slowTied(rules, r)
+			needs = append(needs, says...)
+			decided = decided || !ended
+		}
+		if decided {
+			return needs
+		}
+	}
+	if !exactly {
+		needs = append(needs, p.fallback)
+	}
 	return needs
+}
+
+// slowTied is what rules of one pattern say: those of the method, or else
+// those of none; and where they have ended, those of none as well. ended tells
+// that all that said something have ended.
+func slowTied(rules []slowRule, r slowRequest) (says []string, ended bool) {
+	for _, named := range []bool{true, false} {
+		some, all := false, true
+		for _, rule := range rules {
+			if (rule.method != "") == named {
+				says = append(says, rule.says(r)...)
+				some, all = true, all && rule.ends && r.ended
+			}
+		}
+		if some && !all {
+			return says, false
+		}
+	}
+	return says, true
 }
 
 func slowQuery(pattern, query string) bool {
@@ -234,8 +305,12 @@ func (r slowRule) says(q slowRequest) []string {
 	if r.verb != "require" {
 		return []string{r.verb}
 	}
-	needs := append([]string{r.level}, r.raise.adds(q)...)
-	if r.group != "" && r.group != q.group {
+	level := r.level
+	if r.aged {
+		level += agedMark
+	}
+	needs := append([]string{level}, r.raise.adds(q)...)
+	if r.group+r.user != "" && (r.group == "" || r.group != q.group) && (r.user == "" || r.user != q.user) {
 		needs = append(needs, "deny")
 	}
 	return needs
@@ -259,8 +334,11 @@ func (a slowRaise) adds(r slowRequest) []string {
 			holds = r.group == "g"
 		case "method POST":
 			holds = r.method == "POST"
+		case "country GB":
+			holds = r.country == "GB"
 		}
-		missing := r.risk == "" && strings.HasPrefix(positive, "risk") || r.device == "" && strings.HasPrefix(positive, "device")
+		missing := r.risk == "" && strings.HasPrefix(positive, "risk") || r.device == "" && strings.HasPrefix(positive, "device") ||
+			r.country == "" && strings.HasPrefix(positive, "country")
 		if holds == not && !missing {
 			return nil
 		}
@@ -281,6 +359,15 @@ func (p *slowPolicy) lines() string {
 		block := ""
 		if r.group != "" {
 			block += "group " + r.group + "; "
+		}
+		if r.user != "" {
+			block += "user " + r.user + "; "
+		}
+		if r.aged {
+			block += "max_age 10m; "
+		}
+		if r.ends {
+			block += "until " + lastDay + "; "
 		}
 		if r.raise.level != "" {
 			block += raise(r.raise) + " when " + r.raise.conditions[0] + "; "
@@ -314,7 +401,7 @@ func (d dice) policy() *slowPolicy {
 func (d dice) raise(conditions int) slowRaise {
 	a := slowRaise{level: d.word("key", "mfa", "fresh", "pay")}
 	for range conditions {
-		a.conditions = append(a.conditions, d.word("", "not ")+d.word("risk high", "risk medium", "device private", "group g", "method POST"))
+		a.conditions = append(a.conditions, d.word("", "not ")+d.word("risk high", "risk medium", "device private", "group g", "method POST", "country GB"))
 	}
 	return a
 }
@@ -322,7 +409,7 @@ func (d dice) raise(conditions int) slowRaise {
 func (d dice) rule() slowRule {
 	r := slowRule{verb: d.word("require", "require", "require", "public", "deny")}
 	for range 1 + d.IntN(3) {
-		r.path += "/" + d.word("a", "b", "ab", "a*", "*b", "*")
+		r.path += "/" + d.word("a", "b", "ab", "a*", "*b", "*", "s.php", "*.php")
 	}
 	if d.IntN(3) == 0 && r.path != "/*" {
 		r.path += "/*"
@@ -337,10 +424,13 @@ func (d dice) rule() slowRule {
 	if r.verb == "require" {
 		r.level = d.word("signed_in", "mfa", "key", "both", "fresh", "pay")
 		r.group = d.word("", "", "", "", "g", "h")
+		r.user = d.word("", "", "", "", "", "joe")
+		r.aged = r.level != "signed_in" && r.level != "pay" && d.IntN(6) == 0
 		if d.IntN(6) == 0 {
 			r.raise = d.raise(1)
 		}
 	}
+	r.ends = d.IntN(6) == 0
 	return r
 }
 
@@ -371,7 +461,7 @@ var world = func() []slowRequest {
 	for range 3 {
 		var next []string
 		for _, p := range level {
-			for _, s := range []string{"a", "b", "ab", "q", "aq"} {
+			for _, s := range []string{"a", "b", "ab", "q", "aq", "s.php"} {
 				next = append(next, p+"/"+s)
 			}
 		}
@@ -392,7 +482,7 @@ var world = func() []slowRequest {
 
 // cases are the circumstances of the world: what random policies tell apart.
 func (p *slowPolicy) cases(o *slowPolicy) []slowRequest {
-	list := []slowRequest{{risk: "low", device: "unknown"}}
+	list := []slowRequest{{risk: "low", device: "unknown", country: "ZZ"}}
 	vary := func(values []string, set func(*slowRequest, string)) {
 		var more []slowRequest
 		for _, r := range list {
@@ -413,18 +503,27 @@ func (p *slowPolicy) cases(o *slowPolicy) []slowRequest {
 	if strings.Contains(text, "group") {
 		vary([]string{"", "g", "h"}, func(r *slowRequest, v string) { r.group = v })
 	}
+	if strings.Contains(text, "user") {
+		vary([]string{"", "joe"}, func(r *slowRequest, v string) { r.user = v })
+	}
+	if strings.Contains(text, "country") {
+		vary([]string{"ZZ", "GB"}, func(r *slowRequest, v string) { r.country = v })
+	}
+	if strings.Contains(text, "until") {
+		vary([]string{"", "ended"}, func(r *slowRequest, v string) { r.ended = v != "" })
+	}
 	if strings.Contains(text, "?") {
 		vary([]string{"", "x=1", "x=12", "x=2", "x=13", "x=q", "y=1"}, func(r *slowRequest, v string) { r.query = v })
 	}
 	return list
 }
 
-// plainSiteOf is a site that takes nothing for a script: the slow judge knows
-// none.
+// plainSiteOf is a site that takes nothing but *.php for a script, as the slow
+// judge does.
 func plainSiteOf(t *testing.T, text string) *Site {
 	s := siteOf(t, text)
 	var err error
-	if s.Reader, err = target.NewReader(target.Options{Scripts: []string{"no.script"}}); err != nil {
+	if s.Reader, err = target.NewReader(target.Options{Scripts: []string{"*.php"}}); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -435,12 +534,17 @@ func slowOf(t *testing.T, c Change) slowRequest {
 	t.Helper()
 	f := c.facts
 	path, query, _ := strings.Cut(f.Target, "?")
-	r := slowRequest{method: f.Method, path: path, query: query, risk: f.Risk.String(), device: string(f.Device), group: strings.Join(f.Groups, "+")}
+	r := slowRequest{
+		method: f.Method, path: path, query: query, risk: f.Risk.String(), device: string(f.Device), group: strings.Join(f.Groups, "+"),
+		user: f.Username, country: f.Country, ended: f.Now.Format(time.DateOnly) > lastDay,
+	}
 	return r
 }
 
 // TestDiffMissesNothingAndSaysNothingFalse compares random pairs of policies
-// and asks a judge that knows nothing of tries and automata.
+// and asks a judge that knows nothing of tries and automata: on methods, queries,
+// groups, people, countries, ages, days on which rules end, and what stands
+// behind scripts.
 func TestDiffMissesNothingAndSaysNothingFalse(t *testing.T) {
 	random := dice{rand.New(rand.NewPCG(13, 2))}
 	weakenings, undecided := 0, 0
@@ -461,7 +565,7 @@ func TestDiffMissesNothingAndSaysNothingFalse(t *testing.T) {
 				continue
 			}
 			if strings.Contains(r.group, "+") || strings.Contains(c.Request, "--header") || strings.Contains(c.Request, "/cgi-bin/") {
-				continue // the slow judge's people are in one group at most, claim no method, and know no scripts
+				continue // the slow judge's people are in one group at most, claim no method, and know no script but *.php
 			}
 			weaker, stronger := slowWeaker(is.needs(r), was.needs(r)), slowWeaker(was.needs(r), is.needs(r))
 			if weaker != (c.Direction != Stronger) || stronger != (c.Direction != Weaker) {
@@ -490,7 +594,8 @@ func slowWeakening(was, is *slowPolicy, method string) (slowRequest, bool) {
 			if r.method != method {
 				continue
 			}
-			r.query, r.group, r.risk, r.device = one.query, one.group, one.risk, one.device
+			one.method, one.path = r.method, r.path
+			r = one
 			if a, b := is.needs(r), was.needs(r); !slices.Equal(a, b) && slowWeaker(a, b) {
 				return r, true
 			}
