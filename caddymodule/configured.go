@@ -99,15 +99,16 @@ func (a *App) tellConfiguration(r *runtime) {
 		if err := r.recorder.Record(ctx, e); err != nil {
 			r.log.Error("keep the event of a configuration", zap.Error(err))
 		}
-		if now.rules() > manyRules {
+		if now.rules() > largePolicy {
 			debug.FreeOSMemory()
 		}
 	})
 }
 
-// manyRules are so many that reading them leaves memory behind that is worth
-// giving back at once: the process would keep twice what it needs.
-const manyRules = 5000
+// largePolicy is how many rules are so many that reading them leaves memory
+// behind that is worth giving back at once: the process would keep twice what
+// it needs.
+const largePolicy = 5000
 
 func (c configured) rules() int {
 	n := 0
