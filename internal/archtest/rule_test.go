@@ -105,6 +105,7 @@ var rooms = []room{
 	// Tools.
 	{name: "archtest", closed: true},
 	{name: "bench", closed: true, because: "it measures a binary from outside"},
+	{name: "bench/rules", closed: true, because: "it measures a binary from outside"},
 }
 
 // peers are families whose members never import each other, in tests neither.

@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,6 +12,14 @@ import (
 type files struct {
 	dir, old, changed, assertions, log string
 	rules                              int
+}
+
+// sequence gives numbers that are the same in every run.
+type sequence uint64
+
+func (s *sequence) below(n int) int {
+	*s = *s*6364136223846793005 + 1442695040888963407
+	return int(uint64(*s) >> 33 % uint64(n))
 }
 
 // portal writes the rules of a large portal, with some of them changed.
@@ -33,9 +40,9 @@ func portal(n, changes int) []string {
 			lines = append(lines, "require "+level+" "+path+"/*")
 		}
 	}
-	random := rand.New(rand.NewPCG(1, 2))
+	random := sequence(1)
 	for range changes {
-		i := random.IntN(n)
+		i := random.below(n)
 		lines[i] = fmt.Sprintf("require signed_in /app%d/mod%d/*", i/10, i%10)
 	}
 	return append(lines, "require phishing_resistant /*/admin/*", "raise mfa when risk high")
@@ -74,11 +81,11 @@ func writeLog(name string, lines int) error {
 	}
 	defer out.Close()
 	w := bufio.NewWriterSize(out, 1<<20)
-	random := rand.New(rand.NewPCG(3, 4))
+	random := sequence(3)
 	for i := range lines {
-		app := random.IntN(1000)
+		app := random.below(1000)
 		fmt.Fprintf(w, "192.0.2.%d - joe%d [02/Mar/2026:%02d:%02d:%02d +0000] \"GET /app%d/mod%d/page%d.do?id=%d HTTP/1.1\" 200 5316 \"https://portal.example/app%d\" \"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0\"\n",
-			random.IntN(250)+1, random.IntN(3000), i*24/lines, i/60%60, i%60, app, random.IntN(10), random.IntN(40), random.IntN(100_000), app)
+			random.below(250)+1, random.below(3000), i*24/lines, i/60%60, i%60, app, random.below(10), random.below(40), random.below(100_000), app)
 	}
 	return w.Flush()
 }
