@@ -192,7 +192,7 @@ func (g *rig) tellsNoPIN(w *window, profile string) {
 		if right := bytes.Equal(point, g.keptPoint(o.Key)); right != (pin == devicePIN1) {
 			g.t.Fatalf("%s leaves the key that was made: %t", pin, right)
 		}
-		for _, secret := range [][]byte{point, point[1:33], key.D.FillBytes(make([]byte, 32))} {
+		for _, secret := range [][]byte{point, point[1:33], d.FillBytes(make([]byte, 32))} {
 			for _, form := range []string{string(secret), base64.StdEncoding.EncodeToString(secret)[:40], base64.RawURLEncoding.EncodeToString(secret)[:40], hex.EncodeToString(secret)} {
 				if bytes.Contains(everything, []byte(form)) || strings.Contains(asked, form) {
 					g.t.Errorf("the browser has what tells %s from other PINs", pin)

@@ -350,7 +350,10 @@ func TestAKeyThatWasReplacedIsFoundWhenItSigns(t *testing.T) {
 		http.ServeFile(w, r, p.file)
 	}))
 	t.Cleanup(server.Close)
-	for name, s := range map[string]*saml.Source{"a file": open(t, p), "an address": open(t, p, func(c *saml.Config) { c.Metadata = server.URL })} {
+	for name, change := range map[string]func(*saml.Config){
+		"a file": func(*saml.Config) {}, "an address": func(c *saml.Config) { c.Metadata = server.URL },
+	} {
+		s := open(t, p, change)
 		if _, err := walk(t, s, p, nil, nil); err != nil {
 			t.Fatal(err)
 		}
