@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -357,6 +358,13 @@ func (f *flood) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// memory is what is in use once nothing is left to collect.
+func memory() (m runtime.MemStats) {
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m
+}
+
 func TestWhatAnIssuerPostsIsReadWithinBounds(t *testing.T) {
 	_, issuer := tellingRig(t)
 	k := newRig(t, func(k *rig) {
@@ -372,10 +380,14 @@ func TestWhatAnIssuerPostsIsReadWithinBounds(t *testing.T) {
 		return w
 	}
 	for _, path := range []string{"/saml", "/oidc"} {
-		endless := &flood{}
+		endless, before := &flood{}, memory()
 		w := post(path, io.MultiReader(strings.NewReader("SAMLResponse="), io.LimitReader(endless, 100<<20)))
 		if w.Code != http.StatusBadRequest || endless.read > 2<<20 {
 			t.Errorf("%s: 100 MB: %d after %d bytes", path, w.Code, endless.read)
+		}
+		after := memory()
+		if kept, taken := int64(after.HeapAlloc)-int64(before.HeapAlloc), after.TotalAlloc-before.TotalAlloc; kept > 4<<20 || taken > 24<<20 {
+			t.Errorf("%s: 100 MB: %d bytes are kept, of %d that it has taken", path, kept, taken)
 		}
 	}
 	just := post("/saml", strings.NewReader("SAMLResponse="+strings.Repeat("A", 1<<20)))
