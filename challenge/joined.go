@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
@@ -158,11 +159,27 @@ func (s joins) handOver(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return s.unavailable(err)
 	}
+	back := asked.Back + "?" + url.Values{"state": {asked.Key}, "code": {code}}.Encode() + "#"
+	if !s.Web.FormsLeadTo(asked.From) {
+		// Behind a form of ours browsers would stop a redirect to a site that only
+		// another node's configuration has; a page leads anywhere.
+		return s.Pages.Render(w, r, s.Web, http.StatusOK, "onward", &onwardView{View: s.view(w, r, v), Site: asked.From, To: back})
+	}
 	web.Harden(w.Header(), s.Web)
-	w.Header().Set("Location", asked.Back+"?"+url.Values{"state": {asked.Key}, "code": {code}}.Encode()+"#")
+	w.Header().Set("Location", back)
 	w.WriteHeader(http.StatusSeeOther)
 	return nil
 }
+
+// onwardView is the view of onward.html.
+type onwardView struct {
+	web.View
+	// Site is the origin that To, where the browser goes by itself, is at.
+	Site, To string
+}
+
+// Refresh has the browser go on.
+func (v *onwardView) Refresh() template.HTML { return refreshTo(v.To, 0) }
 
 func signedInSince(v *session.Entry, at time.Time) bool {
 	return slices.ContainsFunc(v.Session.Proofs, func(p policy.Proof) bool { return p.Factor == policy.Password && p.Once == "" && !p.At.Before(at) })

@@ -95,6 +95,7 @@ func TestEveryPageRendersWithNothingToSayAndWithAll(t *testing.T) {
 		"stuck":      {&stuckView{}, &stuckView{Text: "stuck.waiting", From: time.Now()}},
 		"lost":       {&lostView{}, &lostView{TooLong: true}},
 		"continue":   {&continueView{}, &continueView{Request: kept.Request{Head: kept.Head{Content: kept.Content{Fields: []string{"a", "b"}, Files: []string{"c"}}}}}},
+		"onward":     {&onwardView{Site: "https://cases.example", To: "https://cases.example/.stepgate/joined?state=s&code=c#"}},
 		"over":       {&overView{}, &overView{Text: "gone"}, &overView{Text: "other"}, &overView{Text: "continued"}, &overView{Text: "large"}},
 		"window":     {&windowView{}},
 		"sign-out":   {&signOutView{}},

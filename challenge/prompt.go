@@ -90,7 +90,13 @@ type promptView struct {
 
 // Refresh has a browser without scripts ask for the page again by itself.
 func (v *promptView) Refresh() template.HTML {
-	return template.HTML(`<noscript><meta http-equiv="refresh" content="5;url=` + template.HTMLEscapeString(v.Again) + `"></noscript>`)
+	return "<noscript>" + refreshTo(v.Again, 5) + "</noscript>"
+}
+
+// refreshTo has a browser open an address by itself. In this attribute
+// html/template would let no address stand.
+func refreshTo(address string, seconds int) template.HTML {
+	return template.HTML(`<meta http-equiv="refresh" content="` + strconv.Itoa(seconds) + ";url=" + template.HTMLEscapeString(address) + `">`)
 }
 
 // Spelt is a number digit by digit, for who hears it.

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -39,6 +40,13 @@ type Site struct {
 	// Reports is set where Kit.Reports answers at ReportsPath: browsers then
 	// report there what the policy of a page stopped.
 	Reports bool
+}
+
+// FormsLeadTo tells whether redirects behind a form may lead to an origin that
+// is not the site's own.
+func (s *Site) FormsLeadTo(origin string) bool {
+	scheme, _, _ := strings.Cut(origin, "//")
+	return slices.Contains(s.FormTargets, origin) || slices.Contains(s.FormTargets, scheme)
 }
 
 // Path gives the address of a page: the prefix and path, which begins with "/".
