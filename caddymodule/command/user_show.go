@@ -23,7 +23,7 @@ func userListCommand() *cobra.Command {
 // listUsers prints a page at a time: the whole list is never in memory.
 func listUsers(c *cobra.Command, d *desk, in operation.UserListInput) error {
 	p := newPrinter(c)
-	rows := [][]string{{"USERNAME", "NAME", "ORGANISATION", "ROLE", "STATE", "E-MAIL", "MOBILE"}}
+	rows := [][]string{{"USERNAME", "NAME", "ORGANISATION", "ROLE", "STATE", "E-MAIL", "MOBILE", "SOURCE"}}
 	for {
 		page, err := ask(c.Context(), d, operation.UserList, in)
 		if err != nil {
@@ -36,7 +36,7 @@ func listUsers(c *cobra.Command, d *desk, in operation.UserListInput) error {
 				}
 				continue
 			}
-			rows = append(rows, []string{u.Username, orDash(u.Name), u.Organisation, string(u.Role), state(u), orDash(u.Email), orDash(u.Mobile)})
+			rows = append(rows, []string{u.Username, orDash(u.Name), u.Organisation, string(u.Role), state(u), orDash(u.Email), orDash(u.Mobile), u.Source})
 		}
 		if !p.json {
 			if err := p.table(rows); err != nil {

@@ -115,14 +115,17 @@ func (q *visit) organisation(_ string) error {
 		v := &organisationView{view: q.view(), Organisation: listed{o, "/admin" + organisationPath(o.Name)}, Manage: q.permitted(people.ActOrganise)}
 		v.Title, v.Errors, v.Back = o.Name, errs, q.Web.Path("/admin/organisations")
 		v.Requirements, v.Enrolments = q.rules()
+		var all []account.Account
 		for _, role := range []account.Role{account.RoleOwner, account.RoleAdmin, account.RoleHelpdesk, account.RoleAuditor} {
 			list, err := q.People.List(q.ctx(), q.actor, account.Filter{Organisation: o.Name, Role: role, Limit: pageSize})
 			if err != nil {
 				return forbidden(err)
 			}
-			for _, a := range list {
-				v.Administrators = append(v.Administrators, foundOf(a))
-			}
+			all = append(all, list...)
+		}
+		var err error
+		if v.Administrators, err = q.rows(all); err != nil {
+			return err
 		}
 		return q.render(status, "organisation", v)
 	}

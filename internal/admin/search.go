@@ -2,6 +2,7 @@ package admin
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"errors"
 	"net/http"
@@ -38,8 +39,21 @@ type found struct {
 	Suspended                                 bool
 }
 
-func foundOf(a account.Account) found {
-	return found{a.ID, a.Username, a.Name, a.Email, a.Organisation, string(a.Role), a.Suspended()}
+// rows are those of accounts, told apart where they share a username.
+func (q *visit) rows(list []account.Account) ([]found, error) {
+	ids := make([]account.ID, len(list))
+	for i, a := range list {
+		ids[i] = a.ID
+	}
+	names, err := q.Store.Usernames(q.ctx(), ids)
+	if err != nil {
+		return nil, err
+	}
+	var all []found
+	for _, a := range list {
+		all = append(all, found{a.ID, cmp.Or(names[a.ID], a.Username), a.Name, a.Email, a.Organisation, string(a.Role), a.Suspended()})
+	}
+	return all, nil
 }
 
 // search finds accounts by what is typed, or lists the first.
@@ -58,8 +72,8 @@ func (q *visit) search(_ string) error {
 		list = list[:pageSize]
 		v.Next = "/admin/?" + url.Values{"q": {v.Query}, "after": {string(list[pageSize-1].ID)}}.Encode()
 	}
-	for _, a := range list {
-		v.Found = append(v.Found, foundOf(a))
+	if v.Found, err = q.rows(list); err != nil {
+		return err
 	}
 	for _, name := range bulkActs {
 		if q.permitted(acts[name].action) {

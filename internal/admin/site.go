@@ -54,7 +54,8 @@ type Store interface {
 	Events(ctx context.Context, q audit.Query) ([]audit.Record, error)
 	EventByReference(ctx context.Context, reference string) (audit.Record, error)
 	Account(ctx context.Context, id account.ID) (account.Account, error)
-	// Usernames has those of the accounts that there are.
+	// Usernames has those of the accounts that there are, to be shown: one that
+	// several sources have is followed by its source.
 	Usernames(ctx context.Context, ids []account.ID) (map[account.ID]string, error)
 	OpenTransaction(ctx context.Context, t ceremony.Transaction, now time.Time) (ceremony.Transaction, error)
 	SaveTransaction(ctx context.Context, t ceremony.Transaction, now time.Time) error

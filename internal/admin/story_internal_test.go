@@ -271,6 +271,21 @@ func TestTheTrailIsFilteredAndExplained(t *testing.T) {
 	}
 }
 
+// TestTwoPeopleOfOneUsernameAreToldApart has a name that two sources have.
+func TestTwoPeopleOfOneUsernameAreToldApart(t *testing.T) {
+	k := newRig(t)
+	k.People.Sources = []people.Source{{Name: account.LocalSource}, {Name: "county", SubjectIsName: true}}
+	b, _ := k.administrator(account.RoleOwner, "north")
+	for _, source := range []string{account.LocalSource, "county"} {
+		k.person(people.NewAccount{Username: "joe", Source: source})
+	}
+	k.person(people.NewAccount{Username: "ann"})
+	for _, page := range []string{"?q=joe", "trail"} {
+		b.open(home+page).wants(t, http.StatusOK, "joe (local)", "joe (county)").lacks(t, ">joe<")
+	}
+	b.open(home+"?q=ann").wants(t, http.StatusOK, ">ann<")
+}
+
 func TestAnExportDisarmsFormulas(t *testing.T) {
 	k := newRig(t)
 	b, _ := k.administrator(account.RoleAdmin, "north")

@@ -51,7 +51,8 @@ type Store interface {
 	audit.Store
 	// VoidSpendable ends and voids what could have been spent.
 	VoidSpendable(ctx context.Context, now time.Time, event audit.Event) (codes int64, err error)
-	// Usernames has those of the accounts that there are.
+	// Usernames has those of the accounts that there are, to be shown: one that
+	// several sources have is followed by its source.
 	Usernames(ctx context.Context, ids []account.ID) (map[account.ID]string, error)
 	// PruneEvents deletes the oldest records of the trail.
 	PruneEvents(ctx context.Context, upTo int64) (int64, error)

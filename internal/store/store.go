@@ -25,7 +25,8 @@ type Reader interface {
 	// Accounts lists by folded username, f.Limit at most, behind f.After.
 	Accounts(ctx context.Context, f account.Filter) ([]account.Account, error)
 	AccountsNamed(ctx context.Context, folded string) ([]account.Account, error)
-	// Usernames has those of the accounts that there are.
+	// Usernames has those of the accounts that there are, to be shown: one that
+	// several sources have is followed by its source.
 	Usernames(ctx context.Context, ids []account.ID) (map[account.ID]string, error)
 	// AnyAccount tells whether there is one at all.
 	AnyAccount(ctx context.Context) (bool, error)

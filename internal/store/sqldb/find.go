@@ -94,11 +94,16 @@ func (r reader) Usernames(ctx context.Context, ids []account.ID) (map[account.ID
 		args[i], places[i] = string(id), "$"+strconv.Itoa(i+1)
 	}
 	err := r.q.each(ctx, func(rows *sql.Rows) error {
-		var id, name string
-		err := rows.Scan(&id, &name)
+		var id, name, source string
+		var shared bool
+		err := rows.Scan(&id, &name, &source, &shared)
+		if shared {
+			name += " (" + source + ")"
+		}
 		names[account.ID(id)] = name
 		return err
-	}, `SELECT id, username FROM account WHERE id IN (`+strings.Join(places, ", ")+`)`, args...)
+	}, `SELECT id, username, source, EXISTS (SELECT 1 FROM account other WHERE other.username_folded = account.username_folded AND other.id <> account.id)
+		FROM account WHERE id IN (`+strings.Join(places, ", ")+`)`, args...)
 	if err != nil && !errors.Is(err, errUnstorable) {
 		return nil, fmt.Errorf("read usernames: %w", err)
 	}

@@ -276,7 +276,7 @@ func testListing(t *testing.T, b *bench) {
 		t.Errorf("names with an ID that cannot be: %v", names)
 	}
 	names, err = b.Usernames(t.Context(), []account.ID{found[0].ID, "gone"})
-	if b.must(err); len(names) != 1 || names[found[0].ID] != "Alice" {
+	if b.must(err); len(names) != 1 || names[found[0].ID] != "Alice (directory)" {
 		t.Errorf("names of accounts: %v", names)
 	}
 }
