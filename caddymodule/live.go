@@ -50,10 +50,14 @@ func (h *Handler) newCeremonies(ctx context.Context, r *runtime) (*challenge.Sit
 	if err != nil {
 		return nil, err
 	}
+	shadowed, shared := h.shadowed(r)
+	if shared {
+		place.Vet = &session.Vet{Refuses: shadowed}
+	}
 	site := &challenge.Site{
 		Web: h.gate.Web, Kit: h.gate.Kit, Pages: h.pages, Guard: &web.Guard{Site: h.gate.Web, MAC: r.ring.MAC, Verify: r.ring.VerifyMAC, Now: time.Now},
 		Place: place, Sessions: r.sessions, Store: r.store, Factors: r.factors, Policy: h.gate.Policy, Domains: h.SignInFor,
-		Admit: r.people.Arrive, Shadowed: h.shadowed(r), Ledger: r.ledger, Plan: r.plan, Recorder: r.recorder, Sealer: r.ring,
+		Admit: r.people.Arrive, Shadowed: shadowed, Ledger: r.ledger, Plan: r.plan, Recorder: r.recorder, Sealer: r.ring,
 		Kept:    &kept.Keeper{Store: r.store, Max: h.keepBytes(), Now: time.Now},
 		Address: clientAddress, Enrolment: h.enrolment(), SignOutAfter: h.AfterEnrolment == "sign_out",
 		BindingDelay: h.bindingDelay(), RelyingParty: h.relyingParty(), DeviceLife: h.app.deviceLife(), Notices: h.notices(r), Where: h.app.whereIs, Now: time.Now,

@@ -94,8 +94,13 @@ func (a *App) peopleSources() (all []people.Source) {
 // shadowed tells whether the username of an account is, at this site, that of
 // another source's account. The site's first source has the name: two people
 // of one name cannot be told apart by the app. Names are unique where they are
-// made; sources that met by a change of the configuration may share some.
-func (h *Handler) shadowed(r *runtime) func(context.Context, account.Account) (bool, error) {
+// made; sources that met by a change of the configuration may share some. shared
+// is set where there are several sources, here or at the site that signs people
+// in for this one.
+func (h *Handler) shadowed(r *runtime) (shadowed func(context.Context, account.Account) (bool, error), shared bool) {
+	if at := h.app.siteAt(h.SignInAt); h.SignInAt != "" && at != nil {
+		h = at
+	}
 	return func(ctx context.Context, a account.Account) (bool, error) {
 		for _, source := range h.sources {
 			if source.Name() == a.Source {
@@ -104,7 +109,7 @@ func (h *Handler) shadowed(r *runtime) func(context.Context, account.Account) (b
 			_, err := r.store.AccountByUsername(ctx, source.Name(), account.FoldUsername(a.Username))
 			switch {
 			case err == nil:
-				h.logger.Warn("a sign-in was refused: an account of another source has this username; rename one of them",
+				h.logger.Warn("somebody was not let in: an account of another source has this username; rename one of them",
 					zap.String("account", string(a.ID)), zap.String("source", a.Source), zap.String("other_source", source.Name()))
 				return true, nil
 			case !errors.Is(err, account.ErrNotFound):
@@ -112,5 +117,5 @@ func (h *Handler) shadowed(r *runtime) func(context.Context, account.Account) (b
 			}
 		}
 		return false, nil
-	}
+	}, len(h.sources) > 1
 }

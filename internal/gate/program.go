@@ -43,6 +43,10 @@ func (h programs) program(r *http.Request, live *Live, p *passage, secret string
 	if err != nil || entry == nil {
 		return visitor{err: err}
 	}
+	// What was read for an earlier configuration may be nobody's in this one.
+	if admitted, err := place.Admits(r.Context(), entry, entry.Owner.Account.Source); !admitted {
+		return visitor{err: err}
+	}
 	now := live.now()
 	claimed := slices.Clone(p.claims(r.Header))
 	p.claimed = p.claimed[:0]

@@ -1,10 +1,15 @@
 package session
 
 import (
+	"context"
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/gorilla/securecookie"
+
+	"github.com/stepgate/stepgate/internal/account"
 )
 
 // Reserved tells whether a cookie's name is the gateway's: such cookies never
@@ -98,6 +103,34 @@ type Place struct {
 	// Sources are the sign-in sources that the site has now: a session of
 	// another one is nobody's. Nil: any.
 	Sources []string
+	// Vet looks at each session once more; nil: at none.
+	Vet *Vet
+}
+
+// Vet is what a configuration asks of sessions that began before it. A session in
+// memory is asked about once.
+type Vet struct {
+	// Refuses tells whether an account's sessions are nobody's here.
+	Refuses func(ctx context.Context, owner account.Account) (bool, error)
+}
+
+// Admits tells whether a session that began at a source is somebody's here, as the
+// site is configured now.
+func (p *Place) Admits(ctx context.Context, e *Entry, source string) (bool, error) {
+	if p.Sources != nil && !slices.Contains(p.Sources, source) {
+		return false, nil
+	}
+	if p.Vet == nil || e.vetted.Load() == p.Vet {
+		return true, nil
+	}
+	refused, err := p.Vet.Refuses(ctx, e.Owner.Account)
+	if err != nil {
+		return false, fmt.Errorf("%w: %w", ErrStore, err)
+	}
+	if !refused {
+		e.vetted.Store(p.Vet)
+	}
+	return !refused, nil
 }
 
 // SetCookie gives the browser a session's identifier: for this host alone, out

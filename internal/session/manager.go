@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -132,8 +131,11 @@ func (m *Manager) Peek(ctx context.Context, h http.Header, p Place) (*Entry, err
 			return nil, err
 		}
 	}
-	if e.Session.Site != p.Origin || !now.Before(e.Session.EndsAt) || p.Sources != nil && !slices.Contains(p.Sources, e.Session.Source) {
+	if e.Session.Site != p.Origin || !now.Before(e.Session.EndsAt) {
 		return nil, nil
+	}
+	if admitted, err := p.Admits(ctx, e, e.Session.Source); !admitted {
+		return nil, err
 	}
 	return e, nil
 }

@@ -24,6 +24,7 @@ type Entry struct {
 	cookie  string
 	seen    atomic.Int64 // unix nanoseconds of the last request here
 	touched atomic.Int64 // of the last SeenAt sent to the store
+	vetted  atomic.Pointer[Vet]
 }
 
 // SeenAt is the last request that this process knows of.
