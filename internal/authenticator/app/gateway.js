@@ -52,19 +52,25 @@ export const deny = (pairing, request) => ask("deny", { id: request.id }, pairin
 
 export const subscribe = (pairing, subscription) => ask("subscription", { subscription }, pairing.bearer);
 
+// ROUND is how long, in milliseconds, an event stream has for its first event,
+// and the shortest time from one question to the next.
+const ROUND = 4000;
+
 // follow hears what waits for a pairing, until stop is aborted: by events, and
 // where they do not come through by asking every few seconds. heard is given what
-// waits, or the error that says that nothing can.
+// waits, or the error that says that nothing can. A stream that fails is no such
+// error: only an answer says what waits.
 export const follow = async (pairing, heard, stop) => {
   while (!stop.aborted) {
+    const round = pause(ROUND, stop);
     try {
       heard(await waiting(pairing), null);
       await events(pairing, heard, stop);
     } catch (error) {
       if (stop.aborted) return;
       heard(null, error);
-      await pause(4000, stop);
     }
+    await round;
   }
 };
 
@@ -74,19 +80,36 @@ const pause = (ms, stop) =>
     stop.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
   });
 
+// events gives up a stream whose first event, which the gateway sends at once,
+// does not come: something between holds it back.
 const events = async (pairing, heard, stop) => {
-  const answer = await fetch("/api/events", { cache: "no-store", credentials: "omit", headers: { Authorization: `Bearer ${pairing.bearer}` }, signal: stop });
-  if (!answer.ok) throw new Trouble((await answer.json().catch(() => ({}))).error ?? "trouble");
-  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-  let held = "";
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return;
-    held += value;
-    for (let end = held.indexOf("\n\n"); end >= 0; end = held.indexOf("\n\n")) {
-      const event = held.slice(0, end);
-      held = held.slice(end + 2);
-      if (event.startsWith("data: ")) heard(JSON.parse(event.slice(6)), null);
+  if (stop.aborted) return;
+  const given = new AbortController();
+  const up = () => given.abort();
+  const timer = setTimeout(up, ROUND);
+  stop.addEventListener("abort", up, { once: true });
+  try {
+    const answer = await fetch("/api/events", {
+      cache: "no-store", credentials: "omit", headers: { Authorization: `Bearer ${pairing.bearer}` }, signal: given.signal,
+    });
+    if (!answer.ok) return;
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    let held = "";
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      held += value;
+      for (let end = held.indexOf("\n\n"); end >= 0; end = held.indexOf("\n\n")) {
+        clearTimeout(timer);
+        const event = held.slice(0, end);
+        held = held.slice(end + 2);
+        if (event.startsWith("data: ")) heard(JSON.parse(event.slice(6)), null);
+      }
     }
+  } catch {
+    // what waits is asked for in the next round, and so is what is wrong
+  } finally {
+    clearTimeout(timer);
+    stop.removeEventListener("abort", up);
   }
 };
