@@ -48,6 +48,7 @@ const (
 type rig struct {
 	*Server
 	t      *testing.T
+	dir    string
 	db     *sqldb.DB
 	factor *approval.Factor
 	owner  account.Account
@@ -58,16 +59,11 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	k := &rig{t: t, now: time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)}
-	dir := t.TempDir()
-	ring, err := keys.Create(filepath.Join(dir, "stepgate.key"), k.now)
-	if err != nil {
+	k := &rig{t: t, dir: t.TempDir(), now: time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)}
+	if _, err := keys.Create(filepath.Join(k.dir, "stepgate.key"), k.now); err != nil {
 		t.Fatal(err)
 	}
-	if k.db, err = sqldb.OpenSQLite(t.Context(), filepath.Join(dir, "stepgate.db"), sqldb.Options{Ring: ring, Chain: audit.NewChain(ring)}); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { k.db.Close() })
+	k.db = k.openStore()
 	k.Server = &Server{
 		Store: k.db, Origin: appOrigin, SiteName: func(string) string { return "Portal" },
 		Notices: func(string) *people.Notices {
@@ -84,6 +80,21 @@ func newRig(t *testing.T) *rig {
 	k.factor = &approval.Factor{Store: k.db, Origin: appOrigin}
 	k.owner = k.person("joe", account.RoleUser)
 	return k
+}
+
+// openStore opens the database as a node of its own does.
+func (k *rig) openStore() *sqldb.DB {
+	k.t.Helper()
+	ring, err := keys.Load(filepath.Join(k.dir, "stepgate.key"))
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	db, err := sqldb.OpenSQLite(k.t.Context(), filepath.Join(k.dir, "stepgate.db"), sqldb.Options{Ring: ring, Chain: audit.NewChain(ring)})
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	k.t.Cleanup(func() { db.Close() })
+	return db
 }
 
 func (k *rig) wait(d time.Duration) {
@@ -662,14 +673,16 @@ func TestOnlyTheAppIsAnswered(t *testing.T) {
 }
 
 // TestAnAnswerReachesTheOtherNodeWithinASecond asks on one node and approves on
-// another: two servers over one store.
+// another: two servers, each with a store of its own over one database. What was
+// approved on the second goes on at the first, and is spent there for both.
 func TestAnAnswerReachesTheOtherNodeWithinASecond(t *testing.T) {
 	k := newRig(t)
 	h := k.paired(k.owner)
 	a := k.mustAsk(k.owner, "s1")
+	second := k.openStore()
 	h.k = &rig{Server: &Server{
-		Store: k.db, Origin: k.Origin, SiteName: k.SiteName, Notices: k.Notices, Address: k.Address, Report: k.Report, Now: k.Now,
-	}, t: t, db: k.db}
+		Store: second, Origin: k.Origin, SiteName: k.SiteName, Notices: k.Notices, Address: k.Address, Report: k.Report, Now: k.Now,
+	}, t: t, db: second, factor: &approval.Factor{Store: second, Origin: appOrigin}}
 	q := h.waits()[0]
 	tapped := time.Now()
 	if out, _ := h.approve(q, a.number); out.Outcome != "approved" {
@@ -678,6 +691,15 @@ func TestAnAnswerReachesTheOtherNodeWithinASecond(t *testing.T) {
 	progress, err := k.factor.Progress(t.Context(), a.state, k.Now())
 	if err != nil || progress != factors.ProgressReady {
 		t.Errorf("%s %v", progress, err)
+	}
+	if err := k.verify(a); err != nil {
+		t.Errorf("the first node does not go on: %v", err)
+	}
+	if err := h.k.verify(a); !errors.Is(err, factors.ErrReplayed) {
+		t.Errorf("spent at the first node, and at the second: %v", err)
+	}
+	if open := h.waits(); len(open) != 0 {
+		t.Errorf("%d requests still wait at the second node", len(open))
 	}
 	t.Logf("known to the other node after %s, which looks every 300 ms", time.Since(tapped))
 }
