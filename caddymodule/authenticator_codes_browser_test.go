@@ -138,6 +138,18 @@ func TestTheAppKeepsCodes(t *testing.T) {
 	p.hostile()
 	p.files()
 
+	// Where event streams fail, or are held back, the app asks again, and what
+	// waits stays where it is meanwhile.
+	for _, stream := range []string{
+		`() => Promise.reject(new TypeError("network"))`,
+		`async () => new Response("no", { status: 429 })`,
+		`(signal) => new Promise((_, no) => signal.addEventListener("abort", () => no(signal.reason)))`,
+	} {
+		if got := p.following(stream); got != "0 1" {
+			t.Errorf("%s: heard %q", stream, got)
+		}
+	}
+
 	// RFC 7914 §12.
 	if got := see[string](p.window, `import("/scrypt.js").then(async ({ scrypt }) => {
 		const b = (t) => new TextEncoder().encode(t);
@@ -146,7 +158,7 @@ func TestTheAppKeepsCodes(t *testing.T) {
 		t.Errorf("scrypt: %s", got)
 	}
 
-	p.start(phonePIN)
+	p.importsEncrypted()
 	p.tap("Add a code")
 	p.judge(axe, "app-add")
 	p.shoot("app-add")
@@ -192,11 +204,12 @@ func TestTheAppKeepsCodes(t *testing.T) {
 	see[bool](p.window, `(document.querySelectorAll("[data-entry] .more")[2].click(), true)`)
 	p.tap("Move up")
 	p.await(`[...document.querySelectorAll("[data-entry] strong")].map((e) => e.textContent).join() === "Portal A,New,Old"`)
+	p.portalsOwn(strings.TrimPrefix(g.url, "http://"))
 	see[bool](p.window, `(document.querySelectorAll("[data-entry] .more")[1].click(), true)`)
 	p.tap("Remove it")
 	p.judge(axe, "app-remove")
 	p.tap("Yes, remove it")
-	p.await(`document.querySelectorAll("[data-entry]").length === 2`)
+	p.await(`document.querySelectorAll("[data-entry]").length === 3`)
 
 	// Ten wrong PINs take everything, over reloads too.
 	p.tap("Lock")
@@ -301,6 +314,19 @@ func (p phone) files() {
 			p.t.Errorf("%s: %q, want %q", what, got, c[2])
 		}
 	}
+}
+
+// following follows a pairing in the app's own code over two rounds, in which
+// event streams are answered by a script, and gives what is heard.
+func (p phone) following(stream string) string {
+	p.t.Helper()
+	return see[string](p.window, `import("/gateway.js").then(async ({ follow }) => {
+		const [real, stop, heard] = [globalThis.fetch, new AbortController(), []];
+		globalThis.fetch = (path, how) => path === "/api/events" ? (`+stream+`)(how.signal) : Promise.resolve(Response.json({ requests: [{ id: String(heard.length) }] }));
+		try {
+			await follow({ bearer: "b" }, (w, error) => (heard.push(error ? error.message : w.requests.map((q) => q.id).join()), heard.length === 2 && stop.abort()), stop.signal);
+		} finally { globalThis.fetch = real; }
+		return heard.join(" "); })`)
 }
 
 // copied takes what a script can read out of the storage into another profile,
