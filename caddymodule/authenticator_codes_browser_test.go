@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"image"
 	"image/color"
@@ -73,12 +72,6 @@ func (p phone) reads(text string) string {
 	return see[string](p.window, `import("/entries.js").then(({ fromText }) => {
 		try { const f = fromText(`+inJS(text)+`); return f.ticket ? "ticket" : f.entries.length + " " + f.entries.map((e) => [e.issuer, e.name, e.algorithm, e.digits, e.period].join("/")).join() + " " + f.skipped; }
 		catch (e) { return e.message; } })`)
-}
-
-func (p phone) imports(text, password string) string {
-	p.t.Helper()
-	return see[string](p.window, `import("/files.js").then(({ imported }) => imported(`+inJS(text)+`, async () => `+inJS(password)+`)
-		.then((f) => f.entries.map((e) => [e.issuer, e.name, e.secret, e.algorithm, e.digits, e.period].join("/")).join() + " " + f.skipped, (e) => e.message))`)
 }
 
 // vectors are those of RFC 6238 appendix B.
@@ -266,53 +259,6 @@ func (p phone) hostile() {
 	}
 	if long := p.reads("otpauth://totp/" + strings.Repeat("n", 5000) + "?" + key); len(long) > 260 {
 		p.t.Errorf("a name of %d characters is kept", len(long))
-	}
-}
-
-// files reads files of all kinds, and such as want too much.
-func (p phone) files() {
-	p.t.Helper()
-	wantAll := "A/joe/GEZDGNBVGY3TQOJQ/SHA256/8/60 0"
-	ours := see[string](p.window, `import("/files.js").then(({ exported }) => exported([{ issuer: "A", name: "joe", secret: "GEZDGNBVGY3TQOJQ", algorithm: "SHA256", digits: 8, period: 60 }], "a good long password"))`)
-	if strings.Contains(ours, "GEZD") || strings.Contains(ours, "joe") {
-		p.t.Errorf("the file says %s", ours)
-	}
-	var file struct {
-		Format string
-		KDF    struct {
-			Name string
-			N    int
-		}
-	}
-	if json.Unmarshal([]byte(ours), &file) != nil || file.Format != "stepgate-authenticator" || file.KDF.Name != "scrypt" || file.KDF.N != 32768 {
-		p.t.Errorf("%+v", file)
-	}
-	aegis := `{"version":1,"header":{"slots":null,"params":null},"db":{"version":3,"entries":[
-		{"type":"totp","name":"joe","issuer":"A","info":{"secret":"GEZDGNBVGY3TQOJQ","algo":"SHA256","digits":8,"period":60}},
-		{"type":"steam","name":"x","issuer":"S","info":{"secret":"GEZDGNBVGY3TQOJQ","algo":"SHA1","digits":5,"period":30}}]}}`
-	twoFAS := `{"schemaVersion":4,"services":[{"name":"A","secret":"GEZDGNBVGY3TQOJQ","otp":{"issuer":"A","account":"joe","digits":8,"period":60,"algorithm":"SHA256","tokenType":"TOTP"}},
-		{"name":"c","secret":"GEZDGNBVGY3TQOJQ","otp":{"tokenType":"HOTP"}}]}`
-	huge := func(n string) string { return strings.Replace(ours, `"n": 32768`, `"n": `+n, 1) }
-	for what, c := range map[string][3]string{
-		"ours":                {ours, "a good long password", wantAll},
-		"ours, wrong":         {ours, "a bad long password", "refused.password"},
-		"altered":             {strings.Replace(ours, `"data": "`, `"data": "AAAA`, 1), "a good long password", "refused.password"},
-		"Aegis":               {aegis, "", strings.TrimSuffix(wantAll, "0") + "1"},
-		"2FAS":                {twoFAS, "", strings.TrimSuffix(wantAll, "0") + "1"},
-		"no JSON":             {"{", "", "refused.file"},
-		"another's":           {`{"a":1}`, "", "refused.file"},
-		"null":                {"null", "", "refused.file"},
-		"all memory":          {huge("1073741824"), "x", "refused.file"},
-		"an odd cost":         {huge("3"), "x", "refused.file"},
-		"a text for a cost":   {huge(`"32768"`), "x", "refused.file"},
-		"prototypes":          {`{"format":"stepgate-authenticator","version":1,"kdf":{"__proto__":{"name":"scrypt"}}}`, "x", "refused.file"},
-		"too many":            {`{"services":[` + strings.Repeat(`{},`, 1000) + `{}]}`, "", "refused.many"},
-		"nothing":             {`{"services":[]}`, "", "refused.nothing"},
-		"entries of no shape": {`{"services":[null,1,"x",{"otp":null}]}`, "", "refused.nothing"},
-	} {
-		if got := p.imports(c[0], c[1]); got != c[2] {
-			p.t.Errorf("%s: %q, want %q", what, got, c[2])
-		}
 	}
 }
 
