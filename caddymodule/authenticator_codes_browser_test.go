@@ -269,6 +269,7 @@ func (p phone) following(stream string) string {
 	return see[string](p.window, `import("/gateway.js").then(async ({ follow }) => {
 		const [real, stop, heard] = [globalThis.fetch, new AbortController(), []];
 		globalThis.fetch = (path, how) => path === "/api/events" ? (`+stream+`)(how.signal) : Promise.resolve(Response.json({ requests: [{ id: String(heard.length) }] }));
+		setTimeout(() => stop.abort(), 30000);
 		try {
 			await follow({ bearer: "b" }, (w, error) => (heard.push(error ? error.message : w.requests.map((q) => q.id).join()), heard.length === 2 && stop.abort()), stop.signal);
 		} finally { globalThis.fetch = real; }
