@@ -24,10 +24,11 @@ export const listen = async () => {
   const { pairings } = await app.vault.read();
   for (const pairing of pairings) {
     gateway.follow(pairing, (waiting, error) => {
-      const before = count();
+      const before = count(), was = outline(now.get(pairing.id));
       now.set(pairing.id, error ? { requests: [], error } : waiting);
       badge();
-      redraw?.();
+      // A page that says the same is left alone: somebody may be on its buttons.
+      if (outline(now.get(pairing.id)) !== was) redraw?.();
       if (count() > before && !redraw) say(t("approvals.waits", { site: pairing.site, who: pairing.who }));
       if (waiting && !pairing.confirmed) confirmed(pairing);
       if (waiting?.push_key && !waiting.told) renew(pairing, waiting.push_key);
@@ -41,6 +42,9 @@ const confirmed = (pairing) => {
   pairing.confirmed = true;
   return app.vault.change(({ pairings }) => pairings.filter((p) => p.id === pairing.id).forEach((p) => (p.confirmed = true)));
 };
+
+// outline is what of a pairing's state shows.
+const outline = (state) => state && JSON.stringify([state.requests, state.push_key, state.told, state.error?.message, state.error?.reference]);
 
 const count = () => [...now.values()].reduce((n, w) => n + w.requests.length, 0);
 
