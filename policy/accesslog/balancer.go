@@ -154,8 +154,12 @@ func readEnvoy(line string, e *Entry) Kind {
 	if at < 0 {
 		return kind
 	}
+	from := strings.LastIndexByte(rest[:at], '"')
+	if from < 0 {
+		return Broken
+	}
 	var room [16]string
-	w := words(rest[strings.LastIndexByte(rest[:at], '"'):], room[:0])
+	w := words(rest[from:], room[:0])
 	if len(w) < 4 {
 		return Broken
 	}

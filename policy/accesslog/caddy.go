@@ -8,7 +8,7 @@ func (c *cursor) request(e *Entry) bool {
 	ok := c.object(func(key string) bool {
 		switch key {
 		case "method":
-			return c.into(&e.Method)
+			return c.into(&e.Method) && (e.Method == "" || isMethod(e.Method))
 		case "uri":
 			return c.into(&e.Target)
 		case "host":
