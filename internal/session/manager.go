@@ -35,7 +35,7 @@ const (
 	touchWait = time.Second
 )
 
-// DefaultInMemory is Limits.InMemory where that is 0: some 250 MB.
+// DefaultInMemory is Limits.InMemory where that is 0: some 210 MB of sessions.
 const DefaultInMemory = 100_000
 
 // Limits are the server's own ends of a session (SP 800-63B-4 §5.2).
