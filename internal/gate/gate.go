@@ -102,8 +102,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next Next) e
 	if sight := h.sight(r, p, decision); sight != legacyform.Elsewhere {
 		return h.login(w, r, p, visitor, decision, sight, next)
 	}
-	if h.strangerToApp(r, visitor, decision) {
-		return h.signInAtApp(w, r, p, visitor, decision, next)
+	if (basics{h}).strangerToApp(r, visitor, decision) {
+		return basics{h}.signInAtApp(w, r, p, visitor, decision, next)
 	}
 	if h.named(r, visitor, decision) {
 		return h.signInNamed(w, r, p, next)

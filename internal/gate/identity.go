@@ -58,7 +58,7 @@ type preparedHeader struct{ name, value string }
 // prepare makes an allowed request ready for the upstream: who it is, without
 // the gateway's own cookies.
 func (h *Handler) prepare(r *http.Request, p *passage, v visitor, d policy.Decision) {
-	h.holdCredentials(r, p, v)
+	basics{h}.holdCredentials(r, p, v)
 	if v.entry == nil {
 		WithholdRequestCookies(r.Header)
 		return

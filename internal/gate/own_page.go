@@ -33,7 +33,7 @@ var errAsksOtherwise = errors.New("the application does not ask with HTTP Basic:
 
 // atDesk has the gateway's pages compare passwords at the app, by the way of
 // this request, and keeps what it has accepted in the browser.
-func (h *Handler) atDesk(w http.ResponseWriter, r *http.Request, next Next) (http.ResponseWriter, *http.Request) {
+func (h basics) atDesk(w http.ResponseWriter, r *http.Request, next Next) (http.ResponseWriter, *http.Request) {
 	if h.Basic == nil || !h.Basic.OwnPage() {
 		return w, r
 	}
@@ -56,7 +56,7 @@ func (h *Handler) atDesk(w http.ResponseWriter, r *http.Request, next Next) (htt
 // session's cookie, and takes it away with that.
 type deskWriter struct {
 	http.ResponseWriter
-	handler *Handler
+	handler basics
 	desk    *upstreambasic.Desk
 	sent    bool
 }
@@ -80,7 +80,7 @@ func (w *deskWriter) Write(p []byte) (int, error) {
 }
 
 // giveCredentials follows the session's cookie in an answer of the gateway.
-func (h *Handler) giveCredentials(w http.ResponseWriter, accepted *upstreambasic.Credentials) {
+func (h basics) giveCredentials(w http.ResponseWriter, accepted *upstreambasic.Credentials) {
 	live := h.live.Load()
 	if live == nil {
 		return
@@ -99,7 +99,7 @@ func (h *Handler) giveCredentials(w http.ResponseWriter, accepted *upstreambasic
 	}
 }
 
-func (h *Handler) credentialsCookie(live *Live, value string, maxAge int) *http.Cookie {
+func (h basics) credentialsCookie(live *Live, value string, maxAge int) *http.Cookie {
 	secure, name := live.Ceremonies.Place.Secure, credentialsCookie
 	if secure {
 		name = "__Host-" + name
@@ -108,20 +108,20 @@ func (h *Handler) credentialsCookie(live *Live, value string, maxAge int) *http.
 }
 
 // sealCredentials seals for one person, with the time.
-func (h *Handler) sealCredentials(live *Live, c upstreambasic.Credentials) (string, error) {
+func (h basics) sealCredentials(live *Live, c upstreambasic.Credentials) (string, error) {
 	plain := binary.BigEndian.AppendUint64(nil, uint64(live.now().Unix()))
 	plain = append(plain, c.Line.Reveal()...)
 	sealed, err := live.Ring.Seal(credentialsPurpose, plain, h.credentialsOf(h.Basic.Who(c.Username).Subject))
 	return base64.RawURLEncoding.EncodeToString(sealed), err
 }
 
-func (h *Handler) credentialsOf(subject string) []byte {
+func (h basics) credentialsOf(subject string) []byte {
 	return []byte(h.Origin + "\x00" + h.Basic.Name() + "\x00" + subject)
 }
 
 // openCredentials are those that a visitor's browser holds of their own, made
 // in this very session.
-func (h *Handler) openCredentials(r *http.Request, v visitor) (c upstreambasic.Credentials, ok bool) {
+func (h basics) openCredentials(r *http.Request, v visitor) (c upstreambasic.Credentials, ok bool) {
 	live := h.live.Load()
 	found := r.CookiesNamed(h.credentialsCookie(live, "", 0).Name)
 	if len(found) != 1 || v.entry.Owner.Account.Source != h.Basic.Name() {
@@ -145,7 +145,7 @@ func (h *Handler) openCredentials(r *http.Request, v visitor) (c upstreambasic.C
 // asking is the app's own question to somebody who signed in at the gateway's
 // page: their browser is not to see it.
 type asking struct {
-	handler *Handler
+	handler basics
 	visitor visitor
 	app     atApp
 }

@@ -37,7 +37,7 @@ func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request, page http.Han
 		return h.refuseTarget(w, r, err)
 	}
 	endWaiting(w, r)
-	w, r = h.atDesk(w, r, next)
+	w, r = basics{h}.atDesk(w, r, next)
 	page.ServeHTTP(w, r)
 	return nil
 }

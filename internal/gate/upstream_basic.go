@@ -19,11 +19,14 @@ import (
 // the gateway asks it once, and from then on lets pass what names the
 // session's person, and nobody else.
 
+// basics is the app that asks by itself, and what its people bring for it.
+type basics struct{ *Handler }
+
 const programPurpose = "upstream basic program"
 
 // strangerToApp tells whether somebody has to sign in at the app first:
 // without a session, or with the credentials of somebody else.
-func (h *Handler) strangerToApp(r *http.Request, v visitor, d policy.Decision) bool {
+func (h basics) strangerToApp(r *http.Request, v visitor, d policy.Decision) bool {
 	if h.Basic == nil || d.Public || v.err != nil || d.Outcome == policy.Deny && d.Reason == policy.ReasonPathDenied {
 		return false
 	}
@@ -34,7 +37,7 @@ func (h *Handler) strangerToApp(r *http.Request, v visitor, d policy.Decision) b
 	return named && !h.ownCredentials(c, v)
 }
 
-func (h *Handler) ownCredentials(c upstreambasic.Credentials, v visitor) bool {
+func (h basics) ownCredentials(c upstreambasic.Credentials, v visitor) bool {
 	if v.entry == nil {
 		return false
 	}
@@ -44,7 +47,7 @@ func (h *Handler) ownCredentials(c upstreambasic.Credentials, v visitor) bool {
 
 // holdCredentials lets credentials reach the app that name the session's
 // person: those of the request, or else those that its browser holds sealed.
-func (h *Handler) holdCredentials(r *http.Request, p *passage, v visitor) {
+func (h basics) holdCredentials(r *http.Request, p *passage, v visitor) {
 	if h.Basic == nil {
 		return
 	}
@@ -78,7 +81,7 @@ type atApp struct {
 	at  string // the probe
 }
 
-func (h *Handler) atApp(r *http.Request, next Next) atApp {
+func (h basics) atApp(r *http.Request, next Next) atApp {
 	return atApp{h.asker().For(r, next), h.Basic.LoginTarget()}
 }
 
@@ -116,7 +119,7 @@ func asksWith(question *legacyform.Answer, scheme string) bool {
 // signInAtApp asks the app about the credentials of a request, and makes a
 // session of its acceptance. Without credentials the answer is the app's own
 // question, or the way to the gateway's page.
-func (h *Handler) signInAtApp(w http.ResponseWriter, r *http.Request, p *passage, v visitor, d policy.Decision, next Next) error {
+func (h basics) signInAtApp(w http.ResponseWriter, r *http.Request, p *passage, v visitor, d policy.Decision, next Next) error {
 	live := h.live.Load()
 	if live == nil {
 		return h.unavailable(w, r, errNotStarted)
@@ -164,7 +167,7 @@ func (h *Handler) signInAtApp(w http.ResponseWriter, r *http.Request, p *passage
 	if err != nil {
 		return h.unavailable(w, r, err)
 	}
-	return h.acceptedAtApp(w, r, p, visitor{entry: entered, memo: visitors{h}.memo(entered, live.now())}, next)
+	return h.acceptedAtApp(w, r, p, visitor{entry: entered, memo: visitors(h).memo(entered, live.now())}, next)
 }
 
 // errAsksNobody says that the app shows the probe to strangers: its
@@ -180,14 +183,14 @@ func ofBrowser(r *http.Request) bool {
 // acceptedAtApp goes on with a request whose person the app has accepted. A
 // browser comes again, with its cookie and with new credentials where they
 // hold for one request.
-func (h *Handler) acceptedAtApp(w http.ResponseWriter, r *http.Request, p *passage, v visitor, next Next) error {
+func (h basics) acceptedAtApp(w http.ResponseWriter, r *http.Request, p *passage, v visitor, next Next) error {
 	live := h.live.Load()
 	if landing(r) {
 		again(w, p.sent.Target())
 		return nil
 	}
-	if program, ok := (programs{h}).programAt(r, live); ok {
-		programs{h}.lend(w, r, live, program, h.Basic.Cache())
+	if program, ok := programs(h).programAt(r, live); ok {
+		programs(h).lend(w, r, live, program, h.Basic.Cache())
 	}
 	return h.goOn(w, r, p, v, next)
 }
@@ -201,7 +204,7 @@ func again(w http.ResponseWriter, at string) {
 
 // askAtApp answers with the app's own question. A browser whose credentials
 // could hold for another address only is sent there.
-func (h *Handler) askAtApp(w http.ResponseWriter, r *http.Request, question *legacyform.Answer, at string) error {
+func (h basics) askAtApp(w http.ResponseWriter, r *http.Request, question *legacyform.Answer, at string) error {
 	if question == nil {
 		if landing(r) && r.URL.RequestURI() != at {
 			again(w, at)

@@ -29,7 +29,7 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, p *passage, v vi
 		delete(w.Header(), "Set-Cookie") // they come after the app's, whose own of these names do not leave
 	}
 	if p.asked {
-		a.asking = &asking{h, v, h.atApp(r, next)}
+		a.asking = &asking{basics{h}, v, basics{h}.atApp(r, next)}
 	}
 	if v.going != nil && o.Somebody() && landing(r) {
 		a.going = func(w http.ResponseWriter) { h.resume(w, r, h.live.Load(), v) }
