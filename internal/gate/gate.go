@@ -99,8 +99,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next Next) e
 	}
 	decision := p.judge(h, r, visitor)
 	h.reportOnly(p, r)
-	if sight := h.sight(r, p, decision); sight != legacyform.Elsewhere {
-		return h.login(w, r, p, visitor, decision, sight, next)
+	if sight := (logins{h}).sight(r, p, decision); sight != legacyform.Elsewhere {
+		return logins{h}.login(w, r, p, visitor, decision, sight, next)
 	}
 	if (basics{h}).strangerToApp(r, visitor, decision) {
 		return basics{h}.signInAtApp(w, r, p, visitor, decision, next)

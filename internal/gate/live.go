@@ -70,7 +70,7 @@ func (h *Handler) alive(ctx context.Context) (*Live, error) {
 	l.pages = web.TopLevelOnly(h.Web, l.rooms(h.Web, l.Ceremonies.Handler()))
 	l.waits = l.Ceremonies.Waits()
 	l.status, l.assets = l.Ceremonies.Status(), h.Kit.Assets(h.Web)
-	l.watched, l.password, l.tokens = h.newWatched(l), passwordMeets(h.Policy, time.Now()), takesTokens(h.Policy)
+	l.watched, l.password, l.tokens = logins{h}.newWatched(l), passwordMeets(h.Policy, time.Now()), takesTokens(h.Policy)
 	h.live.CompareAndSwap(nil, l)
 	return h.live.Load(), nil
 }

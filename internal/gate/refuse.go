@@ -78,7 +78,7 @@ func (h *Handler) begin(w http.ResponseWriter, r *http.Request, p *passage, v vi
 		return h.unavailable(w, r, errNotStarted)
 	}
 	if v.going != nil && v.entry != nil {
-		return h.resume(w, r, live, v)
+		return logins{h}.resume(w, r, live, v)
 	}
 	if v.entry == nil {
 		if err := live.Sessions.Answers(r.Context()); err != nil {

@@ -76,9 +76,9 @@ func (h visitors) findVisitor(r *http.Request, p *passage) visitor {
 		entry, err = live.Ceremonies.Vouched(r, entry)
 	}
 	if err != nil || entry == nil {
-		return visitor{err: err, going: h.going(live, r)}
+		return visitor{err: err, going: logins(h).going(live, r)}
 	}
-	v := visitor{entry: entry, memo: h.memo(entry, live.now()), going: h.going(live, r)}
+	v := visitor{entry: entry, memo: h.memo(entry, live.now()), going: logins(h).going(live, r)}
 	v.risk = h.look(r, live, v)
 	return v
 }

@@ -13,7 +13,7 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, p *passage, v vi
 		return h.fail(w, r, errServiceWorker)
 	}
 	w = p.shake.Over(w)
-	o, err := h.hold(r, p, v, d, next)
+	o, err := logins{h}.hold(r, p, v, d, next)
 	if err != nil {
 		return h.fail(w, r, err)
 	}
@@ -32,7 +32,7 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, p *passage, v vi
 		a.asking = &asking{basics{h}, v, basics{h}.atApp(r, next)}
 	}
 	if v.going != nil && o.Somebody() && landing(r) {
-		a.going = func(w http.ResponseWriter) { h.resume(w, r, h.live.Load(), v) }
+		a.going = func(w http.ResponseWriter) { logins{h}.resume(w, r, h.live.Load(), v) }
 	}
 	defer a.End()
 	err = next.ServeHTTP(a, a.Begin())

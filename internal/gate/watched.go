@@ -22,9 +22,12 @@ import (
 // This file leads to package watched, on sites that watch the app's own login
 // form, and decides what of its answers somebody may see.
 
+// logins is the app's own login form.
+type logins struct{ *Handler }
+
 // sight tells what a request is to the app's own login form, on sites that
 // watch one. A path that the policy denies is denied all the same.
-func (h *Handler) sight(r *http.Request, p *passage, d policy.Decision) legacyform.Sight {
+func (h logins) sight(r *http.Request, p *passage, d policy.Decision) legacyform.Sight {
 	if h.Form == nil || d.Outcome == policy.Deny && d.Reason == policy.ReasonPathDenied {
 		return legacyform.Elsewhere
 	}
@@ -46,7 +49,7 @@ func (p *passage) see(r *http.Request) *legacyform.Seen {
 }
 
 // login lets a request reach the app's login, or refuses it.
-func (h *Handler) login(w http.ResponseWriter, r *http.Request, p *passage, v visitor, d policy.Decision, sight legacyform.Sight, next Next) error {
+func (h logins) login(w http.ResponseWriter, r *http.Request, p *passage, v visitor, d policy.Decision, sight legacyform.Sight, next Next) error {
 	if p.kept != nil { // no login is ever kept: the form was configured since
 		return h.fail(w, r, &web.Fail{Status: http.StatusConflict, Err: errKeptLogin})
 	}
@@ -73,9 +76,9 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request, p *passage, v vi
 			p.leave = &watched.Leaving{Site: h.live.Load().watched, Visitor: v.watched(), Below: d.Outcome != policy.Allow}
 		}
 	default:
-		e := trail{h}.event(r, audit.InputRefused, v)
+		e := trail(h).event(r, audit.InputRefused, v)
 		e.Outcome, e.Reason = "refused", "login-elsewhere"
-		trail{h}.observe(e)
+		trail(h).observe(e)
 		return h.fail(w, r, &web.Fail{Status: http.StatusForbidden, Reference: e.Reference, Err: legacyform.ErrStray})
 	}
 	h.prepare(r, p, v, open)
@@ -83,14 +86,14 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request, p *passage, v vi
 }
 
 // submit lets a name and a password reach the app.
-func (h *Handler) submit(w http.ResponseWriter, r *http.Request, p *passage, v visitor, next Next) error {
+func (h logins) submit(w http.ResponseWriter, r *http.Request, p *passage, v visitor, next Next) error {
 	live := h.live.Load()
 	if live == nil || v.err != nil {
 		return h.unavailable(w, r, errors.Join(errNotStarted, v.err))
 	}
 	q := watched.Request{HTTP: r, Visitor: v.watched(), Seen: p.see(r), Next: next}
 	p.login = true // also where the answer is the form once more
-	page := scripts{h}.page(r, p, v)
+	page := scripts(h).page(r, p, v)
 	if page != nil {
 		q.Adds = func(status int, header http.Header, to io.Writer) io.WriteCloser {
 			if !page.Prepare(status, header) {
@@ -106,7 +109,7 @@ var errNotStarted = errors.New("the site has not started")
 
 // hold leaves of a request what is its visitor's, and gives what looks at the
 // app's answer; nil where no form is watched. Its error is for a page.
-func (h *Handler) hold(r *http.Request, p *passage, v visitor, d policy.Decision, next Next) (*watched.Answer, error) {
+func (h logins) hold(r *http.Request, p *passage, v visitor, d policy.Decision, next Next) (*watched.Answer, error) {
 	if h.Form == nil {
 		return nil, nil
 	}
@@ -140,11 +143,11 @@ func changesPerson(r *http.Request) bool {
 
 // newWatched is the watched login; nil where none is. Without a live site it is
 // one that knows nothing of anybody.
-func (h *Handler) newWatched(l *Live) *watched.Site {
+func (h logins) newWatched(l *Live) *watched.Site {
 	if h.Form == nil {
 		return nil
 	}
-	s := &watched.Site{Form: h.Form, Asker: h.asker(), Gate: around{h}, Log: h.Log, Now: time.Now}
+	s := &watched.Site{Form: h.Form, Asker: h.asker(), Gate: around(h), Log: h.Log, Now: time.Now}
 	if l == nil {
 		return s
 	}
@@ -187,7 +190,7 @@ func (around) Correct(h http.Header) { CorrectHeader(h) }
 var _ watched.Gate = around{}
 
 // going is where the visitor was going before the app's own login page.
-func (h *Handler) going(live *Live, r *http.Request) *ceremony.Continuation {
+func (h logins) going(live *Live, r *http.Request) *ceremony.Continuation {
 	if h.Form == nil {
 		return nil
 	}
@@ -195,7 +198,7 @@ func (h *Handler) going(live *Live, r *http.Request) *ceremony.Continuation {
 }
 
 // resume sends the visitor on to where they were going.
-func (h *Handler) resume(w http.ResponseWriter, r *http.Request, live *Live, v visitor) error {
+func (h logins) resume(w http.ResponseWriter, r *http.Request, live *Live, v visitor) error {
 	if err := live.Ceremonies.Resume(w, r, *v.going); err != nil {
 		return h.fail(w, r, err)
 	}
@@ -207,7 +210,7 @@ func landing(r *http.Request) bool { return r.Method == http.MethodGet && web.Na
 
 // arrival is a submit of the form by which somebody may get a session.
 type arrival struct {
-	h       *Handler
+	h       logins
 	w       http.ResponseWriter
 	r       *http.Request
 	p       *passage
@@ -222,7 +225,7 @@ func (a arrival) show(e *session.Entry, answer *watched.Held) http.ResponseWrite
 	h, live := a.h, a.h.live.Load()
 	v := a.visitor
 	if e != v.entry {
-		v = visitor{entry: e, memo: visitors{h}.memo(e, live.now())}
+		v = visitor{entry: e, memo: visitors(h).memo(e, live.now())}
 	}
 	if a.page != nil && a.page.Shown {
 		a.page.Login = false
@@ -271,7 +274,7 @@ func (a arrival) decide(page *passage, v visitor) policy.Decision {
 		page.also[i] = &page.others[i]
 	}
 	page.request.Also = page.also[:len(a.p.request.Also)]
-	q := page.facts(a.h, a.r, v)
+	q := page.facts(a.h.Handler, a.r, v)
 	q.Claimed = append(q.Claimed, http.MethodGet)
 	return a.h.Policy.Decide(q)
 }
