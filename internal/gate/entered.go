@@ -11,14 +11,14 @@ import (
 // begins on the way to the app.
 
 // goOn judges a request anew whose person has just been signed in.
-func (h *Handler) goOn(w http.ResponseWriter, r *http.Request, p *passage, v visitor, next Next) error {
+func (h *Handler) goOn(w http.ResponseWriter, r *http.Request, p *passage, v visitor) error {
 	d := h.spend(r, v, p.judge(h, r, v), p)
 	switch {
 	case d.Outcome == policy.Deny:
 		return h.deny(w, r, p, v, d)
 	case d.Outcome == policy.Allow:
 		h.prepare(r, p, v, d)
-		return h.watch(w, r, p, v, d, next)
+		return h.watch(w, r, p, v, d)
 	default:
 		return h.begin(w, r, p, v, d)
 	}

@@ -86,7 +86,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next Next) e
 	h.Managed.StripRequest(r)
 	p := passages.Get().(*passage)
 	defer p.release()
-	p.token, p.program = secret, program
+	p.token, p.program, p.next = secret, program, next
 	if err := p.read(h, r); err != nil {
 		return h.refuseTarget(w, r, err)
 	}
@@ -99,14 +99,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next Next) e
 	}
 	decision := p.judge(h, r, visitor)
 	h.reportOnly(p, r)
-	if sight := (logins{h}).sight(r, p, decision); sight != legacyform.Elsewhere {
-		return logins{h}.login(w, r, p, visitor, decision, sight, next)
+	if p.sight = (logins{h}).sight(r, p, decision); p.sight != legacyform.Elsewhere {
+		return logins{h}.login(w, r, p, visitor, decision)
 	}
 	if (basics{h}).strangerToApp(r, visitor, decision) {
-		return basics{h}.signInAtApp(w, r, p, visitor, decision, next)
+		return basics{h}.signInAtApp(w, r, p, visitor, decision)
 	}
 	if h.named(r, visitor, decision) {
-		return h.signInNamed(w, r, p, next)
+		return h.signInNamed(w, r, p)
 	}
 	decision = h.spend(r, visitor, decision, p)
 	switch {
@@ -116,7 +116,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next Next) e
 		return h.unavailable(w, r, visitor.err)
 	case decision.Outcome == policy.Allow:
 		h.prepare(r, p, visitor, decision)
-		return h.watch(w, r, p, visitor, decision, next)
+		return h.watch(w, r, p, visitor, decision)
 	default:
 		return h.begin(w, r, p, visitor, decision)
 	}

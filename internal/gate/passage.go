@@ -26,6 +26,7 @@ type passage struct {
 	request policy.Request
 	handler *Handler
 	http    *http.Request
+	next    Next // what it passes through
 	visitor visitor
 	sent    target.Readings // what the client sent
 	others  [2]target.Readings
@@ -39,6 +40,7 @@ type passage struct {
 	token   string           // what a program sent with it
 	program bool             // set where a token was sent, readable or not
 	seen    legacyform.Seen  // what the app's login form sees of it, once it was asked
+	sight   legacyform.Sight // what it is to that form
 	login   bool             // set where this is a page of the app's own login
 	asked   bool             // set where the gateway answers the app's own question
 	leave   *watched.Leaving // set where this is the app's own sign-out

@@ -46,7 +46,7 @@ func (h *Handler) named(r *http.Request, v visitor, d policy.Decision) bool {
 
 // signInNamed begins the session of whom a request names, and goes on with the
 // request.
-func (h *Handler) signInNamed(w http.ResponseWriter, r *http.Request, p *passage, next Next) error {
+func (h *Handler) signInNamed(w http.ResponseWriter, r *http.Request, p *passage) error {
 	live := h.live.Load()
 	if live == nil {
 		return h.unavailable(w, r, errNotStarted)
@@ -61,7 +61,7 @@ func (h *Handler) signInNamed(w http.ResponseWriter, r *http.Request, p *passage
 	if program, ok := (programs{h}).programNamed(r, live); ok && !landing(r) {
 		programs{h}.lend(w, r, live, program, namedCache)
 	}
-	return h.goOn(w, r, p, visitor{entry: entered, memo: visitors{h}.memo(entered, live.now())}, next)
+	return h.goOn(w, r, p, visitor{entry: entered, memo: visitors{h}.memo(entered, live.now())})
 }
 
 // programNamed names a program by whom it is named.

@@ -119,12 +119,12 @@ func asksWith(question *legacyform.Answer, scheme string) bool {
 // signInAtApp asks the app about the credentials of a request, and makes a
 // session of its acceptance. Without credentials the answer is the app's own
 // question, or the way to the gateway's page.
-func (h basics) signInAtApp(w http.ResponseWriter, r *http.Request, p *passage, v visitor, d policy.Decision, next Next) error {
+func (h basics) signInAtApp(w http.ResponseWriter, r *http.Request, p *passage, v visitor, d policy.Decision) error {
 	live := h.live.Load()
 	if live == nil {
 		return h.unavailable(w, r, errNotStarted)
 	}
-	app := h.atApp(r, next)
+	app := h.atApp(r, p.next)
 	c, named := upstreambasic.Read(r.Header)
 	if c.Digest {
 		// Digest credentials hold for one method and address. It is asked
@@ -167,7 +167,7 @@ func (h basics) signInAtApp(w http.ResponseWriter, r *http.Request, p *passage, 
 	if err != nil {
 		return h.unavailable(w, r, err)
 	}
-	return h.acceptedAtApp(w, r, p, visitor{entry: entered, memo: visitors(h).memo(entered, live.now())}, next)
+	return h.acceptedAtApp(w, r, p, visitor{entry: entered, memo: visitors(h).memo(entered, live.now())})
 }
 
 // errAsksNobody says that the app shows the probe to strangers: its
@@ -183,7 +183,7 @@ func ofBrowser(r *http.Request) bool {
 // acceptedAtApp goes on with a request whose person the app has accepted. A
 // browser comes again, with its cookie and with new credentials where they
 // hold for one request.
-func (h basics) acceptedAtApp(w http.ResponseWriter, r *http.Request, p *passage, v visitor, next Next) error {
+func (h basics) acceptedAtApp(w http.ResponseWriter, r *http.Request, p *passage, v visitor) error {
 	live := h.live.Load()
 	if landing(r) {
 		again(w, p.sent.Target())
@@ -192,7 +192,7 @@ func (h basics) acceptedAtApp(w http.ResponseWriter, r *http.Request, p *passage
 	if program, ok := programs(h).programAt(r, live); ok {
 		programs(h).lend(w, r, live, program, h.Basic.Cache())
 	}
-	return h.goOn(w, r, p, v, next)
+	return h.goOn(w, r, p, v)
 }
 
 // again has a browser ask for a target.

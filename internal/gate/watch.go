@@ -8,12 +8,12 @@ import (
 
 // watch passes the request on, and corrects what only the gateway may say in
 // the answer.
-func (h *Handler) watch(w http.ResponseWriter, r *http.Request, p *passage, v visitor, d policy.Decision, next Next) error {
+func (h *Handler) watch(w http.ResponseWriter, r *http.Request, p *passage, v visitor, d policy.Decision) error {
 	if (spending{h}).coversPages(r) {
 		return h.fail(w, r, errServiceWorker)
 	}
 	w = p.shake.Over(w)
-	o, err := logins{h}.hold(r, p, v, d, next)
+	o, err := logins{h}.hold(r, p, v, d)
 	if err != nil {
 		return h.fail(w, r, err)
 	}
@@ -29,13 +29,13 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, p *passage, v vi
 		delete(w.Header(), "Set-Cookie") // they come after the app's, whose own of these names do not leave
 	}
 	if p.asked {
-		a.asking = &asking{basics{h}, v, basics{h}.atApp(r, next)}
+		a.asking = &asking{basics{h}, v, basics{h}.atApp(r, p.next)}
 	}
 	if v.going != nil && o.Somebody() && landing(r) {
 		a.going = func(w http.ResponseWriter) { logins{h}.resume(w, r, h.live.Load(), v) }
 	}
 	defer a.End()
-	err = next.ServeHTTP(a, a.Begin())
+	err = p.next.ServeHTTP(a, a.Begin())
 	if err == nil && !a.Sent() && h.Server.Switched(r) {
 		a.RefuseSwitch()
 	}

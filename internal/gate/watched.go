@@ -49,14 +49,14 @@ func (p *passage) see(r *http.Request) *legacyform.Seen {
 }
 
 // login lets a request reach the app's login, or refuses it.
-func (h logins) login(w http.ResponseWriter, r *http.Request, p *passage, v visitor, d policy.Decision, sight legacyform.Sight, next Next) error {
+func (h logins) login(w http.ResponseWriter, r *http.Request, p *passage, v visitor, d policy.Decision) error {
 	if p.kept != nil { // no login is ever kept: the form was configured since
 		return h.fail(w, r, &web.Fail{Status: http.StatusConflict, Err: errKeptLogin})
 	}
 	open := policy.Decision{Outcome: policy.Allow, Public: true}
-	switch sight {
+	switch p.sight {
 	case legacyform.Submit:
-		return h.submit(w, r, p, v, next)
+		return h.submit(w, r, p, v)
 	case legacyform.LoginPage:
 		p.login = true
 		v.going = nil // who is on the login page has not been let in yet
@@ -82,16 +82,16 @@ func (h logins) login(w http.ResponseWriter, r *http.Request, p *passage, v visi
 		return h.fail(w, r, &web.Fail{Status: http.StatusForbidden, Reference: e.Reference, Err: legacyform.ErrStray})
 	}
 	h.prepare(r, p, v, open)
-	return h.watch(w, r, p, v, open, next)
+	return h.watch(w, r, p, v, open)
 }
 
 // submit lets a name and a password reach the app.
-func (h logins) submit(w http.ResponseWriter, r *http.Request, p *passage, v visitor, next Next) error {
+func (h logins) submit(w http.ResponseWriter, r *http.Request, p *passage, v visitor) error {
 	live := h.live.Load()
 	if live == nil || v.err != nil {
 		return h.unavailable(w, r, errors.Join(errNotStarted, v.err))
 	}
-	q := watched.Request{HTTP: r, Visitor: v.watched(), Seen: p.see(r), Next: next}
+	q := watched.Request{HTTP: r, Visitor: v.watched(), Seen: p.see(r), Next: p.next}
 	p.login = true // also where the answer is the form once more
 	page := scripts(h).page(r, p, v)
 	if page != nil {
@@ -109,14 +109,14 @@ var errNotStarted = errors.New("the site has not started")
 
 // hold leaves of a request what is its visitor's, and gives what looks at the
 // app's answer; nil where no form is watched. Its error is for a page.
-func (h logins) hold(r *http.Request, p *passage, v visitor, d policy.Decision, next Next) (*watched.Answer, error) {
+func (h logins) hold(r *http.Request, p *passage, v visitor, d policy.Decision) (*watched.Answer, error) {
 	if h.Form == nil {
 		return nil, nil
 	}
 	if r.Body != nil && (r.ContentLength < 0 || r.ContentLength > maxFormBytes) {
 		r.Body = h.Form.Watch(r.Body, r.Header.Get("Content-Type"))
 	}
-	q := watched.Request{HTTP: r, Visitor: v.watched(), Seen: p.see(r), Next: next, Lost: v.err != nil, Public: d.Public, Changes: changesPerson(r)}
+	q := watched.Request{HTTP: r, Visitor: v.watched(), Seen: p.see(r), Next: p.next, Lost: v.err != nil, Public: d.Public, Changes: changesPerson(r)}
 	live := h.live.Load()
 	if live == nil {
 		return h.newWatched(nil).Hold(q)
