@@ -205,12 +205,12 @@ func (e *evaluation) path(path string) {
 		}
 	}
 	if e.policy.queries != nil {
-		e.all(e.policy.queries, []*node{&e.policy.queries.root}, walk(path))
+		e.all(e.policy.queries, []spot{0}, walk(path))
 	}
 }
 
 func (e *evaluation) lookUp(path string, method int) {
-	if !e.best(e.policy.paths, []*node{&e.policy.paths.root}, walk(path), method) && !e.exactly {
+	if !e.best(e.policy.paths, []spot{0}, walk(path), method) && !e.exactly {
 		e.apply(&e.policy.fallback)
 	}
 }
@@ -234,22 +234,39 @@ func (e *evaluation) methods() uint64 {
 // apply adds what a ruling says to what the request needs.
 func (e *evaluation) apply(g *ruling) {
 	e.traceRuling(g)
-	if g.deny != nil && e.denied == nil {
-		e.denied = g.deny
+	by := g.first
+	if g.levels&^e.met != 0 {
+		by = g.asker(e.met)
 	}
-	if !g.public {
-		e.private = true
-	}
-	e.needed |= g.levels
-	e.raised &^= g.levels
-	if missing := g.levels&^e.met != 0; e.rule == nil || missing && !e.pressing {
-		e.rule, e.pressing = g.first, missing
-		if missing {
-			e.rule = g.asker(e.met)
-		}
-	}
+	e.say(g.levels, g.public, g.deny, by)
 	for _, r := range g.asking {
 		e.ask(r)
+	}
+}
+
+// applyPlain is apply for a rule that is alone and has neither methods nor a
+// block.
+func (e *evaluation) applyPlain(v *verdict, r *Rule) {
+	e.traceRule(r)
+	var deny *Rule
+	if v.deny {
+		deny = r
+	}
+	e.say(v.levels, v.public, deny, r)
+}
+
+// say adds levels that are needed; by is the rule that asks for them.
+func (e *evaluation) say(levels LevelSet, public bool, deny, by *Rule) {
+	if deny != nil && e.denied == nil {
+		e.denied = deny
+	}
+	if !public {
+		e.private = true
+	}
+	e.needed |= levels
+	e.raised &^= levels
+	if missing := levels&^e.met != 0; e.rule == nil || missing && !e.pressing {
+		e.rule, e.pressing = by, missing
 	}
 }
 
@@ -288,11 +305,11 @@ func (e *evaluation) raise(a *raise, in *Rule) {
 }
 
 // queried adds the query rules of one pattern that hold for the request.
-func (e *evaluation) queried(at *endpoint) {
-	if at == nil {
+func (e *evaluation) queried(t *tree, at stop) {
+	if at.kind == 0 {
 		return
 	}
-	for _, r := range at.rules {
+	for _, r := range t.endpoints[at.kind-several].rules {
 		if r.mask != 0 && r.mask&(1<<e.method) == 0 && r.mask&e.methods() == 0 {
 			continue
 		}

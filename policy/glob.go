@@ -72,22 +72,23 @@ type globEnds struct{ prefix, suffix string }
 type globChild struct {
 	glob glob
 	text string
-	node *node
+	to   spot
 }
 
-// child returns the node below the glob that is written as text, and whether
-// it is new.
-func (s *globSet) child(text string, g glob) (n *node, made bool) {
+// child returns the spot below the glob that is written as text, for the
+// caller to fill where it is new.
+func (s *globSet) child(text string, g glob) *spot {
 	shape := s.shape(len(g.prefix), len(g.suffix))
 	ends := globEnds{g.prefix, g.suffix}
-	for _, c := range shape.byEnds[ends] {
-		if c.text == text {
-			return c.node, false
+	children := shape.byEnds[ends]
+	for i := range children {
+		if children[i].text == text {
+			return &children[i].to
 		}
 	}
-	n = new(node)
-	shape.byEnds[ends] = append(shape.byEnds[ends], globChild{glob: g, text: text, node: n})
-	return n, true
+	children = append(children, globChild{glob: g, text: text})
+	shape.byEnds[ends] = children
+	return &children[len(children)-1].to
 }
 
 func (s *globSet) shape(prefix, suffix int) *globShape {
@@ -100,8 +101,8 @@ func (s *globSet) shape(prefix, suffix int) *globShape {
 	return &s.shapes[len(s.shapes)-1]
 }
 
-// find appends the nodes below the globs that segment fits to found.
-func (s *globSet) find(segment string, found []*node) []*node {
+// find appends the spots below the globs that segment fits to found.
+func (s *globSet) find(segment string, found []spot) []spot {
 	for i := range s.shapes {
 		shape := &s.shapes[i]
 		if len(segment) < shape.prefix+shape.suffix {
@@ -111,7 +112,7 @@ func (s *globSet) find(segment string, found []*node) []*node {
 		children := shape.byEnds[ends]
 		for j := range children {
 			if children[j].glob.middleFits(segment) {
-				found = append(found, children[j].node)
+				found = append(found, children[j].to)
 			}
 		}
 	}

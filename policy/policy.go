@@ -23,7 +23,7 @@ type Policy struct {
 	// methods are those that rules name; the first, "", stands for all
 	// others.
 	methods []string
-	rules   []*Rule
+	rules   []Rule
 	// paths finds the rules without, queries those with a query pattern.
 	paths, queries *tree
 	raises         []raise
@@ -44,13 +44,22 @@ const maxMethods = 63
 // one a line, each with FILE:LINE, the word, what was expected and the
 // nearest known word. c is not kept.
 func Compile(c *Config, o CompileOptions) (*Policy, error) {
-	p := &Policy{methods: []string{""}, paths: newTree()}
-	if err := p.compile(c, o, func(r *Rule) { p.rules = append(p.rules, r) }); err != nil {
+	p := &Policy{methods: []string{""}, paths: newTree(), rules: make([]Rule, 0, c.patterns())}
+	if err := p.compile(c, o, func(r *Rule) { p.rules = append(p.rules, *r) }); err != nil {
 		return nil, err
 	}
 	p.index()
 	p.fingerprint = fingerprint(p.levels)
 	return p, nil
+}
+
+// patterns is how many rules are compiled of a Config: one for each pattern.
+func (c *Config) patterns() int {
+	n := 0
+	for i := range c.Rules {
+		n += len(c.Rules[i].Patterns)
+	}
+	return n
 }
 
 // Check gives the error that Compile would, and keeps nothing: with many rules
@@ -60,7 +69,8 @@ func Check(c *Config, o CompileOptions) error {
 	return p.compile(c, o, func(*Rule) {})
 }
 
-// compile compiles everything but the rules' trees; add gets each rule.
+// compile compiles everything but the rules' trees; add gets each rule, in a
+// place that is used again.
 func (p *Policy) compile(c *Config, o CompileOptions, add func(*Rule)) error {
 	m := &mistakes{}
 	p.defineLevels(c.Levels, m)
@@ -83,6 +93,7 @@ func (p *Policy) compileRule(c *RuleConfig, where place, o CompileOptions, m *mi
 	if len(c.Patterns) == 0 {
 		m.add(where, string(c.Verb), "without a pattern; expected a path like `/cases/*`")
 	}
+	rule := base
 	for _, text := range c.Patterns {
 		pattern, err := ParsePattern(text)
 		if err != nil {
@@ -93,7 +104,6 @@ func (p *Policy) compileRule(c *RuleConfig, where place, o CompileOptions, m *mi
 			m.add(where, text, "a query pattern only ever adds to what its path needs; `public` adds nothing")
 			continue
 		}
-		rule := base
 		rule.pattern = pattern
 		add(&rule)
 	}
@@ -272,23 +282,23 @@ func (p *Policy) compileDefault(c *Config, m *mistakes) {
 	p.fallback = together([]*Rule{rule}, func(*Rule) bool { return true })
 }
 
-// index puts the rules into their trees.
+// index puts the rules into their trees. The rules stay where they are from
+// here on: decisions point to them.
 func (p *Policy) index() {
-	for _, r := range p.rules {
+	for i := range p.rules {
 		t := p.paths
-		if r.pattern.Queried() {
+		if p.rules[i].pattern.Queried() {
 			if p.queries == nil {
 				p.queries = newTree()
+				p.queries.queried = true
 			}
 			t = p.queries
 		}
-		for _, e := range t.endpoints(r.pattern) {
-			e.rules = append(e.rules, r)
-		}
+		t.add(p.rules, uint32(i))
 	}
-	p.paths.freeze(func(e *endpoint) { e.settle(len(p.methods)) })
+	p.paths.freeze(p.rules, len(p.methods))
 	if p.queries != nil {
-		p.queries.freeze(func(e *endpoint) { slices.SortFunc(e.rules, compareRules) })
+		p.queries.freeze(p.rules, len(p.methods))
 	}
 }
 
@@ -353,7 +363,13 @@ func (p *Policy) MaxAge(set LevelSet) time.Duration {
 }
 
 // Rules lists the compiled rules, one for each pattern, in written order.
-func (p *Policy) Rules() []*Rule { return slices.Clone(p.rules) }
+func (p *Policy) Rules() []*Rule {
+	rules := make([]*Rule, len(p.rules))
+	for i := range rules {
+		rules[i] = &p.rules[i]
+	}
+	return rules
+}
 
 // Default is what a path needs that no rule matches, as a rule without a
 // pattern.

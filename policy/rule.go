@@ -93,8 +93,7 @@ func (r *Rule) admits(who *Request) bool {
 	return len(r.users) > 0 && who.Username != "" && slices.Contains(r.users, target.FoldText(who.Username))
 }
 
-// endpoint holds the rules of one pattern. What a decision looks at fills one
-// cache line.
+// endpoint holds the rules of one pattern, where they are not one plain rule.
 type endpoint struct {
 	// named has what holds for each method (Policy.methods), empty where no
 	// rule names it; nil where no rule names a method. unnamed is what holds
@@ -116,10 +115,9 @@ func (e *endpoint) ruling(method int) *ruling {
 	return nil
 }
 
-// settle works out the rulings once all rules are in: rules that name the
+// settle works out the rulings once all rules are in, and in order: rules that name the
 // method beat those that name none, and those that tie hold together.
 func (e *endpoint) settle(methods int) {
-	slices.SortFunc(e.rules, compareRules)
 	e.unnamed = together(e.rules, func(r *Rule) bool { return r.mask == 0 })
 	if !slices.ContainsFunc(e.rules, func(r *Rule) bool { return r.mask != 0 }) {
 		return

@@ -17,7 +17,7 @@ func (p *Policy) RulesFor(method, path string) []*Rule {
 // Contest is RulesFor, and the rules that would decide without those.
 func (p *Policy) Contest(method, path string) (first, next []*Rule) {
 	var groups [][]*Rule
-	p.contest([]*node{&p.paths.root}, walk(path), p.methodIndex(asked(method)), &groups)
+	p.contest([]spot{0}, walk(path), p.methodIndex(asked(method)), &groups)
 	groups = append(groups, []*Rule{p.Default()}, nil)
 	return groups[0], groups[1]
 }
@@ -27,33 +27,38 @@ const contested = 2
 
 // contest walks as evaluation.best does, and keeps the rules, until it has
 // enough of them.
-func (p *Policy) contest(nodes []*node, path rest, method int, groups *[][]*Rule) {
+func (p *Policy) contest(nodes []spot, path rest, method int, groups *[][]*Rule) {
 	if path.done {
-		ending(nodes, method, false, groups)
-		ending(nodes, method, true, groups)
+		p.ending(nodes, method, false, groups)
+		p.ending(nodes, method, true, groups)
 		return
 	}
 	segment, after := path.next()
-	for _, next := range [][]*node{p.paths.literals(nodes, segment, nil), globs(nodes, segment, nil), frees(nodes, nil)} {
+	for _, next := range [][]spot{p.paths.literals(nodes, segment, nil), p.paths.globs(nodes, segment, nil), p.paths.frees(nodes, nil)} {
 		if len(next) > 0 && len(*groups) < contested {
 			p.contest(next, after, method, groups)
 		}
 	}
-	ending(nodes, method, true, groups)
+	p.ending(nodes, method, true, groups)
 }
 
 // ending keeps the rules of patterns that end at nodes: those that hold, and
 // behind them those that name no method, where the first do.
-func ending(nodes []*node, method int, subtree bool, groups *[][]*Rule) {
+func (p *Policy) ending(nodes []spot, method int, subtree bool, groups *[][]*Rule) {
 	var named, unnamed []*Rule
 	for _, n := range nodes {
-		at := n.exact
+		stop := p.paths.nodes[n].exact
 		if subtree {
-			at = n.subtree
+			stop = p.paths.nodes[n].subtree
 		}
-		if at == nil {
+		switch {
+		case stop.kind == 0:
+			continue
+		case stop.kind < several:
+			named = append(named, &p.rules[stop.rule])
 			continue
 		}
+		at := &p.paths.endpoints[stop.kind-several]
 		ruling := at.ruling(method)
 		switch {
 		case ruling == nil:
