@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/net/http/httpguts"
@@ -193,14 +194,18 @@ func (w *streamWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 }
 
 // streamConn makes a stream of HTTP/2 or HTTP/3 the connection that a proxy
-// of HTTP/1.1 takes over.
+// of HTTP/1.1 takes over. The proxy says goodbye on it while it still copies,
+// as it may with any net.Conn; a ResponseWriter would not bear that.
 type streamConn struct {
 	io.ReadCloser
 	*http.ResponseController
-	w http.ResponseWriter
+	writing sync.Mutex
+	w       http.ResponseWriter
 }
 
 func (c *streamConn) Write(p []byte) (int, error) {
+	c.writing.Lock()
+	defer c.writing.Unlock()
 	n, err := c.w.Write(p)
 	if err != nil {
 		return n, err
