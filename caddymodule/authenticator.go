@@ -21,6 +21,7 @@ import (
 	"github.com/stepgate/stepgate/internal/authenticator"
 	"github.com/stepgate/stepgate/internal/people"
 	"github.com/stepgate/stepgate/internal/push"
+	"github.com/stepgate/stepgate/internal/web"
 )
 
 func init() {
@@ -151,6 +152,11 @@ type AuthenticatorApp struct {
 	app *App
 	// files are made at the first request: all sites have their names then.
 	files func() (*authenticator.Files, error)
+	// kit says what went wrong, in the name and the languages of web.
+	kit    *web.Kit
+	web    *web.Site
+	assets http.Handler
+	log    *zap.Logger
 }
 
 // CaddyModule implements caddy.Module.
@@ -190,7 +196,13 @@ func (x *AuthenticatorApp) Provision(ctx caddy.Context) error {
 	if len(x.Languages) == 0 {
 		x.Languages = authenticator.Languages()
 	}
-	x.files = sync.OnceValues(func() (*authenticator.Files, error) { return authenticator.NewFiles(x.look()) })
+	x.files = sync.OnceValues(func() (*authenticator.Files, error) { return authenticator.NewFiles(x.look(), x.missing) })
+	x.log = ctx.Logger()
+	x.web = &web.Site{Name: x.Name, Languages: x.Languages}
+	if x.kit, err = web.New(web.Options{}); err != nil {
+		return err
+	}
+	x.assets = x.kit.Assets(x.web)
 	return nil
 }
 
@@ -217,23 +229,51 @@ func (x *AuthenticatorApp) Validate() error {
 
 // ServeHTTP serves the app and answers it. Nothing else on the host does.
 func (x *AuthenticatorApp) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	if !strings.HasPrefix(r.URL.Path, "/api/") {
+	switch {
+	case strings.HasPrefix(r.URL.Path, "/api/"):
+		x.serveAPI(w, r)
+	case strings.HasPrefix(r.URL.Path, x.web.Path("/assets/")):
+		x.assets.ServeHTTP(w, r)
+	default:
 		files, err := x.files()
 		if err != nil {
-			return caddyhttp.Error(http.StatusInternalServerError, err)
+			x.fail(w, r, err)
+			return nil
 		}
 		files.ServeHTTP(w, r)
-		return nil
 	}
-	runtime, err := x.app.open(r.Context())
-	if err != nil {
-		return caddyhttp.Error(http.StatusServiceUnavailable, err)
-	}
-	if runtime.phones == nil {
-		return caddyhttp.Error(http.StatusNotFound, errors.New("no `authenticator` in the app's options"))
-	}
-	runtime.phones.Handler().ServeHTTP(w, r)
 	return nil
+}
+
+// serveAPI answers the app, which has words of its own for a problem document
+// with a reference.
+func (x *AuthenticatorApp) serveAPI(w http.ResponseWriter, r *http.Request) {
+	runtime, err := x.app.open(r.Context())
+	switch {
+	case err != nil:
+		x.fail(w, r, &web.Fail{Status: http.StatusServiceUnavailable, Err: err})
+	case runtime.phones == nil:
+		x.fail(w, r, &web.Fail{Status: http.StatusServiceUnavailable, Err: errNoPhones})
+	default:
+		runtime.phones.Handler().ServeHTTP(w, r)
+	}
+}
+
+var errNoPhones = errors.New("no `authenticator` in the app's options")
+
+// missing answers a request for no file of the app's.
+func (x *AuthenticatorApp) missing(w http.ResponseWriter, r *http.Request, status int) {
+	x.fail(w, r, &web.Fail{Status: status})
+}
+
+// fail shows an error and writes it down under the reference that is shown.
+func (x *AuthenticatorApp) fail(w http.ResponseWriter, r *http.Request, err error) {
+	reference := x.kit.RenderFail(w, r, x.web, err)
+	level := zap.ErrorLevel
+	if known := (*web.Fail)(nil); errors.As(err, &known) && known.Status < http.StatusInternalServerError {
+		level = zap.DebugLevel
+	}
+	x.log.Log(level, "the authenticator app", zap.String("reference", reference), zap.Error(err))
 }
 
 // Interface guards.

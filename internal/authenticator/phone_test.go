@@ -705,7 +705,9 @@ func TestAnAnswerReachesTheOtherNodeWithinASecond(t *testing.T) {
 }
 
 func TestTheAppIsWholeAndStrict(t *testing.T) {
-	files, err := NewFiles(Look{Name: "O'Neill's <app>", Languages: Languages(), Sites: []Site{{Issuer: "Portal", Origin: portal}}})
+	files, err := NewFiles(Look{Name: "O'Neill's <app>", Languages: Languages(), Sites: []Site{{Issuer: "Portal", Origin: portal}}}, func(w http.ResponseWriter, _ *http.Request, status int) {
+		w.WriteHeader(status)
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -46,7 +46,8 @@ func Languages() []string { return []string{"en", "cy"} }
 
 // Files are the app as a phone gets it.
 type Files struct {
-	all map[string]file
+	all  map[string]file
+	fail func(w http.ResponseWriter, r *http.Request, status int)
 }
 
 type file struct {
@@ -67,9 +68,10 @@ var kinds = map[string]string{
 	".svg": "image/svg+xml", ".webmanifest": "application/manifest+json",
 }
 
-// NewFiles makes the app's files.
-func NewFiles(look Look) (*Files, error) {
-	f := &Files{all: map[string]file{}}
+// NewFiles makes the app's files. fail answers a request for none of them, in
+// words.
+func NewFiles(look Look, fail func(w http.ResponseWriter, r *http.Request, status int)) (*Files, error) {
+	f := &Files{all: map[string]file{}, fail: fail}
 	err := fs.WalkDir(embedded, "app", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || path.Base(name) == "LICENSE" {
 			return err
@@ -200,18 +202,18 @@ func harden(h http.Header) {
 
 // ServeHTTP serves the app. Browsers ask each time whether a file has changed.
 func (f *Files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	harden(w.Header())
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		w.Header().Set("Allow", "GET, HEAD")
-		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+		f.fail(w, r, http.StatusMethodNotAllowed)
 		return
 	}
 	found, ok := f.all[r.URL.Path]
 	if !ok {
-		http.Error(w, "not found", http.StatusNotFound)
+		f.fail(w, r, http.StatusNotFound)
 		return
 	}
 	h := w.Header()
+	harden(h)
 	h.Set("Cache-Control", "no-cache")
 	h.Set("Content-Type", found.kind)
 	h.Set("ETag", found.tag)
