@@ -89,6 +89,75 @@ func TestAppThatNamesNobodyEndsTheSession(t *testing.T) {
 	}
 }
 
+// beside asks for a page with the browser's cookies while it is at something
+// else, and gives the answer's status and body.
+func (b *browser) beside(g *rig, target string) string {
+	r, err := http.NewRequest("GET", g.url+target, nil)
+	if err != nil {
+		return err.Error()
+	}
+	r.Header.Set("Sec-Fetch-Mode", "navigate")
+	r.Header.Set("Cookie", g.sessionCookie()+"="+b.cookie(g.sessionCookie())+"; "+officeCookie+"="+b.cookie(officeCookie))
+	answer, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		return err.Error()
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return err.Error()
+	}
+	return answer.Status + string(body)
+}
+
+// TestWhoWaitsInVainReachesNobodyElsesPage is a GET that has waited for long
+// for a form of its session. Where that form may have made the cookie ann's, it
+// never reaches the application with mallory's proofs.
+func TestWhoWaitsInVainReachesNobodyElsesPage(t *testing.T) {
+	for _, row := range []struct {
+		name, form string
+		becomes    string // whose the cookie is while the form is at work
+		status     string
+		reaches    bool
+	}{
+		{"a login", "/login.php", "ann", "503", false},
+		{"a login that the application has not looked at yet", "/login.php", "mallory", "503", false},
+		{"a form that signs somebody in unseen", "/api/login", "ann", "403", false},
+		{"a long upload", "/home.php", "mallory", "200", true},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			app := &office{keeps: true}
+			g := startGateway(t, officeSite, app)
+			b := enrolled(t, g, "mallory")
+			active.Load().turns.Patience = 20 * time.Millisecond
+			working, done, reached := make(chan struct{}), make(chan struct{}), make(chan struct{}, 10)
+			app.tells(func(r *http.Request) {
+				switch {
+				case r.Method == "POST":
+					app.mu.Lock()
+					app.sessions[officeSession(r)] = row.becomes
+					app.mu.Unlock()
+					close(working)
+					<-done
+				case r.URL.Path == "/cases/1":
+					reached <- struct{}{}
+				}
+			})
+			form := make(chan *page, 1)
+			fields := map[string]url.Values{
+				"/login.php": {"user": {"ann"}, "pass": {officePasswords["ann"]}}, "/api/login": {"name": {"ann"}, "secret": {officePasswords["ann"]}},
+			}[row.form]
+			go func() { form <- b.do("POST", row.form, fields) }()
+			<-working
+			if got := b.beside(g, "/cases/1"); !strings.HasPrefix(got, row.status) || len(reached) > 0 != row.reaches {
+				t.Errorf("%d reached the application, and the answer is %.300s", len(reached), got)
+			}
+			close(done)
+			<-form
+		})
+	}
+}
+
 func TestOthersOfTheSessionWaitForTheCheck(t *testing.T) {
 	app := &office{keeps: true}
 	g := startGateway(t, officeSite, app)
@@ -105,19 +174,7 @@ func TestOthersOfTheSessionWaitForTheCheck(t *testing.T) {
 	<-asked
 	// The person has changed, and nobody has noticed yet.
 	other := make(chan string, 1)
-	go func() {
-		r, _ := http.NewRequest("GET", g.url+"/cases/1", nil)
-		r.Header.Set("Sec-Fetch-Mode", "navigate")
-		r.Header.Set("Cookie", g.sessionCookie()+"="+b.cookie(g.sessionCookie())+"; "+officeCookie+"="+b.cookie(officeCookie))
-		answer, err := http.DefaultTransport.RoundTrip(r)
-		if err != nil {
-			other <- err.Error()
-			return
-		}
-		defer answer.Body.Close()
-		body, _ := io.ReadAll(answer.Body)
-		other <- answer.Status + string(body)
-	}()
+	go func() { other <- b.beside(g, "/cases/1") }()
 	select {
 	case got := <-other:
 		t.Errorf("it did not wait: %.300s", got)

@@ -2,6 +2,7 @@ package watched
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -72,6 +73,20 @@ func (a *Answer) keepApart(line string, found []weld.Cookie, passed weld.Passed)
 	}
 	for _, c := range a.elsewhere { // the app is asked by a cookie
 		a.cookies = join(a.cookies, c)
+	}
+	return a.still()
+}
+
+// still asks the app who the cookie's person is before a request goes to it
+// that has waited in vain for another (weld.Turns.Use). The error is for a page.
+func (a *Answer) still() error {
+	if a.turn == nil || a.Changes || !a.turn.Doubtful() {
+		return nil
+	}
+	a.after = a.cookies
+	if why := a.agrees(); why != nil {
+		a.leave()
+		return waitedInVain(errors.Join(weld.ErrEnded, why))
 	}
 	return nil
 }

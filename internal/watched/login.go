@@ -52,7 +52,7 @@ func (s *Site) Submit(w http.ResponseWriter, q Request, show Show) error {
 	}
 	if q.Visitor.Entry != nil {
 		var err error
-		if l.turn, err = s.Turns.Change(q.HTTP.Context(), q.Visitor.id()); err != nil {
+		if l.turn, err = s.Turns.Login(q.HTTP.Context(), q.Visitor.id()); err != nil {
 			l.fail(errors.Join(waitedInVain(err), l.refund()))
 			return nil
 		}

@@ -41,6 +41,7 @@ type Turns struct {
 // queue is what is under way in one session.
 type queue struct {
 	changing bool // one that may change the person
+	login    bool // the one that is changing is a login
 	changed  int  // how many of these there have been
 	waiting  int  // such requests that wait
 	using    int  // others, up to the beginning of their answers
@@ -56,6 +57,7 @@ type Turn struct {
 	id      session.ID
 	queue   *queue
 	changes bool
+	login   bool
 	begun   int  // queue.changed when it began
 	doubt   bool // it began while another was changing
 	done    bool
@@ -65,19 +67,43 @@ type Turn struct {
 // waits for all others, but no longer than its patience for those that only
 // read: their answers are then in doubt.
 func (t *Turns) Change(ctx context.Context, id session.ID) (*Turn, error) {
-	turn := &Turn{turns: t, id: id, changes: true}
+	return t.change(ctx, &Turn{turns: t, id: id, changes: true})
+}
+
+// Login is Change for a login of the app.
+func (t *Turns) Login(ctx context.Context, id session.ID) (*Turn, error) {
+	return t.change(ctx, &Turn{turns: t, id: id, changes: true, login: true})
+}
+
+func (t *Turns) change(ctx context.Context, turn *Turn) (*Turn, error) {
 	free := func(q *queue) bool { return !q.changing && q.using == 0 }
 	late := func(q *queue) bool { return !q.changing }
 	return turn, turn.take(ctx, free, late)
 }
 
 // Use gives a request that profits by the session's proofs its turn. It waits
-// for those that may change the person; after its patience it goes all the
-// same, and its answer is in doubt.
+// for those that may change the person; what it does after its patience depends
+// on what it waits for.
+//
+// Behind a login it is ErrBusy, for good. Who has an account with a second
+// factor of their own, and somebody else's password, could otherwise have the
+// app work at that login for longer than our patience, and a GET of theirs reach
+// it with the cookie that is the other's by then and with their own proofs.
+// Nothing of its answer would come out, but a GET that does something would have
+// done it. Honest people lose nothing: a login is short.
+//
+// Behind anything else, such as a long upload, it goes all the same, in doubt:
+// to refuse the pages of a session for as long as a form of it is on its way
+// would make portals with uploads, exports and slow reports unusable, and give
+// whoever can make one form slow the means to shut the person out. The caller
+// asks the app who the cookie's person is before it goes, and again before its
+// answer goes out. What is left is an app that changes the person by a form that
+// is no watched login and at work for longer than our patience, in the moment
+// between the question and the request.
 func (t *Turns) Use(ctx context.Context, id session.ID) (*Turn, error) {
 	turn := &Turn{turns: t, id: id}
 	free := func(q *queue) bool { return !q.changing && q.waiting == 0 }
-	late := func(*queue) bool { return true }
+	late := func(q *queue) bool { return !q.login }
 	return turn, turn.take(ctx, free, late)
 }
 
@@ -136,7 +162,7 @@ func (u *Turn) take(ctx context.Context, free, late func(*queue) bool) error {
 	}
 	u.begun, u.doubt = q.changed, q.changing
 	if u.changes {
-		q.changing = true
+		q.changing, q.login = true, u.login
 		q.changed++
 	} else {
 		q.using++
@@ -224,7 +250,7 @@ func (u *Turn) Done() {
 	}
 	u.done = true
 	if u.changes {
-		u.queue.changing = false
+		u.queue.changing, u.queue.login = false, false
 	} else {
 		u.queue.using--
 	}

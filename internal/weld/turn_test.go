@@ -94,6 +94,20 @@ func TestPatienceEndsInDoubtOrRefusal(t *testing.T) {
 		}
 		change.Done()
 		poll.Done()
+		// Behind a login nobody goes late.
+		login, err := turns.Login(t.Context(), "s")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := turns.Use(t.Context(), "s"); !errors.Is(err, ErrBusy) {
+			t.Errorf("a reader behind a login: %v, want ErrBusy", err)
+		}
+		login.Done()
+		use, err = turns.Use(t.Context(), "s")
+		if err != nil || use.Doubtful() {
+			t.Errorf("after it: %v", err)
+		}
+		use.Done()
 		if len(turns.queue) != 0 {
 			t.Error("something is kept of sessions that are quiet")
 		}

@@ -20,8 +20,11 @@ func TestTypedNameIsTheLastOfItsValues(t *testing.T) {
 	if name, ok := turns.TypedWith([]Hash{a, b}, noon); ok {
 		t.Errorf("of two names it is %q", name)
 	}
-	if name, ok := turns.TypedWith([]Hash{a}, noon.Add(time.Hour)); ok {
-		t.Errorf("%q is remembered for an hour", name)
+	if name, ok := turns.TypedWith([]Hash{a}, noon.Add(typedFor-time.Second)); !ok || name != "joe" {
+		t.Errorf("just before its end it is %q, %v", name, ok)
+	}
+	if name, ok := turns.TypedWith([]Hash{a}, noon.Add(typedFor)); ok {
+		t.Errorf("%q is remembered for too long", name)
 	}
 }
 
