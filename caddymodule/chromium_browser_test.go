@@ -211,6 +211,19 @@ func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 func (b *tab) open(target string) *tab {
 	b.t.Helper()
 	b.do(chromedp.Navigate(target))
+	return b.onward()
+}
+
+// onward waits until the tab has left a page that leads on by itself.
+func (b *tab) onward() *tab {
+	b.t.Helper()
+	for end := time.Now().Add(patience); evaluate[bool](b, `document.querySelector("[data-leaves], [data-returns]") !== null`); {
+		if time.Now().After(end) {
+			b.t.Fatalf("still at %s:\n%s", b.url(), b.text())
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	b.do(chromedp.WaitReady(chromedp.CSS("body")))
 	return b
 }
 
@@ -260,7 +273,7 @@ func (b *tab) press(selector string) *tab {
 		b.t.Fatalf("press %s at %s: %v", selector, b.url(), err)
 	}
 	b.answered = time.Now()
-	return b
+	return b.onward()
 }
 
 const submitButton = "main form button.button"

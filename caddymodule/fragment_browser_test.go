@@ -97,3 +97,62 @@ func TestWhatFollowsTheHashComesThroughTheAppsOwnLogin(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatFollowsTheHashSurvivesASignInElsewhere goes to an issuer and back: at
+// once, by way of another site, and from a button of the sign-in page.
+func TestWhatFollowsTheHashSurvivesASignInElsewhere(t *testing.T) {
+	c := startChromium(t)
+	g, i := issuerGateway(t)
+	other := "http://" + freeAddress(t)
+	const target, place = "/letters?x=1", "#/orders/42?tab=b#c"
+	joined := other + ` {
+	stepgate {
+		sign_in_at {{site}}
+		policy {
+			default signed_in
+		}
+	}
+	reverse_proxy {{upstream}}
+}
+`
+	alone := strings.Replace(issuerSite(i), "require mfa       /cases/*", "default signed_in", 1)
+	beside := strings.Replace(alone, "{\n\tstepgate {\n", "{\n\tstepgate {\n\t\tsign_in local\n", 1)
+	walk := func(t *testing.T, b *tab, site, arrives string) {
+		t.Helper()
+		b.open(site + target + place)
+		if b.url().Path == "/.stepgate/sign-in" {
+			b.press(`button[value="oidc"]`)
+		}
+		if got := b.url(); !strings.HasPrefix(got.String(), i.URL) || got.Fragment != "" {
+			t.Fatalf("at %s, not at the issuer:\n%s", got, b.text())
+		}
+		for strings.HasPrefix(b.url().String(), i.URL) {
+			if evaluate[bool](b, `document.querySelector("[name=login]") !== null`) {
+				b.fillAnywhere("login", "ann", "password", "any")
+			}
+			b.press(`[type="submit"]`)
+		}
+		if got, want := evaluate[string](b, "location.href"), site+target+arrives; got != want {
+			t.Fatalf("at %s, want %s:\n%s", got, want, b.text())
+		}
+		if left := evaluate[int](b, "sessionStorage.length"); left != 0 {
+			t.Errorf("%d entries are left in the tab", left)
+		}
+	}
+	for _, row := range []struct {
+		name, sites, at string
+		scripts         bool
+		arrives         string
+	}{
+		{"at once", alone, g.url, true, place},
+		{"from a button", beside, g.url, true, place},
+		{"by another site", alone + joined, other, true, place},
+		{"at once, without scripts", alone, g.url, false, ""},
+		{"by another site, without scripts", alone + joined, other, false, ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			g.load(row.sites)
+			walk(t, c.profile(t, looks{1280, row.scripts, false}), row.at, row.arrives)
+		})
+	}
+}

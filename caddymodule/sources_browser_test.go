@@ -105,7 +105,7 @@ func (b *tab) enter(selector string) *tab {
 		b.t.Fatalf("enter on %s at %s: %v", selector, b.url(), err)
 	}
 	b.answered = time.Now()
-	return b
+	return b.onward()
 }
 
 // enrolByKeys makes an authenticator app the person's second factor.

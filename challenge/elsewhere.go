@@ -45,6 +45,8 @@ type departure struct {
 	State  []byte                `json:"state"`
 	Goes   ceremony.Continuation `json:"goes"`
 	At     time.Time             `json:"at"`
+	// Place is the name of what the browser has put away (placeField).
+	Place string `json:"place,omitempty"`
 }
 
 // away is a source on the sign-in page.
@@ -58,13 +60,17 @@ func (s departures) elsewhere() []away {
 		if len(s.Domains[source.Name()]) > 0 {
 			continue
 		}
-		label := source.Name()
-		if l, ok := source.(signin.Labelled); ok {
-			label = l.Label()
-		}
-		all = append(all, away{source.Name(), label})
+		all = append(all, away{source.Name(), labelOf(source)})
 	}
 	return all
+}
+
+// labelOf is what people call a source.
+func labelOf(source signin.Redirector) string {
+	if l, ok := source.(signin.Labelled); ok {
+		return l.Label()
+	}
+	return source.Name()
 }
 
 // onlyElsewhere is the source that is the one way to sign in; nil where there
@@ -93,13 +99,16 @@ func (s departures) depart(w http.ResponseWriter, r *http.Request, c ceremony.Co
 
 // departAs is depart with what else the issuer is told.
 func (s departures) departAs(w http.ResponseWriter, r *http.Request, c ceremony.Continuation, source signin.Redirector, d signin.Departure) error {
+	if shown, err := s.leaving(w, r, c, source); shown || err != nil {
+		return err
+	}
 	key := rand.Text()
 	d.Key, d.Callback, d.Language = key, logouts(s).callback(source), web.Language(r, s.Web)
 	location, state, err := source.Depart(r.Context(), d)
 	if err != nil {
 		return &web.Fail{Status: http.StatusServiceUnavailable, Title: "elsewhere.down", Advice: "elsewhere.down.advice", Err: err}
 	}
-	value, err := s.sealDeparture(key, departure{Source: source.Name(), State: state, Goes: c, At: s.Now().UTC()})
+	value, err := s.sealDeparture(key, departure{Source: source.Name(), State: state, Goes: c, At: s.Now().UTC(), Place: placeOf(r)})
 	if err != nil {
 		return err
 	}
@@ -114,7 +123,7 @@ func (s departures) departAs(w http.ResponseWriter, r *http.Request, c ceremony.
 }
 
 // sealDeparture makes the cookie's value. A target too long for it is
-// forgotten: afterwards the person stands at the front page.
+// forgotten, and a page says so afterwards where it was to be returned to.
 func (s departures) sealDeparture(key string, d departure) (string, error) {
 	plain, err := json.Marshal(d)
 	if err != nil {
@@ -126,7 +135,7 @@ func (s departures) sealDeparture(key string, d departure) (string, error) {
 	}
 	text := base64.RawURLEncoding.EncodeToString(sealed)
 	if len(text) > maxDeparture && d.Goes.Target != "/" {
-		d.Goes.Target, d.Goes.Back, d.Goes.Kind = "/", "", ceremony.Return
+		d.Goes = d.Goes.WithoutTarget()
 		return s.sealDeparture(key, d)
 	}
 	return text, nil
@@ -226,7 +235,7 @@ func (s departures) arrive(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return s.unavailable(err)
 	}
-	return s.dispatch(w, r, entered, d.Goes)
+	return s.comeBack(w, r, entered, d)
 }
 
 // arriveJoined is arrive for a browser that comes from another site of the
@@ -239,7 +248,7 @@ func (s departures) arriveJoined(w http.ResponseWriter, r *http.Request, v *sess
 	case err != nil:
 		return s.unavailable(err)
 	}
-	return s.dispatch(w, r, entered, d.Goes)
+	return s.comeBack(w, r, entered, d)
 }
 
 // arrival is who a browser that came back says it is.
@@ -261,5 +270,5 @@ func (s departures) refusedElsewhere(w http.ResponseWriter, r *http.Request, v *
 	e.Factor, e.Reason, e.Reference = string(policy.Password), "refused-elsewhere", audit.NewReference()
 	s.Recorder.Record(r.Context(), e)
 	s.Report(e.Reference, why)
-	return signIns(s).signInPage(w, r, v, d.Goes, reply{status: http.StatusForbidden, errs: []web.FieldError{{Text: "error.elsewhere"}}})
+	return signIns(s).signInPage(w, r, v, d.Goes, reply{status: http.StatusForbidden, errs: []web.FieldError{{Text: "error.elsewhere"}}, place: d.Place})
 }

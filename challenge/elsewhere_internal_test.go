@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"html"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -204,13 +205,56 @@ func TestABrowserIsAwayInAFewTabsOnly(t *testing.T) {
 			t.Errorf("cookie %s has %d bytes", name, len(value))
 		}
 	}
-	if home := b.arrives(back(issuer.last.Key, "joe")); home.to != "/" {
-		t.Errorf("led to %.60q", home.to)
+	if home := b.arrives(back(issuer.last.Key, "joe")); !strings.Contains(home.text, "is too long for us to remember") {
+		t.Errorf("led to %.60q, which says %.500s", home.to, home.text)
 	}
 	w := httptest.NewRecorder()
 	k.pages.ServeHTTP(w, b.request(http.MethodPost, "/.stepgate/oidc", url.Values{}))
 	if w.Code != http.StatusMethodNotAllowed {
 		t.Errorf("POST: %d", w.Code)
+	}
+}
+
+// TestABrowserLeavesByAPageThatPutsItsPlaceAway: programs that follow redirects
+// get none, and what a page has put away has a name and nothing else here.
+func TestABrowserLeavesByAPageThatPutsItsPlaceAway(t *testing.T) {
+	k, issuer := elsewhereRig(t, false)
+	k.person("joe")
+	b := k.browser()
+	door := k.door(b, "/cases/1", "signed_in")
+	leave := func(target string) sheet {
+		r := b.request(http.MethodGet, target, nil)
+		r.Header.Set("Upgrade-Insecure-Requests", "1")
+		return b.ask(r, target)
+	}
+	if s := b.open(door); !strings.HasPrefix(s.to, "https://issuer.example/") || !strings.HasSuffix(s.to, "#") {
+		t.Errorf("a program is led to %q", s.to)
+	}
+	page := leave(door)
+	onward := html.EscapeString(door + "&place=")
+	if page.status != http.StatusOK || !strings.Contains(page.text, `<a class="button" href="`+onward+`" data-leaves="`) ||
+		!strings.Contains(page.text, `<noscript><meta http-equiv="refresh" content="0;url=`+onward+`"></noscript>`) {
+		t.Fatalf("%d to %q:\n%s", page.status, page.to, page.text)
+	}
+	const name = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	for place, returns := range map[string]bool{"": false, name: true, name[1:]: false, strings.ToLower(name): false, "<script>" + name[8:]: false} {
+		if s := leave(door + "&place=" + url.QueryEscape(place)); !strings.HasPrefix(s.to, "https://issuer.example/") || strings.Contains(s.to, "ABC") {
+			t.Fatalf("with the place %q led to %q", place, s.to)
+		}
+		here := b.fork()
+		home := here.ask(here.request(http.MethodGet, back(issuer.last.Key, "joe"), nil), "")
+		shows := strings.Contains(home.text, `data-returns="`+place+`"`)
+		if shows != returns || !returns && home.to != "/cases/1" {
+			t.Errorf("with the place %q: %d to %q\n%s", place, home.status, home.to, home.text)
+		}
+		if !returns {
+			continue
+		}
+		_, to, _ := strings.Cut(home.text, `<a class="button" href="`)
+		to, _, _ = strings.Cut(to, `"`)
+		if s := here.open(html.UnescapeString(to)); s.to != "/cases/1" || here.visitor() == nil {
+			t.Errorf("from there to %q", s.to)
+		}
 	}
 }
 

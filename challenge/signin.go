@@ -2,6 +2,7 @@ package challenge
 
 import (
 	"cmp"
+	"crypto/rand"
 	"errors"
 	"net/http"
 	"slices"
@@ -51,6 +52,7 @@ type reply struct {
 	status   int
 	username string // as it was typed
 	errs     []web.FieldError
+	place    string // the name of what the browser has put away
 }
 
 func (s signIns) signInPage(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, to reply) error {
@@ -58,7 +60,7 @@ func (s signIns) signInPage(w http.ResponseWriter, r *http.Request, v *session.E
 	if err != nil {
 		return err
 	}
-	view := &signInView{View: s.view(w, r, v), Continuation: sealed}
+	view := &signInView{View: s.view(w, r, v), Continuation: sealed, Place: rand.Text(), Kept: to.place}
 	view.Errors, view.Values = to.errs, map[string]string{"username": to.username}
 	view.Beside = c.Beside
 	view.Done, view.Elsewhere, view.Passwords = c.Done, departures(s).elsewhere(), len(s.Passwords) > 0
@@ -101,7 +103,7 @@ func (s signIns) signInPost(w http.ResponseWriter, r *http.Request, v *session.E
 		return departures(s).departAs(w, r, c, source, signin.Departure{Hint: strings.TrimSpace(username)})
 	}
 	if errs := s.signInMissing(username, password); errs != nil {
-		return s.signInPage(w, r, v, c, reply{http.StatusBadRequest, username, errs})
+		return s.signInPage(w, r, v, c, reply{status: http.StatusBadRequest, username: username, errs: errs})
 	}
 	entered, err := s.enter(w, r, v, username, password)
 	if errors.Is(err, session.ErrChanged) {
@@ -115,12 +117,12 @@ func (s signIns) signInPost(w http.ResponseWriter, r *http.Request, v *session.E
 		return stalePasswords(s).begin(w, r, c, username, stale)
 	case errors.Is(err, signin.ErrRefused), errors.Is(err, session.ErrChanged):
 		s.Recorder.Record(r.Context(), s.signInFailed(r, username))
-		return s.signInPage(w, r, v, c, reply{http.StatusForbidden, username, []web.FieldError{{Field: "username", Text: refusalText(err)}}})
+		return s.signInPage(w, r, v, c, reply{status: http.StatusForbidden, username: username, errs: []web.FieldError{{Field: "username", Text: refusalText(err)}}})
 	case errors.Is(err, throttle.ErrSpent):
 		f := (*web.Fail)(nil)
 		errors.As(s.tooMany(err), &f)
 		web.SetRetryAfter(w.Header(), f.RetryAfter)
-		return s.signInPage(w, r, v, c, reply{f.Status, username, f.Excuse()})
+		return s.signInPage(w, r, v, c, reply{status: f.Status, username: username, errs: f.Excuse()})
 	case err != nil:
 		return s.tooMany(err)
 	}

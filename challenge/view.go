@@ -17,6 +17,9 @@ import (
 type signInView struct {
 	web.View
 	Continuation string
+	// Place is the name under which the browser may put its place away, and
+	// Kept that under which it has (placeField).
+	Place, Kept string
 	// Done is the id of the text that says what has just happened, Beside that
 	// of one that goes with it.
 	Done, Beside string

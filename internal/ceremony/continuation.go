@@ -125,11 +125,16 @@ func (c Continuation) SealWithin(s Sealer, site string, max int) (string, error)
 	if len(text) <= max || c.Target == "/" && c.Back == "" {
 		return text, nil
 	}
+	return c.WithoutTarget().SealWithin(s, site, max)
+}
+
+// WithoutTarget is a continuation whose target is too long to travel.
+func (c Continuation) WithoutTarget() Continuation {
 	c.Target, c.Back = "/", ""
 	if c.Kind == Return {
 		c.Kind = TooLong
 	}
-	return c.SealWithin(s, site, max)
+	return c
 }
 
 // pack writes a continuation as JSON, and a long one, which its target makes

@@ -35,9 +35,36 @@
   });
 
   // What follows the # of the address that somebody came for is kept by the
-  // browser alone: redirects carry it along, forms and links do only so. Links
-  // to places on this page stay what they are.
+  // browser alone.
   const place = location.hash;
+
+  // Where somebody leaves for another site it waits in this tab, under a name
+  // that goes with them, and is taken up once they are back. Without a storage
+  // it is lost, and nothing else is.
+  const kept = "stepgate-place";
+  const keep = (name) => {
+    try {
+      sessionStorage.setItem(kept, name + place);
+      return name;
+    } catch {
+      return "";
+    }
+  };
+  const take = (name) => {
+    try {
+      const [found, ...rest] = (sessionStorage.getItem(kept) ?? "").split("#");
+      sessionStorage.removeItem(kept);
+      return found === name ? "#" + rest.join("#") : "";
+    } catch {
+      return "";
+    }
+  };
+  if (place) each("input[data-place]", (field) => (field.value = keep(field.dataset.place)));
+  each("a[data-leaves]", (link) => location.replace(link.getAttribute("href") + (place && keep(link.dataset.leaves))));
+  each("a[data-returns]", (link) => location.replace(link.getAttribute("href") + take(link.dataset.returns)));
+
+  // On this site redirects carry it along, forms and links do only so. Links to
+  // places on this page stay what they are.
   const carry = (name) => (element) => {
     const to = element.getAttribute(name);
     if (to && to.startsWith(own) && !to.includes("#")) element.setAttribute(name, to + place);
