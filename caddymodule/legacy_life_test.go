@@ -59,6 +59,10 @@ func TestRememberedCookieWorksInItsSessionAlone(t *testing.T) {
 	if p := b.get("/doku.php?id=private:notes"); strings.Contains(p.body, "Only for people") {
 		t.Errorf("the cookie alone shows\n%.300s", p.body)
 	}
+	// Nor does the form, which is for everybody, know her by it.
+	if p := b.get("/doku.php?id=private:notes&do=login"); !strings.Contains(p.body, `name="u"`) || strings.Contains(p.body, "Only for people") {
+		t.Errorf("by the cookie alone the wiki shows, in place of its form,\n%.300s", p.body)
+	}
 }
 
 func TestSessionThatEndsAtTheGatewayFirst(t *testing.T) {
