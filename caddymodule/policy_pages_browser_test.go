@@ -49,7 +49,8 @@ func policyPages(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	sites := []author.SiteDifference{{Origin: was.Origin, Difference: difference, Was: was, Is: is}}
-	if err := author.RenderDiffHTML(&compared, "old and new compared", "2 changes may let somebody through", false, sites, nil, time.Now()); err != nil {
+	comparison := author.Comparison{Title: "old and new compared", Verdict: "2 changes may let somebody through", Sites: sites, Now: time.Now()}
+	if err := comparison.RenderHTML(&compared); err != nil {
 		t.Fatal(err)
 	}
 	for name, text := range map[string]*bytes.Buffer{"rehearse.html": &rehearsed, "diff.html": &compared} {

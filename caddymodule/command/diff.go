@@ -205,10 +205,10 @@ func (d *diffing) page(c *cobra.Command, args []string, counted *author.Report) 
 	if counted != nil {
 		shifts = counted.Changes
 	}
-	return writePage(c, func(w io.Writer) error {
-		title := args[0] + " and " + args[1] + " compared"
-		return author.RenderDiffHTML(w, title, d.verdict(), d.weaker == 0 && d.complete, d.sites, shifts, time.Now())
-	})
+	return writePage(c, author.Comparison{
+		Title: args[0] + " and " + args[1] + " compared", Verdict: d.verdict(), NeverWeaker: d.weaker == 0 && d.complete,
+		Sites: d.sites, Shifts: shifts, Now: time.Now(),
+	}.RenderHTML)
 }
 
 // verdict says what all of it comes to.

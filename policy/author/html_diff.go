@@ -19,13 +19,27 @@ type SiteDifference struct {
 	Was, Is *Site
 }
 
-// diffPage is what a comparison shows around.
-type diffPage struct {
-	Title, Lead string
+// Comparison is what two configurations differ in, for a page.
+type Comparison struct {
+	// Title says which two.
+	Title string
+	// Verdict is what it comes to, in words. NeverWeaker says that the second
+	// asks for all that the first does.
 	Verdict     string
 	NeverWeaker bool
-	Sites       []siteRows
-	Shifts      []Shift
+	Sites       []SiteDifference
+	// Shifts are the requests of logs that need something else.
+	Shifts []Shift
+	// Now is when the levels are asked for.
+	Now time.Time
+}
+
+// diffPage is what a comparison's page shows.
+type diffPage struct {
+	Comparison
+	Lead string
+	// Sites stand in place of the comparison's.
+	Sites []siteRows
 }
 
 type siteRows struct {
@@ -42,14 +56,13 @@ type patternRow struct {
 	WasKind, IsKind string // public, signed, second, strong or deny
 }
 
-// RenderDiffHTML writes a comparison as one page that needs nothing else.
-// verdict is what it comes to; shifts are the requests of logs that change.
-func RenderDiffHTML(w io.Writer, title, verdict string, neverWeaker bool, sites []SiteDifference, shifts []Shift, now time.Time) error {
-	p := diffPage{Title: title, Lead: "What becomes weaker or stronger between two configurations, on every path and by every method.", Verdict: verdict, NeverWeaker: neverWeaker, Shifts: shifts}
-	for _, one := range sites {
+// RenderHTML writes a comparison as one page that needs nothing else.
+func (c Comparison) RenderHTML(w io.Writer) error {
+	p := diffPage{Comparison: c, Lead: "What becomes weaker or stronger between two configurations, on every path and by every method."}
+	for _, one := range c.Sites {
 		rows := siteRows{SiteDifference: one}
 		if one.Was != nil && one.Is != nil {
-			rows.compare(now)
+			rows.compare(c.Now)
 		}
 		p.Sites = append(p.Sites, rows)
 	}

@@ -60,7 +60,7 @@ func TestDiffPage(t *testing.T) {
 		{Origin: "https://gone.test", Difference: Difference{Complete: true}},
 	}
 	text := page(t, "diff", func(b *bytes.Buffer) error {
-		return RenderDiffHTML(b, "old and new compared", "3 changes may let somebody through", false, sites, nil, noon)
+		return Comparison{Title: "old and new compared", Verdict: "3 changes may let somebody through", Sites: sites, Now: noon}.RenderHTML(b)
 	})
 	for _, want := range []string{"3 changes may let", `class="weaker">weaker`, "GET /cases", "binding_delay", `class="k-public">public`, "https://gone.test", "No path needs anything else"} {
 		if !strings.Contains(text, want) {
@@ -73,7 +73,8 @@ func TestDiffPage(t *testing.T) {
 func TestDiffPageOfManyRules(t *testing.T) {
 	was, is := siteOf(t, portal(3000, 0)), siteOf(t, portal(3000, 3))
 	text := page(t, "many", func(b *bytes.Buffer) error {
-		return RenderDiffHTML(b, "many", "never weaker", true, []SiteDifference{{Origin: "https://portal.test", Was: was, Is: is, Difference: Difference{Complete: true}}}, nil, time.Now())
+		sites := []SiteDifference{{Origin: "https://portal.test", Was: was, Is: is, Difference: Difference{Complete: true}}}
+		return Comparison{Title: "many", Verdict: "never weaker", NeverWeaker: true, Sites: sites, Now: time.Now()}.RenderHTML(b)
 	})
 	if len(text) > 100_000 || !strings.Contains(text, "patterns that need what they needed are left out") {
 		t.Errorf("a page of %d bytes", len(text))
