@@ -51,29 +51,48 @@ func (s *Site) operation(verb, text string, id account.CredentialID) ceremony.Op
 	}
 }
 
-// operate does one operation: on a GET it shows a page to who may do it, on a
-// POST it spends the proof and does it. check, where there is one, looks at
-// what the form says before the proof is spent, and answers where that will
-// not do.
-func (s *Site) operate(w http.ResponseWriter, r *http.Request, at *visit, o ceremony.Operation, show func() error, check func() (bool, error), do func() error) error {
+// step is one thing that somebody does to their own account.
+type step struct {
+	operation ceremony.Operation
+	// show is the page that asks.
+	show func() error
+	// check, where there is one, looks at what the form says before the proof
+	// is spent, and answers where that will not do.
+	check func() (bool, error)
+	// do does it, and answers.
+	do func() error
+}
+
+// operate does one operation: on a GET it shows the page to who may do it, on a
+// POST it spends the proof and does it.
+func (s *Site) operate(w http.ResponseWriter, r *http.Request, at *visit, o step) error {
+	if r.Method != http.MethodPost || o.check != nil {
+		if on, err := s.Ceremonies.Authorised(w, r, at.Entry, o.operation); err != nil || !on {
+			return err
+		}
+	}
 	if r.Method != http.MethodPost {
-		if on, err := s.Ceremonies.Authorised(w, r, at.Entry, o); err != nil || !on {
-			return err
-		}
-		return show()
+		return o.show()
 	}
-	if check != nil {
-		if on, err := s.Ceremonies.Authorised(w, r, at.Entry, o); err != nil || !on {
-			return err
-		}
-		if on, err := check(); err != nil || !on {
-			return err
-		}
-	}
-	if on, err := s.Ceremonies.Spend(w, r, at.Entry, o); err != nil || !on {
+	if on, err := o.checked(); err != nil || !on {
 		return err
 	}
-	if err := do(); err != nil {
+	if on, err := s.Ceremonies.Spend(w, r, at.Entry, o.operation); err != nil || !on {
+		return err
+	}
+	return s.finish(at, o)
+}
+
+func (o step) checked() (bool, error) {
+	if o.check == nil {
+		return true, nil
+	}
+	return o.check()
+}
+
+// finish does what was asked for and allowed.
+func (s *Site) finish(at *visit, o step) error {
+	if err := o.do(); err != nil {
 		return s.told(err)
 	}
 	s.applied(at.own.Account)
@@ -110,17 +129,18 @@ func (s *Site) rename(w http.ResponseWriter, r *http.Request, at *visit) error {
 		view.Errors = errs
 		return s.Pages.Render(w, r, s.Web, status, "rename", view)
 	}
-	return s.operate(w, r, at, o, func() error { return page(http.StatusOK) }, func() (bool, error) {
+	check := func() (bool, error) {
 		if label == "" {
 			return false, page(http.StatusBadRequest, web.FieldError{Field: "label", Text: "error.no-label"})
 		}
 		return true, nil
-	}, func() error {
+	}
+	return s.operate(w, r, at, step{o, func() error { return page(http.StatusOK) }, check, func() error {
 		if err := s.Self.Rename(r.Context(), at.own, c.ID, label); err != nil {
 			return err
 		}
 		return s.back(w, r, "renamed")
-	})
+	}})
 }
 
 func (s *Site) makeDefault(w http.ResponseWriter, r *http.Request, at *visit) error {
@@ -129,14 +149,14 @@ func (s *Site) makeDefault(w http.ResponseWriter, r *http.Request, at *visit) er
 		return err
 	}
 	o := s.operation("default", "operation.change", c.ID)
-	return s.operate(w, r, at, o, func() error {
+	return s.operate(w, r, at, step{operation: o, show: func() error {
 		return s.confirm(w, r, at, confirmView{Action: o.Page, What: "default", Label: c.Label})
-	}, nil, func() error {
+	}, do: func() error {
 		if err := s.Self.MakeDefault(r.Context(), at.own, c.ID); err != nil {
 			return err
 		}
 		return s.back(w, r, "default")
-	})
+	}})
 }
 
 func (s *Site) remove(w http.ResponseWriter, r *http.Request, at *visit) error {
@@ -149,14 +169,14 @@ func (s *Site) remove(w http.ResponseWriter, r *http.Request, at *visit) error {
 		return &web.Fail{Status: http.StatusConflict, Title: "needed.title", Advice: "needed.advice"}
 	}
 	o := s.operation("remove", "operation.remove", c.ID)
-	return s.operate(w, r, at, o, func() error {
+	return s.operate(w, r, at, step{operation: o, show: func() error {
 		return s.confirm(w, r, at, confirmView{Action: o.Page, What: "remove", Label: c.Label, Warning: true})
-	}, nil, func() error {
+	}, do: func() error {
 		if err := s.Self.Remove(r.Context(), at.own, c.ID, needed); err != nil {
 			return err
 		}
 		return s.back(w, r, "removed")
-	})
+	}})
 }
 
 func without(held []account.Credential, id account.CredentialID) []account.Credential {
@@ -185,12 +205,12 @@ func (s *Site) twoFactor(w http.ResponseWriter, r *http.Request, at *visit) erro
 	}
 	word := map[bool]string{true: "on", false: "off"}[on]
 	o := ceremony.Operation{Once: "two-factor " + word, Text: "operation.change", Page: s.Web.Path(Path + "/two-factor")}
-	return s.operate(w, r, at, o, func() error {
+	return s.operate(w, r, at, step{operation: o, show: func() error {
 		return s.confirm(w, r, at, confirmView{Action: o.Page, What: "two-factor." + word, Warning: !on})
-	}, nil, func() error {
+	}, do: func() error {
 		if err := s.Self.SetTwoFactor(r.Context(), at.own, on); err != nil {
 			return err
 		}
 		return s.back(w, r, "two-factor-"+word)
-	})
+	}})
 }

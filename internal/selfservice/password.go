@@ -70,8 +70,9 @@ func (s *Site) password(w http.ResponseWriter, r *http.Request, at *visit) error
 		view.Errors = errs
 		return s.Pages.Render(w, r, s.Web, status, "password", view)
 	}
-	show := func() error { return page(http.StatusOK) }
-	check := func() (bool, error) {
+	o := step{operation: ceremony.Operation{Once: "password", Text: "operation.password", Page: s.Web.Path(Path + "/password")}}
+	o.show = func() error { return page(http.StatusOK) }
+	o.check = func() (bool, error) {
 		if text, args := s.judge(at, chosen, !second, elsewhere); text != "" {
 			return false, page(http.StatusBadRequest, web.FieldError{Field: "new_password", Text: text, Args: args})
 		}
@@ -88,30 +89,30 @@ func (s *Site) password(w http.ResponseWriter, r *http.Request, at *visit) error
 		}
 		return true, nil
 	}
-	do := func() error {
-		if elsewhere {
-			return s.passwordElsewhere(w, r, at, present, chosen, page)
+	o.do = func() error {
+		if !elsewhere {
+			if err := s.Self.SetPassword(r.Context(), at.own, chosen); err != nil {
+				return err
+			}
+			return s.back(w, r, "password&strength="+s.Strength(chosen))
 		}
-		if err := s.Self.SetPassword(r.Context(), at.own, chosen); err != nil {
+		if suits, err := s.passwordElsewhere(r, at, present, chosen); err != nil {
 			return err
+		} else if !suits {
+			return page(http.StatusBadRequest, web.FieldError{Field: "new_password", Text: "error.unsuitable"})
 		}
-		return s.back(w, r, "password&strength="+s.Strength(chosen))
+		return s.back(w, r, "password")
 	}
 	if second {
-		o := ceremony.Operation{Once: "password", Text: "operation.password", Page: s.Web.Path(Path + "/password")}
-		return s.operate(w, r, at, o, show, check, do)
+		return s.operate(w, r, at, o)
 	}
 	if r.Method != http.MethodPost {
-		return show()
+		return o.show()
 	}
-	if on, err := check(); err != nil || !on {
+	if on, err := o.check(); err != nil || !on {
 		return err
 	}
-	if err := do(); err != nil {
-		return s.told(err)
-	}
-	s.applied(owner.ID)
-	return nil
+	return s.finish(at, o)
 }
 
 // judge tells what is wrong with a chosen password. One that is kept elsewhere
@@ -127,19 +128,14 @@ func (s *Site) judge(at *visit, chosen account.Secret, alone, elsewhere bool) (t
 	}
 }
 
-// passwordElsewhere changes the password at its source.
-func (s *Site) passwordElsewhere(w http.ResponseWriter, r *http.Request, at *visit, present, chosen account.Secret, page func(int, ...web.FieldError) error) error {
-	suits, err := s.Elsewhere.Change(r.Context(), at.record.Account, present, chosen)
-	if err != nil {
-		return err
+// passwordElsewhere changes the password at its source; suits is false where
+// that does not take it, and nothing has changed.
+func (s *Site) passwordElsewhere(r *http.Request, at *visit, present, chosen account.Secret) (suits bool, err error) {
+	suits, err = s.Elsewhere.Change(r.Context(), at.record.Account, present, chosen)
+	if err != nil || !suits {
+		return suits, err
 	}
-	if !suits {
-		return page(http.StatusBadRequest, web.FieldError{Field: "new_password", Text: "error.unsuitable"})
-	}
-	if err := s.Self.PasswordChanged(r.Context(), at.own); err != nil {
-		return err
-	}
-	return s.back(w, r, "password")
+	return true, s.Self.PasswordChanged(r.Context(), at.own)
 }
 
 // comparePassword compares what was typed with the present password, within

@@ -79,13 +79,14 @@ func (s *Site) newToken(w http.ResponseWriter, r *http.Request, at *visit) error
 		return s.Pages.Render(w, r, s.Web, status, "token", view)
 	}
 	o := ceremony.Operation{Once: "new-token", Text: "operation.token", Page: s.Web.Path(Path + "/tokens/new")}
-	return s.operate(w, r, at, o, func() error { return page(http.StatusOK, "") }, func() (bool, error) {
+	check := func() (bool, error) {
 		var wrong *web.FieldError
 		if asked, wrong = s.askedFor(at.fields); wrong != nil {
 			return false, page(http.StatusBadRequest, "", *wrong)
 		}
 		return true, nil
-	}, func() error {
+	}
+	return s.operate(w, r, at, step{o, func() error { return page(http.StatusOK, "") }, check, func() error {
 		made, err := s.Self.AddToken(r.Context(), at.own, asked)
 		if errors.Is(err, people.ErrRefused) {
 			return page(http.StatusConflict, "", web.FieldError{Text: "error.token.full"})
@@ -94,7 +95,7 @@ func (s *Site) newToken(w http.ResponseWriter, r *http.Request, at *visit) error
 			return err
 		}
 		return page(http.StatusOK, string(made.Token.Reveal()))
-	})
+	}})
 }
 
 // askedFor reads the form of a new token.
@@ -120,12 +121,12 @@ func (s *Site) revokeToken(w http.ResponseWriter, r *http.Request, at *visit) er
 	o := ceremony.Operation{
 		Once: "revoke-token " + string(id), Text: "operation.token", Page: s.Web.Path(Path + "/tokens/revoke?credential=" + url.QueryEscape(string(id))),
 	}
-	return s.operate(w, r, at, o, func() error {
+	return s.operate(w, r, at, step{operation: o, show: func() error {
 		return s.confirm(w, r, at, confirmView{Action: o.Page, What: "revoke", Label: at.record.Credentials[i].Label, Warning: true})
-	}, nil, func() error {
+	}, do: func() error {
 		if err := s.Self.RevokeToken(r.Context(), at.own, id); err != nil {
 			return err
 		}
 		return s.back(w, r, "revoked")
-	})
+	}})
 }
