@@ -69,10 +69,7 @@ func (p *People) needsSecond(actor Actor) bool {
 }
 
 // ask keeps what somebody wants to do until somebody else has approved it.
-func (p *People) ask(ctx context.Context, tx Tx, actor Actor, subject account.Account, what asked, ticket []audit.Field) (audit.Event, error) {
-	for _, f := range ticket {
-		what.Ticket = f.Value
-	}
+func (p *People) ask(ctx context.Context, tx Tx, actor Actor, subject account.Account, what asked) (audit.Event, error) {
 	t := ceremony.Transaction{
 		ID: rand.Text(), Session: session.ID(approvalPurpose + " " + string(subject.ID)), Key: askedKey(what.Act, actor),
 		Actor: account.ID(actor.id()), Subject: subject.ID, Site: actor.origin.Site, Purpose: approvalPurpose,
@@ -81,7 +78,7 @@ func (p *People) ask(ctx context.Context, tx Tx, actor Actor, subject account.Ac
 	if err := p.keepAsked(ctx, tx, t, what); err != nil {
 		return audit.Event{}, err
 	}
-	return accountEvent(audit.ApprovalAsked, subject, what.Reason, append(ticket, audit.Field{Key: "for", Value: string(what.Act)})...), nil
+	return accountEvent(audit.ApprovalAsked, subject, what.Reason, append(ticketField(what.Ticket), audit.Field{Key: "for", Value: string(what.Act)})...), nil
 }
 
 func (p *People) keepAsked(ctx context.Context, tx Tx, t ceremony.Transaction, what asked) error {

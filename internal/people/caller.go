@@ -182,3 +182,13 @@ func ticketField(ticket string) []audit.Field {
 	}
 	return []audit.Field{{Key: "ticket", Value: ticket}}
 }
+
+// ticketOf is the ticket that ticketField has put into fields.
+func ticketOf(fields []audit.Field) string {
+	for _, f := range fields {
+		if f.Key == "ticket" {
+			return f.Value
+		}
+	}
+	return ""
+}

@@ -70,7 +70,7 @@ func (p *People) EditAccount(ctx context.Context, actor Actor, who Who, c Change
 		if err := tx.UpdateAccount(ctx, edited); err != nil {
 			return audit.Event{}, fmt.Errorf("keep account: %w", err)
 		}
-		if err := p.tellContacts(ctx, tx, p.Notices, a, edited, Whence{Staff: true}); err != nil {
+		if err := p.tellContacts(ctx, tx, p.Notices, Notice{Account: edited, Before: &a, From: Whence{Staff: true}}); err != nil {
 			return audit.Event{}, err
 		}
 		return editEvent(a, edited, c.Reason), nil
@@ -80,14 +80,16 @@ func (p *People) EditAccount(ctx context.Context, actor Actor, who Who, c Change
 }
 
 // tellContacts tells of addresses that are other ones than before.
-func (p *People) tellContacts(ctx context.Context, tx Tx, n *Notices, before, after account.Account, from Whence) error {
-	if before.Email != after.Email {
-		if err := p.tell(ctx, tx, n, Notice{What: ToldEmailChanged, Account: after, Before: &before, From: from}); err != nil {
+func (p *People) tellContacts(ctx context.Context, tx Tx, n *Notices, of Notice) error {
+	if of.Before.Email != of.Account.Email {
+		of.What = ToldEmailChanged
+		if err := p.tell(ctx, tx, n, of); err != nil {
 			return err
 		}
 	}
-	if before.Mobile != after.Mobile {
-		return p.tell(ctx, tx, n, Notice{What: ToldMobileChanged, Account: after, Before: &before, From: from})
+	if of.Before.Mobile != of.Account.Mobile {
+		of.What = ToldMobileChanged
+		return p.tell(ctx, tx, n, of)
 	}
 	return nil
 }

@@ -48,52 +48,62 @@ type Invitation struct {
 // number and choose a password. It is sent to their address, or returned
 // where it cannot be. Earlier invitations end.
 func (p *People) Invite(ctx context.Context, actor Actor, who Who, reason string) (Invitation, error) {
-	return p.sendLink(ctx, actor, who, ceremony.Register, reason, audit.UserInvited, p.mayBeInvited)
+	return p.sendLink(ctx, actor, who, wantedLink{ceremony.Register, reason, audit.UserInvited, p.mayBeInvited})
 }
 
 // SendReset makes the link with which somebody chooses a new password: they
 // prove a second factor or their number first, and then all that they have
 // open ends. It is sent, or returned, as an invitation is.
 func (p *People) SendReset(ctx context.Context, actor Actor, who Who, reason string) (Invitation, error) {
-	return p.sendLink(ctx, actor, who, ceremony.ResetPassword, reason, audit.TokenCreated, func(_ context.Context, _ Tx, a account.Account) error {
-		switch {
-		case a.Source != account.LocalSource:
-			return refused(say("the password of %q is checked by source %q", a.Username, a.Source), say("change it there"))
-		case a.Suspended():
-			return refused(say("account %q is suspended", a.Username), say("resume it first"))
-		}
-		return nil
-	})
+	return p.sendLink(ctx, actor, who, wantedLink{ceremony.ResetPassword, reason, audit.TokenCreated, mayBeReset})
 }
 
-// sendLink makes a link of a purpose for whom it may be made.
-func (p *People) sendLink(ctx context.Context, actor Actor, who Who, purpose, reason string, name audit.Name, may func(context.Context, Tx, account.Account) error) (Invitation, error) {
+func mayBeReset(_ context.Context, _ Tx, a account.Account) error {
+	switch {
+	case a.Source != account.LocalSource:
+		return refused(say("the password of %q is checked by source %q", a.Username, a.Source), say("change it there"))
+	case a.Suspended():
+		return refused(say("account %q is suspended", a.Username), say("resume it first"))
+	}
+	return nil
+}
+
+// wantedLink is a link that somebody wants another to get.
+type wantedLink struct {
+	purpose, reason string
+	event           audit.Name
+	// may tells whether an account's person may have it.
+	may func(context.Context, Tx, account.Account) error
+}
+
+// sendLink makes a link for whom it may be made.
+func (p *People) sendLink(ctx context.Context, actor Actor, who Who, want wantedLink) (Invitation, error) {
 	links := p.Links
 	if links == nil {
 		return Invitation{}, refused(say("such a link leads to a site that signs local accounts in, and none is known"), say("start the gateway with `sign_in local` at a site and try again, or set a password with `user set-password`"))
 	}
 	var made Invitation
 	err := p.changeAccount(ctx, actor, who, ActManage, func(tx Tx, _ Actor, a account.Account) (audit.Event, error) {
-		if err := may(ctx, tx, a); err != nil {
+		if err := want.may(ctx, tx, a); err != nil {
 			return audit.Event{}, err
 		}
-		token, t := ceremony.NewLink(purpose, a.ID, links.Origin, p.now())
-		link := links.Address(purpose, token)
+		token, t := ceremony.NewLink(want.purpose, a.ID, links.Origin, p.now())
+		link := links.Address(want.purpose, token)
 		if err := tx.ReplaceTransaction(ctx, t); err != nil {
 			return audit.Event{}, fmt.Errorf("keep the link: %w", err)
 		}
 		made = Invitation{Account: a, Sent: a.Email != "" && links.Mail(), ExpiresAt: t.ExpiresAt}
-		detail := []audit.Field{{Key: "purpose", Value: purpose}}
+		detail := []audit.Field{{Key: "purpose", Value: want.purpose}}
 		if !made.Sent {
 			made.Link = account.Secret(link)
-			return accountEvent(name, a, reason, append(detail, audit.Field{Key: "sent", Value: "no"})...), nil
+			return accountEvent(want.event, a, want.reason, append(detail, audit.Field{Key: "sent", Value: "no"})...), nil
 		}
-		m := links.Letter(purpose, a, link)
+		m := links.Letter(want.purpose, a, link)
 		m.ExpiresAt = t.ExpiresAt
 		if err := p.post(ctx, tx, a, m); err != nil {
 			return audit.Event{}, err
 		}
-		return accountEvent(name, a, reason, append(detail, audit.Field{Key: "sent", Value: "email"})...), nil
+		return accountEvent(want.event, a, want.reason, append(detail, audit.Field{Key: "sent", Value: "email"})...), nil
 	})
 	if err != nil {
 		return Invitation{}, err

@@ -24,7 +24,7 @@ func (p *People) ResetFactors(ctx context.Context, actor Actor, who Who, reason 
 			return audit.Event{}, err
 		}
 		if waiting = p.needsSecond(current); waiting {
-			return p.ask(ctx, tx, current, a, asked{Act: ActResetFactors, Reason: reason}, ticket)
+			return p.ask(ctx, tx, current, a, asked{Act: ActResetFactors, Reason: reason, Ticket: ticketOf(ticket)})
 		}
 		event, n, err := p.resetFactors(ctx, tx, a, reason, ticket)
 		if removed = n; err != nil {

@@ -52,7 +52,7 @@ func (p *People) IssueTemporaryCode(ctx context.Context, actor Actor, who Who, l
 		detail, waits, err := p.mayIssue(ctx, tx, current, a)
 		if waiting = waits; waiting && err == nil {
 			issued.Account = a
-			return p.ask(ctx, tx, current, a, asked{Act: ActTemporaryCode, Reason: reason, Lifetime: lifetime}, detail)
+			return p.ask(ctx, tx, current, a, asked{Act: ActTemporaryCode, Reason: reason, Ticket: ticketOf(detail), Lifetime: lifetime})
 		}
 		if err != nil {
 			return audit.Event{}, err
