@@ -172,7 +172,10 @@ func (k *walk) riseBy(w http.ResponseWriter, r *http.Request, proof policy.Proof
 	if write == nil {
 		entry, err = k.s.Sessions.Raise(r.Context(), w, k.s.Place, k.v, proving(proof))
 	} else {
-		entry, err = k.s.Sessions.RaiseBy(r.Context(), w, k.s.Place, k.v, proving(proof), write)
+		entry, err = k.s.Sessions.RaiseBy(r.Context(), w, k.s.Place, k.v, func(raising session.Raising) error {
+			raising.Change = proving(proof)
+			return write(raising)
+		})
 	}
 	switch {
 	case errors.Is(err, session.ErrNotFound):

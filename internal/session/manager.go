@@ -259,20 +259,21 @@ type Raising struct {
 // that one which was planted before stays as weak as it was). It refuses a superseded one with ErrNotFound:
 // the browser has been given a newer identifier already.
 func (m *Manager) Raise(ctx context.Context, w http.ResponseWriter, p Place, e *Entry, change func(*Session) error) (*Entry, error) {
-	return m.RaiseBy(ctx, w, p, e, change, func(r Raising) error {
-		_, err := m.Store.RaiseSession(ctx, r.ID, r.Next, r.Now, r.OverlapEnds, r.Change)
+	return m.RaiseBy(ctx, w, p, e, func(r Raising) error {
+		r.Change = change
+		_, err := m.Store.RaiseSession(ctx, r)
 		return err
 	})
 }
 
-// RaiseBy is Raise by the caller's own write.
-func (m *Manager) RaiseBy(ctx context.Context, w http.ResponseWriter, p Place, e *Entry, change func(*Session) error, write func(Raising) error) (*Entry, error) {
+// RaiseBy is Raise by the caller's own write, which says the change as well.
+func (m *Manager) RaiseBy(ctx context.Context, w http.ResponseWriter, p Place, e *Entry, write func(Raising) error) (*Entry, error) {
 	if !e.Session.SupersededAt.IsZero() {
 		return nil, ErrNotFound
 	}
 	now := m.Now().UTC()
 	id := NewIdentifier()
-	if err := write(Raising{ID: e.Session.ID, Next: id.Hash(), Now: now, OverlapEnds: now.Add(Overlap), Change: change}); err != nil {
+	if err := write(Raising{ID: e.Session.ID, Next: id.Hash(), Now: now, OverlapEnds: now.Add(Overlap)}); err != nil {
 		return nil, fmt.Errorf("raise the session: %w", err)
 	}
 	m.memory.apply(Change{Kind: SessionChanged, Key: string(e.Session.ID)})

@@ -64,20 +64,20 @@ func (s *shelf) SessionByHash(_ context.Context, h Hash, now time.Time) (row Ses
 	return row, owner, err
 }
 
-func (s *shelf) RaiseSession(_ context.Context, id ID, next Hash, now, overlapEnds time.Time, change func(*Session) error) (row Session, err error) {
+func (s *shelf) RaiseSession(_ context.Context, r Raising) (row Session, err error) {
 	err = s.with(func() error {
 		for h, old := range s.rows {
-			if old.ID != id || !old.SupersededAt.IsZero() {
+			if old.ID != r.ID || !old.SupersededAt.IsZero() {
 				continue
 			}
 			row = old
-			row.Hash, row.Proofs = next, slices.Clone(old.Proofs)
-			if err := change(&row); err != nil {
+			row.Hash, row.Proofs = r.Next, slices.Clone(old.Proofs)
+			if err := r.Change(&row); err != nil {
 				return err
 			}
-			old.SupersededAt, old.EndsAt = now, overlapEnds
-			s.rows[h], s.rows[next] = old, row
-			s.tell(SessionChanged, string(id))
+			old.SupersededAt, old.EndsAt = r.Now, r.OverlapEnds
+			s.rows[h], s.rows[r.Next] = old, row
+			s.tell(SessionChanged, string(r.ID))
 			return nil
 		}
 		return ErrNotFound

@@ -121,10 +121,10 @@ func (t *tx) insertSession(ctx context.Context, s session.Session) error {
 // RaiseSession implements session.Store. Of what change leaves, the IDs, the
 // hash and the state stay as the store knows them. On PostgreSQL change may
 // run again after a conflict, on a fresh copy.
-func (db *DB) RaiseSession(ctx context.Context, id session.ID, next session.Hash, now, overlapEnds time.Time, change func(*session.Session) error) (session.Session, error) {
+func (db *DB) RaiseSession(ctx context.Context, r session.Raising) (session.Session, error) {
 	var raised session.Session
 	err := db.write(ctx, func(t *tx) (err error) {
-		raised, err = t.raiseSession(ctx, session.Raising{ID: id, Next: next, Now: now, OverlapEnds: overlapEnds, Change: change})
+		raised, err = t.raiseSession(ctx, r)
 		return err
 	})
 	if err != nil {

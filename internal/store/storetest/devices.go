@@ -18,10 +18,10 @@ func testDevices(t *testing.T, f *fixture) {
 	// on makes a session one on a device.
 	on := func(b *bench, s session.Session, device account.CredentialID) {
 		b.Helper()
-		_, err := b.RaiseSession(b.Context(), s.ID, session.NewIdentifier().Hash(), Noon, Noon.Add(time.Second), func(row *session.Session) error {
+		_, err := b.RaiseSession(b.Context(), session.Raising{ID: s.ID, Next: session.NewIdentifier().Hash(), Now: Noon, OverlapEnds: Noon.Add(time.Second), Change: func(row *session.Session) error {
 			row.Device, row.DeviceID = "private", string(device)
 			return nil
-		})
+		}})
 		b.must(err)
 	}
 	f.run(t, "RevokedWithTheirSessions", func(t *testing.T, b *bench) {

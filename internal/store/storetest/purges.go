@@ -19,10 +19,10 @@ func testPurge(t *testing.T, f *fixture) {
 		a := b.person("jo")
 		short, long := b.session(a.ID), b.session(a.ID)
 		raised := session.NewIdentifier().Hash()
-		if _, err := b.RaiseSession(t.Context(), short.ID, raised, Noon, Noon, func(s *session.Session) error {
+		if _, err := b.RaiseSession(t.Context(), session.Raising{ID: short.ID, Next: raised, Now: Noon, OverlapEnds: Noon, Change: func(s *session.Session) error {
 			s.EndsAt = Noon.Add(time.Hour)
 			return nil
-		}); err != nil {
+		}}); err != nil {
 			t.Fatal(err)
 		}
 		over, open := newTransaction(long, "over"), newTransaction(long, "open")

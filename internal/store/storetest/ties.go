@@ -68,10 +68,10 @@ func testTies(t *testing.T, f *fixture) {
 		a := b.person("jo")
 		s := b.tied(a.ID, "oidc", session.Tie{IssuerSession: "1", Note: []byte("first")})
 		raise := func(change func(*session.Session)) {
-			_, err := b.RaiseSession(t.Context(), s.ID, session.NewIdentifier().Hash(), Noon, Noon.Add(session.Overlap), func(s *session.Session) error {
+			_, err := b.RaiseSession(t.Context(), session.Raising{ID: s.ID, Next: session.NewIdentifier().Hash(), Now: Noon, OverlapEnds: Noon.Add(session.Overlap), Change: func(s *session.Session) error {
 				change(s)
 				return nil
-			})
+			}})
 			b.must(err)
 		}
 		raise(func(*session.Session) {})
