@@ -98,7 +98,7 @@ func (s *Site) SpendTyped(r *http.Request, username string) (throttle.Receipt, e
 // TypedInVain writes down that the app, or the gateway after it, let nobody
 // in. reason is a kebab code.
 func (s *Site) TypedInVain(r *http.Request, reason string) error {
-	e := signIns{s}.signInFailed(r, "")
+	e := signIns{s}.signInFailed(r)
 	e.Reason = reason
 	return s.Recorder.Record(r.Context(), e)
 }

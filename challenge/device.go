@@ -150,18 +150,18 @@ func (s deviceChoices) chooseDevice(w http.ResponseWriter, r *http.Request) erro
 		return err
 	}
 	if r.Method != http.MethodPost {
-		return s.showDevice(w, r, v, c, chosen, "")
+		return s.showDevice(w, r, at, chosen, "")
 	}
 	switch at.fields["device"] {
 	case device.Public:
 		return s.choosePublic(w, r, v, c)
 	case device.Private:
 		if at.fields["able"] == "" {
-			return s.showDevice(w, r, v, c, chosen, "error.device.script")
+			return s.showDevice(w, r, at, chosen, "error.device.script")
 		}
 		return s.choosePrivate(w, r, v, c, chosen)
 	default:
-		return s.showDevice(w, r, v, c, chosen, "error.device.choose")
+		return s.showDevice(w, r, at, chosen, "error.device.choose")
 	}
 }
 
@@ -176,8 +176,8 @@ type deviceView struct {
 	Days int
 }
 
-func (s deviceChoices) showDevice(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, chosen choosing, wrong string) error {
-	sealed, err := c.Seal(s.Sealer, s.Place.Origin)
+func (s deviceChoices) showDevice(w http.ResponseWriter, r *http.Request, at *visit, chosen choosing, wrong string) error {
+	sealed, err := at.continuation.Seal(s.Sealer, s.Place.Origin)
 	if err != nil {
 		return err
 	}
@@ -186,7 +186,7 @@ func (s deviceChoices) showDevice(w http.ResponseWriter, r *http.Request, v *ses
 	if err != nil {
 		return err
 	}
-	view := &deviceView{View: s.view(w, r, v), Continuation: sealed, Options: string(options), Days: int(s.deviceLife().Hours() / 24)}
+	view := &deviceView{View: s.view(w, r, at.visitor), Continuation: sealed, Options: string(options), Days: int(s.deviceLife().Hours() / 24)}
 	status := http.StatusOK
 	if wrong != "" {
 		status, view.Errors = http.StatusBadRequest, []web.FieldError{{Field: "device", Text: wrong}}

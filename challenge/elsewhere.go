@@ -215,7 +215,7 @@ func (s departures) arrive(w http.ResponseWriter, r *http.Request) error {
 		if v != nil {
 			return s.dispatch(w, r, v, s.continuation(r))
 		}
-		s.Recorder.Record(r.Context(), signIns(s).signInFailed(r, ""))
+		s.Recorder.Record(r.Context(), signIns(s).signInFailed(r))
 		return signIns(s).signInPage(w, r, v, s.continuation(r), reply{status: http.StatusForbidden, errs: []web.FieldError{{Text: "error.elsewhere.lost"}}})
 	}
 	if source.Name() == JoinSource {

@@ -345,7 +345,7 @@ func (k *enrolling) goOn(w http.ResponseWriter, r *http.Request, proof policy.Pr
 		}
 	}
 	if len(codes) > 0 {
-		return lists{k.s}.showList(w, r, v, c, k.page, codes, true)
+		return lists{k.s}.showList(w, r, v, c, shownList{k.page, codes, true})
 	}
 	return k.s.dispatch(w, r, v, c)
 }

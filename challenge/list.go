@@ -90,7 +90,7 @@ func (s lists) listStep(lister factors.Lister) web.Handler {
 			return err
 		}
 		if r.Method != http.MethodPost {
-			return s.showList(w, r, v, c, k.page, nil, false)
+			return s.showList(w, r, v, c, shownList{page: k.page})
 		}
 		codes, err := k.makeList(r, lister, k.grant, k.once)
 		if errors.Is(err, ceremony.ErrTransactionGone) {
@@ -99,23 +99,31 @@ func (s lists) listStep(lister factors.Lister) web.Handler {
 		if err != nil {
 			return s.unavailable(err)
 		}
-		return s.showList(w, r, v, c, k.page, codes, false)
+		return s.showList(w, r, v, c, shownList{page: k.page, codes: codes})
 	}
+}
+
+// shownList is what the page of codes shows.
+type shownList struct {
+	page  string   // that makes the codes
+	codes []string // nil where none are made yet
+	first bool     // made along with the person's first second factor
 }
 
 // showList is the page of codes. It is the answer to a POST and the only time
 // that they are shown: nobody keeps them (SP 800-63B-4 §3.1.2.2), so no other
 // request can have them.
-func (s lists) showList(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, page string, codes []string, first bool) error {
+func (s lists) showList(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, of shownList) error {
 	sealed, err := c.Seal(s.Sealer, s.Place.Origin)
 	if err != nil {
 		return err
 	}
-	if codes != nil {
-		page += listsPage
+	action := of.page
+	if of.codes != nil {
+		action += listsPage
 	}
 	return s.Pages.Render(w, r, s.Web, http.StatusOK, "list", &listView{
-		View: s.view(w, r, v), Continuation: sealed, Action: page, Codes: codes, First: first,
+		View: s.view(w, r, v), Continuation: sealed, Action: action, Codes: of.codes, First: of.first,
 	})
 }
 

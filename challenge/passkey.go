@@ -69,10 +69,10 @@ func (s passkeys) visitBinding(w http.ResponseWriter, r *http.Request) []byte {
 // user handle in it (WebAuthn §7.2 step 6). Every refusal looks the same, but for
 // those that the person can mend.
 func (s passkeys) passkeyPost(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, fields map[string]string) error {
-	verified, owner, err := s.recognise(w, r, fields)
+	who, err := s.recognise(w, r, fields)
 	switch errs := keyError(err); {
 	case errs != nil:
-		e := signIns(s).signInFailed(r, "")
+		e := signIns(s).signInFailed(r)
 		e.Factor, e.Reason = string(policy.WebAuthn), reasonOf(err)
 		s.Recorder.Record(r.Context(), e)
 		if errors.Is(err, factors.ErrWrongAnswer) {
@@ -82,40 +82,46 @@ func (s passkeys) passkeyPost(w http.ResponseWriter, r *http.Request, v *session
 	case err != nil:
 		return s.tooMany(err)
 	}
-	return s.begin(w, r, v, c, owner, proofOf(policy.WebAuthn, verified, s.Now().UTC()))
+	return s.begin(w, r, v, c, who)
+}
+
+// recognised is whom a passkey's answer is of.
+type recognised struct {
+	owner    account.Account
+	verified factors.Verified
 }
 
 // recognise spends from the budgets, checks the answer, and lets each
 // invitation pass once, on all nodes.
-func (s passkeys) recognise(w http.ResponseWriter, r *http.Request, fields map[string]string) (factors.Verified, account.Account, error) {
+func (s passkeys) recognise(w http.ResponseWriter, r *http.Request, fields map[string]string) (recognised, error) {
 	ctx := r.Context()
 	recogniser := s.recogniser()
 	if recogniser == nil {
-		return factors.Verified{}, account.Account{}, factors.ErrWrongAnswer
+		return recognised{}, factors.ErrWrongAnswer
 	}
 	receipt, err := s.Ledger.Spend(ctx, s.Plan.Charges(throttle.Try{Factor: string(policy.WebAuthn), Address: s.Address(r)})...)
 	if err != nil {
-		return factors.Verified{}, account.Account{}, err
+		return recognised{}, err
 	}
 	state, err := s.openInvitation(w, r, fields["invitation"])
 	if err != nil {
-		return factors.Verified{}, account.Account{}, err
+		return recognised{}, err
 	}
 	verified, err := recogniser.Recognise(ctx, s.strangerScope(r, "sign-in"), state, factors.Answer{Fields: fields})
 	if err != nil {
 		if keyError(err) == nil {
 			err = errors.Join(err, s.Ledger.Refund(ctx, receipt))
 		}
-		return factors.Verified{}, account.Account{}, err
+		return recognised{}, err
 	}
 	owner, err := s.ownerOf(ctx, verified.Credential)
 	if err != nil {
-		return factors.Verified{}, account.Account{}, err
+		return recognised{}, err
 	}
 	if err := s.burn(ctx, state); err != nil {
-		return factors.Verified{}, account.Account{}, err
+		return recognised{}, err
 	}
-	return verified, owner, s.Ledger.Success(ctx, receipt)
+	return recognised{owner, verified}, s.Ledger.Success(ctx, receipt)
 }
 
 func (s passkeys) openInvitation(w http.ResponseWriter, r *http.Request, text string) (factors.State, error) {
@@ -161,8 +167,9 @@ func (s passkeys) burn(ctx context.Context, state factors.State) error {
 }
 
 // begin makes a session of a successful sign-in.
-func (s passkeys) begin(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, owner account.Account, proof policy.Proof) error {
-	b, score := signIns(s).scored(r, signIns(s).beginning(r, owner, proof), 0, false)
+func (s passkeys) begin(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, who recognised) error {
+	proof := proofOf(policy.WebAuthn, who.verified, s.Now().UTC())
+	b, score := signIns(s).scored(r, signIns(s).beginning(r, who.owner, proof), 0, false)
 	entry, err := signIns(s).admitSession(w, r, v, b)
 	if err != nil {
 		return s.unavailable(err)

@@ -47,7 +47,7 @@ func (s signIns) signIn(w http.ResponseWriter, r *http.Request) error {
 	return s.signInPage(w, r, v, c, reply{})
 }
 
-// reply is what the sign-in page says to a form that was sent; nothing for none.
+// reply is what a page of the sign-in says to a form that was sent; nothing for none.
 type reply struct {
 	status   int
 	username string // as it was typed
@@ -116,7 +116,7 @@ func (s signIns) signInPost(w http.ResponseWriter, r *http.Request, v *session.E
 	case errors.As(err, &stale):
 		return stalePasswords(s).begin(w, r, c, username, stale)
 	case errors.Is(err, signin.ErrRefused), errors.Is(err, session.ErrChanged):
-		s.Recorder.Record(r.Context(), s.signInFailed(r, username))
+		s.Recorder.Record(r.Context(), s.signInFailed(r))
 		return s.signInPage(w, r, v, c, reply{status: http.StatusForbidden, username: username, errs: []web.FieldError{{Field: "username", Text: refusalText(err)}}})
 	case errors.Is(err, throttle.ErrSpent):
 		f := (*web.Fail)(nil)
@@ -287,7 +287,7 @@ func addProof(p policy.Proof) func(*session.Session) error {
 
 // signInFailed is the event of a refused sign-in. What was typed may be a
 // password in the wrong box, so the event does not have it.
-func (s signIns) signInFailed(r *http.Request, username string) audit.Event {
+func (s signIns) signInFailed(r *http.Request) audit.Event {
 	e := s.event(r, audit.LoginFail, nil)
 	e.Factor = string(policy.Password)
 	e.Reason = "refused"

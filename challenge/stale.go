@@ -59,15 +59,15 @@ type stale struct {
 }
 
 func (s stalePasswords) begin(w http.ResponseWriter, r *http.Request, c ceremony.Continuation, username string, why *staleError) error {
-	e := signIns(s).signInFailed(r, username)
+	e := signIns(s).signInFailed(r)
 	e.Reason = string(why.refusal.Reason)
 	if err := s.Recorder.Record(r.Context(), e); err != nil {
 		return s.unavailable(err)
 	}
-	return s.page(w, r, c, stale{Source: why.source.Name(), Username: username, Reason: why.refusal.Reason, At: s.Now().UTC()}, http.StatusOK)
+	return s.page(w, r, c, stale{Source: why.source.Name(), Username: username, Reason: why.refusal.Reason, At: s.Now().UTC()}, reply{status: http.StatusOK})
 }
 
-func (s stalePasswords) page(w http.ResponseWriter, r *http.Request, c ceremony.Continuation, of stale, status int, errs ...web.FieldError) error {
+func (s stalePasswords) page(w http.ResponseWriter, r *http.Request, c ceremony.Continuation, of stale, to reply) error {
 	sealed, err := c.Seal(s.Sealer, s.Place.Origin)
 	if err != nil {
 		return err
@@ -83,8 +83,8 @@ func (s stalePasswords) page(w http.ResponseWriter, r *http.Request, c ceremony.
 	view := &staleView{
 		View: s.view(w, r, nil), Continuation: sealed, Stale: base64.RawURLEncoding.EncodeToString(mark), Username: of.Username, Reason: of.Reason,
 	}
-	view.Errors = errs
-	return s.Pages.Render(w, r, s.Web, status, "stale", view)
+	view.Errors = to.errs
+	return s.Pages.Render(w, r, s.Web, to.status, "stale", view)
 }
 
 // read opens the form's mark; false where it is another browser's, too old or
@@ -125,22 +125,22 @@ func (s stalePasswords) change(w http.ResponseWriter, r *http.Request) error {
 	}
 	present, chosen := account.Secret(fields["password"]), account.Secret(fields["new_password"])
 	if errs := staleMissing(present, chosen); errs != nil {
-		return s.page(w, r, c, of, http.StatusBadRequest, errs...)
+		return s.page(w, r, c, of, reply{status: http.StatusBadRequest, errs: errs})
 	}
 	err = s.replace(r, source, signin.Person{Username: of.Username}, present, chosen)
 	switch fail := (*web.Fail)(nil); {
 	case errors.Is(err, signin.ErrUnsuitable):
-		return s.page(w, r, c, of, http.StatusBadRequest, web.FieldError{Field: "new_password", Text: "error.unsuitable"})
+		return s.page(w, r, c, of, reply{status: http.StatusBadRequest, errs: []web.FieldError{{Field: "new_password", Text: "error.unsuitable"}}})
 	case errors.Is(err, signin.ErrRefused):
-		s.Recorder.Record(r.Context(), signIns(s).signInFailed(r, of.Username))
-		return s.page(w, r, c, of, http.StatusForbidden, web.FieldError{Field: "password", Text: "error.password"})
+		s.Recorder.Record(r.Context(), signIns(s).signInFailed(r))
+		return s.page(w, r, c, of, reply{status: http.StatusForbidden, errs: []web.FieldError{{Field: "password", Text: "error.password"}}})
 	case errors.Is(err, throttle.ErrSpent) && errors.As(s.tooMany(err), &fail):
 		web.SetRetryAfter(w.Header(), fail.RetryAfter)
-		return s.page(w, r, c, of, fail.Status, fail.Excuse()...)
+		return s.page(w, r, c, of, reply{status: fail.Status, errs: fail.Excuse()})
 	case err != nil:
 		return s.unavailable(err)
 	}
-	return s.enterAnew(w, r, v, c, of.Username, chosen)
+	return s.enterAnew(w, r, &visit{visitor: v, continuation: c}, of.Username, chosen)
 }
 
 func staleMissing(present, chosen account.Secret) []web.FieldError {
@@ -178,8 +178,9 @@ func (s stalePasswords) replace(r *http.Request, source signin.PasswordChanger, 
 // enterAnew signs the person in with the new password, ends their other
 // sessions and tells them of the change. Where the source does not let them in
 // with it yet, they sign in once more by themselves.
-func (s stalePasswords) enterAnew(w http.ResponseWriter, r *http.Request, v *session.Entry, c ceremony.Continuation, username string, chosen account.Secret) error {
-	v, err := signIns(s).enter(w, r, v, username, chosen)
+func (s stalePasswords) enterAnew(w http.ResponseWriter, r *http.Request, at *visit, username string, chosen account.Secret) error {
+	c := at.continuation
+	v, err := signIns(s).enter(w, r, at.visitor, username, chosen)
 	if err != nil {
 		s.Report(audit.NewReference(), err)
 		c.Done = "done.new-password"
