@@ -19,20 +19,28 @@ type CredentialStore interface {
 	UseCredential(ctx context.Context, id account.CredentialID, now time.Time, use func(*account.Credential) error) (account.Credential, error)
 }
 
-// SpendOne finds among held the credential of a kind that an answer is of,
-// and spends the answer in the write that accepts it. try does so on a copy,
-// and answers ErrWrongAnswer, ErrReplayed or ErrExpired where it is not that
-// one's; it is asked before the store is, so that a wrong answer writes
-// nothing. Whoever holds none gets ErrUnavailable.
-func SpendOne(ctx context.Context, kind policy.Factor, scope Scope, held []account.Credential, in CredentialStore, try func(*account.Credential) error) (account.Credential, error) {
+// Spending is an answer that one credential of a kind may be of.
+type Spending struct {
+	Kind policy.Factor
+	Held []account.Credential
+	In   CredentialStore
+	// Try spends the answer from a copy of a credential. It answers
+	// ErrWrongAnswer, ErrReplayed or ErrExpired where it is not that one's.
+	Try func(*account.Credential) error
+}
+
+// Spend finds the credential that the answer is of, and spends the answer in
+// the write that accepts it. Try is asked before the store is, so that a wrong
+// answer writes nothing. Whoever holds none of the kind gets ErrUnavailable.
+func (s Spending) Spend(ctx context.Context, now time.Time) (account.Credential, error) {
 	refused := ErrUnavailable
-	for _, c := range held {
-		if c.Factor != string(kind) {
+	for _, c := range s.Held {
+		if c.Factor != string(s.Kind) {
 			continue
 		}
-		err := try(&c)
+		err := s.Try(&c)
 		if err == nil {
-			c, err = in.UseCredential(ctx, c.ID, scope.Now, try)
+			c, err = s.In.UseCredential(ctx, c.ID, now, s.Try)
 		}
 		switch {
 		case err == nil:
@@ -42,7 +50,7 @@ func SpendOne(ctx context.Context, kind policy.Factor, scope Scope, held []accou
 		case errors.Is(err, ErrWrongAnswer), errors.Is(err, ErrReplayed), errors.Is(err, ErrExpired):
 			refused = err
 		default:
-			return account.Credential{}, fmt.Errorf("use %s: %w", kind, err)
+			return account.Credential{}, fmt.Errorf("use %s: %w", s.Kind, err)
 		}
 	}
 	return account.Credential{}, refused

@@ -18,7 +18,7 @@ func OptionsOf(c account.Credential, r Request) (Options, error) {
 	if err != nil {
 		return Options{}, err
 	}
-	return optionsOf(r.Content.Exchange, kept.Key, kept.Share, r.Account, approvalPurpose, r.ID)
+	return Options{Key: kept.Key, Account: string(r.Account), Purpose: approvalPurpose, Transaction: r.ID}.during(r.Content.Exchange, kept.Share)
 }
 
 // Answer is what a phone sends.

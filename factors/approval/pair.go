@@ -123,12 +123,11 @@ const (
 	approvalPurpose = "approval"
 )
 
-func optionsOf(e softtoken.Exchange, key string, share []byte, owner account.ID, purpose, transaction string) (Options, error) {
+// during adds what is exchanged.
+func (o Options) during(e softtoken.Exchange, share []byte) (Options, error) {
 	server, err := e.Server()
-	return Options{
-		Key: key, Share: softtoken.Text(share), Server: server, Challenge: softtoken.Text(e.Challenge),
-		Account: string(owner), Purpose: purpose, Transaction: transaction,
-	}, err
+	o.Share, o.Server, o.Challenge = softtoken.Text(share), server, softtoken.Text(e.Challenge)
+	return o, err
 }
 
 // Invite gives what the app needs to make its key.
@@ -137,7 +136,7 @@ func (t Ticket) Invite(owner account.ID, state factors.State) (Options, error) {
 	if err != nil {
 		return Options{}, err
 	}
-	return optionsOf(m.Exchange, m.Key, m.Share, owner, pairingPurpose, t.Transaction)
+	return Options{Key: m.Key, Account: string(owner), Purpose: pairingPurpose, Transaction: t.Transaction}.during(m.Exchange, m.Share)
 }
 
 func (t Ticket) open(state factors.State) (making, error) {

@@ -44,7 +44,8 @@ func (f *Factor) Verify(ctx context.Context, scope factors.Scope, held []account
 	if !ok {
 		return factors.Verified{}, factors.ErrWrongAnswer
 	}
-	c, err := factors.SpendOne(ctx, policy.BackupCode, scope, held, f.Store, func(c *account.Credential) error { return f.try(c, code) })
+	spending := factors.Spending{Kind: policy.BackupCode, Held: held, In: f.Store, Try: func(c *account.Credential) error { return f.try(c, code) }}
+	c, err := spending.Spend(ctx, scope.Now)
 	if err != nil {
 		return factors.Verified{}, err
 	}

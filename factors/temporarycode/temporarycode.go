@@ -91,7 +91,10 @@ func (f *Factor) Verify(ctx context.Context, scope factors.Scope, held []account
 	if !ok {
 		return factors.Verified{}, factors.ErrWrongAnswer
 	}
-	c, err := factors.SpendOne(ctx, policy.TemporaryCode, scope, held, f.Store, func(c *account.Credential) error { return f.spend(c, code, scope.Now) })
+	spending := factors.Spending{
+		Kind: policy.TemporaryCode, Held: held, In: f.Store, Try: func(c *account.Credential) error { return f.spend(c, code, scope.Now) },
+	}
+	c, err := spending.Spend(ctx, scope.Now)
 	return factors.Verified{Credential: c}, err
 }
 

@@ -82,7 +82,7 @@ func (f *Factor) Verify(ctx context.Context, scope factors.Scope, held []account
 	if at < 0 {
 		return factors.Verified{}, factors.ErrWrongAnswer
 	}
-	return f.accept(ctx, scope, own[at], p, protocol.VerificationPreferred, parsed)
+	return f.accept(ctx, scope, own[at], asserted{parsed, p, protocol.VerificationPreferred})
 }
 
 // Recognise implements factors.Recogniser (§7.2 step 6): the answer names its
@@ -107,7 +107,7 @@ func (f *Factor) Recognise(ctx context.Context, scope factors.Scope, state facto
 	if len(own) == 0 || !bytes.Equal(own[0].record.User, parsed.Response.UserHandle) {
 		return factors.Verified{}, factors.ErrWrongAnswer
 	}
-	return f.accept(ctx, scope, own[0], p, protocol.VerificationRequired, parsed)
+	return f.accept(ctx, scope, own[0], asserted{parsed, p, protocol.VerificationRequired})
 }
 
 func assertion(scope factors.Scope, answer factors.Answer) (*protocol.ParsedCredentialAssertionData, error) {
@@ -122,24 +122,31 @@ func assertion(scope factors.Scope, answer factors.Answer) (*protocol.ParsedCred
 	return parsed, exactly(parsed.Response.CollectedClientData, scope.Site)
 }
 
+// asserted is an answer that has been read, and what it was asked for.
+type asserted struct {
+	*protocol.ParsedCredentialAssertionData
+	pending      pending
+	verification protocol.UserVerificationRequirement
+}
+
 // accept verifies the signature of one key and moves its counter.
-func (f *Factor) accept(ctx context.Context, scope factors.Scope, k key, p pending, verification protocol.UserVerificationRequirement, parsed *protocol.ParsedCredentialAssertionData) (factors.Verified, error) {
+func (f *Factor) accept(ctx context.Context, scope factors.Scope, k key, a asserted) (factors.Verified, error) {
 	wa, err := relyingParty(scope)
 	if err != nil {
 		return factors.Verified{}, err
 	}
-	flags := parsed.Response.AuthenticatorData.Flags
-	if verification == protocol.VerificationRequired && !flags.HasUserVerified() {
+	flags := a.Response.AuthenticatorData.Flags
+	if a.verification == protocol.VerificationRequired && !flags.HasUserVerified() {
 		return factors.Verified{}, factors.ErrUnverified
 	}
 	_, err = wa.ValidateLogin(person{handle: k.record.User, keys: []library.Credential{k.library()}}, library.SessionData{
-		Challenge: base64.RawURLEncoding.EncodeToString(p.Challenge), RelyingPartyID: scope.RelyingParty, UserID: k.record.User,
-		AllowedCredentialIDs: [][]byte{k.record.ID}, UserVerification: verification,
-	}, parsed)
+		Challenge: base64.RawURLEncoding.EncodeToString(a.pending.Challenge), RelyingPartyID: scope.RelyingParty, UserID: k.record.User,
+		AllowedCredentialIDs: [][]byte{k.record.ID}, UserVerification: a.verification,
+	}, a.ParsedCredentialAssertionData)
 	if err != nil {
 		return factors.Verified{}, factors.ErrWrongAnswer
 	}
-	used, err := f.use(ctx, scope, k.credential.ID, parsed.Response.AuthenticatorData)
+	used, err := f.use(ctx, scope, k.credential.ID, a.Response.AuthenticatorData)
 	if err != nil {
 		return factors.Verified{}, err
 	}
