@@ -96,7 +96,7 @@ func (p *Pages) RenderFail(w http.ResponseWriter, r *http.Request, site *Site, e
 	}
 	view := &failView{View: View{Title: title}, Advice: advice, Reference: f.Reference, Wait: waitText(words, f.RetryAfter)}
 	view.nextSteps(r, f.Status)
-	if err := p.kit.own.render(w, r, site, lang, f.Status, "fail", view); err != nil {
+	if err := p.kit.own.render(w, p.kit.own.newPage(r, site, lang), f.Status, "fail", view); err != nil {
 		p.kit.log(r, "error page", f.Reference, err)
 		http.Error(w, "Sorry, there is a problem. Reference: "+f.Reference, f.Status)
 	}

@@ -33,6 +33,7 @@ type Pages struct {
 type page struct {
 	kit    *Kit
 	words  words
+	path   string // of the request
 	Site   *Site
 	Lang   string
 	Chosen string // Lang, where a link chose it
@@ -188,16 +189,15 @@ func (p *Pages) Extend(lang string, texts Catalogue) error {
 // Render answers with a page. View is a struct that embeds View, or a pointer
 // to one; it is copied, not changed. On an error nothing was written.
 func (p *Pages) Render(w http.ResponseWriter, r *http.Request, site *Site, status int, name string, view any) error {
-	return p.render(w, r, site, p.language(r, site), status, name, view)
+	return p.render(w, p.newPage(r, site, p.language(r, site)), status, name, view)
 }
 
-func (p *Pages) render(w http.ResponseWriter, r *http.Request, site *Site, lang string, status int, name string, view any) error {
-	pg := p.newPage(r, site, lang)
+func (p *Pages) render(w http.ResponseWriter, pg *page, status int, name string, view any) error {
 	body, err := p.execute(pg, name, view)
 	if err != nil {
 		return err
 	}
-	p.write(w, pg, status, keepPlace(body, r.URL.Path), framedByNone)
+	p.write(w, pg, status, keepPlace(body, pg.path), framedByNone)
 	return nil
 }
 
@@ -215,7 +215,7 @@ func (p *Pages) write(w http.ResponseWriter, pg *page, status int, body []byte, 
 }
 
 func (p *Pages) newPage(r *http.Request, site *Site, lang string) *page {
-	pg := &page{kit: p.kit, words: p.wordsFor(lang), Site: site, Lang: lang, Nonce: newNonce()}
+	pg := &page{kit: p.kit, words: p.wordsFor(lang), path: r.URL.Path, Site: site, Lang: lang, Nonce: newNonce()}
 	if chosenLanguage(r, site.languages()) != "" {
 		pg.Chosen = lang
 	}
