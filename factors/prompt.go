@@ -22,8 +22,6 @@ const (
 	ShapeQuestions Shape = "questions"
 	// ShapePIN asks for a PIN, twice at enrolment.
 	ShapePIN Shape = "pin"
-	// ShapeList shows codes to be kept, once, and asks for a confirmation.
-	ShapeList Shape = "list"
 	// ShapeApproval waits for an answer that comes from a phone.
 	ShapeApproval Shape = "approval"
 )
@@ -59,8 +57,6 @@ type Prompt struct {
 	// ones offered at enrolment.
 	Questions []string
 	Choices   []string
-	// Codes are shown once (ShapeList).
-	Codes []string
 	// Progress is how far ShapeApproval is, Number what the person compares or
 	// types on the phone. Labels are the phones that are asked, and Unreached
 	// those of them that cannot be told.

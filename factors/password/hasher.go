@@ -7,19 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"time"
 
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/stepgate/stepgate/internal/account"
 )
 
-// ErrBusy says that too many hashes are being computed already. The page
-// answers 503 with Retry-After: BusyRetry; nobody's password was compared.
+// ErrBusy says that too many hashes are being computed already. Nobody's
+// password was compared; the page answers 503.
 var ErrBusy = errors.New("password: too many at once")
-
-// BusyRetry is when to try again after ErrBusy.
-const BusyRetry = 5 * time.Second
 
 // Options of a Hasher; the zero value is what a gateway runs with.
 type Options struct {

@@ -16,7 +16,6 @@ var ErrUnknownName = errors.New("audit: unknown event name")
 const (
 	purposeRecord     = "audit"
 	purposeCheckpoint = "audit-checkpoint"
-	purposePseudonym  = "audit-pseudonym"
 )
 
 // Link is the end of a chain: the sequence number and hash of its last
@@ -94,13 +93,6 @@ func (c *Chain) Seal(last Link, e Event) (Record, error) {
 	}
 	seq := last.Seq + 1
 	return Record{Seq: seq, Event: e, Body: raw, Hash: c.ring.MAC(purposeRecord, sequence(seq), last.Hash, raw)}, nil
-}
-
-// Pseudonym stands for a text that must not be kept but recognised again: a
-// typed name that may be a password, a phone number. It is the same as long
-// as the primary key is.
-func (c *Chain) Pseudonym(text string) string {
-	return "~" + encodeBytes(c.ring.MAC(purposePseudonym, []byte(text))[:16])
 }
 
 func (c *Chain) follows(last Link, r Row) bool {

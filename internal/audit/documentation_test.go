@@ -71,8 +71,8 @@ A record is one JSON object. Fields that have nothing to say are left out.
 | ` + "`detail`" + ` | more facts, as pairs of ` + "`key` and `value`" + ` |
 | ` + "`explanation`" + ` | the policy's own account of a decision |
 
-No field ever holds a code, a key, a PIN, an answer, a password, a cookie, a link or the body of a request. Telephone numbers
-and e-mail addresses are masked, or replaced by a pseudonym that only the key file can make.
+No field ever holds a code, a key, a PIN, an answer, a password, a cookie, a link or the body of a request, nor a whole telephone
+number or e-mail address.
 `)
 	return b.String()
 }

@@ -9,8 +9,8 @@ import (
 // left zero for the recorder to set.
 //
 // No field ever holds a code, seed, PIN, answer, password, cookie, token or
-// body, nor a whole phone number or e-mail address: those are masked, or a
-// Pseudonym. Every string may come from a stranger; Chain.Seal cleans them.
+// body, nor a whole phone number or e-mail address. Every string may come from
+// a stranger; Chain.Seal cleans them.
 type Event struct {
 	// At is when it happened, kept in UTC to the millisecond.
 	At   time.Time

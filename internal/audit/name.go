@@ -124,7 +124,7 @@ type description struct {
 var kinds = map[Name]description{
 	LoginSuccess:          {Info, "someone signed in"},
 	LoginSuccessAfterFail: {Info, "someone signed in after failed tries"},
-	LoginFail:             {Warn, "a sign-in failed; an unknown name is kept only as a pseudonym"},
+	LoginFail:             {Warn, "a sign-in failed; what was typed as the name is not kept, for it may be a password"},
 	LoginFailMax:          {Warn, "failed sign-ins spent the budget of an account or address"},
 	LoginLock:             {Warn, "a factor of an account is locked after too many wrong answers"},
 	PasswordChange:        {Info, "a password was changed"},

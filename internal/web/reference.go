@@ -1,9 +1,6 @@
 package web
 
-import (
-	"crypto/rand"
-	"strings"
-)
+import "crypto/rand"
 
 // crockford is base32 without the letters that are misread or misheard.
 const crockford = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -20,15 +17,4 @@ func NewReference() string {
 		b[i] = crockford[c%32] // 256 is a multiple of 32: no bias
 	}
 	return string(b[:5]) + "-" + string(b[5:])
-}
-
-// CleanReference gives the reference that somebody meant who typed it: any
-// case, with or without the hyphen, O for 0, I or L for 1. It is false for what
-// cannot be one.
-func CleanReference(typed string) (string, bool) {
-	s := strings.NewReplacer("-", "", " ", "", "O", "0", "I", "1", "L", "1").Replace(strings.ToUpper(typed))
-	if len(s) != referenceLetters || strings.Trim(s, crockford) != "" {
-		return "", false
-	}
-	return s[:5] + "-" + s[5:], true
 }

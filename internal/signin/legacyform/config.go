@@ -336,10 +336,6 @@ func (f *Form) PassAuthorization() bool { return f.config.PassAuthorization }
 // SealCookies tells whether browsers hold the session cookies encrypted.
 func (f *Form) SealCookies() bool { return f.config.SealCookies }
 
-// HasIdentity tells whether the app says who a person is. Without it the
-// submitted name does, and values that the app sets later are never bound.
-func (f *Form) HasIdentity() bool { return f.identity != nil }
-
 // ConfirmsLater tells whether the identity can be asked for at any time, so
 // that cookies may change within a session, or stay as they were at sign-in.
 func (f *Form) ConfirmsLater() bool { return f.identity != nil && f.identity.kind == "probe" }
