@@ -27,7 +27,7 @@ func (k *rig) begin(b *browser, r *http.Request) *http.Response {
 	if err := k.Begin(w, r, i); err != nil {
 		k.t.Fatal(err)
 	}
-	b.keep(w.Result())
+	b.Keep(w.Result())
 	return w.Result()
 }
 
@@ -43,7 +43,7 @@ func TestEachKindOfRequestIsAnsweredInItsOwnWay(t *testing.T) {
 		r.Header.Set("Sec-Fetch-Dest", dest)
 		return r
 	}
-	get := func(b *browser) *http.Request { return b.request(http.MethodGet, "/cases/1?q=a", nil) }
+	get := func(b *browser) *http.Request { return b.Request(http.MethodGet, "/cases/1?q=a", nil) }
 	for name, row := range map[string]struct {
 		of     *browser
 		ask    *http.Request
@@ -57,9 +57,9 @@ func TestEachKindOfRequestIsAnsweredInItsOwnWay(t *testing.T) {
 		"a picture":                 {joe, as(get(joe), "no-cors", "image"), 401, "/.stepgate/challenge"},
 		"a WebSocket":               {joe, as(get(joe), "websocket", "websocket"), 401, "/.stepgate/challenge"},
 		"a frame":                   {joe, as(get(joe), "navigate", "iframe"), 401, "/.stepgate/challenge"},
-		"a stranger's form":         {stranger, stranger.request(http.MethodPost, "/cases/1", url.Values{"a": {"1"}}), 303, "/.stepgate/sign-in"},
-		"a person's form":           {joe, joe.request(http.MethodPost, "/cases/1", url.Values{"a": {"1"}}), 303, "/.stepgate/challenge"},
-		"a form by a page's script": {joe, as(joe.request(http.MethodPost, "/cases/1", url.Values{"a": {"1"}}), "cors", "empty"), 401, "/.stepgate/challenge"},
+		"a stranger's form":         {stranger, stranger.Request(http.MethodPost, "/cases/1", url.Values{"a": {"1"}}), 303, "/.stepgate/sign-in"},
+		"a person's form":           {joe, joe.Request(http.MethodPost, "/cases/1", url.Values{"a": {"1"}}), 303, "/.stepgate/challenge"},
+		"a form by a page's script": {joe, as(joe.Request(http.MethodPost, "/cases/1", url.Values{"a": {"1"}}), "cors", "empty"), 401, "/.stepgate/challenge"},
 	} {
 		answer := k.begin(row.of, row.ask)
 		body, _ := io.ReadAll(answer.Body)
@@ -101,7 +101,7 @@ func TestAnInterruptedFormGoesOnOnce(t *testing.T) {
 	b := k.browser()
 	b.signIn(k.door(b, "/", policy.LevelSignedIn), "joe")
 	sent := url.Values{"amount": {"12"}, "to": {"an account & more"}}
-	answer := k.begin(b, b.request(http.MethodPost, "/payments?a=1", sent))
+	answer := k.begin(b, b.Request(http.MethodPost, "/payments?a=1", sent))
 	page := b.open(answer.Header.Get("Location"))
 	if page = b.send(page, map[string]string{"code": "000000"}); page.status != http.StatusBadRequest {
 		t.Fatalf("a wrong code: %d at %s", page.status, page.at)
@@ -111,7 +111,7 @@ func TestAnInterruptedFormGoesOnOnce(t *testing.T) {
 		t.Fatalf("the button's form leads to %q:\n%s", page.action, page.text)
 	}
 	press := func(of *browser) (*kept.Request, sheet) {
-		r := of.request(http.MethodPost, page.action, url.Values{kept.Field: page.fields[kept.Field]})
+		r := of.Request(http.MethodPost, page.action, url.Values{kept.Field: page.fields[kept.Field]})
 		w := httptest.NewRecorder()
 		q, _, err := k.Continue(w, r, of.visitor(), page.action)
 		if err != nil {
@@ -157,7 +157,7 @@ func TestSigningOutAsksFirst(t *testing.T) {
 	if b.visitor() != nil || copied.visitor() != nil {
 		t.Error("the session goes on")
 	}
-	if value, there := b.cookies[k.Place.Cookie]; there {
+	if value, there := b.Cookies[k.Place.Cookie]; there {
 		t.Errorf("the cookie is still there: %q", value)
 	}
 	if !slices.Contains(k.events(), audit.SessionLogout) {

@@ -142,16 +142,15 @@ func TestAKillLeavesALinkUsedOrUnused(t *testing.T) {
 				t.Fatal(err)
 			}
 			link := k.waiting()[0]
-			k.crashes.Begin()
+			k.bench.Crashes.Begin()
 			if s := k.finish(link, "kettle lantern 91", out); s.status != http.StatusOK || !strings.Contains(s.at, "/sign-in") {
 				t.Fatalf("after the last step: %d at %s\n%s", s.status, s.at, s.text)
 			}
-			left := k.crashes.Left()
+			left := k.bench.Crashes.Left()
 			undone, done := 0, 0
 			for i, file := range left {
 				var again texts
-				n := &rig{t: t, ring: k.ring, file: file, rigClock: &rigClock{now: k.clock().Add(2 * time.Minute)}} // it takes a while to come up again
-				n.run(func(n *rig) { n.linked(&again) })
+				n := rigOver(t, k.bench.After(file, 2*time.Minute), func(n *rig) { n.linked(&again) })
 				switch got := n.endedFor(joe, link); got {
 				case before:
 					if done > 0 {

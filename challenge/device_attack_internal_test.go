@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"maps"
 	"math/big"
 	"net/http"
 	"strings"
@@ -38,7 +37,7 @@ func TestWhatABrowserStoresTellsNoPINFromAnother(t *testing.T) {
 			t.Fatalf("%s leaves no key: %v", pin, err)
 		}
 		point, _ := key.PublicKey.Bytes()
-		for _, there := range []string{page.text, p.cookies["__Host-stepgate_device"]} {
+		for _, there := range []string{page.text, p.Cookies["__Host-stepgate_device"]} {
 			if strings.Contains(there, base64.RawURLEncoding.EncodeToString(point)) || strings.Contains(there, base64.StdEncoding.EncodeToString(point)) {
 				t.Errorf("the public key of %s is with the browser", pin)
 			}
@@ -72,7 +71,7 @@ func TestTenWrongPINsDestroyTheToken(t *testing.T) {
 
 // atNode is the same browser at another node.
 func (p *profile) atNode(n *rig) *profile {
-	return &profile{&browser{n, maps.Clone(p.cookies)}, p.tokens}
+	return &profile{p.moved(n), p.tokens}
 }
 
 // TestRacingWrongPINsAreTenAtMost tries on twenty connections at once, half of
@@ -90,7 +89,7 @@ func TestRacingWrongPINsAreTenAtMost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	scope := k.scope(p.request(http.MethodGet, "/", nil), p.visitor(), "step-up")
+	scope := k.scope(p.Request(http.MethodGet, "/", nil), p.visitor(), "step-up")
 	scope.Transaction, scope.Account = open.ID, joe
 	try := func(n *rig, pin string) error {
 		_, err := (&devicepin.Factor{Store: n.db}).Verify(context.Background(), scope, held, open.State, answerOf(map[string]string{"credential": p.use(page, pin)}))
@@ -228,7 +227,7 @@ func TestCopiedCookiesMakeNoPrivateDevice(t *testing.T) {
 	// Another person's device is not asked for, nor taken.
 	amy := k.profile()
 	amy.private("amy")
-	amy.cookies["__Host-stepgate_device"] = p.cookies["__Host-stepgate_device"]
+	amy.Cookies["__Host-stepgate_device"] = p.Cookies["__Host-stepgate_device"]
 	amy.at(amy.again("amy"), "/challenge/security_questions")
 }
 
@@ -238,7 +237,7 @@ func TestAnotherPersonsPINIsWrongOnOnesOwnDevice(t *testing.T) {
 	k.person("amy")
 	p := k.profile() // the family's computer
 	p.private("joe")
-	delete(p.cookies, k.Place.Cookie)
+	delete(p.Cookies, k.Place.Cookie)
 	const hers = "847261"
 	page := p.send(p.signIn(k.levelDoor(p.browser, "/cases/1", "risk_based"), "amy"), rigAnswers)
 	page = p.send(page, map[string]string{"pin": hers, "pin_again": hers, "credential": p.make(page, hers)})

@@ -79,7 +79,7 @@ func (p *profile) arrives(s sheet, target string) {
 // again ends the session and comes back.
 func (p *profile) again(name string) sheet {
 	p.k.t.Helper()
-	delete(p.cookies, p.k.Place.Cookie)
+	delete(p.Cookies, p.k.Place.Cookie)
 	return p.signIn(p.k.levelDoor(p.browser, "/cases/2", "risk_based"), name)
 }
 
@@ -128,8 +128,8 @@ func TestAPublicDeviceKeepsNothing(t *testing.T) {
 	k.person("joe")
 	p := k.profile()
 	p.arrives(p.send(p.enrolled("joe"), map[string]string{"device": "public"}), "/cases/1")
-	if v := p.visitor(); v.Session.Device != "public" || len(p.cookies) != 2 {
-		t.Errorf("device %q, cookies %v", v.Session.Device, p.cookies)
+	if v := p.visitor(); v.Session.Device != "public" || len(p.Cookies) != 2 {
+		t.Errorf("device %q, cookies %v", v.Session.Device, p.Cookies)
 	}
 	if k.noticed(saysPrivate) {
 		t.Error("a public device was told of as a private one")

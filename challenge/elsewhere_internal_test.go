@@ -68,9 +68,9 @@ func back(key, code string) string {
 // arrives opens the page that the issuer leads to, as a browser does that
 // comes from another site.
 func (b *browser) arrives(target string) sheet {
-	r := b.request(http.MethodGet, target, nil)
+	r := b.Request(http.MethodGet, target, nil)
 	r.Header.Set("Sec-Fetch-Site", "cross-site")
-	return b.follow(b.ask(r, target))
+	return b.follow(b.ask(r))
 }
 
 func TestTheOnlyWayElsewhereIsTakenAtOnceAndLeadsBack(t *testing.T) {
@@ -85,8 +85,8 @@ func TestTheOnlyWayElsewhereIsTakenAtOnceAndLeadsBack(t *testing.T) {
 	if home.to != "/cases/1?q=a%20b" || b.visitor() == nil || b.visitor().Owner.Account.Username != "joe" {
 		t.Errorf("led to %q as %v", home.to, b.visitor())
 	}
-	if len(b.cookies) != 1 {
-		t.Errorf("cookies that stay: %v", b.cookies)
+	if len(b.Cookies) != 1 {
+		t.Errorf("cookies that stay: %v", b.Cookies)
 	}
 	front := k.browser().open("/.stepgate/sign-in")
 	if front.status != http.StatusOK || !strings.Contains(front.text, "Sign in with county") {
@@ -119,7 +119,7 @@ func TestAnAnswerCountsOnlyInTheBrowserThatLeft(t *testing.T) {
 	if page := other.arrives(answer); other.visitor() != nil || page.status != http.StatusForbidden {
 		t.Errorf("another browser: %d %q", page.status, page.text)
 	}
-	other.cookies[departures{k.Site}.departureName(issuer.last.Key)] = "guess"
+	other.Cookies[departures{k.Site}.departureName(issuer.last.Key)] = "guess"
 	if page := other.arrives(answer); other.visitor() != nil || page.status != http.StatusForbidden {
 		t.Errorf("another browser with a cookie of its own: %d", page.status)
 	}
@@ -133,7 +133,7 @@ func TestAnAnswerCountsOnlyInTheBrowserThatLeft(t *testing.T) {
 	if late.arrives(once); late.visitor() == nil {
 		t.Fatal("the right browser was not let in")
 	}
-	late.cookies = map[string]string{}
+	late.Cookies = map[string]string{}
 	if page := late.arrives(once); page.status != http.StatusForbidden || late.visitor() != nil {
 		t.Errorf("the same answer again: %d", page.status)
 	}
@@ -190,7 +190,7 @@ func TestABrowserIsAwayInAFewTabsOnly(t *testing.T) {
 		b.open(k.door(b, "/cases/1", "signed_in"))
 	}
 	n := 0
-	for name := range b.cookies {
+	for name := range b.Cookies {
 		if strings.Contains(name, departureCookie) {
 			n++
 		}
@@ -200,7 +200,7 @@ func TestABrowserIsAwayInAFewTabsOnly(t *testing.T) {
 	}
 	long := "/cases/1?q=" + strings.Repeat("x", 6000)
 	b.open(k.door(b, long, "signed_in"))
-	for name, value := range b.cookies {
+	for name, value := range b.Cookies {
 		if len(name)+len(value) > 4000 {
 			t.Errorf("cookie %s has %d bytes", name, len(value))
 		}
@@ -209,7 +209,7 @@ func TestABrowserIsAwayInAFewTabsOnly(t *testing.T) {
 		t.Errorf("led to %.60q, which says %.500s", home.to, home.text)
 	}
 	w := httptest.NewRecorder()
-	k.pages.ServeHTTP(w, b.request(http.MethodPost, "/.stepgate/oidc", url.Values{}))
+	k.pages.ServeHTTP(w, b.Request(http.MethodPost, "/.stepgate/oidc", url.Values{}))
 	if w.Code != http.StatusMethodNotAllowed {
 		t.Errorf("POST: %d", w.Code)
 	}
@@ -467,7 +467,7 @@ func TestSigningOutOfAnotherSiteGoesOnToThePortalsIssuer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.keep(w.Result())
+		b.Keep(w.Result())
 		return b
 	}
 	b := in()

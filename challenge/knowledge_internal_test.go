@@ -35,7 +35,7 @@ func (k *rig) levelDoor(b *browser, target, name string) string {
 	k.t.Helper()
 	level, _ := k.Policy.Level(name)
 	w := httptest.NewRecorder()
-	err := k.Begin(w, b.request(http.MethodGet, target, nil), Interrupted{Visitor: b.visitor(), Target: target, Needs: level.Set(), Names: []string{name}})
+	err := k.Begin(w, b.Request(http.MethodGet, target, nil), Interrupted{Visitor: b.visitor(), Target: target, Needs: level.Set(), Names: []string{name}})
 	if err != nil {
 		k.t.Fatal(err)
 	}

@@ -208,7 +208,7 @@ func TestWhoIsLetInBeforeTheGatewayIsToldToSignInThereAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.keep(w.Result())
+		b.Keep(w.Result())
 		return b
 	}
 	b := in()
@@ -236,7 +236,7 @@ func TestAPasswordOfTheAppIsTypedAtTheApp(t *testing.T) {
 			if _, err := k.Enter(w, r, b.visitor(), signin.Identity{Source: account.LocalSource, Username: "joe"}); err != nil {
 				t.Fatal(err)
 			}
-			b.keep(w.Result())
+			b.Keep(w.Result())
 		}
 		atApp()
 		k.wait(11 * time.Minute)

@@ -16,9 +16,9 @@ import (
 // live asks what the script asks, as a fetch of the same origin.
 func (b *browser) live(query string, form url.Values) (live, *http.Response) {
 	b.k.t.Helper()
-	r := b.request(http.MethodGet, "/.stepgate/live"+query, nil)
+	r := b.Request(http.MethodGet, "/.stepgate/live"+query, nil)
 	if form != nil {
-		r = b.request(http.MethodPost, "/.stepgate/live", form)
+		r = b.Request(http.MethodPost, "/.stepgate/live", form)
 	}
 	r.Header.Set("Sec-Fetch-Mode", "cors")
 	r.Header.Set("Sec-Fetch-Dest", "empty")
@@ -26,7 +26,7 @@ func (b *browser) live(query string, form url.Values) (live, *http.Response) {
 	w := httptest.NewRecorder()
 	b.k.Site.Live().ServeHTTP(w, r)
 	answer := w.Result()
-	b.keep(answer)
+	b.Keep(answer)
 	var out live
 	if answer.StatusCode == http.StatusOK {
 		if err := json.Unmarshal(w.Body.Bytes(), &out); err != nil {
@@ -87,7 +87,7 @@ func TestTheScriptsTokenIsForItsOwnChangesOnly(t *testing.T) {
 	if _, answer := b.live("", url.Values{"action": {"nothing"}, "csrf_token": {state.Token}}); answer.StatusCode != http.StatusBadRequest {
 		t.Errorf("an unknown action: %s", answer.Status)
 	}
-	form := b.request(http.MethodPost, "/.stepgate/sign-out", url.Values{"csrf_token": {state.Token}})
+	form := b.Request(http.MethodPost, "/.stepgate/sign-out", url.Values{"csrf_token": {state.Token}})
 	w := httptest.NewRecorder()
 	k.pages.ServeHTTP(w, form)
 	if w.Code != http.StatusForbidden || b.visitor() == nil {
@@ -108,7 +108,7 @@ func TestDroppingLeavesTheSignIn(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	b.keep(w.Result())
+	b.Keep(w.Result())
 	state, _ := b.live("", nil)
 	if len(state.Proofs) != 2 {
 		t.Fatalf("%+v", state)

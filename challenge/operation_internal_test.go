@@ -20,11 +20,11 @@ var removal = ceremony.Operation{Once: "remove-credential 1", Text: "operation.r
 func (b *browser) may(ask func(http.ResponseWriter, *http.Request, *session.Entry, ceremony.Operation) (bool, error), o ceremony.Operation) (on bool, to string) {
 	b.k.t.Helper()
 	w := httptest.NewRecorder()
-	on, err := ask(w, b.request(http.MethodGet, o.Page, nil), b.visitor(), o)
+	on, err := ask(w, b.Request(http.MethodGet, o.Page, nil), b.visitor(), o)
 	if err != nil {
 		b.k.t.Fatal(err)
 	}
-	b.keep(w.Result())
+	b.Keep(w.Result())
 	return on, w.Result().Header.Get("Location")
 }
 
@@ -48,7 +48,7 @@ func TestAnOperationIsDoneOnceForOneProof(t *testing.T) {
 	if on || to == "" {
 		t.Fatalf("a proof for something else will do: %v, %q", on, to)
 	}
-	if after := b.ask(b.request(http.MethodGet, "/.stepgate/x", nil), "x"); after.status != http.StatusNotFound {
+	if after := b.ask(b.Request(http.MethodGet, "/.stepgate/x", nil)); after.status != http.StatusNotFound {
 		t.Fatal(after.status)
 	}
 	s := b.prove(to)
@@ -87,7 +87,7 @@ func TestOfManyWhoSpendAProofOneMayGoOn(t *testing.T) {
 	var all sync.WaitGroup
 	for range cap(won) {
 		all.Go(func() {
-			on, err := k.Spend(httptest.NewRecorder(), b.request(http.MethodPost, removal.Page, nil), v, removal)
+			on, err := k.Spend(httptest.NewRecorder(), b.Request(http.MethodPost, removal.Page, nil), v, removal)
 			won <- on && err == nil
 		})
 	}
@@ -131,7 +131,7 @@ func TestWhoHasNoSecondFactorIsToldWhatToDo(t *testing.T) {
 	b := k.browser()
 	b.signIn("/.stepgate/sign-in", "jo")
 	w := httptest.NewRecorder()
-	on, err := k.Authorised(w, b.request(http.MethodGet, removal.Page, nil), b.visitor(), removal)
+	on, err := k.Authorised(w, b.Request(http.MethodGet, removal.Page, nil), b.visitor(), removal)
 	if page := w.Body.String(); on || err != nil || w.Code != http.StatusForbidden || !strings.Contains(page, `href="/.stepgate/enrol"`) || textID.MatchString(page) {
 		t.Errorf("%v, %v, %d:\n%s", on, err, w.Code, page)
 	}
@@ -146,7 +146,7 @@ func TestNothingIsAuthorisedWithoutTheStore(t *testing.T) {
 	b.prove(to)
 	k.Store = brokenTransactions{k.Store}
 	for _, ask := range []func(http.ResponseWriter, *http.Request, *session.Entry, ceremony.Operation) (bool, error){k.Authorised, k.Spend} {
-		if on, err := ask(httptest.NewRecorder(), b.request(http.MethodPost, removal.Page, nil), b.visitor(), removal); on || !errors.Is(err, errBroken) {
+		if on, err := ask(httptest.NewRecorder(), b.Request(http.MethodPost, removal.Page, nil), b.visitor(), removal); on || !errors.Is(err, errBroken) {
 			t.Errorf("%v, %v", on, err)
 		}
 	}

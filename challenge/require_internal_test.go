@@ -16,11 +16,11 @@ func TestPagesOfOtherRoomsAreForWhoMeetsTheirLevels(t *testing.T) {
 	const page = "/.stepgate/admin/?q=x"
 	ask := func() (on bool, to string) {
 		w := httptest.NewRecorder()
-		on, err := k.Require(w, b.request(http.MethodGet, page, nil), b.visitor(), page, policy.LevelMFA)
+		on, err := k.Require(w, b.Request(http.MethodGet, page, nil), b.visitor(), page, policy.LevelMFA)
 		if err != nil {
 			t.Fatal(err)
 		}
-		b.keep(w.Result())
+		b.Keep(w.Result())
 		return on, w.Result().Header.Get("Location")
 	}
 	on, to := ask()
@@ -32,9 +32,9 @@ func TestPagesOfOtherRoomsAreForWhoMeetsTheirLevels(t *testing.T) {
 	if on || !strings.HasPrefix(to, "/.stepgate/challenge/totp?") {
 		t.Fatalf("with a password alone: %v, to %q", on, to)
 	}
-	asked := b.ask(b.request(http.MethodGet, to, nil), to)
+	asked := b.ask(b.Request(http.MethodGet, to, nil))
 	asked.fields.Set("code", k.code([]byte(rigSeed)))
-	if s := b.ask(b.request(http.MethodPost, asked.action, asked.fields), asked.action); s.to != page {
+	if s := b.ask(b.Request(http.MethodPost, asked.action, asked.fields)); s.to != page {
 		t.Fatalf("the proof leads to %q", s.to)
 	}
 	if on, _ := ask(); !on {

@@ -7,12 +7,9 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -26,16 +23,14 @@ import (
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/ceremony"
-	"github.com/stepgate/stepgate/internal/device"
 	"github.com/stepgate/stepgate/internal/kept"
 	"github.com/stepgate/stepgate/internal/keys"
+	"github.com/stepgate/stepgate/internal/pagetest"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/signin"
 	"github.com/stepgate/stepgate/internal/store"
 	"github.com/stepgate/stepgate/internal/store/sqldb"
-	"github.com/stepgate/stepgate/internal/store/storetest"
 	"github.com/stepgate/stepgate/internal/throttle"
-	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 )
 
@@ -50,96 +45,54 @@ const (
 type rig struct {
 	*Site
 	t     *testing.T
+	bench *pagetest.Bench
 	db    *sqldb.DB
-	file  string
 	ring  *keys.Ring
 	pages http.Handler
-	// crashes keeps what a kill would leave, once it has begun.
-	crashes *storetest.Crashes
-	*rigClock
-}
-
-// rigClock moves when a test says so.
-type rigClock struct {
-	mu  sync.Mutex
-	now time.Time
 }
 
 // newRig makes one; change may alter the site before its pages are made.
 func newRig(t *testing.T, change func(*rig)) *rig {
 	t.Helper()
-	k := &rig{t: t, rigClock: &rigClock{now: time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)}}
-	dir := t.TempDir()
-	var err error
-	if k.ring, err = keys.Create(filepath.Join(dir, "stepgate.key"), k.now); err != nil {
-		t.Fatal(err)
-	}
-	k.file = filepath.Join(dir, "stepgate.db")
-	k.run(change)
-	return k
+	return rigOver(t, pagetest.New(t, rigOrigin), change)
 }
 
 // node is another node of the same cluster: over the same store and keys, with
 // nothing else in common.
 func (k *rig) node(change func(*rig)) *rig {
 	k.t.Helper()
-	n := &rig{t: k.t, ring: k.ring, file: k.file, rigClock: k.rigClock}
-	n.run(change)
-	return n
+	return rigOver(k.t, k.bench.Node(), change)
 }
 
-// run opens the store and makes the site.
-func (k *rig) run(change func(*rig)) {
-	t := k.t
+func rigOver(t *testing.T, b *pagetest.Bench, change func(*rig)) *rig {
 	t.Helper()
-	var err error
-	k.crashes = storetest.NewCrashes(t, k.file)
-	options := sqldb.Options{Ring: k.ring, Chain: audit.NewChain(k.ring), Watch: sqldb.Watch{Took: k.crashes.Took}}
-	if k.db, err = sqldb.OpenSQLite(t.Context(), k.file, options); err != nil {
-		t.Fatal(err)
-	}
-	// Moving the clock is no silence of the store.
-	sessions := session.NewManager(k.db, k.ring.CookieKeys("session"), session.Limits{Idle: 30 * time.Minute, Absolute: 12 * time.Hour, PublicIdle: device.PublicIdle, Grace: 24 * time.Hour})
-	sessions.Now = k.clock
-	if err := sessions.Run(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	recorder := audit.NewRecorder(audit.Options{Store: k.db, Now: k.clock})
-	t.Cleanup(func() {
-		sessions.Close()
-		recorder.Close(context.Background())
-		k.db.Close()
-	})
+	k := &rig{t: t, bench: b, db: b.DB, ring: b.Ring}
 	k.Site = &Site{
-		Place:    session.Place{Origin: rigOrigin, Secure: true, Cookie: session.CookieName(true, "")},
-		Sessions: sessions, Store: k.db, Policy: rigPolicy(t), Passwords: []signin.PasswordChecker{rigSource{}},
+		Place: b.Place, Sessions: b.Sessions, Store: k.db, Policy: rigPolicy(t), Passwords: []signin.PasswordChecker{rigSource{}},
 		Admit: func(ctx context.Context, who signin.Identity) (account.Account, error) {
 			return k.db.AccountByUsername(ctx, who.Source, account.FoldUsername(who.Username))
 		},
-		Ledger: &throttle.Ledger{Store: k.db, Now: k.clock}, Plan: throttle.DefaultPlan(k.ring.MAC), Recorder: recorder, Sealer: k.ring,
-		Kept:      &kept.Keeper{Store: k.db, Max: 1 << 20, Now: k.clock},
-		Address:   func(*http.Request) netip.Addr { return netip.MustParseAddr("192.0.2.7") },
+		Ledger: b.Ledger, Plan: throttle.DefaultPlan(k.ring.MAC), Recorder: b.Recorder, Sealer: k.ring,
+		Kept: &kept.Keeper{Store: k.db, Max: 1 << 20, Now: b.Now}, Address: pagetest.Address,
+		Web: b.Web, Kit: b.Kit, Pages: b.Parse("challenge", Templates(), PageNames), Guard: b.Guard,
 		Enrolment: EnrolSelf, BindingDelay: 24 * time.Hour, RelyingParty: RelyingParty{"portal.example.gov", "Portal"},
-		Now: k.clock,
+		Now: b.Now,
 	}
 	k.offer(&totp.Factor{Steps: k.db}, &backupcode.Factor{Store: k.db, Keys: k.ring}, &temporarycode.Factor{Store: k.db, Keys: k.ring})
-	k.wireWeb()
 	if change != nil {
 		change(k)
 	}
 	k.pages = k.Handler()
+	return k
 }
 
-func (k *rig) wireWeb() {
-	k.Web = &web.Site{Name: "Portal", Origin: rigOrigin, SecureCookies: true}
-	var err error
-	if k.Kit, err = web.New(web.Options{Now: k.clock}); err == nil {
-		k.Pages, err = k.Kit.Parse("challenge", Templates(), PageNames...)
-	}
-	if err != nil {
-		k.t.Fatal(err)
-	}
-	k.Guard = &web.Guard{Site: k.Web, MAC: k.ring.MAC, Verify: k.ring.VerifyMAC, Now: k.clock}
+func (k *rig) clock() time.Time { return k.bench.Now() }
+
+func (k *rig) wait(d time.Duration) { k.bench.Wait(d) }
+
+func (k *rig) update(change func(context.Context, store.Tx) error) {
+	k.t.Helper()
+	k.bench.Update(change)
 }
 
 // offer sets the factors that the site has.
@@ -158,18 +111,6 @@ func rigPolicy(t *testing.T) *policy.Policy {
 		t.Fatal(err)
 	}
 	return p
-}
-
-func (k *rigClock) clock() time.Time {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.now
-}
-
-func (k *rigClock) wait(d time.Duration) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.now = k.now.Add(d)
 }
 
 // rigSource knows everybody by rigPassword.
@@ -228,13 +169,6 @@ func (k *rig) codeOf(secret string) string {
 	return code
 }
 
-func (k *rig) update(change func(context.Context, store.Tx) error) {
-	k.t.Helper()
-	if err := k.db.Update(k.t.Context(), func(tx store.Tx) error { return change(k.t.Context(), tx) }); err != nil {
-		k.t.Fatal(err)
-	}
-}
-
 // events lists the names of what the audit trail has, oldest first.
 func (k *rig) events() []audit.Name {
 	k.t.Helper()
@@ -281,64 +215,44 @@ func (k *rig) interrupt(b *browser, i Interrupted) string {
 	if err := k.Begin(w, r, i); err != nil {
 		k.t.Fatal(err)
 	}
-	b.keep(w.Result())
+	b.Keep(w.Result())
 	return w.Result().Header.Get("Location")
 }
 
 // answering is a request of the browser for something of the app, and where
 // its answer goes.
 func (b *browser) answering(target string) (*httptest.ResponseRecorder, *http.Request) {
-	return httptest.NewRecorder(), b.request(http.MethodGet, target, nil)
+	return httptest.NewRecorder(), b.Request(http.MethodGet, target, nil)
 }
 
 // browser keeps cookies, follows links and fills in forms.
 type browser struct {
-	k       *rig
-	cookies map[string]string
+	*pagetest.Browser
+	k *rig
 }
 
-func (k *rig) browser() *browser { return &browser{k: k, cookies: map[string]string{}} }
+func (k *rig) browser() *browser { return k.browserWith(map[string]string{}) }
+
+// browserWith is a browser that has cookies already.
+func (k *rig) browserWith(cookies map[string]string) *browser {
+	pages := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { k.pages.ServeHTTP(w, r) }) // a test may make others
+	return &browser{&pagetest.Browser{T: k.t, Origin: rigOrigin, Pages: pages, Cookies: cookies}, k}
+}
+
+// moved is another browser with the same cookies, at a node of the same cluster.
+func (b *browser) moved(k *rig) *browser { return k.browserWith(maps.Clone(b.Cookies)) }
 
 // fork is another browser with the same cookies.
-func (b *browser) fork() *browser { return &browser{k: b.k, cookies: maps.Clone(b.cookies)} }
-
-func (b *browser) request(method, target string, form url.Values) *http.Request {
-	body := ""
-	if form != nil {
-		body = form.Encode()
-	}
-	r := httptest.NewRequestWithContext(b.k.t.Context(), method, rigOrigin+target, strings.NewReader(body))
-	if form != nil {
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		r.Header.Set("Origin", rigOrigin)
-	}
-	r.Header.Set("Sec-Fetch-Site", "same-origin")
-	r.Header.Set("Sec-Fetch-Mode", "navigate")
-	r.Header.Set("Sec-Fetch-Dest", "document")
-	for name, value := range b.cookies {
-		r.AddCookie(&http.Cookie{Name: name, Value: value})
-	}
-	return r
-}
+func (b *browser) fork() *browser { return b.moved(b.k) }
 
 // visitor is the browser's session.
 func (b *browser) visitor() *session.Entry {
 	b.k.t.Helper()
-	e, err := b.k.Sessions.Find(b.k.t.Context(), b.request(http.MethodGet, "/", nil).Header, b.k.Place)
+	e, err := b.k.Sessions.Find(b.k.t.Context(), b.Request(http.MethodGet, "/", nil).Header, b.k.Place)
 	if err != nil {
 		b.k.t.Fatal(err)
 	}
 	return e
-}
-
-func (b *browser) keep(answer *http.Response) {
-	for _, c := range answer.Cookies() {
-		if c.MaxAge < 0 {
-			delete(b.cookies, c.Name)
-		} else {
-			b.cookies[c.Name] = c.Value
-		}
-	}
 }
 
 // sheet is an answer: a page with one form at most, or a redirect.
@@ -355,7 +269,7 @@ type sheet struct {
 // elsewhere.
 func (b *browser) open(target string) sheet {
 	b.k.t.Helper()
-	return b.follow(b.ask(b.request(http.MethodGet, target, nil), target))
+	return b.follow(b.ask(b.Request(http.MethodGet, target, nil)))
 }
 
 // send posts a page's form with some fields filled in.
@@ -365,7 +279,7 @@ func (b *browser) send(from sheet, typed map[string]string) sheet {
 	for name, value := range typed {
 		form.Set(name, value)
 	}
-	return b.follow(b.ask(b.request(http.MethodPost, from.action, form), from.action))
+	return b.follow(b.ask(b.Request(http.MethodPost, from.action, form)))
 }
 
 func (b *browser) follow(s sheet) sheet {
@@ -374,42 +288,26 @@ func (b *browser) follow(s sheet) sheet {
 		if s.to == "" || !strings.HasPrefix(s.to, b.k.Web.Path("/")) {
 			return s
 		}
-		s = b.ask(b.request(http.MethodGet, s.to, nil), s.to)
+		s = b.ask(b.Request(http.MethodGet, s.to, nil))
 	}
 	b.k.t.Fatal("more than ten redirects")
 	return s
 }
 
-func (b *browser) ask(r *http.Request, at string) sheet {
+func (b *browser) ask(r *http.Request) sheet {
 	b.k.t.Helper()
-	w := httptest.NewRecorder()
-	b.k.pages.ServeHTTP(w, r)
-	answer := w.Result()
-	b.keep(answer)
-	s := sheet{status: answer.StatusCode, at: at, to: answer.Header.Get("Location"), text: w.Body.String(), action: at, fields: url.Values{}}
-	document, err := html.Parse(strings.NewReader(s.text))
-	if err != nil {
-		b.k.t.Fatal(err)
-	}
-	for n := range document.Descendants() {
-		switch name := attribute(n, "name"); {
+	answer := b.Ask(r)
+	s := sheet{status: answer.Status, at: answer.At, to: answer.To, text: answer.Text, action: answer.At, fields: url.Values{}}
+	for n := range answer.Document.Descendants() {
+		switch name := pagetest.Attribute(n, "name"); {
 		case n.Type != html.ElementNode:
-		case n.Data == "form" && attribute(n, "action") != "":
-			s.action = attribute(n, "action")
-		case n.Data == "input" && name != "" && attribute(n, "type") == "hidden":
-			s.fields.Set(name, attribute(n, "value"))
+		case n.Data == "form" && pagetest.Attribute(n, "action") != "":
+			s.action = pagetest.Attribute(n, "action")
+		case n.Data == "input" && name != "" && pagetest.Attribute(n, "type") == "hidden":
+			s.fields.Set(name, pagetest.Attribute(n, "value"))
 		}
 	}
 	return s
-}
-
-func attribute(n *html.Node, name string) string {
-	for _, a := range n.Attr {
-		if a.Key == name {
-			return a.Val
-		}
-	}
-	return ""
 }
 
 // signIn signs somebody in at a page, and gives where that leads.

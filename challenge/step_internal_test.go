@@ -26,7 +26,7 @@ func TestAStepUpLeadsBackToTheVeryTarget(t *testing.T) {
 	if right := b.send(page, map[string]string{"code": k.code([]byte(rigSeed))}); right.to != target {
 		t.Errorf("the right code: %d to %q\n%s", right.status, right.to, right.text)
 	}
-	if b.cookies[k.Place.Cookie] == before.cookies[k.Place.Cookie] {
+	if b.Cookies[k.Place.Cookie] == before.Cookies[k.Place.Cookie] {
 		t.Error("the session rose under the identifier that it had")
 	}
 	if old := before.visitor(); old == nil || len(old.Session.Proofs) != 1 {

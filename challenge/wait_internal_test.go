@@ -56,7 +56,7 @@ var waitAddress = regexp.MustCompile(`data-wait="([^"]*)"`)
 
 // waits asks as the script of a page does.
 func (b *browser) waits(address, accept string) *httptest.ResponseRecorder {
-	r := b.request(http.MethodGet, address, nil)
+	r := b.Request(http.MethodGet, address, nil)
 	r.Header.Set("Sec-Fetch-Mode", "cors")
 	r.Header.Set("Sec-Fetch-Dest", "empty")
 	r.Header.Set("Accept", accept)

@@ -96,7 +96,7 @@ func TestAnotherPersonsPhoneIsNoChoice(t *testing.T) {
 		t.Fatal(err)
 	}
 	form := url.Values{"action": {"send"}, "csrf_token": {k.Guard.Token("session " + string(b.visitor().Session.ID))}, "c": {at.Query().Get("c")}}
-	s := b.ask(b.request(http.MethodPost, at.Path+"?credential=%2B447700900003", form), at.Path)
+	s := b.ask(b.Request(http.MethodPost, at.Path+"?credential=%2B447700900003", form))
 	if len(out.sent) > 0 || !strings.Contains(s.text, "Which phone") {
 		t.Errorf("%d, %d texts:\n%s", s.status, len(out.sent), s.text)
 	}

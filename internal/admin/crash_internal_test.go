@@ -34,13 +34,12 @@ func TestAKillLeavesAKeyHandedOverOrNot(t *testing.T) {
 		}
 		return state{len(held), len(k.events(audit.OnBehalf)), len(waiting)}
 	}
-	k.crashes.Begin()
+	k.bench.Crashes.Begin()
 	form := b.open(personPath(joe.ID)+"/key").wants(t, http.StatusOK).form(t, "/key")
 	b.send(form, map[string]string{"credential": "an answer"}).wants(t, http.StatusOK, "The key is registered")
 	undone, done := 0, 0
-	for i, file := range k.crashes.Left() {
-		n := &rig{t: t, ring: k.ring, file: file, now: k.clock()}
-		n.run()
+	for i, file := range k.bench.Crashes.Left() {
+		n := rigOver(t, k.bench.After(file, 0))
 		n.Key, n.People.Notices = rigKey{}, told
 		switch got := look(n); got {
 		case state{}:
@@ -48,7 +47,7 @@ func TestAKillLeavesAKeyHandedOverOrNot(t *testing.T) {
 				t.Errorf("write %d takes back what was done", i)
 			}
 			// The same session goes on at a node that has come up again.
-			after := &browser{k: n, cookies: maps.Clone(b.cookies)}
+			after := n.stranger(maps.Clone(b.Cookies))
 			form := after.open(personPath(joe.ID)+"/key").wants(t, http.StatusOK).form(t, "/key")
 			after.send(form, map[string]string{"credential": "an answer"}).wants(t, http.StatusOK, "The key is registered")
 			if got := look(n); got != (state{1, 1, 1}) {
@@ -56,7 +55,7 @@ func TestAKillLeavesAKeyHandedOverOrNot(t *testing.T) {
 			}
 		case state{1, 1, 1}:
 			done++
-			after := &browser{k: n, cookies: maps.Clone(b.cookies)}
+			after := n.stranger(maps.Clone(b.Cookies))
 			after.send(form, map[string]string{"credential": "an answer"})
 			if got := look(n); got.keys > 2 || got.keys != got.events || got.keys != got.told {
 				t.Errorf("after write %d, and a repeated form: %+v", i, got)

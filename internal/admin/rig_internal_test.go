@@ -1,13 +1,10 @@
 package admin
 
 import (
-	"context"
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"net/url"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -20,12 +17,11 @@ import (
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/ceremony"
-	"github.com/stepgate/stepgate/internal/keys"
+	"github.com/stepgate/stepgate/internal/pagetest"
 	"github.com/stepgate/stepgate/internal/people"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/store"
 	"github.com/stepgate/stepgate/internal/store/sqldb"
-	"github.com/stepgate/stepgate/internal/store/storetest"
 	"github.com/stepgate/stepgate/internal/throttle"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
@@ -38,16 +34,10 @@ const rigOrigin = "https://admin.example.gov"
 type rig struct {
 	*Site
 	t     *testing.T
+	bench *pagetest.Bench
 	db    *sqldb.DB
 	door  *rigDoor
 	pages http.Handler
-	ring  *keys.Ring
-	file  string
-	// crashes keeps what a kill would leave, once it has begun.
-	crashes *storetest.Crashes
-
-	mu  sync.Mutex
-	now time.Time
 }
 
 // rigDoor lets in whoever has a second factor, and takes the operations that a
@@ -91,14 +81,7 @@ func (d *rigDoor) Spend(w http.ResponseWriter, r *http.Request, v *session.Entry
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	k := &rig{t: t, now: time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC)}
-	dir := t.TempDir()
-	var err error
-	if k.ring, err = keys.Create(filepath.Join(dir, "stepgate.key"), k.now); err != nil {
-		t.Fatal(err)
-	}
-	k.file = filepath.Join(dir, "stepgate.db")
-	k.run()
+	k := rigOver(t, pagetest.New(t, rigOrigin))
 	for _, name := range []string{"north", "south"} {
 		if _, err := k.People.AddOrganisation(t.Context(), people.Operator(), name, people.OrganisationRules{}, ""); err != nil {
 			t.Fatal(err)
@@ -107,40 +90,13 @@ func newRig(t *testing.T) *rig {
 	return k
 }
 
-// run opens the store and makes the pages.
-func (k *rig) run() {
-	t, ring := k.t, k.ring
+// rigOver makes the pages over a store.
+func rigOver(t *testing.T, b *pagetest.Bench) *rig {
 	t.Helper()
-	k.door = &rigDoor{proved: map[string]bool{}, open: true}
-	k.crashes = storetest.NewCrashes(t, k.file)
-	var err error
-	options := sqldb.Options{Ring: ring, Chain: audit.NewChain(ring), Watch: sqldb.Watch{Took: k.crashes.Took}}
-	if k.db, err = sqldb.OpenSQLite(t.Context(), k.file, options); err != nil {
-		t.Fatal(err)
-	}
-	sessions := session.NewManager(k.db, ring.CookieKeys("session"), session.Limits{Idle: time.Hour, Absolute: 12 * time.Hour, Grace: 24 * time.Hour})
-	sessions.Now = k.clock
-	if err := sessions.Run(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	recorder := audit.NewRecorder(audit.Options{Store: k.db, Now: k.clock})
-	t.Cleanup(func() {
-		sessions.Close()
-		recorder.Close(context.Background())
-		k.db.Close()
-	})
-	site := &web.Site{Name: "Portal", Origin: rigOrigin, SecureCookies: true, Languages: []string{"en", "cy"}}
-	kit, err := web.New(web.Options{Now: k.clock})
-	if err != nil {
-		t.Fatal(err)
-	}
-	// What the key's page loads is an asset of the ceremonies.
-	pages, err := kit.Parse("admin", rigFiles{Templates()}, PageNames...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	k := &rig{t: t, bench: b, db: b.DB, door: &rigDoor{proved: map[string]bool{}, open: true}}
+	b.Web.Languages = []string{"en", "cy"}
 	p := &people.People{
-		Store: store.ForPeople(k.db), Temporary: &temporarycode.Factor{Store: k.db, Keys: ring}, Region: "GB", Now: k.clock, Callers: &people.Callers{MAC: ring.LastingMAC},
+		Store: store.ForPeople(k.db), Temporary: &temporarycode.Factor{Store: k.db, Keys: b.Ring}, Region: "GB", Now: b.Now, Callers: &people.Callers{MAC: b.Ring.LastingMAC},
 		Links: &people.Links{
 			Origin:  rigOrigin,
 			Address: func(purpose, token string) string { return rigOrigin + "/.stepgate/" + purpose + "/" + token },
@@ -151,19 +107,16 @@ func (k *rig) run() {
 		},
 	}
 	k.Site = &Site{
-		Web: site, Pages: pages, Guard: &web.Guard{Site: site, MAC: ring.MAC, Verify: ring.VerifyMAC, Now: k.clock},
-		Place:    session.Place{Origin: rigOrigin, Secure: true, Cookie: session.CookieName(true, "")},
-		Sessions: sessions, Door: k.door, People: p, Store: k.db, Recorder: recorder, Ledger: &throttle.Ledger{Store: k.db, Now: k.clock},
-		Plan: throttle.DefaultPlan(ring.LastingMAC), Address: func(*http.Request) netip.Addr { return netip.MustParseAddr("192.0.2.7") }, Now: k.clock,
+		// What the key's page loads is an asset of the ceremonies.
+		Web: b.Web, Pages: b.Parse("admin", rigFiles{Templates()}, PageNames), Guard: b.Guard, Place: b.Place,
+		Sessions: b.Sessions, Door: k.door, People: p, Store: k.db, Recorder: b.Recorder, Ledger: b.Ledger,
+		Plan: throttle.DefaultPlan(b.Ring.LastingMAC), Address: pagetest.Address, Now: b.Now,
 	}
-	k.pages = web.TopLevelOnly(site, k.Handler())
+	k.pages = web.TopLevelOnly(b.Web, k.Handler())
+	return k
 }
 
-func (k *rig) clock() time.Time {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.now
-}
+func (k *rig) clock() time.Time { return k.bench.Now() }
 
 // person keeps an account.
 func (k *rig) person(n people.NewAccount) account.Account {
@@ -189,16 +142,21 @@ func (k *rig) holds(owner account.ID, factors ...string) {
 	}
 }
 
-// browser keeps the cookies of one administrator.
+// browser is one administrator's.
 type browser struct {
-	k       *rig
-	cookies map[string]string
+	*pagetest.Browser
+	k *rig
+}
+
+// stranger is a browser of nobody, with these cookies.
+func (k *rig) stranger(cookies map[string]string) *browser {
+	return &browser{&pagetest.Browser{T: k.t, Origin: rigOrigin, Pages: k.pages, Cookies: cookies}, k}
 }
 
 // browser signs somebody in, with these factors.
 func (k *rig) browser(owner account.Account, factors ...policy.Factor) *browser {
 	k.t.Helper()
-	b := &browser{k: k, cookies: map[string]string{}}
+	b := k.stranger(map[string]string{})
 	var proofs []policy.Proof
 	for _, f := range factors {
 		proofs = append(proofs, policy.Proof{Factor: f, Credential: "c " + string(f), At: k.clock()})
@@ -207,9 +165,7 @@ func (k *rig) browser(owner account.Account, factors ...policy.Factor) *browser 
 	if _, err := k.Sessions.Begin(k.t.Context(), w, session.Beginning{Place: k.Place, Owner: owner.ID, Source: owner.Source, Proofs: proofs}); err != nil {
 		k.t.Fatal(err)
 	}
-	for _, c := range w.Result().Cookies() {
-		b.cookies[c.Name] = c.Value
-	}
+	b.Keep(w.Result())
 	return b
 }
 
@@ -218,21 +174,6 @@ func (k *rig) administrator(role account.Role, organisation string) (*browser, a
 	k.t.Helper()
 	a := k.person(people.NewAccount{Username: string(role) + "-" + string(account.NewID())[:6], Role: role, Organisation: organisation})
 	return k.browser(a, policy.Password, policy.TOTP), a
-}
-
-func (b *browser) request(method, target string, form url.Values) *http.Request {
-	r := httptest.NewRequestWithContext(b.k.t.Context(), method, rigOrigin+target, strings.NewReader(form.Encode()))
-	if form != nil {
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		r.Header.Set("Origin", rigOrigin)
-	}
-	r.Header.Set("Sec-Fetch-Site", "same-origin")
-	r.Header.Set("Sec-Fetch-Mode", "navigate")
-	r.Header.Set("Sec-Fetch-Dest", "document")
-	for name, value := range b.cookies {
-		r.AddCookie(&http.Cookie{Name: name, Value: value})
-	}
-	return r
 }
 
 // sheet is an answer with its forms.
@@ -252,16 +193,10 @@ type form struct {
 
 func (b *browser) ask(r *http.Request) sheet {
 	b.k.t.Helper()
-	w := httptest.NewRecorder()
-	b.k.pages.ServeHTTP(w, r)
-	answer := w.Result()
-	s := sheet{status: answer.StatusCode, at: r.URL.RequestURI(), to: answer.Header.Get("Location"), text: w.Body.String()}
-	var err error
-	if s.document, err = html.Parse(strings.NewReader(s.text)); err != nil {
-		b.k.t.Fatal(err)
-	}
+	answer := b.Ask(r)
+	s := sheet{status: answer.Status, at: answer.At, to: answer.To, text: answer.Text, document: answer.Document}
 	for n := range s.document.Descendants() {
-		if n.Type == html.ElementNode && n.Data == "form" && attribute(n, "action") != "" {
+		if n.Type == html.ElementNode && n.Data == "form" && pagetest.Attribute(n, "action") != "" {
 			s.forms = append(s.forms, formOf(n))
 		}
 	}
@@ -269,16 +204,16 @@ func (b *browser) ask(r *http.Request) sheet {
 }
 
 func formOf(n *html.Node) form {
-	f := form{action: attribute(n, "action"), method: attribute(n, "method"), fields: url.Values{}}
+	f := form{action: pagetest.Attribute(n, "action"), method: pagetest.Attribute(n, "method"), fields: url.Values{}}
 	for c := range n.Descendants() {
-		name := attribute(c, "name")
+		name := pagetest.Attribute(c, "name")
 		switch {
 		case c.Type != html.ElementNode || name == "":
 		case c.Data == "button":
-			f.buttons = append(f.buttons, attribute(c, "value"))
-		case c.Data == "input" && (attribute(c, "type") == "checkbox" || attribute(c, "type") == "radio"):
+			f.buttons = append(f.buttons, pagetest.Attribute(c, "value"))
+		case c.Data == "input" && (pagetest.Attribute(c, "type") == "checkbox" || pagetest.Attribute(c, "type") == "radio"):
 		case c.Data == "input":
-			f.fields.Add(name, attribute(c, "value"))
+			f.fields.Add(name, pagetest.Attribute(c, "value"))
 		case c.Data == "select":
 			f.fields.Set(name, selected(c))
 		case c.Data == "textarea":
@@ -298,30 +233,21 @@ func selected(n *html.Node) string {
 		}
 		for _, a := range c.Attr {
 			if a.Key == "selected" {
-				return attribute(c, "value")
+				return pagetest.Attribute(c, "value")
 			}
 		}
 		if !set {
-			first, set = attribute(c, "value"), true
+			first, set = pagetest.Attribute(c, "value"), true
 		}
 	}
 	return first
-}
-
-func attribute(n *html.Node, name string) string {
-	for _, a := range n.Attr {
-		if a.Key == name {
-			return a.Val
-		}
-	}
-	return ""
 }
 
 // open follows redirects below the pages' prefix.
 func (b *browser) open(target string) sheet {
 	b.k.t.Helper()
 	for range 5 {
-		s := b.ask(b.request(http.MethodGet, target, nil))
+		s := b.ask(b.Request(http.MethodGet, target, nil))
 		if !strings.HasPrefix(s.to, "/.stepgate/admin") {
 			return s
 		}
@@ -355,7 +281,7 @@ func (b *browser) send(f form, typed map[string]string) sheet {
 	for name, value := range typed {
 		values.Set(name, value)
 	}
-	s := b.ask(b.request(http.MethodPost, f.action, values))
+	s := b.ask(b.Request(http.MethodPost, f.action, values))
 	if strings.HasPrefix(s.to, "/.stepgate/admin") {
 		return b.open(s.to)
 	}

@@ -101,7 +101,7 @@ func TestEveryCellOfTheRightsHoldsAtThePages(t *testing.T) {
 						return slices.Contains(strings.Fields(strings.Split(cells, "/")[at]), string(other))
 					}
 					seen, _ := k.cell("", cellPage{}, other, organisation)
-					if s := b.ask(b.request(http.MethodGet, personPath(seen.ID), nil)); (s.status == http.StatusOK) != may(people.ActFind) {
+					if s := b.ask(b.Request(http.MethodGet, personPath(seen.ID), nil)); (s.status == http.StatusOK) != may(people.ActFind) {
 						t.Errorf("%s of %s: shown with %d", other, organisation, s.status)
 					}
 					for name, page := range cellPages() {
@@ -130,7 +130,7 @@ func (b *browser) wantCell(id account.ID, path string, page cellPage, want bool)
 	b.k.t.Helper()
 	before, target := b.k.newest(id), personPath(id)+"/"+path
 	name, _, _ := strings.Cut(path, "?")
-	s := b.ask(b.request(http.MethodGet, target, nil))
+	s := b.ask(b.Request(http.MethodGet, target, nil))
 	if got := s.status == http.StatusOK; got != want {
 		b.k.t.Errorf("%s: shown with %d, want it: %v", target, s.status, want)
 		return
@@ -140,7 +140,7 @@ func (b *browser) wantCell(id account.ID, path string, page cellPage, want bool)
 		for field, value := range page.typed {
 			values.Set(field, value)
 		}
-		s = b.ask(b.request(http.MethodPost, target, values))
+		s = b.ask(b.Request(http.MethodPost, target, values))
 		if s.status != http.StatusForbidden && s.status != http.StatusNotFound && s.status != http.StatusSeeOther || b.k.newest(id) != before {
 			b.k.t.Errorf("%s: a form that may not be posted gets %d", target, s.status)
 		}
@@ -164,7 +164,7 @@ func (b *browser) wantBulk(role account.Role, organisation string, may func(peop
 			continue // nobody has checked who is calling
 		}
 		before := b.k.newest(subject.ID)
-		b.ask(b.request(http.MethodPost, home+"bulk", url.Values{
+		b.ask(b.Request(http.MethodPost, home+"bulk", url.Values{
 			"csrf_token": {b.k.Guard.Token("session " + b.session())}, "action": {name}, "id": {string(subject.ID)},
 		}))
 		if done := b.k.newest(subject.ID) != before; done != may(acts[name].action) {
@@ -192,7 +192,7 @@ func TestPagesOfNobodyAreForSomeRolesAlone(t *testing.T) {
 		k := newRig(t)
 		for _, role := range account.Roles() {
 			b, _ := k.administrator(role, "north")
-			s := b.ask(b.request(http.MethodGet, home+page, nil))
+			s := b.ask(b.Request(http.MethodGet, home+page, nil))
 			if may := slices.Contains(strings.Fields(roles), string(role)); may != (s.status == http.StatusOK) {
 				t.Errorf("%s shows %q with %d", role, page, s.status)
 			}
@@ -207,7 +207,7 @@ func TestOrganisationsAndRolesAreGivenByWhoMay(t *testing.T) {
 		b, _ := k.administrator(role, "north")
 		posted := func(path string, fields url.Values) {
 			fields.Set("csrf_token", k.Guard.Token("session "+b.session()))
-			b.ask(b.request(http.MethodPost, home+path, fields))
+			b.ask(b.Request(http.MethodPost, home+path, fields))
 		}
 		exists := func(name string) bool {
 			_, err := k.db.AccountByUsername(t.Context(), account.LocalSource, name)
@@ -252,7 +252,7 @@ func (b *browser) session() string { return string(b.entry().Session.ID) }
 
 func (b *browser) entry() *session.Entry {
 	b.k.t.Helper()
-	e, err := b.k.Sessions.Find(b.k.t.Context(), b.request(http.MethodGet, "/", nil).Header, b.k.Place)
+	e, err := b.k.Sessions.Find(b.k.t.Context(), b.Request(http.MethodGet, "/", nil).Header, b.k.Place)
 	if err != nil || e == nil {
 		b.k.t.Fatal("no session", err)
 	}
@@ -381,9 +381,9 @@ func (b *browser) forge(f form, foreign string) {
 	try := func(what string, change func(url.Values, *http.Request)) {
 		b.k.t.Helper()
 		values := maps.Clone(f.fields)
-		r := b.request(http.MethodPost, f.action, values)
+		r := b.Request(http.MethodPost, f.action, values)
 		change(values, r)
-		again := b.request(http.MethodPost, f.action, values)
+		again := b.Request(http.MethodPost, f.action, values)
 		again.Header = r.Header
 		if s := b.ask(again); s.status != http.StatusForbidden {
 			b.k.t.Errorf("%s, %s: status %d to %q", f.action, what, s.status, s.to)

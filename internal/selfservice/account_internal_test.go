@@ -290,7 +290,7 @@ func TestForgedFormsDoNothing(t *testing.T) {
 				r.Header.Set("Origin", "https://evil.example")
 			},
 		} {
-			r := b.request(http.MethodPost, "/.stepgate/account"+c.page, form)
+			r := b.Request(http.MethodPost, "/.stepgate/account"+c.page, form)
 			forge(r)
 			if s := b.do(r); s.status != http.StatusForbidden {
 				t.Errorf("%s, %s: %d", c.page, name, s.status)

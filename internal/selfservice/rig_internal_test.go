@@ -7,9 +7,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -20,9 +18,8 @@ import (
 	"github.com/stepgate/stepgate/factors/token"
 	"github.com/stepgate/stepgate/factors/totp"
 	"github.com/stepgate/stepgate/internal/account"
-	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/ceremony"
-	"github.com/stepgate/stepgate/internal/keys"
+	"github.com/stepgate/stepgate/internal/pagetest"
 	"github.com/stepgate/stepgate/internal/people"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/store"
@@ -41,13 +38,11 @@ const (
 // prove something has proved it where the test says so (proved).
 type rig struct {
 	*Site
-	t     *testing.T
-	db    *sqldb.DB
-	pages http.Handler
-	mail  *outbox
-
-	mu     sync.Mutex
-	now    time.Time
+	t      *testing.T
+	bench  *pagetest.Bench
+	db     *sqldb.DB
+	pages  http.Handler
+	mail   *outbox
 	proved map[string]bool // by Once
 	asked  []ceremony.Operation
 }
@@ -78,51 +73,25 @@ func (freeBudget) Answered(context.Context, string, account.ID) error { return n
 
 func newRig(t *testing.T, config policy.Config) *rig {
 	t.Helper()
-	k := &rig{t: t, now: time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC), proved: map[string]bool{}, mail: new(outbox)}
-	dir := t.TempDir()
-	ring, err := keys.Create(filepath.Join(dir, "stepgate.key"), k.now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if k.db, err = sqldb.OpenSQLite(t.Context(), filepath.Join(dir, "stepgate.db"), sqldb.Options{Ring: ring, Chain: audit.NewChain(ring), Now: k.clock}); err != nil {
-		t.Fatal(err)
-	}
-	sessions := session.NewManager(k.db, ring.CookieKeys("session"), session.Limits{Idle: 30 * time.Minute, Absolute: 12 * time.Hour, Grace: 24 * time.Hour})
-	sessions.Now = k.clock
-	if err := sessions.Run(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		sessions.Close()
-		k.db.Close()
-	})
+	b := pagetest.New(t, rigOrigin)
+	k := &rig{t: t, bench: b, db: b.DB, proved: map[string]bool{}, mail: new(outbox)}
 	compiled, err := policy.Compile(&config, policy.CompileOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	site := &web.Site{Name: "Portal", Origin: rigOrigin, SecureCookies: true}
-	kit, err := web.New(web.Options{Now: k.clock})
-	if err != nil {
-		t.Fatal(err)
-	}
-	pages, err := kit.Parse("selfservice", Templates(), PageNames...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	codes := oob.Options{Codes: k.db, Outbox: k.mail, Budget: freeBudget{}, Keys: ring, Lifetime: 10 * time.Minute}
-	registry, err := factors.NewRegistry(&totp.Factor{Steps: k.db}, oob.NewSMS(codes, oob.Numbers{Region: "GB", Countries: []string{"GB"}}), oob.NewEmail(codes), &backupcode.Factor{Store: k.db, Keys: ring})
+	codes := oob.Options{Codes: k.db, Outbox: k.mail, Budget: freeBudget{}, Keys: b.Ring, Lifetime: 10 * time.Minute}
+	registry, err := factors.NewRegistry(&totp.Factor{Steps: k.db}, oob.NewSMS(codes, oob.Numbers{Region: "GB", Countries: []string{"GB"}}), oob.NewEmail(codes), &backupcode.Factor{Store: k.db, Keys: b.Ring})
 	if err != nil {
 		t.Fatal(err)
 	}
 	k.Site = &Site{
-		Web: site, Pages: pages, Guard: &web.Guard{Site: site, MAC: ring.MAC, Verify: ring.VerifyMAC, Now: k.clock},
-		Place: session.Place{Origin: rigOrigin, Secure: true, Cookie: session.CookieName(true, "")}, Sessions: sessions, Store: k.db, Ceremonies: k,
+		Web: b.Web, Pages: b.Parse("selfservice", Templates(), PageNames), Guard: b.Guard, Place: b.Place, Sessions: b.Sessions, Store: k.db, Ceremonies: k,
 		Self: &people.Self{
 			People:  &people.People{Store: store.ForPeople(k.db), Passwords: plainPasswords{}, Tokens: token.Factor{}, Region: "GB", Now: k.clock},
 			Notices: &people.Notices{Name: "Portal", Origin: rigOrigin, Offers: func(string) bool { return true }},
 		},
-		Factors: registry, Policy: compiled, Ledger: &throttle.Ledger{Store: k.db, Now: k.clock}, Plan: throttle.DefaultPlan(ring.MAC), Sealer: ring,
-		Address: func(*http.Request) netip.Addr { return netip.MustParseAddr("192.0.2.7") },
+		Factors: registry, Policy: compiled, Ledger: b.Ledger, Plan: throttle.DefaultPlan(b.Ring.MAC), Sealer: b.Ring,
+		Address: pagetest.Address,
 		Where:   func(netip.Addr) string { return "Leeds" },
 		CheckPassword: func(_ context.Context, _ account.Account, p account.Secret) (bool, error) {
 			return string(p.Reveal()) == rigPassword, nil
@@ -140,11 +109,7 @@ func newRig(t *testing.T, config policy.Config) *rig {
 	return k
 }
 
-func (k *rig) clock() time.Time {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	return k.now
-}
+func (k *rig) clock() time.Time { return k.bench.Now() }
 
 // Visitor implements Ceremonies.
 func (k *rig) Visitor(r *http.Request) (*session.Entry, error) {
@@ -177,9 +142,7 @@ func (k *rig) Spend(w http.ResponseWriter, r *http.Request, v *session.Entry, o 
 
 func (k *rig) update(change func(context.Context, store.Tx) error) {
 	k.t.Helper()
-	if err := k.db.Update(k.t.Context(), func(tx store.Tx) error { return change(k.t.Context(), tx) }); err != nil {
-		k.t.Fatal(err)
-	}
+	k.bench.Update(change)
 }
 
 // person keeps an account with credentials of some factors, which are named
@@ -204,9 +167,9 @@ func (k *rig) person(name string, kinds ...policy.Factor) account.Account {
 
 // browser is a signed-in browser.
 type browser struct {
-	k       *rig
-	cookies map[string]string
-	entry   *session.Entry
+	*pagetest.Browser
+	k     *rig
+	entry *session.Entry
 }
 
 // browser signs somebody in, with proofs of some factors beside the password.
@@ -223,10 +186,8 @@ func (k *rig) browser(a account.Account, kinds ...policy.Factor) *browser {
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	b := &browser{k: k, cookies: map[string]string{}, entry: e}
-	for _, c := range w.Result().Cookies() {
-		b.cookies[c.Name] = c.Value
-	}
+	b := &browser{&pagetest.Browser{T: k.t, Origin: rigOrigin, Pages: k.pages, Cookies: map[string]string{}}, k, e}
+	b.Keep(w.Result())
 	return b
 }
 
@@ -236,28 +197,13 @@ type sheet struct {
 	to, text string
 }
 
-func (b *browser) request(method, target string, form url.Values) *http.Request {
-	r := httptest.NewRequestWithContext(b.k.t.Context(), method, rigOrigin+target, strings.NewReader(form.Encode()))
-	if form != nil {
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		r.Header.Set("Origin", rigOrigin)
-	}
-	r.Header.Set("Sec-Fetch-Site", "same-origin")
-	r.Header.Set("Accept", "text/html")
-	for name, value := range b.cookies {
-		r.AddCookie(&http.Cookie{Name: name, Value: value})
-	}
-	return r
-}
-
 func (b *browser) do(r *http.Request) sheet {
-	w := httptest.NewRecorder()
-	b.k.pages.ServeHTTP(w, r)
-	return sheet{w.Code, w.Header().Get("Location"), w.Body.String()}
+	answer := b.Ask(r)
+	return sheet{answer.Status, answer.To, answer.Text}
 }
 
 func (b *browser) get(page string) sheet {
-	return b.do(b.request(http.MethodGet, "/.stepgate/account"+page, nil))
+	return b.do(b.Request(http.MethodGet, "/.stepgate/account"+page, nil))
 }
 
 // post sends a form with its token.
@@ -266,7 +212,7 @@ func (b *browser) post(page string, fields ...string) sheet {
 	for i := 0; i < len(fields); i += 2 {
 		form.Set(fields[i], fields[i+1])
 	}
-	return b.do(b.request(http.MethodPost, "/.stepgate/account"+page, form))
+	return b.do(b.Request(http.MethodPost, "/.stepgate/account"+page, form))
 }
 
 // credentials are the IDs that an account holds.
