@@ -68,23 +68,19 @@ func (s *SignInOIDC) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	claims := map[string]*string{
 		"username": &s.Claims.Username, "name": &s.Claims.Name, "email": &s.Claims.Email, "mobile": &s.Claims.Mobile, "groups": &s.Claims.Groups,
 	}
-	err := block.Block{Name: "sign_in oidc", Repeated: []string{"claim", "trust_amr", "require"}, Options: map[string]func(*caddyfile.Dispenser) error{
-		"name":           block.OneWord(&s.SourceName),
-		"label":          block.OneWord(&s.Config.Label),
-		"client_id":      block.OneWord(&s.ClientID),
-		"client_secret":  block.OneWord(&s.ClientSecret),
-		"scopes":         block.WordList(&s.Scopes),
-		"claim":          named("claim", claims),
-		"userinfo":       block.Flag(&s.UserInfo),
-		"acr_values":     block.WordList(&s.ACRValues),
-		"trust_amr":      trust(&s.Trust),
-		"require":        s.readRequire,
-		"overage":        block.OneWord(&s.Overage),
-		"keep_signed_in": block.Flag(&s.KeepSignedIn),
-		"ca_file":        block.Path(&s.CAFile),
-		"timeout":        span(&s.Timeout),
-		"insecure":       block.Flag(&s.Insecure),
-	}}.Parse(d)
+	options := map[string]func(*caddyfile.Dispenser) error{
+		"name":          block.OneWord(&s.SourceName),
+		"client_id":     block.OneWord(&s.ClientID),
+		"client_secret": block.OneWord(&s.ClientSecret),
+		"scopes":        block.WordList(&s.Scopes),
+		"claim":         named("claim", claims),
+		"userinfo":      block.Flag(&s.UserInfo),
+		"acr_values":    block.WordList(&s.ACRValues),
+		"require":       s.readRequire,
+		"overage":       block.OneWord(&s.Overage),
+	}
+	maps.Copy(options, provider(&s.Provider))
+	err := block.Block{Name: "sign_in oidc", Repeated: []string{"claim", "trust_amr", "require"}, Options: options}.Parse(d)
 	if err != nil {
 		return err
 	}
@@ -105,6 +101,18 @@ func (s *SignInOIDC) readRequire(d *caddyfile.Dispenser) error {
 	}
 	s.Require[words[0]] = words[1:]
 	return block.NoBlock(d)
+}
+
+// provider reads what all sources have that send people elsewhere.
+func provider(p *signin.Provider) map[string]func(*caddyfile.Dispenser) error {
+	return map[string]func(*caddyfile.Dispenser) error{
+		"label":          block.OneWord(&p.Label),
+		"trust_amr":      trust(&p.Trust),
+		"keep_signed_in": block.Flag(&p.KeepSignedIn),
+		"ca_file":        block.Path(&p.CAFile),
+		"timeout":        span(&p.Timeout),
+		"insecure":       block.Flag(&p.Insecure),
+	}
 }
 
 // trust reads `trust_amr`, which stands for words whose meaning is plain, and

@@ -3,6 +3,7 @@ package guest
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -68,21 +69,17 @@ func (s *SignInSAML) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"id": &s.Attributes.ID, "username": &s.Attributes.Username, "name": &s.Attributes.Name,
 		"email": &s.Attributes.Email, "mobile": &s.Attributes.Mobile, "groups": &s.Attributes.Groups,
 	}
-	err := block.Block{Name: "sign_in saml", Repeated: []string{"attribute", "trust_amr"}, Options: map[string]func(*caddyfile.Dispenser) error{
+	options := map[string]func(*caddyfile.Dispenser) error{
 		"name":                 block.OneWord(&s.SourceName),
-		"label":                block.OneWord(&s.Config.Label),
 		"entity_id":            block.OneWord(&s.EntityID),
 		"metadata_certificate": block.Path(&s.MetadataCertificate),
 		"certificate":          block.Path(&s.Certificate),
 		"key":                  block.Path(&s.Key),
 		"attribute":            named("attribute", attributes),
 		"authn_context":        block.WordList(&s.Contexts),
-		"trust_amr":            trust(&s.Trust),
-		"keep_signed_in":       block.Flag(&s.KeepSignedIn),
-		"ca_file":              block.Path(&s.CAFile),
-		"timeout":              span(&s.Timeout),
-		"insecure":             block.Flag(&s.Insecure),
-	}}.Parse(d)
+	}
+	maps.Copy(options, provider(&s.Provider))
+	err := block.Block{Name: "sign_in saml", Repeated: []string{"attribute", "trust_amr"}, Options: options}.Parse(d)
 	if err != nil {
 		return err
 	}

@@ -1,21 +1,18 @@
 package oidc
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"time"
 
 	"github.com/stepgate/stepgate/internal/signin"
 )
 
 // Config is an issuer as it is configured.
 type Config struct {
-	// Label is how pages call the issuer. Default: the source's name.
-	Label string `json:"label,omitempty"`
+	signin.Provider
 	// Issuer is its identifier, exactly as its tokens write it.
 	Issuer string `json:"issuer"`
 	// ClientID and ClientSecret are what the issuer knows this portal by. The
@@ -30,9 +27,6 @@ type Config struct {
 	// UserInfo asks the issuer's UserInfo endpoint too, for claims that are
 	// not in the ID token.
 	UserInfo bool `json:"userinfo,omitempty"`
-	// Trust says which values of `amr`, or which `acr`, count as which factor
-	// (`trust_amr`). Default: none.
-	Trust signin.Trust `json:"trust_amr,omitempty"`
 	// Require lists what claims must be, or hold, for somebody to be let in:
 	// one of the values of each.
 	Require map[string][]string `json:"require,omitempty"`
@@ -40,19 +34,8 @@ type Config struct {
 	// with the person's access token: Microsoft Graph's getMemberGroups.
 	// Default: nowhere, and such a person is not let in.
 	Overage string `json:"overage,omitempty"`
-	// KeepSignedIn leaves people signed in at the issuer when they sign out
-	// here.
-	KeepSignedIn bool `json:"keep_signed_in,omitempty"`
 	// ACRValues are asked for at each sign-in, in order of preference.
 	ACRValues []string `json:"acr_values,omitempty"`
-	// CAFile has the certificates, in PEM, that the issuer's must lead to.
-	// Default: the system's.
-	CAFile string `json:"ca_file,omitempty"`
-	// Timeout is the longest wait for each answer of the issuer. Default: 10s.
-	Timeout time.Duration `json:"timeout,omitempty"`
-	// Insecure allows an issuer without TLS on a network that is trusted. On
-	// a loopback address it is allowed anyway.
-	Insecure bool `json:"insecure,omitempty"`
 }
 
 // Claims are paths into the ID token, with dots between steps
@@ -68,11 +51,8 @@ type Claims struct {
 	Groups string `json:"groups,omitempty"`
 }
 
-const (
-	defaultTimeout = 10 * time.Second
-	// maxAnswer bounds what is read of any answer of the issuer, in bytes.
-	maxAnswer = 1 << 20
-)
+// maxAnswer bounds what is read of any answer of the issuer, in bytes.
+const maxAnswer = 1 << 20
 
 // Check tells all that is wrong with a configuration. It reads no file and
 // asks nobody.
@@ -83,26 +63,23 @@ func (c *Config) Check() error {
 	switch {
 	case err != nil || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil || u.Scheme != "http" && u.Scheme != "https":
 		bad("%q: expected the issuer's address, as in `sign_in oidc https://login.example.gov`", c.Issuer)
-	case u.Scheme == "http" && !c.Insecure && !signin.Loopback(u.Hostname()):
+	case !c.Safe(u):
 		bad("%s: whoever is on the way could sign in as anybody; use https (or `insecure`, where the network is trusted)", c.Issuer)
 	}
 	if c.Overage != "" {
-		if o, err := url.Parse(c.Overage); err != nil || o.Hostname() == "" || o.Scheme != "https" && (!c.Insecure && !signin.Loopback(o.Hostname()) || o.Scheme != "http") {
+		if o, err := url.Parse(c.Overage); err != nil || o.Hostname() == "" || !c.Safe(o) {
 			bad("overage %s: expected an https address, such as https://graph.microsoft.com/v1.0/me/getMemberGroups", c.Overage)
 		}
 	}
 	if c.ClientID == "" {
 		bad("client_id is missing: the name that the issuer knows this portal by")
 	}
-	if c.Timeout < 0 {
-		bad("timeout must be more than nothing")
-	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.CheckTimeout())...)
 }
 
 // client speaks to the issuer, and reads no answer without end.
 func (c *Config) client() (*http.Client, error) {
-	client, transport, err := signin.Client(c.CAFile, cmp.Or(c.Timeout, defaultTimeout))
+	client, transport, err := c.Client()
 	if err != nil {
 		return nil, err
 	}

@@ -28,7 +28,8 @@ const (
 
 func open(t testing.TB, i *issuer, change ...func(*oidc.Config)) *oidc.Source {
 	t.Helper()
-	c := oidc.Config{Issuer: i.URL, ClientID: client, ClientSecret: "a secret of the client's, long enough for a MAC", Timeout: 5 * time.Second}
+	c := oidc.Config{Issuer: i.URL, ClientID: client, ClientSecret: "a secret of the client's, long enough for a MAC"}
+	c.Timeout = 5 * time.Second
 	for _, f := range change {
 		f(&c)
 	}

@@ -1,26 +1,22 @@
 package saml
 
 import (
-	"cmp"
 	"crypto"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/stepgate/stepgate/internal/signin"
 )
 
 // Config is an identity provider as it is configured.
 type Config struct {
-	// Label is how pages call the provider. Default: the source's name.
-	Label string `json:"label,omitempty"`
+	signin.Provider
 	// Metadata is where the provider's metadata is: an https address, read
 	// when it is needed and again every hour, or a file.
 	Metadata string `json:"metadata"`
@@ -39,20 +35,6 @@ type Config struct {
 	Attributes Attributes `json:"attributes,omitzero"`
 	// Contexts are the authentication contexts to ask for. Default: any.
 	Contexts []string `json:"contexts,omitempty"`
-	// Trust says which authentication context counts as which factor
-	// (`trust_amr`). Default: none.
-	Trust signin.Trust `json:"trust_amr,omitempty"`
-	// KeepSignedIn leaves people signed in at the provider when they sign out
-	// here.
-	KeepSignedIn bool `json:"keep_signed_in,omitempty"`
-	// CAFile has the certificates, in PEM, that the metadata server's must
-	// lead to. Default: the system's.
-	CAFile string `json:"ca_file,omitempty"`
-	// Timeout is the longest wait for the metadata. Default: 10s.
-	Timeout time.Duration `json:"timeout,omitempty"`
-	// Insecure allows metadata without TLS on a network that is trusted. On a
-	// loopback address it is allowed anyway.
-	Insecure bool `json:"insecure,omitempty"`
 }
 
 // Attributes are names of attributes in the assertion. Empty ones have a
@@ -72,12 +54,9 @@ type Attributes struct {
 	Groups string `json:"groups,omitempty"`
 }
 
-const (
-	defaultTimeout = 10 * time.Second
-	// maxMetadata bounds what is read of metadata, in bytes: a federation's
-	// may be long.
-	maxMetadata = 64 << 20
-)
+// maxMetadata bounds what is read of metadata, in bytes: a federation's may be
+// long.
+const maxMetadata = 64 << 20
 
 // remote tells whether the metadata comes by the network.
 func (c *Config) remote() bool { return strings.Contains(c.Metadata, "://") }
@@ -95,23 +74,14 @@ func (c *Config) Check() error {
 		switch {
 		case err != nil || u.Hostname() == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http":
 			bad("%s: expected an https address or a file", c.Metadata)
-		case u.Scheme == "http" && !c.Insecure && !signin.Loopback(u.Hostname()) && c.MetadataCertificate == "":
+		case !c.Safe(u) && c.MetadataCertificate == "":
 			bad("%s: whoever is on the way could sign in as anybody; use https, or metadata_certificate (or `insecure`, where the network is trusted)", c.Metadata)
 		}
 	}
 	if (c.Certificate == "") != (c.Key == "") {
 		bad("certificate and key go together")
 	}
-	if c.Timeout < 0 {
-		bad("timeout must be more than nothing")
-	}
-	return errors.Join(errs...)
-}
-
-// client reads metadata.
-func (c *Config) client() (*http.Client, error) {
-	client, _, err := signin.Client(c.CAFile, cmp.Or(c.Timeout, defaultTimeout))
-	return client, err
+	return errors.Join(append(errs, c.CheckTimeout())...)
 }
 
 // pair is the gateway's own certificate and key.

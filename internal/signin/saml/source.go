@@ -50,7 +50,7 @@ func New(name string, c Config) (*Source, error) {
 	}
 	s := &Source{name: name, config: c, now: time.Now}
 	var err error
-	if s.client, err = c.client(); err != nil {
+	if s.client, _, err = c.Client(); err != nil {
 		return nil, err
 	}
 	if s.own, err = c.readPair(); err != nil {
