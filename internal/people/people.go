@@ -17,11 +17,15 @@ type Reader interface {
 	Account(ctx context.Context, id account.ID) (account.Account, error)
 	AccountByUsername(ctx context.Context, source, folded string) (account.Account, error)
 	AccountBySubject(ctx context.Context, source, subject string) (account.Account, error)
+	// Accounts lists by folded username, f.Limit at most, behind f.After.
 	Accounts(ctx context.Context, f account.Filter) ([]account.Account, error)
 	// AccountsNamed are those of a folded username, of all sources.
 	AccountsNamed(ctx context.Context, folded string) ([]account.Account, error)
+	// Pin returns what a name has led to; account.ErrNotFound for nothing.
 	Pin(ctx context.Context, source string, kind account.PinKind, name string) (account.Pin, error)
+	// Pins lists the names, submitted and given, that have led to an account.
 	Pins(ctx context.Context, owner account.ID) ([]account.Pin, error)
+	// PasswordHash returns the PHC string of a local account, "" for none.
 	PasswordHash(ctx context.Context, id account.ID) (string, error)
 	Organisation(ctx context.Context, name string) (account.Organisation, error)
 	Organisations(ctx context.Context) ([]account.Organisation, error)
@@ -29,35 +33,61 @@ type Reader interface {
 	// Visits are what is remembered of where an account has been, and in which
 	// browsers.
 	Visits(ctx context.Context, owner account.ID) (account.Secret, error)
+	// Transaction reads an open one; ceremony.ErrTransactionGone for none.
+	// TransactionsFor lists the open ones of a purpose, oldest first.
 	Transaction(ctx context.Context, id string, now time.Time) (ceremony.Transaction, error)
 	TransactionsFor(ctx context.Context, purpose string, now time.Time) ([]ceremony.Transaction, error)
 }
 
-// Tx is one write transaction of the store: all of it happens or none.
+// Tx is one write transaction of the store: all of it happens or none. It must
+// be short and call nothing outside the store.
 type Tx interface {
 	Reader
 	InsertAccount(ctx context.Context, a account.Account) error
+	// UpdateAccount replaces everything but ID, Source, CreatedAt; it moves
+	// Version and tells the feed.
 	UpdateAccount(ctx context.Context, a account.Account) error
 	DeleteAccount(ctx context.Context, id account.ID) error
 	SetPasswordHash(ctx context.Context, id account.ID, phc string) error
+	// KeepPin adds a pin, or moves one of the same name to its account. They go
+	// with their account.
 	KeepPin(ctx context.Context, p account.Pin) error
+	// DropPin forgets one, if it is there.
 	DropPin(ctx context.Context, source string, kind account.PinKind, name string) error
 	InsertOrganisation(ctx context.Context, o account.Organisation) error
 	UpdateOrganisation(ctx context.Context, o account.Organisation) error
+	// DeleteOrganisation gives account.ErrInUse while it has accounts.
 	DeleteOrganisation(ctx context.Context, name string) error
 	InsertCredential(ctx context.Context, c account.Credential) error
+	// UpdateCredential replaces Label, Default, Secret, LastUsedAt.
 	UpdateCredential(ctx context.Context, c account.Credential) error
+	// DeleteCredential and DeleteCredentials also end what the credentials have
+	// proved: their proofs leave every session, and a session that one of them
+	// has begun ends.
 	DeleteCredential(ctx context.Context, id account.CredentialID) error
 	DeleteCredentials(ctx context.Context, owner account.ID) error
+	// EndSessionOf ends one of an account's sessions: session.ErrNotFound where
+	// it has none of that ID.
 	EndSessionOf(ctx context.Context, owner account.ID, id session.ID) error
+	// RevokeDevice removes a credential of a private device and ends the
+	// sessions on it; account.ErrNotFound where the account has no such one.
 	RevokeDevice(ctx context.Context, owner account.ID, id account.CredentialID) error
+	// EndAccountSessions and DropTransactions end what an account has open,
+	// codes that were sent and requests that were kept included.
 	EndAccountSessions(ctx context.Context, owner account.ID, but session.ID) error
 	DropTransactions(ctx context.Context, owner account.ID) error
+	// ReplaceTransaction keeps t in place of an open one of its Session and
+	// Key; RedeemTransaction ends one, ceremony.ErrTransactionGone where it is
+	// not open.
 	ReplaceTransaction(ctx context.Context, t ceremony.Transaction) error
 	RedeemTransaction(ctx context.Context, id string, now time.Time) error
-	KeepVisits(ctx context.Context, owner account.ID, change func(account.Secret) (account.Secret, error)) error
-	QueueMessage(ctx context.Context, k delivery.Queued, limit int) error
 	AppendEvent(ctx context.Context, e audit.Event) (audit.Record, error)
+	// KeepVisits lets change alter what is remembered of where an account has
+	// been, and in which browsers. It goes with the account;
+	// account.ErrNotFound where that is gone.
+	KeepVisits(ctx context.Context, owner account.ID, change func(account.Secret) (account.Secret, error)) error
+	// QueueMessage puts a message into the outbox if the transaction is kept.
+	QueueMessage(ctx context.Context, k delivery.Queued, limit int) error
 }
 
 // Store keeps accounts and organisations. Update returns only when the
