@@ -84,9 +84,13 @@ func newShared(ctx context.Context, a *App, mayCreate bool) (*shared, error) {
 	})
 	s.outbox = s.newOutbox()
 	s.life, s.end = context.WithCancel(context.Background())
-	s.running.Go(func() { s.purgeEvery(10 * time.Minute) })
+	s.running.Go(func() {
+		s.each(10*time.Minute, "delete what is over", func(ctx context.Context) error { return db.Purge(ctx, time.Now()) })
+	})
 	s.running.Go(func() { s.keepMark(seen, db) })
-	s.running.Go(func() { s.writeUses(10 * time.Second) })
+	s.running.Go(func() {
+		s.each(10*time.Second, "write when tokens were used", func(ctx context.Context) error { return s.uses.Write(ctx, db.TouchCredentials) })
+	})
 	s.keepChecks = func(ctx context.Context) error { return db.SaveKeyChecks(ctx, ring.Checks()) }
 	s.finish = func(ctx context.Context) error { return seen.move(ctx, db) }
 	return s, nil
@@ -120,33 +124,17 @@ func (s *shared) Destruct() error {
 	return errors.Join(s.uses.Write(ctx, s.store.TouchCredentials), s.outbox.Close(ctx), s.recorder.Close(ctx), s.finish(ctx), s.store.Close())
 }
 
-// writeUses writes down when tokens were used, now and then, until the end.
-func (s *shared) writeUses(every time.Duration) {
-	tick := time.NewTicker(every)
+// each does something now and then until the end. what is for the log.
+func (s *shared) each(span time.Duration, what string, do func(context.Context) error) {
+	tick := time.NewTicker(span)
 	defer tick.Stop()
 	for {
 		select {
 		case <-s.life.Done():
 			return
 		case <-tick.C:
-			if err := s.uses.Write(s.life, s.store.TouchCredentials); err != nil && s.life.Err() == nil {
-				s.log.Load().Error("write when tokens were used", zap.Error(err))
-			}
-		}
-	}
-}
-
-// purgeEvery deletes what is over, now and then, until the end.
-func (s *shared) purgeEvery(every time.Duration) {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-s.life.Done():
-			return
-		case <-tick.C:
-			if err := s.store.Purge(s.life, time.Now()); err != nil && s.life.Err() == nil {
-				s.log.Load().Error("delete what is over", zap.Error(err))
+			if err := do(s.life); err != nil && s.life.Err() == nil {
+				s.log.Load().Error(what, zap.Error(err))
 			}
 		}
 	}

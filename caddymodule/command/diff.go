@@ -144,7 +144,7 @@ func (d *diffing) site(pair author.SitePair, several bool) error {
 	}
 	if gone, ok := pair.Gate(); ok {
 		d.sites = append(d.sites, author.SiteDifference{Origin: origin, Difference: author.Difference{Complete: true}, Settings: []author.SettingChange{gone}})
-		return d.setting(origin, gone)
+		return d.change(gone.Direction, siteSetting{origin, gone}, gone.Render)
 	}
 	difference, err := author.Diff(pair.Was, pair.Is, time.Now())
 	if err != nil {
@@ -152,14 +152,14 @@ func (d *diffing) site(pair author.SitePair, several bool) error {
 	}
 	d.complete = d.complete && difference.Complete
 	for _, change := range difference.Changes {
-		if err := d.change(origin, change); err != nil {
+		if err := d.change(change.Direction, siteChange{origin, change}, change.Render); err != nil {
 			return err
 		}
 	}
 	settings := author.DiffSettings(pair.Was, pair.Is)
 	d.sites = append(d.sites, author.SiteDifference{Origin: origin, Difference: difference, Settings: settings, Was: pair.Was, Is: pair.Is})
 	for _, change := range settings {
-		if err := d.setting(origin, change); err != nil {
+		if err := d.change(change.Direction, siteSetting{origin, change}, change.Render); err != nil {
 			return err
 		}
 	}
@@ -169,26 +169,17 @@ func (d *diffing) site(pair author.SitePair, several bool) error {
 	return err
 }
 
-func (d *diffing) change(origin string, change author.Change) error {
+// change counts a change of a path or of a setting, and tells it: as an object,
+// or in words.
+func (d *diffing) change(to author.Direction, object any, render func(io.Writer) error) error {
 	d.changes++
-	if change.Direction.MayWeaken() {
+	if to.MayWeaken() {
 		d.weaker++
 	}
 	if d.p.json {
-		return d.p.object(siteChange{origin, change})
+		return d.p.object(object)
 	}
-	return change.Render(d.p.out)
-}
-
-func (d *diffing) setting(origin string, change author.SettingChange) error {
-	d.changes++
-	if change.Direction.MayWeaken() {
-		d.weaker++
-	}
-	if d.p.json {
-		return d.p.object(siteSetting{origin, change})
-	}
-	return change.Render(d.p.out)
+	return render(d.p.out)
 }
 
 func (d *diffing) sum() error {
