@@ -28,7 +28,7 @@ import (
 // request, which only a holder of the same keys can have made, and comes back
 // with a code. The code is a transaction of the store: used once, for a minute,
 // by the site that it was made for, in the browser that holds the other half of
-// its mark. No cookie is shared, and none is for a parent domain.
+// its mark, as a code is with PKCE (RFC 7636 §4.6; RFC 9700 §2.1.1). No cookie is shared, and none is for a parent domain.
 
 const (
 	// JoinSource is the source of sessions that began at another site.

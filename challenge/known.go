@@ -108,7 +108,7 @@ func (a *acquaintance) turn(owner account.ID, turn uint64) {
 
 // meet lets the browser remember a name that has signed in, and what it has to
 // show. It is not known by that: whoever has the password can sign in as often
-// as they like. No name was typed where another place has signed them in.
+// as they like, and failures count per account (SP 800-63B-4 §3.2.2). No name was typed where another place has signed them in.
 func (s acquaintances) meet(w http.ResponseWriter, r *http.Request, owner account.ID, typed string, turn uint64) {
 	if typed == "" && turn == 0 {
 		return

@@ -19,7 +19,8 @@ import (
 type passwordProofs struct{ *Site }
 
 // This file asks for the password again inside a session, where a level names
-// it and it was typed too long ago, or not for this request.
+// it and it was typed too long ago (RFC 9470 §3, max_age), or not for this
+// request.
 
 // checker is the source of v's session if it checks passwords, or nil.
 func (s passwordProofs) checker(v *session.Entry) signin.PasswordChecker {

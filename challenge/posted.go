@@ -17,8 +17,8 @@ import (
 
 // This file is for issuers that have the browser post their answer (sign_in
 // saml). Such a form comes from another site and brings no cookie of ours: the
-// answer is checked and kept, once, and the browser is sent on to take it up
-// with the cookie of its departure.
+// answer is checked and kept, once (SAML 2.0 Profiles §4.1.4.5), and the browser
+// is sent on to take it up with the cookie of its departure.
 
 const answerPurpose = "answer"
 

@@ -20,7 +20,8 @@ import (
 )
 
 // stalePasswords is the ceremony of a password that is right and no longer
-// good: it has expired, or must be changed before anything else. Its page is
+// good: it has expired, or must be changed before anything else. That is its
+// source's rule and none of ours (SP 800-63B-4 §3.1.1.2 knows no expiry). Its page is
 // shown to whoever has just given it, and changes it at its source.
 type stalePasswords struct{ *Site }
 

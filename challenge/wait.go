@@ -53,9 +53,9 @@ func (s waits) waitedFor(rest string) string {
 	return ""
 }
 
-// Waits answers the scripts of waiting pages: as server-sent events to who asks
-// for them, and at once, as JSON, to others. It keeps no session from idling
-// out.
+// Waits answers the scripts of waiting pages: as server-sent events (HTML §9.2)
+// to who asks for them, and at once, as JSON, to others. It keeps no session
+// from idling out: a script is not a person (SP 800-63B-4 §5.2).
 func (s *Site) Waits() http.Handler { return waits{s}.handler() }
 
 func (s waits) handler() http.Handler {

@@ -18,7 +18,7 @@ type Presented struct {
 // Presented returns the entry of a secret that is known by key, from memory or
 // by read: nil for nobody, where read gives ErrNotFound. What memory has of it
 // ends with every change of its account, as sessions do, so that a secret that
-// was taken away is nobody's within a second, on every node. For one seen
+// was taken away is nobody's within a second, on every node (ASVS 5.0 7.4.2). For one seen
 // before it neither reads the store nor allocates. No key is ever a cookie's
 // value.
 func (m *Manager) Presented(ctx context.Context, key string, read func(context.Context) (Presented, error)) (*Entry, error) {
