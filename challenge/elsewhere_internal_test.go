@@ -223,9 +223,9 @@ func TestABrowserLeavesByAPageThatPutsItsPlaceAway(t *testing.T) {
 	b := k.browser()
 	door := k.door(b, "/cases/1", "signed_in")
 	leave := func(target string) sheet {
-		r := b.request(http.MethodGet, target, nil)
+		r := b.Request(http.MethodGet, target, nil)
 		r.Header.Set("Upgrade-Insecure-Requests", "1")
-		return b.ask(r, target)
+		return b.ask(r)
 	}
 	if s := b.open(door); !strings.HasPrefix(s.to, "https://issuer.example/") || !strings.HasSuffix(s.to, "#") {
 		t.Errorf("a program is led to %q", s.to)
@@ -242,7 +242,7 @@ func TestABrowserLeavesByAPageThatPutsItsPlaceAway(t *testing.T) {
 			t.Fatalf("with the place %q led to %q", place, s.to)
 		}
 		here := b.fork()
-		home := here.ask(here.request(http.MethodGet, back(issuer.last.Key, "joe"), nil), "")
+		home := here.ask(here.Request(http.MethodGet, back(issuer.last.Key, "joe"), nil))
 		shows := strings.Contains(home.text, `data-returns="`+place+`"`)
 		if shows != returns || !returns && home.to != "/cases/1" {
 			t.Errorf("with the place %q: %d to %q\n%s", place, home.status, home.to, home.text)
