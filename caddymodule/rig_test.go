@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -27,6 +26,7 @@ import (
 
 	"github.com/stepgate/stepgate/factors/password"
 	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/legacytest"
 	"github.com/stepgate/stepgate/internal/people"
 )
 
@@ -88,14 +88,10 @@ func startGateway(t testing.TB, caddyfile string, upstream http.Handler) *rig {
 
 func stopGateway() error { return caddy.Stop() }
 
+// freeAddress is one for a site: browsers trust localhost as they trust TLS.
 func freeAddress(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return strings.Replace(l.Addr().String(), "127.0.0.1", "localhost", 1)
+	return strings.Replace(legacytest.FreeAddr(t), "127.0.0.1", "localhost", 1)
 }
 
 func (g *rig) record(next http.Handler) http.Handler {

@@ -29,18 +29,6 @@ type Options struct {
 	PublicURL string
 }
 
-// FreeAddr returns an address of 127.0.0.1 on which nothing listened a moment
-// ago. Another process may take it before the caller does.
-func FreeAddr(tb testing.TB) string {
-	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatalf("legacytest: free port: %v", err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // portOf is the port of an address that FreeAddr returned.
 func portOf(addr string) string {
 	_, port, _ := net.SplitHostPort(addr)
