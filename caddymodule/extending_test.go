@@ -211,12 +211,10 @@ func runDocumented(t *testing.T, name, test string) {
 	module := strings.Replace(read("go.mod"), "module github.com/stepgate/stepgate", "module example.org/"+name, 1)
 	write("go.mod", module+fmt.Sprintf("\nrequire github.com/stepgate/stepgate v0.0.0\n\nreplace github.com/stepgate/stepgate => %s\n", root))
 	write("go.sum", read("go.sum"))
-	for _, args := range [][]string{{"vet", "."}, {"test", "-count=1", "."}} {
-		cmd := exec.CommandContext(t.Context(), "go", args...)
-		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GOWORK=off")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
-		}
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-vet=all", "-count=1", ".")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GOWORK=off")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("go test: %v\n%s", err, out)
 	}
 }

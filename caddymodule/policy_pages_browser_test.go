@@ -109,9 +109,7 @@ func TestPolicyPagesAreSeenAndPrinted(t *testing.T) {
 			if !bytes.HasPrefix(printed.Data, []byte("%PDF")) {
 				t.Errorf("%s is printed as %.20q", name, printed.Data)
 			}
-			if err := os.WriteFile(filepath.Join(c.shots, "policy-"+name+".pdf"), printed.Data, 0o600); err != nil {
-				t.Fatal(err)
-			}
+			b.keep("policy-"+name+".pdf", printed.Data)
 		}
 	}
 }
