@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,14 +22,18 @@ import (
 // textID is what a text that does not exist looks like on a page.
 var textID = regexp.MustCompile(`\b(code|address|error|enrol|sending|operation)\.[a-z_]+(\.[a-z_]+)*\b`)
 
+var parsed = sync.OnceValues(func() (*web.Pages, error) {
+	kit, err := web.New(web.Options{})
+	if err != nil {
+		return nil, err
+	}
+	return kit.Parse("challenge", Templates(), PageNames...)
+})
+
 // rendered is a page of the set, as a visitor gets it.
 func rendered(t *testing.T, name string, view any) string {
 	t.Helper()
-	kit, err := web.New(web.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	pages, err := kit.Parse("challenge", Templates(), PageNames...)
+	pages, err := parsed()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -53,6 +53,9 @@ func wide(text string, as order, mark bool) string {
 // In the pages below ^ is where the script goes; one without it passes as it
 // is.
 func TestTheScriptGoesIntoTheHead(t *testing.T) {
+	if testing.Short() {
+		t.Skip("cuts a hundred pages everywhere")
+	}
 	seen := map[string]bool{}
 	for _, page := range oddPages() {
 		seen[page.text] = true
@@ -172,6 +175,9 @@ func FuzzRewriter(f *testing.F) {
 // TestAPageOfFiftyMegabytesIsNotKept has a page whose head never comes, and
 // one with a table that never ends.
 func TestAPageOfFiftyMegabytesIsNotKept(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes 250 MB")
+	}
 	row := []byte(strings.Repeat("<tr><td>1<td>2", 1000))
 	for _, begin := range []string{"<!doctype html><html><head>", "<table>", "<!-- ", "<html a=\"", "<!doctype "} {
 		var sent int

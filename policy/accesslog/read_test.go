@@ -93,6 +93,9 @@ func TestBlocksKeepHeadings(t *testing.T) {
 
 // TestBlocksCutLinesThatNeverEnd and go on behind them, in bounded memory.
 func TestBlocksCutLinesThatNeverEnd(t *testing.T) {
+	if testing.Short() {
+		t.Skip("reads 100 MiB")
+	}
 	long := io.LimitReader(endless("x"), 100<<20)
 	var cut int64
 	n, largest := 0, 0

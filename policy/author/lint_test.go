@@ -112,6 +112,9 @@ func TestLintOfTheContractsSample(t *testing.T) {
 // TestWeakerAgreesWithEverySetOfProofs tries every set of up to four proofs of
 // a few credentials at two ages against random levels.
 func TestWeakerAgreesWithEverySetOfProofs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("tries every set of proofs")
+	}
 	random := rand.New(rand.NewPCG(7, 7))
 	now := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 	var proofs []policy.Proof

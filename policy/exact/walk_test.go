@@ -105,6 +105,9 @@ const methods = 2 // that rules name, and one that none names
 // TestWalkSaysOfEveryPathWhatTryingEveryRuleSays: what is said of cells is just
 // what is said of the paths of a small world, by several sides at once.
 func TestWalkSaysOfEveryPathWhatTryingEveryRuleSays(t *testing.T) {
+	if testing.Short() {
+		t.Skip("tries every path")
+	}
 	random := rand.New(rand.NewPCG(5, 6))
 	word := func(words ...string) string { return words[random.IntN(len(words))] }
 	rules := func() []Rule {
