@@ -276,7 +276,12 @@ func oneContinue(answer string) string {
 // is asked for, and into which chunks the answer's own was cut.
 func timeless(answer string) string {
 	answer = oneContinue(answer)
+	interim := ""
 	head, body, whole := strings.Cut(answer, "\r\n\r\n")
+	for whole && strings.HasPrefix(head, "HTTP/1.1 1") { // early hints stand before the answer
+		interim += head + "\r\n\r\n"
+		head, body, whole = strings.Cut(body, "\r\n\r\n")
+	}
 	if !whole || !strings.Contains(head, "Transfer-Encoding: chunked") {
 		return answer
 	}
@@ -286,7 +291,7 @@ func timeless(answer string) string {
 		return answer
 	}
 	trailers, _ := io.ReadAll(wire)
-	return head + "\r\n\r\n" + string(content) + "\r\n" + string(trailers)
+	return interim + head + "\r\n\r\n" + string(content) + "\r\n" + string(trailers)
 }
 
 // manyRequests are requests in as many ways as a client may make them, as
