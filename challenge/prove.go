@@ -52,6 +52,11 @@ func (k *walk) verify(w http.ResponseWriter, r *http.Request, answer factors.Ans
 	if err != nil {
 		return err
 	}
+	if _, swift := k.factor.(factors.Swift); swift && k.current() {
+		if answered, err := k.verifyAtOnce(w, r, t, answer); answered || err != nil {
+			return err
+		}
+	}
 	a, err := k.attempt(r, t)
 	if err != nil {
 		return err
@@ -118,36 +123,52 @@ func reasonOf(err error) string {
 // passed turns a verification into a proof of the session: all that it brings
 // is one write.
 func (k *walk) passed(w http.ResponseWriter, r *http.Request, a attempt, verified factors.Verified) error {
+	proof, p, err := k.brings(r, a, verified)
+	if err != nil {
+		return err
+	}
+	v, err := k.riseBy(w, r, func() policy.Proof { return proof }, func(raising session.Raising) error {
+		p.Raising = raising
+		return k.s.Store.Pass(r.Context(), p, raising.Now)
+	})
+	if v == nil && err == nil { // nothing was kept: the session ended meanwhile
+		if err := k.s.Recorder.Record(r.Context(), p.Event); err != nil {
+			return k.s.unavailable(err)
+		}
+	}
+	return k.lead(w, r, v, p, err)
+}
+
+// brings is all that a right answer brings, but for what raises the session.
+func (k *walk) brings(r *http.Request, a attempt, verified factors.Verified) (policy.Proof, ceremony.Passed, error) {
 	now := k.s.Now().UTC()
 	e := k.s.event(r, audit.ChallengePassed, k.v)
 	e.Factor, e.Credential = string(k.factor.Kind()), string(verified.Credential.ID)
 	messages, err := notices{k.s}.tell(r, k.v, people.Told(verified.Notice), verified.Credential)
 	if err != nil {
-		return k.s.unavailable(err)
+		return policy.Proof{}, ceremony.Passed{}, k.s.unavailable(err)
 	}
-	k.c.Done = ""
 	proof := proofOf(k.factor.Kind(), verified, now)
 	p := ceremony.Passed{Event: e, Messages: messages, Earmark: k.earmark(&proof, now)}
 	if len(a.transaction.State) > 0 {
 		p.Transaction = a.transaction.ID
 	}
 	p.Counters, p.Settle = a.receipt.Success()
-	v, err := k.riseBy(w, r, proof, func(raising session.Raising) error {
-		p.Raising = raising
-		return k.s.Store.Pass(r.Context(), p, now)
-	})
+	return proof, p, nil
+}
+
+// lead leads on once the write of a right answer is over; v is nobody where
+// the session ended meanwhile.
+func (k *walk) lead(w http.ResponseWriter, r *http.Request, v *session.Entry, p ceremony.Passed, err error) error {
+	k.c.Done = ""
 	switch {
 	case errors.Is(err, ceremony.ErrTransactionGone): // another request has passed with it
 		return k.s.dispatch(w, r, k.v, k.c)
 	case err != nil:
-		return err
+		return k.s.unavailable(err)
 	}
-	if v == nil { // nothing was kept: the session ended meanwhile
-		if err := k.s.Recorder.Record(r.Context(), e); err != nil {
-			return k.s.unavailable(err)
-		}
-	} else {
-		notices{k.s}.sent(messages)
+	if v != nil {
+		notices{k.s}.sent(p.Messages)
 	}
 	return k.s.dispatch(w, r, v, k.c)
 }
@@ -161,31 +182,39 @@ func (k *walk) rise(w http.ResponseWriter, r *http.Request, proof policy.Proof) 
 			return nil, k.s.unavailable(err)
 		}
 	}
-	return k.riseBy(w, r, proof, nil)
+	v, err := k.riseBy(w, r, func() policy.Proof { return proof }, nil)
+	if err != nil {
+		return nil, k.s.unavailable(err)
+	}
+	return v, nil
 }
 
-// riseBy is rise by a write of the caller's, where there is one.
-func (k *walk) riseBy(w http.ResponseWriter, r *http.Request, proof policy.Proof, write func(session.Raising) error) (*session.Entry, error) {
-	proof.Form = k.form
+// riseBy is rise by a write of the caller's, where there is one; proof is known
+// by then. Errors of the write come back as they are.
+func (k *walk) riseBy(w http.ResponseWriter, r *http.Request, proof func() policy.Proof, write func(session.Raising) error) (*session.Entry, error) {
+	marked := func() policy.Proof {
+		p := proof()
+		p.Form = k.form
+		return p
+	}
+	change := func(row *session.Session) error { return proving(marked())(row) }
 	var entry *session.Entry
 	var err error
 	if write == nil {
-		entry, err = k.s.Sessions.Raise(r.Context(), w, k.s.Place, k.v, proving(proof))
+		entry, err = k.s.Sessions.Raise(r.Context(), w, k.s.Place, k.v, change)
 	} else {
 		entry, err = k.s.Sessions.RaiseBy(r.Context(), w, k.s.Place, k.v, func(raising session.Raising) error {
-			raising.Change = proving(proof)
+			raising.Change = change
 			return write(raising)
 		})
 	}
-	switch {
-	case errors.Is(err, session.ErrNotFound):
+	if errors.Is(err, session.ErrNotFound) {
 		return nil, nil
-	case errors.Is(err, ceremony.ErrTransactionGone):
-		return nil, err
-	case err != nil:
-		return nil, k.s.unavailable(err)
 	}
-	k.s.risen(w, r, entry, proof, deviceChoices{k.s}.asksDevice(entry, k.c))
+	if err != nil {
+		return nil, err
+	}
+	k.s.risen(w, r, entry, marked(), deviceChoices{k.s}.asksDevice(entry, k.c))
 	return entry, nil
 }
 

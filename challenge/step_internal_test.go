@@ -59,7 +59,7 @@ func TestACodeOpensOneSession(t *testing.T) {
 // countedStore counts what the pages of a step write by verbs of their own.
 type countedStore struct {
 	Store
-	opened, passed, noted int
+	opened, passed, answered, noted int
 }
 
 func (s *countedStore) OpenTransaction(ctx context.Context, t ceremony.Transaction, now time.Time) (ceremony.Transaction, error) {
@@ -70,6 +70,11 @@ func (s *countedStore) OpenTransaction(ctx context.Context, t ceremony.Transacti
 func (s *countedStore) Pass(ctx context.Context, p ceremony.Passed, now time.Time) error {
 	s.passed++
 	return s.Store.Pass(ctx, p, now)
+}
+
+func (s *countedStore) Answer(ctx context.Context, a ceremony.Tried, now time.Time) error {
+	s.answered++
+	return s.Store.Answer(ctx, a, now)
 }
 
 func (s *countedStore) Note(ctx context.Context, e audit.Event, messages []delivery.Queued) error {
@@ -92,10 +97,14 @@ func TestAPageWritesNothingAndARightAnswerOnce(t *testing.T) {
 	if *counted != (countedStore{Store: counted.Store}) {
 		t.Errorf("pages that were only shown wrote: %+v", *counted)
 	}
+	k.crashes.Begin()
 	if s := b.send(page, map[string]string{"code": k.code([]byte(rigSeed))}); s.to != "/x" {
 		t.Fatalf("%d to %q", s.status, s.to)
 	}
-	if counted.opened != 0 || counted.passed != 1 || counted.noted != 0 {
+	if writes := len(k.crashes.Left()) - 1; writes != 1 {
+		t.Errorf("one right answer made %d writes", writes)
+	}
+	if counted.opened != 0 || counted.passed != 0 || counted.answered != 1 || counted.noted != 0 {
 		t.Errorf("one right answer: %+v", *counted)
 	}
 }

@@ -89,3 +89,12 @@ type Waiting interface {
 	// waits.
 	Progress(ctx context.Context, state State, now time.Time) (Progress, error)
 }
+
+// Swift is a factor whose Verify takes no time, as hashing a password does, and
+// asks nobody but the stores that it was made with, by the context that it is
+// given. It may so be a part of the write that charges the try.
+type Swift interface {
+	Factor
+	// Swift does nothing: it says so.
+	Swift()
+}

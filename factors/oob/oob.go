@@ -31,7 +31,13 @@ type Factor struct {
 	lifetime time.Duration
 }
 
-var _ factors.Enroller = (*Factor)(nil)
+var (
+	_ factors.Enroller = (*Factor)(nil)
+	_ factors.Swift    = (*Factor)(nil)
+)
+
+// Swift implements factors.Swift.
+func (f *Factor) Swift() {}
 
 // NewSMS makes the factor of codes by text message.
 func NewSMS(o Options, n Numbers) *Factor { return newFactor(o, textMessage{n}) }

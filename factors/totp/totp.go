@@ -21,7 +21,13 @@ type Steps interface {
 // Factor is the kind of proof. It is safe for concurrent use.
 type Factor struct{ Steps Steps }
 
-var _ factors.Enroller = (*Factor)(nil)
+var (
+	_ factors.Enroller = (*Factor)(nil)
+	_ factors.Swift    = (*Factor)(nil)
+)
+
+// Swift implements factors.Swift.
+func (f *Factor) Swift() {}
 
 // Kind implements factors.Factor.
 func (f *Factor) Kind() policy.Factor { return policy.TOTP }

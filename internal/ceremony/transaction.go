@@ -99,6 +99,21 @@ type Passed struct {
 	Raising session.Raising
 }
 
+// Tried is an answer that is compared in the write that charges it.
+type Tried struct {
+	// Counters are the try's budgets. Charge takes from them, before anything
+	// is compared; on its error nothing is kept.
+	Counters []throttle.Key
+	Charge   func([]throttle.Counter) error
+	// Compare compares the answer. What it writes by the context that it is
+	// given belongs to the same write; any other write of the store would wait
+	// for ever. It gives what a right answer brings, whose Settle then meets
+	// the charged counters and whose Counters do not count; nil for a wrong
+	// answer, whose charge is kept. On its error nothing is. It may be called
+	// again, when nothing was kept of the time before.
+	Compare func(context.Context) (*Passed, error)
+}
+
 // Store keeps the transactions of ceremonies.
 type Store interface {
 	// OpenTransaction returns the open transaction with t's Session and Key,
@@ -122,6 +137,11 @@ type Store interface {
 	Enrol(ctx context.Context, e Enrolled, now time.Time) error
 	// Pass keeps all that a right answer brings, or nothing.
 	Pass(ctx context.Context, p Passed, now time.Time) error
+	// Answer charges a try, has the answer compared, and keeps all that a right
+	// one brings, in one write: by the time that it returns, and no earlier,
+	// the outcome is durable and may be told. Errors of Charge and Compare
+	// come back, as do those of Pass.
+	Answer(ctx context.Context, a Tried, now time.Time) error
 	// Note appends an event and puts the messages that tell of it into the
 	// outbox, all or nothing.
 	Note(ctx context.Context, e audit.Event, messages []delivery.Queued) error

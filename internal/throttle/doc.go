@@ -9,7 +9,9 @@
 // answer gives it back (Ledger.Success), and so does a factor that broke
 // (Ledger.Refund). Twenty guesses sent at once therefore meet the same budget
 // as twenty sent in a row, and a crash in between counts as a failure. All
-// counters of a try move in one write transaction, or none does.
+// counters of a try move in one write transaction, or none does. Where a
+// comparison takes no time it is part of that transaction (Ledger.Charging), and
+// nobody hears of the outcome before it is kept.
 //
 // # Whom a try is charged to
 //

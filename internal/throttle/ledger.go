@@ -97,6 +97,13 @@ func (l *Ledger) Spend(ctx context.Context, charges ...Charge) (Receipt, error) 
 	return receipt, nil
 }
 
+// Charging is Spend for a store that does more in the same write: the counters
+// to be taken from, and what takes from them. Its error is a *Spent.
+func (l *Ledger) Charging(charges ...Charge) (keys []Key, take func([]Counter) (Receipt, error), err error) {
+	keys, err = keysOf(charges)
+	return keys, func(counters []Counter) (Receipt, error) { return spendAll(charges, keys, counters, l.now()) }, err
+}
+
 // now has the precision that every store keeps, for Refund recognises the
 // wait that its try began.
 func (l *Ledger) now() time.Time { return l.Now().UTC().Truncate(time.Millisecond) }

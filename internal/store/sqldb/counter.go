@@ -26,6 +26,11 @@ func (t *tx) counters(ctx context.Context, keys []throttle.Key, change func([]th
 	if err := change(after); err != nil {
 		return err
 	}
+	return t.writeCounters(ctx, keys, before, after)
+}
+
+// writeCounters keeps what has become of counters.
+func (t *tx) writeCounters(ctx context.Context, keys []throttle.Key, before, after []throttle.Counter) error {
 	for i, key := range keys {
 		if same(before[i], after[i]) {
 			continue

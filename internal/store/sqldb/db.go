@@ -65,7 +65,12 @@ func newDB(o Options, q querier) *DB {
 	return db
 }
 
+// write runs change in a transaction of its own, or in the one that ctx comes
+// from (Answer); there an error of change has to become one of that.
 func (db *DB) write(ctx context.Context, change func(*tx) error) error {
+	if t := joined(ctx, db); t != nil {
+		return change(t)
+	}
 	ctx, step := telemetry.Begin(ctx, "stepgate store write")
 	began := time.Now()
 	var last *tx // of the attempt that counts

@@ -13,7 +13,6 @@ import (
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/ceremony"
 	"github.com/stepgate/stepgate/internal/session"
-	"github.com/stepgate/stepgate/internal/throttle"
 )
 
 func stateCell(t ceremony.Transaction) cell {
@@ -241,37 +240,6 @@ func (t *tx) note(ctx context.Context, e audit.Event, messages []delivery.Queued
 	}
 	_, err := t.AppendEvent(ctx, e)
 	return err
-}
-
-// Pass implements ceremony.Store. What is locked last are the counters, which
-// nobody holds who waits for anything else.
-func (db *DB) Pass(ctx context.Context, p ceremony.Passed, now time.Time) error {
-	err := db.update(ctx, func(t *tx) error {
-		if _, err := t.raiseSession(ctx, p.Raising); err != nil {
-			return err
-		}
-		if p.Transaction != "" {
-			if err := t.RedeemTransaction(ctx, p.Transaction, now); err != nil {
-				return err
-			}
-		}
-		if p.Earmark != nil {
-			if _, err := t.openTransaction(ctx, *p.Earmark, now); err != nil {
-				return err
-			}
-		}
-		if err := t.note(ctx, p.Event, p.Messages); err != nil {
-			return err
-		}
-		return t.counters(ctx, p.Counters, func(counters []throttle.Counter) error {
-			p.Settle(counters)
-			return nil
-		})
-	})
-	if err != nil {
-		return fmt.Errorf("pass: %w", err)
-	}
-	return nil
 }
 
 // Note implements ceremony.Store.

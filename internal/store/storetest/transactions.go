@@ -143,6 +143,8 @@ func testTransactions(t *testing.T, f *fixture) {
 	})
 	f.run(t, "EnrolOnce", testEnrolOnce)
 	f.run(t, "PassOnce", testPassOnce)
+	f.run(t, "Answer", testAnswer)
+	f.run(t, "AnswerRace", testAnswerRace)
 	f.run(t, "FirstIsFirstOfAnyNumberAtOnce", testEnrolFirst)
 	f.run(t, "EnrolIsAllOrNothing", func(t *testing.T, b *bench) {
 		a := b.person("jo")
