@@ -97,11 +97,11 @@ func TestAPageWritesNothingAndARightAnswerOnce(t *testing.T) {
 	if *counted != (countedStore{Store: counted.Store}) {
 		t.Errorf("pages that were only shown wrote: %+v", *counted)
 	}
-	k.crashes.Begin()
+	k.bench.Crashes.Begin()
 	if s := b.send(page, map[string]string{"code": k.code([]byte(rigSeed))}); s.to != "/x" {
 		t.Fatalf("%d to %q", s.status, s.to)
 	}
-	if writes := len(k.crashes.Left()) - 1; writes != 1 {
+	if writes := len(k.bench.Crashes.Left()) - 1; writes != 1 {
 		t.Errorf("one right answer made %d writes", writes)
 	}
 	if counted.opened != 0 || counted.passed != 0 || counted.answered != 1 || counted.noted != 0 {
