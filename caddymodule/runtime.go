@@ -70,7 +70,7 @@ func (a *App) openNow(ctx context.Context) (*runtime, error) {
 	value, before, err := pool.LoadOrNew(a.key, func() (caddy.Destructor, error) {
 		s, err := newShared(ctx, a, true)
 		if err == nil {
-			s.send()
+			s.serve()
 		}
 		return s, err
 	})
@@ -79,7 +79,7 @@ func (a *App) openNow(ctx context.Context) (*runtime, error) {
 	}
 	s := value.(*shared)
 	if before {
-		err = keyRing{s, a.keySource()}.reload(ctx)
+		err = a.keyRing(s).reload(ctx)
 	}
 	var r *runtime
 	if err == nil {

@@ -50,8 +50,8 @@ type shared struct {
 	end     context.CancelFunc
 	life    context.Context // ends with end
 	running sync.WaitGroup  // what runs until then
-	// keepChecks lets the store know the keys of the ring.
-	keepChecks func(context.Context) error
+	// rotated asks for what lasts to be sealed with the present key.
+	rotated chan struct{}
 	// finish is done after the last write, before the store is closed.
 	finish func(context.Context) error
 }
@@ -70,7 +70,7 @@ func newShared(ctx context.Context, a *App, mayCreate bool) (*shared, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &shared{storeName: a.Store.name(), store: db, ring: ring, turns: new(weld.Turns), hasher: hasher, uses: new(token.Uses)}
+	s := &shared{storeName: a.Store.name(), store: db, ring: ring, turns: new(weld.Turns), hasher: hasher, uses: new(token.Uses), rotated: make(chan struct{}, 1)}
 	s.log.Store(a.log())
 	s.sessions = session.NewManager(db, ring.CookieKeys("session"), a.limits())
 	s.sessions.Log = func(message string, err error) { s.log.Load().Error(message, zap.Error(err)) }
@@ -91,13 +91,50 @@ func newShared(ctx context.Context, a *App, mayCreate bool) (*shared, error) {
 	s.running.Go(func() {
 		s.each(10*time.Second, "write when tokens were used", func(ctx context.Context) error { return s.uses.Write(ctx, db.TouchCredentials) })
 	})
-	s.keepChecks = func(ctx context.Context) error { return db.SaveKeyChecks(ctx, ring.Checks()) }
+	s.running.Go(func() {
+		s.each(10*time.Minute, "note which key is in use", func(ctx context.Context) error {
+			return db.SaveKeys(ctx, nil, ring.Primary(), time.Now())
+		})
+	})
 	s.finish = func(ctx context.Context) error { return seen.move(ctx, db) }
 	return s, nil
 }
 
-// send hands over messages that wait until the end. A command does not.
-func (s *shared) send() { s.running.Go(func() { s.outbox.Run(s.life) }) }
+// serve does what a gateway does and a command does not, until the end: it
+// hands over messages that wait, and seals what lasts with the present key.
+func (s *shared) serve() {
+	s.running.Go(func() { s.outbox.Run(s.life) })
+	s.running.Go(func() { s.resealEvery(10 * time.Minute) })
+}
+
+// resealEvery goes through what lasts at the start, where there is more than one
+// key, and after each rotation; where that failed, again after a while.
+func (s *shared) resealEvery(again time.Duration) {
+	var retry <-chan time.Time
+	if len(s.ring.List()) > 1 {
+		s.askReseal()
+	}
+	for {
+		select {
+		case <-s.life.Done():
+			return
+		case <-s.rotated:
+		case <-retry:
+		}
+		retry = nil
+		if err := s.store.Reseal(s.life); err != nil && s.life.Err() == nil {
+			s.log.Load().Error("seal again with the present key", zap.Error(err))
+			retry = time.After(again)
+		}
+	}
+}
+
+func (s *shared) askReseal() {
+	select {
+	case s.rotated <- struct{}{}:
+	default: // asked for already
+	}
+}
 
 // take makes a configuration the one in force. undo puts back what was before,
 // for a configuration that is refused after all; it does nothing when another

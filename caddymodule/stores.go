@@ -177,12 +177,12 @@ func (a *App) openRing(ctx context.Context, storeExists bool) (*keys.Ring, error
 
 // introduce lets the store check the keys, and a new one remember them.
 func (a *App) introduce(ctx context.Context, db *sqldb.DB, ring *keys.Ring) error {
-	known, err := db.KeyChecks(ctx)
+	known, err := db.Keys(ctx)
 	if err != nil {
 		return err
 	}
 	if err := ring.Knows(known); err != nil {
 		return err
 	}
-	return db.SaveKeyChecks(ctx, ring.Checks())
+	return db.SaveKeys(ctx, ring.Checks(), ring.Primary(), time.Now())
 }

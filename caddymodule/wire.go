@@ -30,7 +30,7 @@ import (
 // wire builds what one configuration makes of what is shared. It is the one
 // place where rooms that may not know each other meet.
 func (a *App) wire(s *shared) (*runtime, error) {
-	r := &runtime{shared: s, log: a.log(), keys: keyRing{s, a.keySource()}}
+	r := &runtime{shared: s, log: a.log(), keys: a.keyRing(s)}
 	r.local = &local.Source{
 		Store: passwordStore{s.store}, Hasher: s.hasher,
 		Report: func(_ context.Context, err error) { r.log.Error("hash a password anew", zap.Error(err)) },
@@ -77,9 +77,11 @@ var offers = []struct {
 		return &temporarycode.Factor{Store: r.store, Keys: r.ring}, nil
 	}},
 	{policy.SecurityQuestions, "", func(r *runtime, a *App) (factors.Factor, error) {
-		return knowledge.NewQuestions(r.ring, r.hasher, a.questionKeys(), a.questionText), nil
+		return knowledge.NewQuestions(r.ring, r.hasher, r.store, a.questionKeys(), a.questionText), nil
 	}},
-	{policy.PIN, "", func(r *runtime, _ *App) (factors.Factor, error) { return knowledge.NewPIN(r.ring, r.hasher), nil }},
+	{policy.PIN, "", func(r *runtime, _ *App) (factors.Factor, error) {
+		return knowledge.NewPIN(r.ring, r.hasher, r.store), nil
+	}},
 	{policy.DevicePIN, "", func(r *runtime, _ *App) (factors.Factor, error) { return &devicepin.Factor{Store: r.store}, nil }},
 }
 

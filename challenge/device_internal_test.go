@@ -32,7 +32,7 @@ func riskBased(k *rig) {
 	}
 	text := func(_, key string) string { return key }
 	k.Notices = &people.Notices{Name: "Portal", Origin: rigOrigin, Offers: func(string) bool { return true }}
-	k.offer(&devicepin.Factor{Store: k.db}, knowledge.NewPIN(k.ring, hasher), knowledge.NewQuestions(k.ring, hasher, nil, text))
+	k.offer(&devicepin.Factor{Store: k.db}, knowledge.NewPIN(k.ring, hasher, k.db), knowledge.NewQuestions(k.ring, hasher, k.db, nil, text))
 	if k.Policy, err = policy.Compile(&policy.Config{
 		Default: []string{"risk_based"},
 		Levels: []policy.LevelConfig{{

@@ -20,7 +20,7 @@ func knowledgeRig(t *testing.T) *rig {
 			t.Fatal(err)
 		}
 		text := func(_, key string) string { return key }
-		k.offer(knowledge.NewPIN(k.ring, hasher), knowledge.NewQuestions(k.ring, hasher, nil, text))
+		k.offer(knowledge.NewPIN(k.ring, hasher, k.db), knowledge.NewQuestions(k.ring, hasher, k.db, nil, text))
 		if k.Policy, err = policy.Compile(&policy.Config{
 			Default: []string{"known"},
 			Levels:  []policy.LevelConfig{{Name: "known", Accept: [][]policy.Factor{{policy.SecurityQuestions, policy.PIN}}, Enrol: []string{"security_questions", "pin"}}},

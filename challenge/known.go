@@ -24,11 +24,13 @@ import (
 const (
 	knownCookie  = "stepgate_known"
 	knownPurpose = "known browser"
-	// knownTTL is how long a browser stays known after the last proof.
-	knownTTL = 90 * 24 * time.Hour
 	// maxMet bounds the cookie: a browser is known to so many names.
 	maxMet = 5
 )
+
+// KnownTTL is how long a browser stays known after the last proof: the longest
+// that a cookie of ours is kept, but for a private device's.
+const KnownTTL = 90 * 24 * time.Hour
 
 // acquaintances is what browsers know of those who signed in there.
 type acquaintances struct{ *Site }
@@ -52,7 +54,7 @@ type met struct {
 	Proved int64  `json:"p"`
 }
 
-func (m met) known(now time.Time) bool { return now.Sub(time.Unix(m.Proved, 0)) < knownTTL }
+func (m met) known(now time.Time) bool { return now.Sub(time.Unix(m.Proved, 0)) < KnownTTL }
 
 func nameDigest(typed string) string {
 	sum := sha256.Sum256([]byte(account.FoldUsername(typed)))
@@ -168,7 +170,7 @@ func (s acquaintances) remember(w http.ResponseWriter, r *http.Request, browser 
 		return // the person signs in all the same
 	}
 	http.SetCookie(w, &http.Cookie{
-		Name: s.knownName(), Value: base64.RawURLEncoding.EncodeToString(sealed), Path: "/", MaxAge: int(knownTTL.Seconds()),
+		Name: s.knownName(), Value: base64.RawURLEncoding.EncodeToString(sealed), Path: "/", MaxAge: int(KnownTTL.Seconds()),
 		Secure: s.Place.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
 }

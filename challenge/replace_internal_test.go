@@ -51,7 +51,7 @@ func TestAPINIsReplacedWithAProofMadeForIt(t *testing.T) {
 			t.Fatal(err)
 		}
 		k.BindingDelay = 0
-		k.offer(&totp.Factor{Steps: k.db}, knowledge.NewPIN(k.ring, hasher))
+		k.offer(&totp.Factor{Steps: k.db}, knowledge.NewPIN(k.ring, hasher, k.db))
 		if k.Policy, err = policy.Compile(&policy.Config{
 			Default: []string{policy.LevelMFA}, Levels: []policy.LevelConfig{{Name: "pin", Accept: [][]policy.Factor{{policy.PIN}}}},
 		}, policy.CompileOptions{}); err != nil {

@@ -12,8 +12,8 @@ import (
 
 // CredentialStore spends what a credential holds.
 type CredentialStore interface {
-	// UseCredential lets use look at a credential and alter its Counter and
-	// Secret, and keeps that, in one write transaction: each of many uses at
+	// UseCredential lets use look at a credential and alter its Counter,
+	// Secret and MACKey, and keeps that, in one write transaction: each of many uses at
 	// once sees what the one before it left. An error of use keeps nothing and
 	// is returned as it is; account.ErrNotFound says that it is gone.
 	UseCredential(ctx context.Context, id account.CredentialID, now time.Time, use func(*account.Credential) error) (account.Credential, error)

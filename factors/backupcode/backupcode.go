@@ -11,7 +11,7 @@ import (
 
 // Keys authenticates parts for a purpose (keys.Ring).
 type Keys interface {
-	MAC(purpose string, parts ...[]byte) []byte
+	MACMaker(purpose string) (id string, mac func(parts ...[]byte) []byte)
 	VerifyMAC(purpose string, mac []byte, parts ...[]byte) bool
 }
 
@@ -80,12 +80,12 @@ func Left(c account.Credential) int {
 
 // NewList implements factors.Lister.
 func (f *Factor) NewList(scope factors.Scope) (account.Credential, []string, error) {
-	s, codes := newSet(f.Keys, scope.Account.ID)
+	s, codes, key := newSet(f.Keys, scope.Account.ID)
 	secret, err := s.secret()
 	if err != nil {
 		return account.Credential{}, nil, fmt.Errorf("make backup codes: %w", err)
 	}
-	return account.Credential{Factor: string(policy.BackupCode), Label: factors.Words{"en": "Backup codes", "cy": "Codau wrth gefn"}.In(scope.Language), Secret: secret}, codes, nil
+	return account.Credential{Factor: string(policy.BackupCode), Label: factors.Words{"en": "Backup codes", "cy": "Codau wrth gefn"}.In(scope.Language), Secret: secret, MACKey: key}, codes, nil
 }
 
 // ReadList implements factors.Lister.

@@ -26,16 +26,17 @@ type set struct {
 	Spent [][]byte `json:"spent,omitempty"`
 }
 
-// newSet makes a sheet.
-func newSet(k Keys, owner account.ID) (set, []string) {
-	s := set{Salt: make([]byte, saltBytes)}
+// newSet makes a sheet, and names the key that it stands on.
+func newSet(k Keys, owner account.ID) (s set, codes []string, key string) {
+	key, mac := k.MACMaker(macPurpose)
+	s = set{Salt: make([]byte, saltBytes)}
 	rand.Read(s.Salt) // never fails: the program ends instead
-	codes := make([]string, size)
+	codes = make([]string, size)
 	for i := range codes {
 		codes[i] = factors.NewPaperCode(groups)
-		s.Left = append(s.Left, k.MAC(macPurpose, s.Salt, []byte(owner), []byte(codes[i])))
+		s.Left = append(s.Left, mac(s.Salt, []byte(owner), []byte(codes[i])))
 	}
-	return s, codes
+	return s, codes, key
 }
 
 func setOf(secret account.Secret) (set, error) {

@@ -7,7 +7,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/stepgate/stepgate/factors"
 	"github.com/stepgate/stepgate/factors/knowledge"
@@ -18,14 +20,39 @@ import (
 // ring is a key ring of keys that the test names, the primary first.
 type ring []string
 
+func (r ring) mac(key, purpose string, parts [][]byte) []byte {
+	h := hmac.New(sha256.New, []byte(key+purpose))
+	fmt.Fprintf(h, "%q", parts)
+	return h.Sum(nil)
+}
+
 func (r ring) MACs(purpose string, parts ...[]byte) [][]byte {
 	sums := make([][]byte, len(r))
 	for i, key := range r {
-		h := hmac.New(sha256.New, []byte(key+purpose))
-		fmt.Fprintf(h, "%q", parts)
-		sums[i] = h.Sum(nil)
+		sums[i] = r.mac(key, purpose, parts)
 	}
 	return sums
+}
+
+func (r ring) MACMaker(purpose string) (string, func(parts ...[]byte) []byte) {
+	return r[0], func(parts ...[]byte) []byte { return r.mac(r[0], purpose, parts) }
+}
+
+func (r ring) UnderKey(id, purpose string, parts ...[]byte) ([]byte, bool) {
+	return r.mac(id, purpose, parts), slices.Contains(r, id)
+}
+
+// drawer keeps one credential.
+type drawer struct{ c account.Credential }
+
+func (d *drawer) UseCredential(_ context.Context, id account.CredentialID, now time.Time, use func(*account.Credential) error) (account.Credential, error) {
+	c := d.c
+	if err := use(&c); err != nil {
+		return account.Credential{}, err
+	}
+	c.LastUsedAt = now
+	d.c = c
+	return c, nil
 }
 
 // plain hashes quickly; what it is given is all that a store could leak.
@@ -62,7 +89,7 @@ func try(t *testing.T, f factors.Factor, c account.Credential, fields map[string
 
 func TestAPINIsRightForItsPersonInEveryScript(t *testing.T) {
 	var seen []string
-	f := knowledge.NewPIN(ring{"one"}, plain{&seen})
+	f := knowledge.NewPIN(ring{"one"}, plain{&seen}, new(drawer))
 	c, err := enrol(t, f, joe, map[string]string{"pin": "593 827", "pin_again": "593827"})
 	if err != nil {
 		t.Fatal(err)
@@ -88,22 +115,39 @@ func TestAPINIsRightForItsPersonInEveryScript(t *testing.T) {
 
 func TestAnAnswerHoldsOverAKeyRotation(t *testing.T) {
 	var seen []string
-	before := knowledge.NewPIN(ring{"one"}, plain{&seen})
-	c, err := enrol(t, before, joe, map[string]string{"pin": "593827", "pin_again": "593827"})
-	if err != nil {
-		t.Fatal(err)
+	right, wrong := map[string]string{"pin": "593827"}, map[string]string{"pin": "593828"}
+	kept := new(drawer)
+	c, err := enrol(t, knowledge.NewPIN(ring{"one"}, plain{&seen}, kept), joe, map[string]string{"pin": "593827", "pin_again": "593827"})
+	if err != nil || c.MACKey != "one" {
+		t.Fatal(c.MACKey, err)
 	}
-	if err := try(t, knowledge.NewPIN(ring{"two", "one"}, plain{&seen}), c, map[string]string{"pin": "593827"}); err != nil {
-		t.Errorf("after a rotation: %v", err)
+	unmarked := c
+	unmarked.MACKey = ""
+	for _, c := range []account.Credential{c, unmarked} {
+		kept.c = c
+		rotated := knowledge.NewPIN(ring{"two", "one"}, plain{&seen}, kept)
+		if err := try(t, rotated, c, wrong); !errors.Is(err, factors.ErrWrongAnswer) || kept.c.MACKey != c.MACKey {
+			t.Errorf("a wrong one: %v, kept under %q", err, kept.c.MACKey)
+		}
+		if err := try(t, rotated, c, right); err != nil || kept.c.MACKey != "two" {
+			t.Errorf("after a rotation: %v, kept under %q", err, kept.c.MACKey)
+		}
+		if err := try(t, knowledge.NewPIN(ring{"two"}, plain{&seen}, kept), kept.c, right); err != nil {
+			t.Errorf("without the older key: %v", err)
+		}
 	}
-	if err := try(t, knowledge.NewPIN(ring{"two"}, plain{&seen}), c, map[string]string{"pin": "593827"}); !errors.Is(err, factors.ErrWrongAnswer) {
+	kept.c = account.Credential{Secret: account.Secret("another PIN"), MACKey: "one"}
+	if err := try(t, knowledge.NewPIN(ring{"two", "one"}, plain{&seen}, kept), c, right); err != nil || string(kept.c.Secret.Reveal()) != "another PIN" {
+		t.Errorf("what took its place meanwhile is overwritten: %v, %s", err, kept.c.Secret.Reveal())
+	}
+	if err := try(t, knowledge.NewPIN(ring{"two"}, plain{&seen}, kept), c, right); err == nil || errors.Is(err, factors.ErrWrongAnswer) {
 		t.Errorf("without the key: %v", err)
 	}
 }
 
 func TestPINsThatAreTriedFirstAreRefused(t *testing.T) {
 	var seen []string
-	f := knowledge.NewPIN(ring{"one"}, plain{&seen})
+	f := knowledge.NewPIN(ring{"one"}, plain{&seen}, new(drawer))
 	for _, pin := range []string{
 		"123456", "987654", "111111", "121212", "123123", "135791", "112233", "123321", "147896", "258963", "010180", "130478", "19840412",
 		"12251990", "111222", "901234", "098765", "101010", "200102", "110011",
@@ -138,7 +182,7 @@ func answers(a, b, c string) map[string]string {
 
 func TestAnswersAreRightHoweverTheyAreSpelt(t *testing.T) {
 	var seen []string
-	f := knowledge.NewQuestions(ring{"one"}, plain{&seen}, nil, text)
+	f := knowledge.NewQuestions(ring{"one"}, plain{&seen}, new(drawer), nil, text)
 	c, err := enrol(t, f, joe, answers("Mrs. Llewellyn-Jones", "Heol y Bont", "Großmutter's ring"))
 	if err != nil {
 		t.Fatal(err)
@@ -169,7 +213,7 @@ func TestAnswersAreRightHoweverTheyAreSpelt(t *testing.T) {
 
 func TestAnswersThatGiveThemselvesAwayAreRefused(t *testing.T) {
 	var seen []string
-	f := knowledge.NewQuestions(ring{"one"}, plain{&seen}, nil, text)
+	f := knowledge.NewQuestions(ring{"one"}, plain{&seen}, new(drawer), nil, text)
 	change := func(field, value string) map[string]string {
 		fields := answers("Llewellyn", "Heol y Bont", "ring")
 		fields[field] = value
@@ -195,7 +239,7 @@ func TestAnswersThatGiveThemselvesAwayAreRefused(t *testing.T) {
 
 func TestAPersonHasOneOfEach(t *testing.T) {
 	var seen []string
-	for _, f := range []factors.Enroller{knowledge.NewPIN(ring{"one"}, plain{&seen}), knowledge.NewQuestions(ring{"one"}, plain{&seen}, nil, text)} {
+	for _, f := range []factors.Enroller{knowledge.NewPIN(ring{"one"}, plain{&seen}, new(drawer)), knowledge.NewQuestions(ring{"one"}, plain{&seen}, new(drawer), nil, text)} {
 		held := []account.Credential{{Factor: string(f.Kind()), Account: "ann"}}
 		if _, _, err := f.BeginEnrolment(t.Context(), ann, held, nil, factors.Answer{}); !errors.Is(err, factors.ErrTaken) {
 			t.Errorf("%s: %v", f.Kind(), err)

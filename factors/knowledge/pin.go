@@ -15,8 +15,8 @@ type PIN struct{ keep keeper }
 var _ factors.Enroller = (*PIN)(nil)
 
 // NewPIN makes the factor.
-func NewPIN(keys Keys, hasher Hasher) *PIN {
-	return &PIN{keep: keeper{keys: keys, hasher: hasher, purpose: "pin"}}
+func NewPIN(keys Keys, hasher Hasher, store factors.CredentialStore) *PIN {
+	return &PIN{keep: keeper{keys: keys, hasher: hasher, store: store, purpose: "pin"}}
 }
 
 // Kind implements factors.Factor.
@@ -32,12 +32,12 @@ func (p *PIN) Prepare(_ context.Context, _ factors.Scope, _ []account.Credential
 }
 
 // Verify implements factors.Factor.
-func (p *PIN) Verify(ctx context.Context, _ factors.Scope, held []account.Credential, _ factors.State, answer factors.Answer) (factors.Verified, error) {
+func (p *PIN) Verify(ctx context.Context, scope factors.Scope, held []account.Credential, _ factors.State, answer factors.Answer) (factors.Verified, error) {
 	pin, ok := readPIN(answer.Fields["pin"])
 	if !ok {
 		return factors.Verified{}, factors.ErrWrongAnswer
 	}
-	return p.keep.verify(ctx, held, policy.PIN, []byte(pin))
+	return p.keep.verify(ctx, scope, held, policy.PIN, []byte(pin))
 }
 
 // BeginEnrolment implements factors.Enroller.
@@ -58,9 +58,9 @@ func (p *PIN) ConfirmEnrolment(ctx context.Context, scope factors.Scope, held []
 	if err != nil {
 		return account.Credential{}, err
 	}
-	secret, err := p.keep.keep(ctx, scope.Account.ID, nil, []byte(pin))
-	if err != nil {
+	c := account.Credential{Factor: string(policy.PIN), Label: "PIN"}
+	if err := p.keep.keep(ctx, &c, scope.Account.ID, nil, []byte(pin)); err != nil {
 		return account.Credential{}, err
 	}
-	return account.Credential{Factor: string(policy.PIN), Label: "PIN", Secret: secret}, nil
+	return c, nil
 }

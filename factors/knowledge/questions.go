@@ -47,11 +47,11 @@ var _ factors.Enroller = (*Questions)(nil)
 // NewQuestions makes the factor. choices are catalogue keys, or questions in
 // full where no catalogue has them; none means Choices. text gives a question
 // as a page in that language (BCP 47) shows it.
-func NewQuestions(keys Keys, hasher Hasher, choices []string, text func(language, key string) string) *Questions {
+func NewQuestions(keys Keys, hasher Hasher, store factors.CredentialStore, choices []string, text func(language, key string) string) *Questions {
 	if len(choices) == 0 {
 		choices = Choices()
 	}
-	return &Questions{keep: keeper{keys: keys, hasher: hasher, purpose: "security questions"}, choices: choices, text: text}
+	return &Questions{keep: keeper{keys: keys, hasher: hasher, store: store, purpose: "security questions"}, choices: choices, text: text}
 }
 
 // Kind implements factors.Factor.
@@ -72,12 +72,12 @@ func (q *Questions) Prepare(_ context.Context, _ factors.Scope, held []account.C
 }
 
 // Verify implements factors.Factor.
-func (q *Questions) Verify(ctx context.Context, _ factors.Scope, held []account.Credential, _ factors.State, answer factors.Answer) (factors.Verified, error) {
+func (q *Questions) Verify(ctx context.Context, scope factors.Scope, held []account.Credential, _ factors.State, answer factors.Answer) (factors.Verified, error) {
 	parts := make([][]byte, asked)
 	for i := range parts {
 		parts[i] = []byte(fold(typed(answer, i)))
 	}
-	return q.keep.verify(ctx, held, policy.SecurityQuestions, parts...)
+	return q.keep.verify(ctx, scope, held, policy.SecurityQuestions, parts...)
 }
 
 // BeginEnrolment implements factors.Enroller.
@@ -110,11 +110,11 @@ func (q *Questions) ConfirmEnrolment(ctx context.Context, scope factors.Scope, h
 		questions = append(questions, question)
 		parts = append(parts, []byte(fold(typed(answer, i))))
 	}
-	secret, err := q.keep.keep(ctx, scope.Account.ID, questions, parts...)
-	if err != nil {
+	c := account.Credential{Factor: string(policy.SecurityQuestions), Label: "Security questions"}
+	if err := q.keep.keep(ctx, &c, scope.Account.ID, questions, parts...); err != nil {
 		return account.Credential{}, err
 	}
-	return account.Credential{Factor: string(policy.SecurityQuestions), Label: "Security questions", Secret: secret}, nil
+	return c, nil
 }
 
 // check tells what is wrong with the answer to question i, beside those

@@ -1,19 +1,26 @@
 package knowledge
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"time"
 
 	"github.com/stepgate/stepgate/factors"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/policy"
 )
 
-// Keys authenticates parts for a purpose (keys.Ring). MACs gives the MAC under
-// every key, the primary's first.
+// Keys authenticates parts for a purpose (keys.Ring).
 type Keys interface {
+	// MACMaker gives the primary key's ID and its MAC.
+	MACMaker(purpose string) (id string, mac func(parts ...[]byte) []byte)
+	// UnderKey is the MAC under the key of an ID, if there is one.
+	UnderKey(id, purpose string, parts ...[]byte) (mac []byte, ok bool)
+	// MACs gives the MAC under every key.
 	MACs(purpose string, parts ...[]byte) [][]byte
 }
 
@@ -43,41 +50,84 @@ func knownOf(c account.Credential) (known, error) {
 type keeper struct {
 	keys    Keys
 	hasher  Hasher
+	store   factors.CredentialStore
 	purpose string
 }
 
-// keep makes the secret of a new credential.
-func (k keeper) keep(ctx context.Context, owner account.ID, questions []string, parts ...[]byte) (account.Secret, error) {
-	hash, err := k.hasher.Hash(ctx, k.peppered(owner, parts)[0])
+// keep fills in the secret of a new credential.
+func (k keeper) keep(ctx context.Context, c *account.Credential, owner account.ID, questions []string, parts ...[]byte) error {
+	id, mac := k.keys.MACMaker(k.purpose)
+	hash, err := k.hasher.Hash(ctx, pepper(mac(withOwner(owner, parts)...)))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	text, err := json.Marshal(known{Hash: hash, Questions: questions})
-	return account.Secret(text), err
+	c.Secret, c.MACKey = account.Secret(text), id
+	return err
 }
 
-// matches tells whether an answer is the one that was kept, under whatever key
-// of the ring that was.
+// matches tells whether an answer is the one that was kept, under the key that
+// it was kept with: one hash, right or wrong, however many keys there are.
+// Where the key was not written down each is tried.
 func (k keeper) matches(ctx context.Context, c account.Credential, parts ...[]byte) (bool, error) {
 	kept, err := knownOf(c)
 	if err != nil {
 		return false, err
 	}
-	for _, secret := range k.peppered(c.Account, parts) {
-		if ok, err := k.hasher.Verify(ctx, kept.Hash, secret); err != nil || ok {
+	parts = withOwner(c.Account, parts)
+	if c.MACKey != "" {
+		mac, ok := k.keys.UnderKey(c.MACKey, k.purpose, parts...)
+		if !ok {
+			return false, fmt.Errorf("knowledge: credential %s: the ring does not hold its key", c.ID)
+		}
+		return k.hasher.Verify(ctx, kept.Hash, pepper(mac))
+	}
+	for _, mac := range k.keys.MACs(k.purpose, parts...) {
+		if ok, err := k.hasher.Verify(ctx, kept.Hash, pepper(mac)); err != nil || ok {
 			return ok, err
 		}
 	}
 	return false, nil
 }
 
-func (k keeper) peppered(owner account.ID, parts [][]byte) []account.Secret {
-	sums := k.keys.MACs(k.purpose, append([][]byte{[]byte(owner)}, parts...)...)
-	secrets := make([]account.Secret, len(sums))
-	for i, sum := range sums {
-		secrets[i] = account.Secret(base64.RawStdEncoding.EncodeToString(sum))
+// withOwner is what the MAC of an answer is of.
+func withOwner(owner account.ID, parts [][]byte) [][]byte {
+	return append([][]byte{[]byte(owner)}, parts...)
+}
+
+func pepper(mac []byte) account.Secret {
+	return account.Secret(base64.RawStdEncoding.EncodeToString(mac))
+}
+
+// errReplaced says that a credential is no longer the one that was proved.
+var errReplaced = errors.New("knowledge: replaced")
+
+// renew keeps an answer that was right under the present key, where it was kept
+// under an older one, so that nobody needs that one longer. It answers with the
+// credential as it is then. What fails is tried again at the next right answer.
+func (k keeper) renew(ctx context.Context, c account.Credential, now time.Time, parts [][]byte) account.Credential {
+	if id, _ := k.keys.MACMaker(k.purpose); id == c.MACKey {
+		return c
 	}
-	return secrets
+	kept, err := knownOf(c)
+	if err != nil {
+		return c
+	}
+	next := c
+	if err := k.keep(ctx, &next, c.Account, kept.Questions, parts...); err != nil {
+		return c
+	}
+	used, err := k.store.UseCredential(ctx, c.ID, now, func(there *account.Credential) error {
+		if !bytes.Equal(there.Secret.Reveal(), c.Secret.Reveal()) {
+			return errReplaced
+		}
+		there.Secret, there.MACKey = next.Secret, next.MACKey
+		return nil
+	})
+	if err != nil {
+		return c
+	}
+	return used
 }
 
 // only is the account's credential of a kind. A person has one of each.
@@ -91,7 +141,7 @@ func only(held []account.Credential, kind policy.Factor) (account.Credential, bo
 }
 
 // verify compares an answer with the only credential of a kind.
-func (k keeper) verify(ctx context.Context, held []account.Credential, kind policy.Factor, parts ...[]byte) (factors.Verified, error) {
+func (k keeper) verify(ctx context.Context, scope factors.Scope, held []account.Credential, kind policy.Factor, parts ...[]byte) (factors.Verified, error) {
 	c, ok := only(held, kind)
 	if !ok {
 		return factors.Verified{}, factors.ErrUnavailable
@@ -103,6 +153,6 @@ func (k keeper) verify(ctx context.Context, held []account.Credential, kind poli
 	case !right:
 		return factors.Verified{}, factors.ErrWrongAnswer
 	default:
-		return factors.Verified{Credential: c}, nil
+		return factors.Verified{Credential: k.renew(ctx, c, scope.Now, parts)}, nil
 	}
 }

@@ -101,6 +101,10 @@ type Credential struct {
 	// Secret is the factor's own data (a TOTP seed, a public key record).
 	// The store seals it with associated data of its row.
 	Secret Secret
+	// MACKey is the ID of the key of the ring under which the Secret holds MACs
+	// of what the person knows, so that they cannot be made anew without the
+	// person. Empty where there are none, or where the key was not written down.
+	MACKey string
 	// Handle is what the credential is found by before anyone is known, and
 	// unique in the store: a hash of the identifier that an authenticator
 	// gave it. Empty for factors that are asked only of somebody known.

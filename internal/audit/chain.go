@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"crypto/hmac"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -93,6 +94,18 @@ func (c *Chain) Seal(last Link, e Event) (Record, error) {
 	}
 	seq := last.Seq + 1
 	return Record{Seq: seq, Event: e, Body: raw, Hash: c.ring.MAC(purposeRecord, sequence(seq), last.Hash, raw)}, nil
+}
+
+// KeyOf is the ID of the key under which a row follows last, "" where it follows
+// under none of the ring.
+func (c *Chain) KeyOf(last Link, r Row) string {
+	for _, k := range c.ring.List() {
+		mac, ok := c.ring.UnderKey(k.ID, purposeRecord, sequence(r.Seq), last.Hash, r.Body)
+		if ok && hmac.Equal(mac, r.Hash) {
+			return k.ID
+		}
+	}
+	return ""
 }
 
 func (c *Chain) follows(last Link, r Row) bool {

@@ -83,6 +83,7 @@ const (
 	OrganisationUpdated Name = "organisation_updated"
 	OrganisationDeleted Name = "organisation_deleted"
 	KeyRotated          Name = "key_rotated"
+	KeyRetired          Name = "key_retired"
 	ConfigLoaded        Name = "config_loaded"
 	AuditExported       Name = "audit_exported"
 	AuditPruned         Name = "audit_pruned"
@@ -191,6 +192,7 @@ var kinds = map[Name]description{
 	OrganisationUpdated: {Warn, "an organisation or its requirements were changed"},
 	OrganisationDeleted: {Warn, "an organisation was deleted"},
 	KeyRotated:          {Warn, "another key became primary"},
+	KeyRetired:          {Warn, "older keys that nothing needed were retired"},
 	ConfigLoaded:        {Info, "a configuration was put to use"},
 	AuditExported:       {Info, "the audit trail was exported up to a checkpoint"},
 	AuditPruned:         {Warn, "old records were deleted; the event holds the signed bridge to those that stay"},

@@ -23,16 +23,19 @@ func (r *Ring) Checks() []string {
 	return checks
 }
 
-// Knows returns nil when the ring holds the key of every check that a store
-// kept, and an error that is ErrWrongKey and names the missing keys
-// otherwise. No checks at all are a store that nothing was written to.
-func (r *Ring) Knows(checks []string) error {
+// Knows returns nil when the ring holds every key that a store knows and has
+// not retired, and an error that is ErrWrongKey and names the missing keys
+// otherwise. No keys at all are a store that nothing was written to. A ring
+// that would write with a retired key is older than the store, and also wrong.
+func (r *Ring) Knows(known []Known) error {
 	s := r.held.Load()
 	var missing []string
-	for _, check := range checks {
-		if !s.holds(check) {
-			id, _, _ := strings.Cut(check, ":")
-			missing = append(missing, fmt.Sprintf("%.16q", id))
+	for _, k := range known {
+		switch {
+		case !k.RetiredAt.IsZero() && k.Check == s.first().check:
+			return fmt.Errorf("%w: its primary key %s was retired; bring the present file from another node, or from a newer copy", ErrWrongKey, s.first().name())
+		case k.RetiredAt.IsZero() && !s.holds(k.Check):
+			missing = append(missing, fmt.Sprintf("%.16q", k.ID()))
 		}
 	}
 	if len(missing) == 0 {

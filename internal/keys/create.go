@@ -17,11 +17,11 @@ func Create(path string, now time.Time) (*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	set, err := newKeySet([]*key{k}, 0)
+	set, err := newKeySet([]*key{k}, 0, nil)
 	if err != nil {
 		return nil, err
 	}
-	if err := writeNew(path, formatFile(set.keys, 0)); err != nil {
+	if err := writeNew(path, formatFile(set)); err != nil {
 		mend := "make sure that its directory exists and that stepgate may write to it"
 		if errors.Is(err, fs.ErrExist) {
 			mend = "use the file that is there, or name another for the new store"

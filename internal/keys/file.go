@@ -22,13 +22,19 @@ const fileHead = `# Stepgate key file. Keep it secret (mode 0600) and keep a cop
 
 const lineVersion = "v1"
 
+// lastingWord begins the line of what outlives the oldest key.
+const lastingWord = "lasting"
+
 // formatFile writes the keys in the form that parseFile reads.
-func formatFile(keys []*key, primary int) []byte {
+func formatFile(s *keySet) []byte {
 	var b bytes.Buffer
 	b.WriteString(fileHead)
-	for i, k := range keys {
+	if !bytes.Equal(s.lasting.prk, s.keys[0].derive(lastingWord, "", secretBytes)) {
+		fmt.Fprintf(&b, "%s %s\n", lastingWord, base64.StdEncoding.EncodeToString(s.lasting.prk))
+	}
+	for i, k := range s.keys {
 		fmt.Fprintf(&b, "%s %s %s %s", lineVersion, k.name(), k.created.Format(time.RFC3339), base64.StdEncoding.EncodeToString(k.secret))
-		if i == primary {
+		if i == s.primary {
 			b.WriteString(" primary")
 		}
 		b.WriteByte('\n')
@@ -40,12 +46,21 @@ func formatFile(keys []*key, primary int) []byte {
 // quote it.
 func parseFile(text []byte) (*keySet, error) {
 	var keys []*key
+	var lasting []byte
 	primary := -1
 	number := 0
 	for line := range strings.Lines(string(text)) {
 		number++
 		line = strings.TrimSpace(line)
 		if line == "" || line[0] == '#' {
+			continue
+		}
+		if rest, is := strings.CutPrefix(line, lastingWord+" "); is {
+			again := lasting != nil
+			var err error
+			if lasting, err = base64.StdEncoding.Strict().DecodeString(rest); err != nil || len(lasting) != secretBytes || again {
+				return nil, fmt.Errorf("line %d: what lasts over keys stands in the file once, as 32 bytes of base64", number)
+			}
 			continue
 		}
 		k, marked, err := parseLine(line)
@@ -71,7 +86,7 @@ func parseFile(text []byte) (*keySet, error) {
 	if primary < 0 {
 		primary = len(keys) - 1
 	}
-	return newKeySet(keys, primary)
+	return newKeySet(keys, primary, lasting)
 }
 
 func parseLine(line string) (k *key, primary bool, err error) {

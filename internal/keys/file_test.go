@@ -224,7 +224,7 @@ func FuzzLoad(f *testing.F) {
 				t.Fatal("a short key was accepted")
 			}
 		}
-		again, err := parseFile(formatFile(set.keys, set.primary))
+		again, err := parseFile(formatFile(set))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -17,11 +17,31 @@ func (r *Ring) MAC(purpose string, parts ...[]byte) []byte {
 	return r.held.Load().first().mac(purpose).sum(parts)
 }
 
-// LastingMAC is the MAC under the oldest key of the ring, so that a rotation
-// changes none: the name of what is counted over rotations and shown to
-// nobody. It proves nothing about who made it: whoever had an old key could.
+// MACMaker is MAC with the key that is primary now, whatever becomes of the
+// ring meanwhile, and that key's ID: for what is kept for long, so that it is
+// known which key it stands on (UnderKey).
+func (r *Ring) MACMaker(purpose string) (id string, mac func(parts ...[]byte) []byte) {
+	k := r.held.Load().first()
+	return k.name(), func(parts ...[]byte) []byte { return k.mac(purpose).sum(parts) }
+}
+
+// UnderKey is the MAC under the key of that ID; ok is false where the ring does
+// not hold it.
+func (r *Ring) UnderKey(id, purpose string, parts ...[]byte) (mac []byte, ok bool) {
+	for _, k := range r.held.Load().keys {
+		if k.name() == id {
+			return k.mac(purpose).sum(parts), true
+		}
+	}
+	return nil, false
+}
+
+// LastingMAC is a MAC that comes from the first key that the ring ever had, and
+// that neither a rotation nor a retirement changes: the name of what is counted
+// over rotations and shown to nobody. It proves nothing about who made it:
+// whoever had an old key could.
 func (r *Ring) LastingMAC(purpose string, parts ...[]byte) []byte {
-	return r.held.Load().keys[0].mac(purpose).sum(parts)
+	return r.held.Load().lasting.mac(purpose).sum(parts)
 }
 
 // MACs is the MAC under every key, the primary first: what to look for where

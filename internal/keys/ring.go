@@ -33,6 +33,7 @@ type Ring struct {
 type keySet struct {
 	keys    []*key // in the order of the file, oldest first
 	primary int    // index into keys
+	lasting *key   // what LastingMAC is made with; only its prk is set
 	jwks    []byte
 }
 
@@ -87,12 +88,17 @@ func newRing(s *keySet) *Ring {
 	return r
 }
 
-func newKeySet(keys []*key, primary int) (*keySet, error) {
+// newKeySet makes a state of a ring. lasting is nil where the oldest key has
+// never been retired.
+func newKeySet(keys []*key, primary int, lasting []byte) (*keySet, error) {
 	jwks, err := marshalJWKS(keys)
 	if err != nil {
 		return nil, err
 	}
-	return &keySet{keys: keys, primary: primary, jwks: jwks}, nil
+	if lasting == nil {
+		lasting = keys[0].derive(lastingWord, "", secretBytes)
+	}
+	return &keySet{keys: keys, primary: primary, lasting: &key{prk: lasting}, jwks: jwks}, nil
 }
 
 // first is the primary key.

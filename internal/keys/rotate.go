@@ -21,13 +21,13 @@ import (
 func (r *Ring) Rotate(path string, now time.Time) (*Ring, error) {
 	return r.change(path, func(s *keySet) (*keySet, error) {
 		if last := len(s.keys) - 1; last > s.primary {
-			return newKeySet(s.keys, last)
+			return newKeySet(s.keys, last, s.lasting.prk)
 		}
 		k, err := generateKey(now)
 		if err != nil {
 			return nil, err
 		}
-		return newKeySet(append(slices.Clone(s.keys), k), len(s.keys))
+		return newKeySet(append(slices.Clone(s.keys), k), len(s.keys), s.lasting.prk)
 	})
 }
 
@@ -44,17 +44,17 @@ func (r *Ring) Prepare(path string, now time.Time) (*Ring, error) {
 		if err != nil {
 			return nil, err
 		}
-		return newKeySet(append(slices.Clone(s.keys), k), s.primary)
+		return newKeySet(append(slices.Clone(s.keys), k), s.primary, s.lasting.prk)
 	})
 }
 
 // Reload takes over what the source holds now, after another process or
-// another node changed it. It must still hold every key of r; on an error r
-// goes on as before.
-func (r *Ring) Reload(ctx context.Context, from Source) error {
+// another node changed it. It must still hold every key of r but those that
+// the store knows to be retired; on an error r goes on as before.
+func (r *Ring) Reload(ctx context.Context, from Source, known []Known) error {
 	r.changing.Lock()
 	defer r.changing.Unlock()
-	set, err := r.reread(ctx, from)
+	set, err := r.reread(ctx, from, known)
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func (r *Ring) change(path string, edit func(*keySet) (*keySet, error)) (*Ring, 
 // stage writes the edited keys of the file at target into f and closes it.
 func (r *Ring) stage(f *os.File, target string, edit func(*keySet) (*keySet, error)) (*keySet, error) {
 	defer f.Close() // for the errors; writeAndClose has closed it otherwise
-	held, err := r.reread(context.Background(), Source{File: target})
+	held, err := r.reread(context.Background(), Source{File: target}, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -103,26 +103,30 @@ func (r *Ring) stage(f *os.File, target string, edit func(*keySet) (*keySet, err
 	if err != nil {
 		return nil, err
 	}
-	if err := writeAndClose(f, formatFile(next.keys, next.primary)); err != nil {
+	if err := writeAndClose(f, formatFile(next)); err != nil {
 		return nil, fmt.Errorf("write key file %q: %w", target, err)
 	}
 	return next, nil
 }
 
 // reread is the source's present content, with the keys that r holds already
-// taken from r. One that lacks one of them is not this ring's.
-func (r *Ring) reread(ctx context.Context, from Source) (*keySet, error) {
+// taken from r. One that lacks one of them that is not retired is not this
+// ring's.
+func (r *Ring) reread(ctx context.Context, from Source, known []Known) (*keySet, error) {
 	set, err := from.read(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, mine := range r.held.Load().keys {
 		i := slices.IndexFunc(set.keys, func(k *key) bool { return k.id == mine.id })
+		if i < 0 && slices.ContainsFunc(known, func(k Known) bool { return k.Check == mine.check && !k.RetiredAt.IsZero() }) {
+			continue
+		}
 		if i < 0 {
 			return nil, &FileError{
 				Path:    from.String(),
 				Problem: fmt.Sprintf("no longer holds key %s, which is in use", mine.name()),
-				Mend:    "restore it from a copy, or restart stepgate if the key was taken out on purpose",
+				Mend:    "restore it from a copy, or retire the key with `stepgate keys retire` before it is taken out",
 				Err:     ErrWrongKey,
 			}
 		}

@@ -81,7 +81,7 @@ func TestReloadTakesOverWhatAnotherNodeRotated(t *testing.T) {
 	if _, err := other.Open("p", sealed, nil); !errors.Is(err, ErrSealed) {
 		t.Fatalf("opened without the key: %v", err)
 	}
-	if err := other.Reload(t.Context(), Source{File: path}); err != nil {
+	if err := other.Reload(t.Context(), Source{File: path}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := other.Open("p", sealed, nil); err != nil || string(got) != "x" {
@@ -96,10 +96,10 @@ func TestChangesOfTheFileNeverDropAKeyInUse(t *testing.T) {
 	r, path := create(t)
 	foreign, _ := create(t)
 	before := r.List()
-	if err := os.WriteFile(path, formatFile(foreign.held.Load().keys, 0), 0o600); err != nil {
+	if err := os.WriteFile(path, formatFile(foreign.held.Load()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Reload(t.Context(), Source{File: path}); !errors.Is(err, ErrWrongKey) {
+	if err := r.Reload(t.Context(), Source{File: path}, nil); !errors.Is(err, ErrWrongKey) {
 		t.Errorf("Reload: %v", err)
 	}
 	if _, err := r.Rotate(path, day); !errors.Is(err, ErrWrongKey) {
@@ -108,7 +108,7 @@ func TestChangesOfTheFileNeverDropAKeyInUse(t *testing.T) {
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Reload(t.Context(), Source{File: path}); !errors.Is(err, fs.ErrNotExist) {
+	if err := r.Reload(t.Context(), Source{File: path}, nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("Reload: %v", err)
 	}
 	if _, err := r.Rotate(path, day); !errors.Is(err, fs.ErrNotExist) {
@@ -176,7 +176,7 @@ func TestRotationsByManyLoseNoKey(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 				}
-				if err := r.Reload(t.Context(), Source{File: path}); err != nil {
+				if err := r.Reload(t.Context(), Source{File: path}, nil); err != nil {
 					t.Error(err)
 				}
 				if _, err := r.Open("p", sealed, nil); err != nil {
@@ -198,25 +198,25 @@ func TestKnowsTellsTheStoresFileFromAnother(t *testing.T) {
 	if err := r.Knows(nil); err != nil {
 		t.Errorf("a new store: %v", err)
 	}
-	if err := load(t, path).Knows(checks); err != nil {
+	if err := load(t, path).Knows(known(checks...)); err != nil {
 		t.Error(err)
 	}
-	err := foreign.Knows(checks)
+	err := foreign.Knows(known(checks...))
 	if !errors.Is(err, ErrWrongKey) || !strings.Contains(err.Error(), r.List()[0].ID) || !strings.Contains(err.Error(), lostWithout) {
 		t.Errorf("a foreign file: %v", err)
 	}
 	rotate(t, r, path)
-	if err := r.Knows(checks); err != nil {
+	if err := r.Knows(known(checks...)); err != nil {
 		t.Errorf("after a rotation: %v", err)
 	}
 	if len(r.Checks()) != 2 {
 		t.Errorf("checks after a rotation: %q", r.Checks())
 	}
-	if err := foreign.Knows(append(foreign.Checks(), r.Checks()...)); !errors.Is(err, ErrWrongKey) {
+	if err := foreign.Knows(known(append(foreign.Checks(), r.Checks()...)...)); !errors.Is(err, ErrWrongKey) {
 		t.Errorf("one key of three: %v", err)
 	}
 	for _, bad := range []string{"", ":", r.List()[0].ID, r.List()[0].ID + ":", strings.Repeat("x", 5000)} {
-		err := r.Knows([]string{bad})
+		err := r.Knows(known(bad))
 		if !errors.Is(err, ErrWrongKey) || len(err.Error()) > 1000 {
 			t.Errorf("%.20q: %v", bad, err)
 		}
@@ -236,4 +236,12 @@ func TestALastingMACStaysOverRotations(t *testing.T) {
 	if bytes.Equal(r.LastingMAC("q", []byte("x")), before) {
 		t.Error("two purposes have one MAC")
 	}
+}
+
+// known is what a store says of keys in use.
+func known(checks ...string) (all []Known) {
+	for _, check := range checks {
+		all = append(all, Known{Check: check})
+	}
+	return all
 }

@@ -41,10 +41,10 @@ func TestARingComesFromAFileTheEnvironmentOrACommand(t *testing.T) {
 	if _, err := load(t, path).Prepare(path, r.List()[0].Created); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Reload(t.Context(), vault(t, "cat "+path)); err != nil || len(r.List()) != 2 {
+	if err := r.Reload(t.Context(), vault(t, "cat "+path), nil); err != nil || len(r.List()) != 2 {
 		t.Errorf("%v, %d keys", err, len(r.List()))
 	}
-	if err := r.Reload(t.Context(), Source{Env: "STEPGATE_TEST_KEYS"}); !errors.Is(err, ErrWrongKey) {
+	if err := r.Reload(t.Context(), Source{Env: "STEPGATE_TEST_KEYS"}, nil); !errors.Is(err, ErrWrongKey) {
 		t.Errorf("a source that lacks a key in use: %v", err)
 	}
 }

@@ -26,6 +26,19 @@ type KeyView struct {
 	ID      string    `json:"id"`
 	Created time.Time `json:"created"`
 	State   string    `json:"state"`
+	// NeededFor says why an older key cannot be retired yet; empty where it can.
+	NeededFor []KeyNeed `json:"needed_for,omitempty"`
+}
+
+// KeyNeed is one reason.
+type KeyNeed struct {
+	// What is one of the words of package keys.
+	What string `json:"what"`
+	// Count is how many there are, where that is known.
+	Count int64 `json:"count,omitempty"`
+	// Until is when the reason goes by itself, or, of the audit trail, before
+	// when its records have to be pruned.
+	Until time.Time `json:"until,omitzero"`
 }
 
 // ViewKeys is a ring as commands print it.
@@ -51,13 +64,20 @@ type KeysRotateInput struct {
 	Reason  string `json:"reason,omitempty"`
 }
 
+// KeysRetireInput is what `keys retire` asks with.
+type KeysRetireInput struct {
+	// ID is the key; all that nothing needs where it is empty.
+	ID     string `json:"id,omitempty"`
+	Reason string `json:"reason,omitempty"`
+}
+
 // The verbs of keys. Only an operator may.
 var (
-	KeysList = define("keys/list", func(_ context.Context, p Place, _ struct{}) ([]KeyView, error) {
+	KeysList = define("keys/list", func(ctx context.Context, p Place, _ struct{}) ([]KeyView, error) {
 		if err := onlyOperator(p, "see keys"); err != nil {
 			return nil, err
 		}
-		return ViewKeys(p.Keys.List()), nil
+		return p.viewKeys(ctx, time.Now())
 	})
 	KeysRotate = define("keys/rotate", func(ctx context.Context, p Place, in KeysRotateInput) ([]KeyView, error) {
 		if err := onlyOperator(p, "rotate keys"); err != nil {
@@ -80,15 +100,33 @@ var (
 		}
 		return views, p.Recorder.Record(ctx, rotated(now, views, in.Reason))
 	})
+	// KeysRetire takes older keys out for good: the one that is named, or all
+	// that nothing needs.
+	KeysRetire = define("keys/retire", func(ctx context.Context, p Place, in KeysRetireInput) ([]KeyView, error) {
+		if err := onlyOperator(p, "retire keys"); err != nil {
+			return nil, err
+		}
+		if err := p.retireKeys(ctx, in, time.Now()); err != nil {
+			return nil, err
+		}
+		return ViewKeys(p.Keys.List()), nil
+	})
 )
 
 // rotated is the event of another primary key.
 func rotated(now time.Time, views []KeyView, reason string) audit.Event {
-	e := audit.Event{At: now.UTC(), Name: audit.KeyRotated, Actor: commandActor, Outcome: "success"}
 	for _, k := range views {
 		if k.State == KeyPrimary {
-			e.Detail = append(e.Detail, audit.Field{Key: "key", Value: k.ID})
+			return keyEvent(now, audit.KeyRotated, []string{k.ID}, reason)
 		}
+	}
+	return keyEvent(now, audit.KeyRotated, nil, reason)
+}
+
+func keyEvent(now time.Time, name audit.Name, ids []string, reason string) audit.Event {
+	e := audit.Event{At: now.UTC(), Name: name, Actor: commandActor, Outcome: "success"}
+	for _, id := range ids {
+		e.Detail = append(e.Detail, audit.Field{Key: "key", Value: id})
 	}
 	if reason != "" {
 		e.Detail = append(e.Detail, audit.Field{Key: "reason", Value: reason})

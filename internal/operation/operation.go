@@ -44,6 +44,14 @@ type Keys interface {
 	Prepare(ctx context.Context, now time.Time) error
 	// Rotate makes the prepared key, or else a new one, primary.
 	Rotate(ctx context.Context, now time.Time) error
+	// Browsers is for how long a browser may keep something that is sealed.
+	Browsers() time.Duration
+	// Retire lets the store note that older keys are retired, with the event,
+	// and takes them out of their file, if they are in one. keys.ErrInUse where
+	// one was primary somewhere after unusedSince.
+	Retire(ctx context.Context, ids []string, unusedSince, now time.Time, event audit.Event) error
+	// Drop takes keys that the store has retired out of their file.
+	Drop(ctx context.Context, ids []string) error
 }
 
 // Store is what operations read beside what People does.
@@ -54,6 +62,11 @@ type Store interface {
 	// Usernames has those of the accounts that there are, to be shown: one that
 	// several sources have is followed by its source.
 	Usernames(ctx context.Context, ids []account.ID) (map[account.ID]string, error)
+	// Keys is what the store knows of keys, KeyNeeds what it has that needs
+	// them, and Reseal brings what lasts under the primary one.
+	Keys(ctx context.Context) ([]keys.Known, error)
+	KeyNeeds(ctx context.Context) ([]keys.Need, error)
+	Reseal(ctx context.Context) error
 	// PruneEvents deletes the oldest records of the trail.
 	PruneEvents(ctx context.Context, upTo int64) (int64, error)
 }

@@ -98,6 +98,7 @@ var forWhom = map[string]struct {
 	AuditPrune.Name:         {"operator", AuditPruneInput{Before: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)}},
 	KeysList.Name:           {"operator", struct{}{}},
 	KeysRotate.Name:         {"operator", KeysRotateInput{}},
+	KeysRetire.Name:         {"operator", KeysRetireInput{}},
 	StoreRestored.Name:      {"operator", RestoredInput{}},
 }
 
@@ -125,6 +126,12 @@ type rightsKeys struct{}
 func (rightsKeys) List() []keys.Info                        { return nil }
 func (rightsKeys) Prepare(context.Context, time.Time) error { return nil }
 func (rightsKeys) Rotate(context.Context, time.Time) error  { return nil }
+func (rightsKeys) Browsers() time.Duration                  { return time.Hour }
+func (rightsKeys) Drop(context.Context, []string) error     { return nil }
+
+func (rightsKeys) Retire(context.Context, []string, time.Time, time.Time, audit.Event) error {
+	return nil
+}
 
 func newRightsRig(t *testing.T) rightsRig {
 	t.Helper()

@@ -59,7 +59,7 @@ type Tx interface {
 	// DeleteOrganisation gives account.ErrInUse while it has accounts.
 	DeleteOrganisation(ctx context.Context, name string) error
 	InsertCredential(ctx context.Context, c account.Credential) error
-	// UpdateCredential replaces Label, Default, Secret, LastUsedAt.
+	// UpdateCredential replaces Label, Default, Secret, MACKey, LastUsedAt.
 	UpdateCredential(ctx context.Context, c account.Credential) error
 	// DeleteCredential and DeleteCredentials also end what the credentials have
 	// proved: their proofs leave every session, and a session that one of them

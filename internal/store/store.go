@@ -12,6 +12,7 @@ import (
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/ceremony"
 	"github.com/stepgate/stepgate/internal/kept"
+	"github.com/stepgate/stepgate/internal/keys"
 	"github.com/stepgate/stepgate/internal/people"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/throttle"
@@ -66,7 +67,7 @@ type Store interface {
 	// now, if Counter was lower; it tells whether it did. RFC 6238 §5.2.
 	ConsumeStep(ctx context.Context, id account.CredentialID, step int64, now time.Time) (bool, error)
 	// UseCredential reads a credential, lets use look at it and alter its
-	// Counter and Secret, and keeps these with LastUsedAt = now, all in one
+	// Counter, Secret and MACKey, and keeps these with LastUsedAt = now, all in one
 	// write transaction: each of many uses at once sees what the one before
 	// it left. An error of use keeps nothing and is returned as it is;
 	// account.ErrNotFound when the credential is gone. It returns what was
@@ -93,6 +94,22 @@ type Store interface {
 	// number, and returns how many. The trail must say first, in itself, that
 	// it will begin behind them (audit.AuditPruned).
 	PruneEvents(ctx context.Context, upTo int64) (int64, error)
+	// Keys is what the store knows of the keys that ever wrote to it.
+	Keys(ctx context.Context) ([]keys.Known, error)
+	// SaveKeys adds check values to those that the store has, after the first
+	// opening and before a rotated key writes anything, and notes that primary
+	// is in use. None is ever taken away.
+	SaveKeys(ctx context.Context, checks []string, primary string, now time.Time) error
+	// KeyNeeds counts what is kept that needs keys, the rows of the present one
+	// among it.
+	KeyNeeds(ctx context.Context) ([]keys.Need, error)
+	// Reseal seals what lasts with the primary key, where it is not. It goes on
+	// over rows that do not open, and then says so.
+	Reseal(ctx context.Context) error
+	// RetireKeys notes that keys are retired, with the event, all or none:
+	// keys.ErrInUse where one of them was used after unusedSince, or is not
+	// known. The store asks for them no more.
+	RetireKeys(ctx context.Context, checks []string, unusedSince, now time.Time, event audit.Event) error
 	// Purge deletes what is over: sessions and what is known of them after
 	// session.Remembered, transactions, codes, kept requests, messages whose
 	// time is over, old feed rows, idle throttle counters.

@@ -23,7 +23,7 @@ func filled(t *testing.T) (path string, ring *keys.Ring) {
 	}
 	db := openFile(t, path, ring)
 	now := time.Now().UTC().Truncate(time.Second)
-	err = errors.Join(db.SaveKeyChecks(t.Context(), ring.Checks()), db.Update(t.Context(), func(tx store.Tx) error {
+	err = errors.Join(db.SaveKeys(t.Context(), ring.Checks(), ring.Primary(), now), db.Update(t.Context(), func(tx store.Tx) error {
 		for i := range 3*batchRows + 7 {
 			a := account.Account{
 				ID: account.NewID(), Source: "local", Subject: fmt.Sprint("s", i), Username: fmt.Sprintf("Zoë%d", i),

@@ -23,7 +23,7 @@ func addressCell(c account.Credential) cell {
 func (r reader) scanCredential(rows *sql.Rows) (c account.Credential, err error) {
 	var secret, address []byte
 	err = rows.Scan(&c.ID, &c.Account, &c.Factor, &c.Label, &address, &secret, &c.Counter, &c.Default,
-		(*instant)(&c.CreatedAt), (*instant)(&c.LastUsedAt), asJSON(&c.BoundBy), (*instant)(&c.CountsFrom), &c.Handle)
+		(*instant)(&c.CreatedAt), (*instant)(&c.LastUsedAt), asJSON(&c.BoundBy), (*instant)(&c.CountsFrom), &c.Handle, &c.MACKey)
 	if err != nil {
 		return c, err
 	}
@@ -54,7 +54,7 @@ func sealCredential(ring *keys.Ring, c account.Credential) (address, secret []by
 func (r reader) Credentials(ctx context.Context, owner account.ID) ([]account.Credential, error) {
 	all, err := list(ctx, r.q, r.scanCredential,
 		`SELECT id, account, factor, label, sealed_address, sealed_secret, counter, is_default,
-			created_at, last_used_at, bound_by, counts_from, handle
+			created_at, last_used_at, bound_by, counts_from, handle, mac_key
 		FROM credential WHERE account = $1
 		ORDER BY is_default DESC, last_used_at DESC, created_at, id`, string(owner))
 	if err != nil {
@@ -67,7 +67,7 @@ func (r reader) Credentials(ctx context.Context, owner account.ID) ([]account.Cr
 func (r reader) Credential(ctx context.Context, id account.CredentialID) (account.Credential, error) {
 	c, err := one(ctx, r.q, account.ErrNotFound, r.scanCredential,
 		`SELECT id, account, factor, label, sealed_address, sealed_secret, counter, is_default,
-			created_at, last_used_at, bound_by, counts_from, handle
+			created_at, last_used_at, bound_by, counts_from, handle, mac_key
 		FROM credential WHERE id = $1`, string(id))
 	if err != nil {
 		return account.Credential{}, fmt.Errorf("read credential: %w", err)
@@ -82,7 +82,7 @@ func (r reader) CredentialByHandle(ctx context.Context, handle string) (account.
 	}
 	c, err := one(ctx, r.q, account.ErrNotFound, r.scanCredential,
 		`SELECT id, account, factor, label, sealed_address, sealed_secret, counter, is_default,
-			created_at, last_used_at, bound_by, counts_from, handle
+			created_at, last_used_at, bound_by, counts_from, handle, mac_key
 		FROM credential WHERE handle = $1`, storable(handle))
 	if err != nil {
 		return account.Credential{}, fmt.Errorf("read credential by handle: %w", err)
@@ -116,10 +116,10 @@ func (t *tx) insertCredential(ctx context.Context, c account.Credential) error {
 	}
 	n, err := t.q.exec(ctx,
 		`INSERT INTO credential (id, account, factor, label, sealed_address, sealed_secret, counter, is_default,
-			created_at, last_used_at, bound_by, counts_from, handle)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING`,
+			created_at, last_used_at, bound_by, counts_from, handle, mac_key)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING`,
 		string(c.ID), string(c.Account), c.Factor, storable(c.Label), address, secret, c.Counter, c.Default,
-		instant(c.CreatedAt), instant(c.LastUsedAt), asJSON(&c.BoundBy), instant(c.CountsFrom), c.Handle)
+		instant(c.CreatedAt), instant(c.LastUsedAt), asJSON(&c.BoundBy), instant(c.CountsFrom), c.Handle, c.MACKey)
 	if err != nil {
 		return err
 	}
@@ -153,7 +153,7 @@ func (t *tx) updateCredential(ctx context.Context, c account.Credential) error {
 	if err != nil {
 		return err
 	}
-	kept.Label, kept.Default, kept.Secret, kept.LastUsedAt = c.Label, c.Default, c.Secret, c.LastUsedAt
+	kept.Label, kept.Default, kept.Secret, kept.MACKey, kept.LastUsedAt = c.Label, c.Default, c.Secret, c.MACKey, c.LastUsedAt
 	if err := t.makeRoomForDefault(ctx, kept); err != nil {
 		return err
 	}
@@ -162,8 +162,8 @@ func (t *tx) updateCredential(ctx context.Context, c account.Credential) error {
 		return err
 	}
 	n, err := t.q.exec(ctx,
-		`UPDATE credential SET label = $1, is_default = $2, sealed_address = $3, sealed_secret = $4, last_used_at = $5 WHERE id = $6`,
-		storable(kept.Label), kept.Default, address, secret, instant(kept.LastUsedAt), string(kept.ID))
+		`UPDATE credential SET label = $1, is_default = $2, sealed_address = $3, sealed_secret = $4, last_used_at = $5, mac_key = $6 WHERE id = $7`,
+		storable(kept.Label), kept.Default, address, secret, instant(kept.LastUsedAt), kept.MACKey, string(kept.ID))
 	if err != nil {
 		return err
 	}
@@ -279,14 +279,14 @@ func (db *DB) UseCredential(ctx context.Context, id account.CredentialID, now ti
 		if err := use(&used); err != nil {
 			return err
 		}
-		kept.Counter, kept.Secret, kept.LastUsedAt = used.Counter, used.Secret, now
+		kept.Counter, kept.Secret, kept.MACKey, kept.LastUsedAt = used.Counter, used.Secret, used.MACKey, now
 		used = kept
 		_, secret, err := sealCredential(t.ring, kept)
 		if err != nil {
 			return fmt.Errorf("use credential: %w", err)
 		}
-		_, err = t.q.exec(ctx, `UPDATE credential SET counter = $1, sealed_secret = $2, last_used_at = $3 WHERE id = $4`,
-			kept.Counter, secret, instant(now), string(kept.ID))
+		_, err = t.q.exec(ctx, `UPDATE credential SET counter = $1, sealed_secret = $2, last_used_at = $3, mac_key = $4 WHERE id = $5`,
+			kept.Counter, secret, instant(now), kept.MACKey, string(kept.ID))
 		if err != nil {
 			return fmt.Errorf("use credential: %w", err)
 		}

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -54,7 +56,7 @@ func (m *migrator) run(ctx context.Context) error {
 }
 
 // fills are those of the embedded migrations, of all dialects.
-var fills = map[string]func(ctx context.Context, q querier) error{"0008_words.sql": fillWords}
+var fills = map[string]func(ctx context.Context, q querier) error{"0008_words.sql": fillWords, "0013_keys.sql": noteUse}
 
 // step applies the next file, if there is one. The store must be reached
 // before ctx ends; how long a step then takes turns on how much is kept.
@@ -79,7 +81,7 @@ func (m *migrator) step(ctx context.Context, steps []string) (done bool, err err
 	case version >= unfinished:
 		return false, ErrUnfinished
 	case version > len(steps):
-		return false, fmt.Errorf("%w: it has schema %d, this program knows up to %d; run the newer program or restore an older backup", ErrNewer, version, len(steps))
+		return true, bears(ctx, q, version, len(steps))
 	case version == len(steps):
 		return true, nil
 	}
@@ -99,7 +101,39 @@ func (m *migrator) step(ctx context.Context, steps []string) (done bool, err err
 	if err != nil {
 		return false, err
 	}
+	if known, stated := oldestProgram(text); stated {
+		if _, err := q.exec(ctx, `UPDATE stepgate_migration SET oldest = $1 WHERE version = $2`, known, version+1); err != nil {
+			return false, err
+		}
+	}
 	return false, tx.Commit()
+}
+
+// oldestLine begins a step that programs which do not know it can work on: it
+// only adds, and what it adds has defaults that are right. The number is the
+// schema that such a program knows at least.
+const oldestLine = "-- oldest program: "
+
+func oldestProgram(step []byte) (schema int, stated bool) {
+	first, _, _ := strings.Cut(string(step), "\n")
+	text, stated := strings.CutPrefix(first, oldestLine)
+	if !stated {
+		return 0, false
+	}
+	schema, err := strconv.Atoi(text)
+	return schema, err == nil
+}
+
+// bears tells, by ErrNewer, whether a program that knows fewer steps than the
+// store has may work on it: each step that it does not know must say so.
+func bears(ctx context.Context, q querier, version, known int) error {
+	refusing, err := list(ctx, q, value[int],
+		`SELECT version FROM stepgate_migration WHERE version > $1 AND (oldest = 0 OR oldest > $1) ORDER BY version`, known)
+	if err != nil || len(refusing) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w: it has schema %d, this program knows up to %d and cannot work on what step %d has changed; run the newer program or restore an older backup",
+		ErrNewer, version, known, refusing[0])
 }
 
 func (m *migrator) version(ctx context.Context, q querier) (int, error) {

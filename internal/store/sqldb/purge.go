@@ -59,9 +59,12 @@ func (db *DB) Purge(ctx context.Context, now time.Time) error {
 	return nil
 }
 
+// purge goes in small steps and rests as long as it works, so that those who
+// write meanwhile wait for one step at most, and get their share of the disk.
 func (db *DB) purge(ctx context.Context, query string, before time.Time) error {
 	for {
 		var gone int64
+		began := time.Now()
 		err := db.write(ctx, func(t *tx) (err error) {
 			gone, err = t.q.exec(ctx, query, instant(before), purgeRows)
 			return err
@@ -69,5 +72,18 @@ func (db *DB) purge(ctx context.Context, query string, before time.Time) error {
 		if err != nil || gone < purgeRows {
 			return err
 		}
+		if err := rest(ctx, time.Since(began)); err != nil {
+			return err
+		}
+	}
+}
+
+// rest waits, unless ctx ends.
+func rest(ctx context.Context, span time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(span):
+		return nil
 	}
 }

@@ -166,21 +166,21 @@ func TestOtherKeyOpensNothing(t *testing.T) {
 	}
 }
 
-func TestKeyChecksAreKept(t *testing.T) {
+func TestKeysThatWroteAreKept(t *testing.T) {
 	eachDialect(t, func(t *testing.T, db *DB, ring *keys.Ring, _ func() []byte) {
-		if checks, err := db.KeyChecks(t.Context()); err != nil || len(checks) != 0 {
-			t.Fatalf("a new store has key checks %v, %v", checks, err)
+		if known, err := db.Keys(t.Context()); err != nil || len(known) != 0 {
+			t.Fatalf("a new store knows %v, %v", known, err)
 		}
 		for range 2 {
-			if err := db.SaveKeyChecks(t.Context(), ring.Checks()); err != nil {
+			if err := db.SaveKeys(t.Context(), ring.Checks(), ring.Primary(), storetest.Noon); err != nil {
 				t.Fatal(err)
 			}
 		}
-		checks, err := db.KeyChecks(t.Context())
-		if err != nil || ring.Knows(checks) != nil || len(checks) != 1 {
-			t.Errorf("checks %v, %v", checks, err)
+		known, err := db.Keys(t.Context())
+		if err != nil || ring.Knows(known) != nil || len(known) != 1 || !known[0].UsedAt.Equal(storetest.Noon) {
+			t.Errorf("known %v, %v", known, err)
 		}
-		if err := storetest.NewRing(t).Knows(checks); !errors.Is(err, keys.ErrWrongKey) {
+		if err := storetest.NewRing(t).Knows(known); !errors.Is(err, keys.ErrWrongKey) {
 			t.Errorf("another ring says %v", err)
 		}
 	})
