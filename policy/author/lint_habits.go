@@ -107,7 +107,7 @@ func (l *linter) methodGap(r *policy.Rule) {
 	}
 	if len(open) > 0 {
 		l.note(CodeMethodGap, r.Position(), "add "+strings.Join(open, " ")+", unless the app knows no such requests",
-			"`%s` leaves out %s, which needs less at %s", l.written(r), strings.Join(open, " and "), rawPath(path))
+			"`%s` leaves out %s, for which less is needed at %s", l.written(r), strings.Join(open, " and "), rawPath(path))
 	}
 }
 
