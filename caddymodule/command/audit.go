@@ -332,7 +332,7 @@ func pruneEvents(c *cobra.Command, _ []string) error {
 		if gone.Deleted == 0 {
 			return newPrinter(c).print(gone, "there is nothing older than %s", before.Format(time.RFC3339))
 		}
-		return newPrinter(c).print(gone, "deleted %d records, up to record %d\nthe trail goes on from this bridge: %s", gone.Deleted, gone.UpTo, gone.Bridge)
+		return newPrinter(c).print(gone, "deleted %s, up to record %d\nthe trail goes on from this bridge: %s", number(gone.Deleted, "record"), gone.UpTo, gone.Bridge)
 	})
 }
 
@@ -353,7 +353,7 @@ func verifyEvents(c *cobra.Command, _ []string) error {
 				return err
 			}
 		case result.Fault == "":
-			fmt.Fprintf(p.out, "the trail holds: %d records, up to record %d\n", result.Records, result.End)
+			fmt.Fprintf(p.out, "the trail holds: %s, up to record %d\n", number(result.Records, "record"), result.End)
 			if result.Covered > 0 {
 				fmt.Fprintf(p.out, "nothing up to record %d was removed: a checkpoint saw it\n", result.Covered)
 			} else {

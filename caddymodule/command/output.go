@@ -59,3 +59,11 @@ func visible(text string) string {
 		return unicode.ReplacementChar
 	}, text)
 }
+
+// number is a count with its noun: "1 account", "2 accounts".
+func number[N int | int64](n N, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

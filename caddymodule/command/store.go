@@ -21,7 +21,7 @@ func buildStore(cmd *cobra.Command) {
 			if err != nil {
 				return err
 			}
-			return newPrinter(c).print(done, "everybody is signed out; %d lists of backup codes and temporary codes are void", done.CodeLists)
+			return newPrinter(c).print(done, "everybody is signed out; backup codes and temporary codes are void (%s)", number(done.CodeLists, "list"))
 		})
 	})
 	restored.Long = "A backup does not know which codes were spent after it was made, and which sessions were\n" +
@@ -69,7 +69,7 @@ func copyStore(c *cobra.Command, args []string) error {
 	if err != nil || p.json {
 		return err
 	}
-	return p.print(nil, "copied %d rows, and compared them one by one; use the key file of %s with %s", all, from.Name(), to.Name())
+	return p.print(nil, "copied %s, and compared them one by one; use the key file of %s with %s", number(all, "row"), from.Name(), to.Name())
 }
 
 // notRunning refuses to copy the store of the gateway that the configuration

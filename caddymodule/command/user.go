@@ -38,7 +38,7 @@ func buildUser(cmd *cobra.Command) {
 	cmd.AddCommand(
 		userAddCommand(), userInviteCommand(), userListCommand(), userShowCommand(), userEditCommand(), userSetPasswordCommand(),
 		twoPersonFlag(userVerb("reset-factors", "Removes all second factors, so that the person enrols anew", operation.UserResetFactors, func(v operation.UserView) string {
-			return fmt.Sprintf("removed %d credentials of %s and ended all sessions", *v.Removed, v.Username)
+			return fmt.Sprintf("removed %s of %s and ended all sessions", number(*v.Removed, "credential"), v.Username)
 		})),
 		userTemporaryCodeCommand(), userTokenCommand(),
 		userVerb("suspend", "Takes an account out of use and ends its sessions", operation.UserSuspend, func(v operation.UserView) string {
@@ -266,9 +266,9 @@ func userImportCommand() *cobra.Command {
 			}
 			warn(c, result.Warnings)
 			if dryRun {
-				return newPrinter(c).print(result, "%d accounts could be imported; nothing was changed", result.Accounts)
+				return newPrinter(c).print(result, "%s could be imported; nothing was changed", number(result.Accounts, "account"))
 			}
-			return newPrinter(c).print(result, "imported %d accounts", result.Accounts)
+			return newPrinter(c).print(result, "imported %s", number(result.Accounts, "account"))
 		})
 	})
 	c.Flags().Bool("dry-run", false, "check the table and change nothing")
