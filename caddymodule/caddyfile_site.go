@@ -153,10 +153,11 @@ func (h *SiteConfig) parsePages(d *caddyfile.Dispenser) error {
 	}
 	h.Pages = new(PagesConfig)
 	return block.Block{Name: "pages", Options: map[string]func(*caddyfile.Dispenser) error{
-		"name":     block.OneWord(&h.Pages.Name),
-		"help":     block.OneWord(&h.Pages.Help),
-		"language": block.WordList(&h.Pages.Languages),
-		"timezone": block.Checked(&h.Pages.TimeZone, checkZone),
+		"name":      block.OneWord(&h.Pages.Name),
+		"help":      block.OneWord(&h.Pages.Help),
+		"language":  block.WordList(&h.Pages.Languages),
+		"timezone":  block.Checked(&h.Pages.TimeZone, checkZone),
+		"templates": block.Path(&h.Pages.Templates),
 	}}.Parse(d)
 }
 

@@ -120,6 +120,10 @@ type PagesConfig struct {
 	// TimeZone is that of the times on pages and in messages ("Europe/London").
 	// Default: UTC, which is then named beside them.
 	TimeZone string `json:"timezone,omitempty"`
+	// Templates is a folder of the operator's: SET/FILE in it replaces that file
+	// of that set of pages, the texts of texts_LANG.json one by one. Default:
+	// none.
+	Templates string `json:"templates,omitempty"`
 }
 
 // Provision compiles the policy and makes the pages. It opens no store.
@@ -271,8 +275,11 @@ func (h *Handler) provisionPages() error {
 			return err
 		}
 	}
-	h.gate.Kit, err = web.New(web.Options{Log: h.logPage})
-	if err != nil {
+	options := web.Options{Log: h.logPage}
+	if options.Override, err = h.Pages.override(); err != nil {
+		return err
+	}
+	if h.gate.Kit, err = web.New(options); err != nil {
 		return err
 	}
 	h.gate.Kit.Share(softtoken.ScriptName, softtoken.Script)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"strings"
 )
@@ -16,7 +17,8 @@ type bundle struct {
 }
 
 // readBundle reads a set's files and then the operator's of the same set,
-// which replace templates and assets whole and texts one by one.
+// which replace templates and assets whole and texts one by one. They may bring
+// assets and languages, but no pages that nobody would show.
 func readBundle(fsys, override fs.FS, set string) (*bundle, error) {
 	b := &bundle{templates: map[string]string{}, texts: map[string]Catalogue{}, assets: map[string][]byte{}}
 	if err := b.add(fsys); err != nil {
@@ -29,8 +31,14 @@ func readBundle(fsys, override fs.FS, set string) (*bundle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pages %s: override: %w", set, err)
 	}
+	ours := maps.Clone(b.templates)
 	if err := b.add(sub); err != nil {
 		return nil, fmt.Errorf("pages %s: override: %w", set, err)
+	}
+	for name := range b.templates {
+		if _, ok := ours[name]; !ok {
+			return nil, fmt.Errorf("pages %s: override: %s replaces nothing", set, name)
+		}
 	}
 	return b, nil
 }

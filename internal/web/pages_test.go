@@ -215,6 +215,9 @@ func TestOperatorReplacesTemplatesTextsAndAssets(t *testing.T) {
 	if _, err := New(Options{Override: fstest.MapFS{"web/layout.html": {Data: []byte(`{{broken`)}}}); err == nil {
 		t.Error("a broken layout was taken")
 	}
+	if _, err := New(Options{Override: fstest.MapFS{"web/layot.html": {Data: []byte(`<p>`)}}}); err == nil || !strings.Contains(err.Error(), "layot.html replaces nothing") {
+		t.Errorf("a page that replaces nothing: %v", err)
+	}
 }
 
 func TestRenderRefusesWithoutWriting(t *testing.T) {
