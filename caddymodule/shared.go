@@ -66,10 +66,11 @@ func newShared(ctx context.Context, a *App, mayCreate bool) (*shared, error) {
 	if err != nil {
 		return nil, err
 	}
-	ring, db, seen, err := a.openStore(ctx, mayCreate)
+	o, err := a.openStore(ctx, mayCreate)
 	if err != nil {
 		return nil, err
 	}
+	ring, db, seen := o.ring, o.db, o.seen
 	s := &shared{storeName: a.Store.name(), store: db, ring: ring, turns: new(weld.Turns), hasher: hasher, uses: new(token.Uses), rotated: make(chan struct{}, 1)}
 	s.log.Store(a.log())
 	s.sessions = session.NewManager(db, ring.CookieKeys("session"), a.limits())

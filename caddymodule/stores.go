@@ -123,32 +123,37 @@ func (s *StoreConfig) name() string { return s.Driver + " " + s.driver().label(s
 
 func dataPath(name string) string { return filepath.Join(caddy.AppDataDir(), "stepgate", name) }
 
+// openedStore is a store with its keys, and what this node has seen of it.
+type openedStore struct {
+	ring *keys.Ring
+	db   *sqldb.DB
+	seen *mark
+}
+
 // openStore opens key file and store together: a key is made only with a new
 // store, and a store refuses keys that are not its own.
-func (a *App) openStore(ctx context.Context, mayCreate bool) (*keys.Ring, *sqldb.DB, *mark, error) {
+func (a *App) openStore(ctx context.Context, mayCreate bool) (o openedStore, err error) {
 	exists, err := a.Store.driver().exists(ctx, a.Store)
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("store %s: %w", a.Store.name(), err)
+		return o, fmt.Errorf("store %s: %w", a.Store.name(), err)
 	}
 	if !exists && !mayCreate {
-		return nil, nil, nil, fmt.Errorf("store %s: %w; `stepgate user add` makes it", a.Store.name(), errCreate)
+		return o, fmt.Errorf("store %s: %w; `stepgate user add` makes it", a.Store.name(), errCreate)
 	}
-	ring, err := a.openRing(ctx, exists)
+	if o.ring, err = a.openRing(ctx, exists); err != nil {
+		return o, fmt.Errorf("key_file: %w", err)
+	}
+	o.db, err = a.Store.driver().open(ctx, a.Store, sqldb.Options{Ring: o.ring, Chain: audit.NewChain(o.ring), Watch: watchStore()})
 	if err != nil {
-		return nil, nil, nil, fmt.Errorf("key_file: %w", err)
+		return o, fmt.Errorf("store %s: %w", a.Store.name(), err)
 	}
-	db, err := a.Store.driver().open(ctx, a.Store, sqldb.Options{Ring: ring, Chain: audit.NewChain(ring), Watch: watchStore()})
-	if err != nil {
-		return nil, nil, nil, fmt.Errorf("store %s: %w", a.Store.name(), err)
+	if err := a.introduce(ctx, o.db, o.ring); err != nil {
+		return o, errors.Join(fmt.Errorf("key_file %s: %w", a.keySource(), err), o.db.Close())
 	}
-	if err := a.introduce(ctx, db, ring); err != nil {
-		return nil, nil, nil, errors.Join(fmt.Errorf("key_file %s: %w", a.keySource(), err), db.Close())
+	if o.seen, err = a.recognise(ctx, o.db, !exists); err != nil {
+		return o, errors.Join(fmt.Errorf("store %s: %w", a.Store.name(), err), o.db.Close())
 	}
-	seen, err := a.recognise(ctx, db, !exists)
-	if err != nil {
-		return nil, nil, nil, errors.Join(fmt.Errorf("store %s: %w", a.Store.name(), err), db.Close())
-	}
-	return ring, db, seen, nil
+	return o, nil
 }
 
 // keySource is where the keys come from.

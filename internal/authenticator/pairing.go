@@ -20,32 +20,37 @@ type invited struct {
 
 // invite gives a phone what it needs to make its key. It changes nothing.
 func (s *Server) invite(r *http.Request, in struct{ Ticket string }) (invited, error) {
-	ticket, t, owner, err := s.pairing(r, in.Ticket)
+	p, err := s.pairing(r, in.Ticket)
 	if err != nil {
 		return invited{}, err
 	}
-	options, err := ticket.Invite(owner.ID, t.State)
-	return invited{options, s.SiteName(t.Site), owner.Username}, ticketError(err)
+	options, err := p.ticket.Invite(p.owner.ID, p.transaction.State)
+	return invited{options, s.SiteName(p.transaction.Site), p.owner.Username}, ticketError(err)
 }
 
-// pairing finds the ceremony that a ticket is of.
-func (s *Server) pairing(r *http.Request, text string) (approval.Ticket, ceremony.Transaction, account.Account, error) {
-	ticket, err := approval.ReadTicket(text)
+// pairing is the ceremony that a ticket is of.
+type pairing struct {
+	ticket      approval.Ticket
+	transaction ceremony.Transaction
+	owner       account.Account
+}
+
+func (s *Server) pairing(r *http.Request, text string) (p pairing, err error) {
+	if p.ticket, err = approval.ReadTicket(text); err != nil {
+		return p, errTicket
+	}
+	p.transaction, err = s.Store.Transaction(r.Context(), p.ticket.Transaction, s.Now().UTC())
+	if errors.Is(err, ceremony.ErrTransactionGone) || err == nil && (p.transaction.Factor != policy.Approval || p.transaction.Purpose != "enrol") {
+		return p, errTicket
+	}
 	if err != nil {
-		return ticket, ceremony.Transaction{}, account.Account{}, errTicket
+		return p, err
 	}
-	t, err := s.Store.Transaction(r.Context(), ticket.Transaction, s.Now().UTC())
-	if errors.Is(err, ceremony.ErrTransactionGone) || err == nil && (t.Factor != policy.Approval || t.Purpose != "enrol") {
-		return ticket, t, account.Account{}, errTicket
-	}
-	if err != nil {
-		return ticket, t, account.Account{}, err
-	}
-	owner, err := s.Store.Account(r.Context(), t.Subject)
-	if errors.Is(err, account.ErrNotFound) || err == nil && owner.Suspended() {
+	p.owner, err = s.Store.Account(r.Context(), p.transaction.Subject)
+	if errors.Is(err, account.ErrNotFound) || err == nil && p.owner.Suspended() {
 		err = errTicket
 	}
-	return ticket, t, owner, err
+	return p, err
 }
 
 func ticketError(err error) error {
@@ -65,11 +70,12 @@ type offered struct {
 // offer takes a phone's key. Of any number of phones the first has it; the
 // person says on the page whether that is theirs.
 func (s *Server) offer(r *http.Request, in offering) (offered, error) {
-	ticket, t, owner, err := s.pairing(r, in.Ticket)
+	p, err := s.pairing(r, in.Ticket)
 	if err != nil {
 		return offered{}, err
 	}
-	o, err := ticket.Offer(s.Origin, owner.ID, t.State, in.Letter, in.Name)
+	t := p.transaction
+	o, err := p.ticket.Offer(s.Origin, p.owner.ID, t.State, in.Letter, in.Name)
 	if err != nil {
 		return offered{}, ticketError(err)
 	}

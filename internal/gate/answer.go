@@ -257,6 +257,7 @@ func (a *Answer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // another answer stands in its place.
 var errEnded = errors.New("this answer has ended")
 
+// Write sends the header first, where that has not been done.
 func (a *Answer) Write(p []byte) (int, error) {
 	if a.ended.Load() {
 		return 0, errEnded

@@ -23,6 +23,7 @@ type Who struct {
 	ID account.ID `json:"id,omitempty"`
 }
 
+// String is how errors call whoever was meant.
 func (w Who) String() string {
 	switch {
 	case w.ID != "":

@@ -35,6 +35,7 @@ type Adds func(status int, h http.Header, w io.Writer) io.WriteCloser
 
 func newHeld() *Held { return &Held{header: http.Header{}, whole: true} }
 
+// Header implements http.ResponseWriter.
 func (a *Held) Header() http.Header { return a.header }
 
 // WriteHeader keeps the first status that is not of the 1xx kind.
@@ -44,6 +45,8 @@ func (a *Held) WriteHeader(status int) {
 	}
 }
 
+// Write keeps what is short enough to be looked at; what is longer goes on as
+// it comes, where there is a way for it.
 func (a *Held) Write(p []byte) (int, error) {
 	a.WriteHeader(http.StatusOK)
 	if a.whole && a.body.Len()+len(p) <= legacyform.MaxBody {
