@@ -53,6 +53,7 @@ type ruleClass struct {
 type example struct {
 	count       int64
 	method, url string
+	class       *tally // of all that came to the same
 }
 
 // changed is what it came to before and after.
@@ -162,9 +163,7 @@ func (j *judge) request(b *batch) {
 		was := j.judgeFor(j.r.Enforced[site], &facts, j.enforced[site])
 		tallyOf(j.changes, changed{int32(site), was.need, came.need}).add(url, how)
 	}
-	key := class{int32(site), came.need}
-	tallyOf(j.classes, key).add(url, how)
-	j.example(ruleClass{key, came.rule}, e.Method, url)
+	j.example(ruleClass{class{int32(site), came.need}, came.rule}, e.Method, url).class.add(url, how)
 	if came.byDefault {
 		j.fallback.add(url, how)
 	}
@@ -196,13 +195,15 @@ func (j *judge) apart(e *accesslog.Entry) apart {
 	}
 }
 
-func (j *judge) example(key ruleClass, method, url string) {
+// example counts one more request of a rule.
+func (j *judge) example(key ruleClass, method, url string) *example {
 	x, ok := j.rules[key]
 	if !ok {
-		x = &example{method: strings.Clone(method), url: strings.Clone(url)}
+		x = &example{method: strings.Clone(method), url: strings.Clone(url), class: tallyOf(j.classes, key.class)}
 		j.rules[key] = x
 	}
 	x.count++
+	return x
 }
 
 // maxHosts bounds what is remembered of hosts, which clients make up.
@@ -270,6 +271,7 @@ func (j *judge) join(o *judge) {
 			mine.count += x.count
 		} else {
 			j.rules[k] = x
+			x.class = j.classes[k.class]
 		}
 	}
 	for k, t := range o.changes {

@@ -14,64 +14,69 @@ import (
 // low, and too high by at most what all counted divided by the room.
 type topList struct {
 	room int
-	at   map[string]int
-	heap []counted // the rarest first
+	at   map[string]*counted
+	heap []*counted // the rarest first
 }
 
 type counted struct {
 	key   string
 	count int64
 	over  int64 // by how much count may be too high
+	place int   // in the heap
 }
 
-func newTopList(room int) *topList { return &topList{room: room, at: map[string]int{}} }
+func newTopList(room int) *topList { return &topList{room: room, at: map[string]*counted{}} }
 
 // add counts key n times. The key is copied if it is kept.
 func (t *topList) add(key string, n int64) {
-	if i, ok := t.at[key]; ok {
-		t.heap[i].count += n
-		t.down(i)
+	if c, ok := t.at[key]; ok {
+		c.count += n
+		t.down(c)
 		return
 	}
 	key = strings.Clone(key)
 	if len(t.heap) < t.room {
-		t.heap = append(t.heap, counted{key: key, count: n})
-		t.at[key] = len(t.heap) - 1
-		t.up(len(t.heap) - 1)
+		c := &counted{key: key, count: n, place: len(t.heap)}
+		t.heap = append(t.heap, c)
+		t.at[key] = c
+		t.up(c)
 		return
 	}
-	rarest := &t.heap[0]
+	rarest := t.heap[0]
 	delete(t.at, rarest.key)
-	*rarest = counted{key: key, count: rarest.count + n, over: rarest.count}
-	t.at[key] = 0
-	t.down(0)
+	rarest.key, rarest.over = key, rarest.count
+	rarest.count += n
+	t.at[key] = rarest
+	t.down(rarest)
 }
 
-func (t *topList) swap(i, j int) {
-	t.heap[i], t.heap[j] = t.heap[j], t.heap[i]
-	t.at[t.heap[i].key], t.at[t.heap[j].key] = i, j
+func (t *topList) swap(a, b *counted) {
+	a.place, b.place = b.place, a.place
+	t.heap[a.place], t.heap[b.place] = a, b
 }
 
-func (t *topList) up(i int) {
-	for i > 0 && t.heap[i].count < t.heap[(i-1)/2].count {
-		t.swap(i, (i-1)/2)
-		i = (i - 1) / 2
+func (t *topList) up(c *counted) {
+	for c.place > 0 {
+		parent := t.heap[(c.place-1)/2]
+		if parent.count <= c.count {
+			return
+		}
+		t.swap(c, parent)
 	}
 }
 
-func (t *topList) down(i int) {
+func (t *topList) down(c *counted) {
 	for {
-		least := i
-		for _, child := range [2]int{2*i + 1, 2*i + 2} {
-			if child < len(t.heap) && t.heap[child].count < t.heap[least].count {
-				least = child
+		least := c
+		for _, child := range [2]int{2*c.place + 1, 2*c.place + 2} {
+			if child < len(t.heap) && t.heap[child].count < least.count {
+				least = t.heap[child]
 			}
 		}
-		if least == i {
+		if least == c {
 			return
 		}
-		t.swap(i, least)
-		i = least
+		t.swap(c, least)
 	}
 }
 
@@ -82,18 +87,18 @@ func (t *topList) full() bool { return len(t.heap) == t.room }
 func (t *topList) join(o *topList) {
 	for _, c := range o.heap {
 		t.add(c.key, c.count)
-		t.heap[t.at[c.key]].over += c.over
+		t.at[c.key].over += c.over
 	}
 }
 
 // most lists up to n keys, the most frequent first. A key whose count may be
 // more than half inherited is noise and left out.
-func (t *topList) most(n int) []counted {
+func (t *topList) most(n int) []*counted {
 	if t == nil {
 		return nil
 	}
-	list := slices.DeleteFunc(slices.Clone(t.heap), func(c counted) bool { return 2*c.over > c.count })
-	slices.SortFunc(list, func(a, b counted) int {
+	list := slices.DeleteFunc(slices.Clone(t.heap), func(c *counted) bool { return 2*c.over > c.count })
+	slices.SortFunc(list, func(a, b *counted) int {
 		return cmp.Or(cmp.Compare(b.count, a.count), strings.Compare(a.key, b.key))
 	})
 	return list[:min(n, len(list))]
