@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -8,6 +9,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/stepgate/stepgate/policy"
 )
 
 // where begins the errors about the app.
@@ -18,11 +21,47 @@ func (a *App) where() string {
 	return "stepgate: " + a.Source + ": "
 }
 
+// checkAsRead is Validate where a Caddyfile is read: a finding names the line of
+// its option, and comes without the names of modules. What a placeholder may
+// still mend is left to Validate.
+func (a *App) checkAsRead(lines map[string]policy.Position) error {
+	text, err := json.Marshal(a)
+	if err != nil {
+		return err
+	}
+	read := new(App)
+	if err := json.Unmarshal(text, read); err != nil {
+		return err
+	}
+	if read.Store != nil && strings.Contains(read.Store.DSN, "{") {
+		read.Store = nil
+	}
+	read.setDefaults()
+	var errs []error
+	for _, finding := range read.findings() {
+		where := a.Source
+		option, _, _ := strings.Cut(finding.Error(), " ")
+		if at, known := lines[strings.TrimSuffix(option, ":")]; known {
+			where = at.String()
+		}
+		errs = append(errs, fmt.Errorf("%s: %w", where, finding))
+	}
+	return errors.Join(errs...)
+}
+
 // Validate only reads. It reports all findings joined.
 func (a *App) Validate() error {
 	var errs []error
-	where := a.where()
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(where+format, args...)) }
+	for _, finding := range a.findings() {
+		errs = append(errs, fmt.Errorf("%s%w", a.where(), finding))
+	}
+	return errors.Join(errs...)
+}
+
+// findings are all that is wrong with the app. Each begins with its option.
+func (a *App) findings() []error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if driver := a.Store.driver(); driver == nil {
 		bad("store %s: no such store; expected %s", a.Store.Driver, strings.Join(driverNames(), " or "))
 	} else if err := driver.check(a.Store); err != nil {
@@ -68,10 +107,13 @@ func (a *App) Validate() error {
 	if _, err := a.models(); err != nil {
 		bad("%w", err)
 	}
+	if err := a.numbers().Check(); err != nil {
+		bad("%w", err)
+	}
 	for _, cidr := range a.InternalNetworks {
 		if _, err := netip.ParsePrefix(cidr); err != nil {
 			bad("internal_networks %s: expected an address range such as 10.0.0.0/8", cidr)
 		}
 	}
-	return errors.Join(errs...)
+	return errs
 }

@@ -177,10 +177,14 @@ func parseAuthenticator(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, er
 	if d.NextArg() {
 		return nil, d.Errf("stepgate_authenticator takes no arguments, but there is `%s`; options stand in a block", d.Val())
 	}
-	return x, block.Block{Name: "stepgate_authenticator", Options: map[string]func(*caddyfile.Dispenser) error{
+	err := block.Block{Name: "stepgate_authenticator", Options: map[string]func(*caddyfile.Dispenser) error{
 		"name":     block.OneWord(&x.Name),
 		"language": block.WordList(&x.Languages),
 	}}.Parse(d)
+	if err == nil {
+		err = checkLanguages(d, x.Languages, authenticator.Languages())
+	}
+	return x, err
 }
 
 // Provision makes the app's files. It opens no store.

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	"github.com/stepgate/stepgate/caddymodule/block"
+	"github.com/stepgate/stepgate/policy"
 	"github.com/stepgate/stepgate/policy/risk"
 )
 
@@ -96,7 +97,17 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 		"geoip":             block.Path(&app.GeoIP),
 		"internal_networks": block.WordList(&app.InternalNetworks),
 	}}
+	lines := map[string]policy.Position{}
+	for word, option := range b.Options {
+		b.Options[word] = func(d *caddyfile.Dispenser) error {
+			lines[word] = block.Position(d)
+			return option(d)
+		}
+	}
 	if err := b.Parse(d); err != nil {
+		return nil, err
+	}
+	if err := app.checkAsRead(lines); err != nil {
 		return nil, err
 	}
 	return httpcaddyfile.App{Name: "stepgate", Value: caddyconfig.JSON(app, nil)}, nil

@@ -21,7 +21,7 @@ import (
 //		for @DOMAIN…
 //		…
 //	}
-func (h *SiteConfig) parseSignIn(d *caddyfile.Dispenser) error {
+func (h *Handler) parseSignIn(d *caddyfile.Dispenser) error {
 	if !d.NextArg() {
 		return d.Err("sign_in: expected the name of a sign-in source, such as local")
 	}
@@ -51,6 +51,7 @@ func (h *SiteConfig) parseSignIn(d *caddyfile.Dispenser) error {
 		}
 		h.SignInFor[module.Name()] = domains
 	}
+	h.sources = append(h.sources, module)
 	h.SignIn = append(h.SignIn, caddyconfig.JSONModuleObject(module, "source", name, nil))
 	return nil
 }
@@ -111,14 +112,14 @@ func takeDomains(segment caddyfile.Segment) (rest caddyfile.Segment, domains []s
 
 // checkDomains tells what is wrong with `for`, and folds the domains of a
 // configuration that was not made from a Caddyfile.
-func (h *Handler) checkDomains() error {
+func (c *SiteConfig) checkDomains(sources []source.Module) error {
 	owner := map[string]string{}
-	for name, domains := range h.SignInFor {
-		at := slices.IndexFunc(h.sources, func(m source.Module) bool { return m.Name() == name })
+	for name, domains := range c.SignInFor {
+		at := slices.IndexFunc(sources, func(m source.Module) bool { return m.Name() == name })
 		if at < 0 {
 			return fmt.Errorf("sign_in_for: the site has no source %s", name)
 		}
-		if named, ok := h.sources[at].(source.NameKeyed); ok && named.SubjectIsName() {
+		if named, ok := sources[at].(source.NameKeyed); ok && named.SubjectIsName() {
 			return fmt.Errorf("sign_in %s: for: nobody types a name here to be let in by it", name)
 		}
 		for i, written := range domains {

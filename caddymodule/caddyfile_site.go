@@ -3,6 +3,8 @@ package caddymodule
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -12,6 +14,7 @@ import (
 
 	"github.com/stepgate/stepgate/caddymodule/block"
 	"github.com/stepgate/stepgate/internal/gate"
+	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 	"github.com/stepgate/stepgate/policy/target"
 )
@@ -85,6 +88,9 @@ func parseSite(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	if err := handler.checkPolicies(); err != nil {
 		return nil, err
 	}
+	if err := handler.checkSources(handler.sources); err != nil {
+		return nil, fmt.Errorf("%s: %w", handler.Source, err)
+	}
 	if handler.SignInAt != "" && len(handler.SignIn) > 0 {
 		return nil, d.Err("stepgate: sign_in_at stands alone: the site that it names signs people in")
 	}
@@ -152,13 +158,27 @@ func (h *SiteConfig) parsePages(d *caddyfile.Dispenser) error {
 		return err
 	}
 	h.Pages = new(PagesConfig)
-	return block.Block{Name: "pages", Options: map[string]func(*caddyfile.Dispenser) error{
+	err := block.Block{Name: "pages", Options: map[string]func(*caddyfile.Dispenser) error{
 		"name":      block.OneWord(&h.Pages.Name),
 		"help":      block.OneWord(&h.Pages.Help),
 		"language":  block.WordList(&h.Pages.Languages),
 		"timezone":  block.Checked(&h.Pages.TimeZone, checkZone),
 		"templates": block.Path(&h.Pages.Templates),
 	}}.Parse(d)
+	if err != nil || h.Pages.Templates != "" {
+		return err // an operator's folder may have texts in more languages
+	}
+	return checkLanguages(d, h.Pages.Languages, web.Languages())
+}
+
+// checkLanguages tells which of the languages of pages there are no texts in.
+func checkLanguages(d *caddyfile.Dispenser, languages, known []string) error {
+	for _, lang := range languages {
+		if !slices.Contains(known, lang) {
+			return d.Errf("language: `%s`: the pages are in %s", lang, strings.Join(known, " and "))
+		}
+	}
+	return nil
 }
 
 func checkZone(name string) error {

@@ -22,10 +22,6 @@ import (
 // provisionSenders loads the providers of texts and e-mail. A provider is any
 // module of the two namespaces that is a delivery.Sender.
 func (a *App) provisionSenders(ctx caddy.Context) error {
-	where := a.where()
-	if err := a.numbers().Check(); err != nil {
-		return fmt.Errorf("%s%w", where, err)
-	}
 	a.senders = map[string]delivery.Sender{}
 	for _, p := range []struct {
 		channel, field string
@@ -36,11 +32,11 @@ func (a *App) provisionSenders(ctx caddy.Context) error {
 		}
 		module, err := ctx.LoadModule(a, p.field)
 		if err != nil {
-			return fmt.Errorf("%s%s: %w", where, p.channel, err)
+			return fmt.Errorf("%s%s: %w", a.where(), p.channel, err)
 		}
 		sender, ok := module.(delivery.Sender)
 		if !ok {
-			return fmt.Errorf("%s%s: %T sends no messages", where, p.channel, module)
+			return fmt.Errorf("%s%s: %T sends no messages", a.where(), p.channel, module)
 		}
 		a.senders[p.channel] = tracedSender{&delivery.Breaker{Sender: sender}}
 		if named, ok := module.(interface{ Introduce(host string) }); ok {

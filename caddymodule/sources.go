@@ -31,43 +31,55 @@ func (h *Handler) provisionSources(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("sign_in: %w", err)
 	}
-	seen := map[string]bool{}
 	for _, one := range loaded.([]any) {
 		module, ok := one.(source.Module)
 		if !ok {
 			return fmt.Errorf("sign_in: %T is no sign-in source", one)
 		}
-		if seen[module.Name()] {
-			return fmt.Errorf("sign_in: two sources are called %s; name one of them", module.Name())
-		}
-		seen[module.Name()] = true
 		h.sources = append(h.sources, module)
-		if err := h.watchForm(module); err != nil {
-			return err
-		}
 	}
-	if err := h.checkDomains(); err != nil {
+	if err := h.checkSources(h.sources); err != nil {
 		return err
 	}
-	if h.gate.Basic != nil && len(h.sources) > 1 {
-		return fmt.Errorf("sign_in %s: where the application asks for the password nobody else does; take the site's other sources away", h.gate.Basic.Name())
+	for _, module := range h.sources {
+		switch module := module.(type) {
+		case *guest.SignInUpstreamBasic:
+			h.gate.Basic = module.Basic()
+		case *guest.SignInLegacyForm:
+			h.gate.Form = module.Form()
+		}
 	}
 	return nil
 }
 
-// watchForm makes the handler watch the form of a source. One site has one.
-func (h *Handler) watchForm(module source.Module) error {
-	if asking, ok := module.(*guest.SignInUpstreamBasic); ok {
-		h.gate.Basic = asking.Basic()
+// checkSources tells which sources cannot stand beside each other at a site.
+// It looks at what is written of them alone, and so it is asked where a
+// Caddyfile is read too.
+func (c *SiteConfig) checkSources(sources []source.Module) error {
+	seen := map[string]bool{}
+	var form, basic source.Module
+	for _, module := range sources {
+		name := module.Name()
+		if seen[name] {
+			return fmt.Errorf("sign_in: two sources are called %s; name one of them", name)
+		}
+		seen[name] = true
+		switch module.(type) {
+		case *guest.SignInUpstreamBasic:
+			basic = module
+		case *guest.SignInLegacyForm:
+			if form != nil {
+				return fmt.Errorf("sign_in legacy_form: a site has one application with one login form; give %s a site of its own", name)
+			}
+			form = module
+		}
 	}
-	watched, ok := module.(*guest.SignInLegacyForm)
-	if !ok {
-		return nil
+	if err := c.checkDomains(sources); err != nil {
+		return err
 	}
-	if h.gate.Form != nil {
-		return fmt.Errorf("sign_in legacy_form: a site has one application with one login form; give %s a site of its own", watched.Name())
+	if basic != nil && len(sources) > 1 {
+		return fmt.Errorf("sign_in %s: where the application asks for the password nobody else does; take the site's other sources away", basic.Name())
 	}
-	h.gate.Form = watched.Form()
 	return nil
 }
 

@@ -60,10 +60,14 @@ func (s *SignInLegacyForm) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			"seal_cookies":       block.Flag(&s.SealCookies),
 		},
 	}.Parse(d)
-	if err == nil && s.mixed() {
+	switch {
+	case err != nil:
+		return err
+	case s.mixed():
 		return d.Err("username_field, password_field: one is `json /POINTER` and the other is not; a login is JSON or a form")
 	}
-	return err
+	_, err = legacyform.New(s.Name(), s.Config)
+	return block.RefusedAt(d, "sign_in legacy_form", err)
 }
 
 // mixed tells whether one of the two fields is in JSON and the other is not.

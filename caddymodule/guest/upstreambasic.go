@@ -61,7 +61,7 @@ func (s *SignInUpstreamBasic) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if err := block.NoMore(d); err != nil {
 		return err
 	}
-	return block.Block{
+	err := block.Block{
 		Name: "sign_in upstream_basic",
 		Options: map[string]func(*caddyfile.Dispenser) error{
 			"identity": block.OneWord(&s.Identity),
@@ -70,6 +70,15 @@ func (s *SignInUpstreamBasic) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			"own_page": block.Flag(&s.OwnPage),
 		},
 	}.Parse(d)
+	if err != nil {
+		return err
+	}
+	_, err = upstreambasic.New(s.Name(), s.config())
+	return block.RefusedAt(d, "sign_in upstream_basic", err)
+}
+
+func (s *SignInUpstreamBasic) config() upstreambasic.Config {
+	return upstreambasic.Config{Identity: s.Identity, Cache: time.Duration(s.Cache), Probe: s.Probe, OwnPage: s.OwnPage}
 }
 
 // Name implements source.Module.
@@ -77,7 +86,7 @@ func (s *SignInUpstreamBasic) Name() string { return cmp.Or(s.SourceName, "upstr
 
 // Provision checks the configuration.
 func (s *SignInUpstreamBasic) Provision(caddy.Context) error {
-	made, err := upstreambasic.New(s.Name(), upstreambasic.Config{Identity: s.Identity, Cache: time.Duration(s.Cache), Probe: s.Probe, OwnPage: s.OwnPage})
+	made, err := upstreambasic.New(s.Name(), s.config())
 	if err != nil {
 		return fmt.Errorf("sign_in upstream_basic: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -79,6 +80,15 @@ func (k *Kit) Parse(set string, fsys fs.FS, pages ...string) (*Pages, error) {
 // Share adds a file that pages of every set may load, under a plain name: one
 // that another room has for itself as well.
 func (k *Kit) Share(name string, data []byte) { k.assets.add(map[string][]byte{name: data}) }
+
+// Languages are those that the kit's own pages are in.
+func Languages() []string {
+	names, _ := fs.Glob(embedded, "kit/texts_*.json")
+	for i, name := range names {
+		names[i] = strings.TrimSuffix(strings.TrimPrefix(name, "kit/texts_"), ".json")
+	}
+	return names
+}
 
 // CheckSite tells what of a site's settings no page could follow: a language
 // that the kit has no texts for.
