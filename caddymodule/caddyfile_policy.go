@@ -149,7 +149,19 @@ func (p policyParser) rule(d *caddyfile.Dispenser) error {
 	if len(rule.Patterns) == 0 {
 		return d.Errf("%s: expected one or more paths, such as /cases/*", rule.Verb)
 	}
-	err := block.Block{Name: string(rule.Verb), Repeated: []string{"group", "user", "raise"}, Options: map[string]func(*caddyfile.Dispenser) error{
+	err := p.inRule(d, &rule)
+	p.config.Rules = append(p.config.Rules, rule)
+	return err
+}
+
+// inRule reads the block of a rule. Most rules have none, and of a hundred
+// thousand it shows what each costs.
+func (p policyParser) inRule(d *caddyfile.Dispenser, rule *policy.RuleConfig) error {
+	if ahead := *d; !ahead.NextBlock(d.Nesting()) {
+		*d = ahead
+		return nil
+	}
+	return block.Block{Name: string(rule.Verb), Repeated: []string{"group", "user", "raise"}, Options: map[string]func(*caddyfile.Dispenser) error{
 		"group": names(&rule.Groups),
 		"user":  names(&rule.Users),
 		"why":   block.OneWord(&rule.Why),
@@ -166,8 +178,6 @@ func (p policyParser) rule(d *caddyfile.Dispenser) error {
 			return err
 		},
 	}}.Parse(d)
-	p.config.Rules = append(p.config.Rules, rule)
-	return err
 }
 
 // names reads one or more names; several lines add up.

@@ -139,13 +139,12 @@ func (l *Level) meaning() string {
 // one, that meet all of a and, proved at the last moment that a allows, not
 // all of b, which is another policy's. It is nil where there are none.
 func (p *Policy) Sufficient(a LevelSet, other *Policy, b LevelSet) []Factor {
-	joint := &Policy{}
-	mine, theirs := joint.adopt(p, a, "a "), joint.adopt(other, b, "b ")
-	if len(joint.levels) > maxLevels {
+	joint, ok := join(p, a, other, b)
+	if !ok {
 		return nil
 	}
-	for _, pl := range joint.plans(mine) {
-		if !joint.misses(pl, theirs) {
+	for _, pl := range joint.plans(joint.mine) {
+		if !joint.misses(pl, joint.theirs, joint.asWell) {
 			continue
 		}
 		factors := []Factor{}

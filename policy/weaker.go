@@ -11,14 +11,18 @@ import (
 // needs, is weaker than every other. Two sets may each be weaker than the
 // other. It tries the least that meets a in each of its ways, which is work
 // that grows with their number: it is for authors, not for requests.
-func (p *Policy) Weaker(a, b LevelSet) bool {
+func (p *Policy) Weaker(a, b LevelSet) bool { return p.weaker(a, b, nil) }
+
+// weaker takes the proofs for some levels with `once` for ordinary ones where
+// they are to meet another level, by the names of both.
+func (p *Policy) weaker(a, b LevelSet, asWell map[string]string) bool {
 	if a == 0 {
 		return b != 0
 	}
 	if b&^a == 0 {
 		return false
 	}
-	return slices.ContainsFunc(p.plans(a), func(pl plan) bool { return p.misses(pl, b) })
+	return slices.ContainsFunc(p.plans(a), func(pl plan) bool { return p.misses(pl, b, asWell) })
 }
 
 // plan is a choice of one alternative for each level: the proofs of one way.
@@ -86,7 +90,7 @@ func (pl plan) with(l *Level, a *alternative) plan {
 
 // misses tells whether the plan's proofs leave some of b unmet, in a session
 // that began either way: by a password, or by a passkey.
-func (p *Policy) misses(pl plan, b LevelSet) bool {
+func (p *Policy) misses(pl plan, b LevelSet, asWell map[string]string) bool {
 	now := time.Unix(1<<40, 0)
 	long := now.AddDate(-100, 0, 0)
 	for _, signIn := range []Proof{
@@ -106,10 +110,25 @@ func (p *Policy) misses(pl plan, b LevelSet) bool {
 			if l.once && l.set&b != 0 && slices.ContainsFunc(proofs, own) {
 				met |= p.onceMet(l.set, proofs, l.name, now)
 			}
+			if v := (view{proofs: ordinary(proofs, l.name, asWell), now: now}); !l.once && l.set&b != 0 && v.meets(l) {
+				met |= l.set
+			}
 		}
 		if !met.Has(b) {
 			return true
 		}
 	}
 	return false
+}
+
+// ordinary are proofs with those for ordinary ones that are for a level with
+// `once` and as good for the level name.
+func ordinary(proofs []Proof, name string, asWell map[string]string) []Proof {
+	all := slices.Clone(proofs)
+	for i, x := range all {
+		if x.Once != "" && asWell[x.Once] == name {
+			all[i].Once = ""
+		}
+	}
+	return all
 }

@@ -78,14 +78,33 @@ func (p *Policy) ending(nodes []spot, method int, subtree bool, groups *[][]*Rul
 
 // WeakerThan is Weaker for a set of this policy's levels and one of another
 // policy's: what two versions of a configuration are compared by. Levels of
-// one name and one meaning are the same.
+// one name and one meaning are the same. A level that only here has `once` is
+// met by proofs that are as good as what it is without: to ask again for each
+// request is nothing that somebody could pass by.
 func (p *Policy) WeakerThan(a LevelSet, other *Policy, b LevelSet) bool {
-	joint := &Policy{}
-	mine, theirs := joint.adopt(p, a, "a "), joint.adopt(other, b, "b ")
-	if len(joint.levels) > maxLevels {
-		return true
+	joint, ok := join(p, a, other, b)
+	return !ok || joint.weaker(joint.mine, joint.theirs, joint.asWell)
+}
+
+// joint is a policy that only compares sets of levels of two others.
+type joint struct {
+	Policy
+	mine, theirs LevelSet
+	// asWell names the level that proofs for one with `once` may meet as well.
+	asWell map[string]string
+}
+
+// join is not ok for more levels than a policy can have.
+func join(p *Policy, a LevelSet, other *Policy, b LevelSet) (*joint, bool) {
+	const my, their = "a ", "b "
+	j := &joint{asWell: map[string]string{}}
+	j.mine, j.theirs = j.adopt(p, a, my), j.adopt(other, b, their)
+	for _, l := range j.levels {
+		if name, mine := strings.CutPrefix(l.name, my); mine && l.once {
+			j.asWell[l.name] = their + name
+		}
 	}
-	return joint.Weaker(mine, theirs)
+	return j, len(j.levels) <= maxLevels
 }
 
 // adopt adds the levels of a set to a policy that only compares, under names

@@ -49,6 +49,8 @@ func TestRulesForAgreesWithExplain(t *testing.T) {
 func TestWeakerThanComparesTwoPolicies(t *testing.T) {
 	a := policyOf(t, "level key { accept webauthn }\nlevel quick { accept totp; max_age 5m }")
 	b := policyOf(t, "level key { accept webauthn+totp }\nlevel once { accept totp; once }")
+	each := policyOf(t, "level pay { accept totp webauthn; once }\nlevel sign { accept totp; once }")
+	ever := policyOf(t, "level pay { accept totp webauthn }\nlevel sign { accept webauthn }")
 	set := func(p *Policy, name string) LevelSet {
 		l, ok := p.Level(name)
 		if !ok {
@@ -66,6 +68,8 @@ func TestWeakerThanComparesTwoPolicies(t *testing.T) {
 		{a, "key", b, "key", true}, {b, "key", a, "key", false},
 		{a, "mfa", b, "mfa", false}, {a, "mfa", b, "phishing_resistant", true}, {b, "phishing_resistant", a, "mfa", false},
 		{a, "key", b, "phishing_resistant", false}, {a, "quick", b, "once", true}, {b, "once", a, "quick", true},
+		{ever, "pay", each, "pay", true}, {each, "pay", ever, "pay", false}, // without once it is asked less often, and by nothing else
+		{each, "sign", ever, "sign", true}, {ever, "sign", each, "sign", true}, {each, "pay", ever, "mfa", true},
 	} {
 		if got := tt.p.WeakerThan(set(tt.p, tt.level), tt.q, set(tt.q, tt.than)); got != tt.want {
 			t.Errorf("%s weaker than the other's %s: %v, want %v", tt.level, tt.than, got, tt.want)

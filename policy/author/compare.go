@@ -20,15 +20,32 @@ type comparison struct {
 type pickedCase struct {
 	cost   int
 	picked []int
+	// words are those of what is needed no more, or was not.
+	words []string
+}
+
+// step is from what was needed to what is: whether that is weaker, and whether
+// it is stronger, with the words of what went and of what came.
+type step struct {
+	weaker, stronger bool
+	went, came       []string
+}
+
+// goes tells whether a step goes that way, and what it shows by.
+func (s *step) goes(way Direction) (bool, []string) {
+	if way == Weaker {
+		return s.weaker, s.went
+	}
+	return s.stronger, s.came
 }
 
 func (c *comparison) run() []verdict {
 	c.cases = map[Direction][]pickedCase{}
 	all := enumerate(c.dims, c.now, func(picked []int, x *circumstance) {
-		weaker, stronger := c.compare(x)
-		for way, goes := range map[Direction]bool{Weaker: weaker, Stronger: stronger} {
-			if goes {
-				c.cases[way] = append(c.cases[way], pickedCase{cost(c.dims, picked), slices.Clone(picked)})
+		step := c.compare(x)
+		for _, way := range []Direction{Weaker, Stronger} {
+			if goes, words := step.goes(way); goes {
+				c.cases[way] = append(c.cases[way], pickedCase{cost(c.dims, picked), slices.Clone(picked), words})
 			}
 		}
 	})
@@ -36,60 +53,88 @@ func (c *comparison) run() []verdict {
 		c.incomplete = true
 		c.differ.incomplete = true
 	}
-	var verdicts []verdict
-	for _, way := range []Direction{Weaker, Stronger} {
-		if v, ok := c.best(way); ok {
-			verdicts = append(verdicts, v)
-		}
-	}
-	return verdicts
+	return append(c.choose(Weaker), c.choose(Stronger)...)
 }
 
-func (c *comparison) compare(x *circumstance) (weaker, stronger bool) {
+func (c *comparison) compare(x *circumstance) *step {
 	x.claimed = c.claimed
 	was, is := needOf(c.was.decide(c.method, c.path, x)), needOf(c.is.decide(c.method, c.path, x))
 	key := [2]need{was, is}
-	known, ok := c.known[key]
-	if !ok {
-		known = [2]bool{passes(c.is.policy, is, c.was.policy, was), passes(c.was.policy, was, c.is.policy, is)}
+	known := c.known[key]
+	if known == nil {
+		before, after := c.was.wordsOf(was), c.is.wordsOf(is)
+		known = &step{
+			weaker: passes(c.is.policy, is, c.was.policy, was), stronger: passes(c.was.policy, was, c.is.policy, is),
+			went: beyond(before, after), came: beyond(after, before),
+		}
 		c.known[key] = known
 	}
-	return known[0], known[1]
+	return known
+}
+
+// wordsOf has a word for each thing needed: what it means, so that a level by
+// the same name may be another.
+func (m *model) wordsOf(n need) []string {
+	switch {
+	case n.deny:
+		return []string{"deny"}
+	case n.public:
+		return nil
+	}
+	var words []string
+	for _, l := range m.policy.Levels() {
+		if n.levels.Has(l.Set()) {
+			words = append(words, m.policy.Meaning(l.Set()))
+		}
+	}
+	return words
+}
+
+// beyond is what of a list is not in another.
+func beyond(list, other []string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(word string) bool { return slices.Contains(other, word) })
 }
 
 func (c *comparison) goes(way Direction, picked []int) bool {
-	weaker, stronger := c.compare(circumstanceOf(c.dims, picked, c.now))
-	if way == Weaker {
-		return weaker
-	}
-	return stronger
+	goes, _ := c.compare(circumstanceOf(c.dims, picked, c.now)).goes(way)
+	return goes
 }
 
 // maxLooks is how many cases are looked at for one that depends on nothing
 // unknown.
 const maxLooks = 256
 
-// best chooses the case that shows a direction best: one that does not depend
-// on several conditions of which only the text is known, and of those the
-// most ordinary one.
-func (c *comparison) best(way Direction) (verdict, bool) {
+// choose takes the cases that show a direction best: those that do not depend
+// on several conditions of which only the text is known, and of those the most
+// ordinary ones. Another is taken only where it shows of something else that it
+// is needed no more, so that one change does not hide behind another.
+func (c *comparison) choose(way Direction) []verdict {
 	cases := c.cases[way]
-	if len(cases) == 0 {
-		return verdict{}, false
-	}
 	slices.SortStableFunc(cases, func(a, b pickedCase) int { return cmp.Compare(a.cost, b.cost) })
-	var first *verdict
+	var chosen, open []verdict
+	var shown, half []string
 	for _, one := range cases[:min(len(cases), maxLooks)] {
-		v := c.verdict(way, one.picked)
-		if len(v.because) == 0 {
-			return v, true
+		if len(chosen) > 0 && len(beyond(one.words, shown)) == 0 {
+			continue
 		}
-		if first == nil {
-			first = &v
+		v := c.verdict(way, one.picked)
+		switch {
+		case len(v.because) == 0:
+			chosen = append(chosen, v)
+			addTo(&shown, one.words...)
+		case len(open) == 0 || len(beyond(one.words, half)) > 0:
+			v.direction, v.words = Undecided, one.words
+			open = append(open, v)
+			addTo(&half, one.words...)
 		}
 	}
-	first.direction = Undecided
-	return *first, true
+	for _, v := range open {
+		if len(chosen) == 0 || len(beyond(v.words, shown)) > 0 {
+			chosen = append(chosen, v)
+			addTo(&shown, v.words...)
+		}
+	}
+	return chosen
 }
 
 // verdict tells on what a case depends: the things of which another value

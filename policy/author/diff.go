@@ -78,7 +78,7 @@ func Diff(was, is *Site, now time.Time) (Difference, error) {
 	if err != nil {
 		return Difference{}, err
 	}
-	d := &differ{models: m, was: m.sites[0], is: m.sites[1], now: now, kept: map[string]int{}, told: map[string]struct{}{}, shownBy: map[rulePair]bool{}, known: map[[2]need][2]bool{}}
+	d := &differ{models: m, was: m.sites[0], is: m.sites[1], now: now, kept: map[string]int{}, told: map[string]struct{}{}, shownBy: map[rulePair]bool{}, known: map[[2]need]*step{}}
 	d.aligned = d.was.globals == d.is.globals && sameScripts(d.was.side, d.is.side)
 	found, complete := exact.Walk(m.table, m.sides(), exact.Options{Same: d.aligned}, d.judge)
 	d.incomplete = d.incomplete || !complete
@@ -113,9 +113,8 @@ type differ struct {
 	// shownBy are the pairs of rules that some change is about.
 	shownBy map[rulePair]bool
 	masked  []maskedChange
-	// known has, by what was and is needed, whether that is weaker and
-	// stronger.
-	known map[[2]need][2]bool
+	// known has what is known by what was and is needed.
+	known map[[2]need]*step
 }
 
 // verdict is a change at the paths of one cell.
@@ -126,6 +125,8 @@ type verdict struct {
 	when      []string
 	group     string
 	because   []string
+	// words are those of an undecided one's case.
+	words []string
 }
 
 // judge compares what both say of a cell, by every method.
