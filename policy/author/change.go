@@ -28,6 +28,9 @@ func (c Change) Render(w io.Writer) error {
 		fmt.Fprintf(&b, "; now suffices: %s", strings.Join(c.Suffices, " + "))
 	}
 	b.WriteByte('\n')
+	for _, level := range c.Levels {
+		fmt.Fprintf(&b, "          level %s\n", level)
+	}
 	for _, why := range c.Because {
 		fmt.Fprintf(&b, "          cannot be decided because of: %s\n", visible(why))
 	}

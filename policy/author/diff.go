@@ -52,6 +52,9 @@ type Change struct {
 	// Old and New are what was and is needed, in the words of an assertion.
 	Old []string `json:"old"`
 	New []string `json:"new"`
+	// Levels are those needed before and after that have kept their name and
+	// not their meaning: "admin: accept webauthn -> accept webauthn totp".
+	Levels []string `json:"levels,omitempty"`
 	// OldRule and NewRule decide; nil for the default.
 	OldRule *policy.RuleExplanation `json:"old_rule"`
 	NewRule *policy.RuleExplanation `json:"new_rule"`
@@ -222,7 +225,7 @@ func (d *differ) keep(way Direction, v verdict, raw string, was, is policy.Expla
 	c := Change{
 		Direction: way, When: strings.Join(v.when, " and "), Group: v.group, Because: v.because, Methods: []string{v.method},
 		Old: Answer{Explanation: was}.says(), New: Answer{Explanation: is}.says(), OldRule: was.Rule, NewRule: is.Rule,
-		Pattern: patternOf(was.Decision.Rule, is.Decision.Rule),
+		Pattern: patternOf(was.Decision.Rule, is.Decision.Rule), Levels: d.redefined(was.Decision.Needed, is.Decision.Needed),
 	}
 	key := fmt.Sprint(c.Direction, c.Pattern, c.When, c.Group, c.Because, c.Old, c.New) + fmt.Sprintf(" %p %p", was.Decision.Rule, is.Decision.Rule)
 	if at, known := d.kept[key]; known {
@@ -237,6 +240,37 @@ func (d *differ) keep(way Direction, v verdict, raw string, was, is policy.Expla
 		c.Suffices = d.suffices(was.Decision, is.Decision)
 	}
 	d.changes = append(d.changes, c)
+}
+
+// redefined tells of levels of both sets that mean something else now.
+func (d *differ) redefined(was, is policy.LevelSet) []string {
+	var list []string
+	for _, l := range d.was.policy.Levels() {
+		now, ok := d.is.policy.Level(l.Name())
+		if ok && was.Has(l.Set()) && is.Has(now.Set()) && d.was.policy.Meaning(l.Set()) != d.is.policy.Meaning(now.Set()) {
+			list = append(list, l.Name()+": "+levelText(l)+" -> "+levelText(now))
+		}
+	}
+	return list
+}
+
+// levelText is what a level's block says of when it is met, on one line.
+func levelText(l *policy.Level) string {
+	words := []string{"accept"}
+	for _, factors := range l.Alternatives() {
+		var together []string
+		for _, f := range factors {
+			together = append(together, string(f))
+		}
+		words = append(words, strings.Join(together, "+"))
+	}
+	if l.MaxAge() > 0 {
+		words = append(words, "max_age", policy.Duration(l.MaxAge()).String())
+	}
+	if l.Once() {
+		words = append(words, "once")
+	}
+	return strings.Join(words, " ")
 }
 
 func goesToo(found, wanted Direction) bool { return found == wanted || found == Both }

@@ -104,6 +104,18 @@ func TestDiffTurnsAround(t *testing.T) {
 	}
 }
 
+// TestDiffTellsHowALevelHasChanged that has kept its name.
+func TestDiffTellsHowALevelHasChanged(t *testing.T) {
+	const rule = "\nrequire x mfa /a"
+	changes := changesOf(t, "level x { accept totp+pin webauthn; max_age 10m }"+rule, "level x { accept webauthn; max_age 20m; once }"+rule)
+	if len(changes) == 0 {
+		t.Fatal("nothing has changed")
+	}
+	if diff := cmp.Diff([]string{"x: accept totp+pin webauthn max_age 10m -> accept webauthn max_age 20m once"}, changes[0].Levels); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestDiffGolden(t *testing.T) {
 	var b strings.Builder
 	for _, c := range changesOf(t, contractSample, strings.Replace(contractSample, "require mfa /cases/*", "require signed_in GET /cases/*\nrequire mfa /cases/*", 1)) {
