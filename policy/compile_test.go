@@ -48,6 +48,8 @@ func TestCompileSaysWhatIsWrongAndWhere(t *testing.T) {
 		{"level a { max_age 10m }", "`a`: the level accepts nothing; expected `accept FACTOR…`"},
 		{"level a { also totp; accept sms }", "`also`: widens a built-in level; in `a` write `accept`"},
 		{"level signed_in { also totp }", "`also`: `signed_in` needs no factor that could have an alternative; `accept` replaces it"},
+		{"raise mfa when country UK", "`country UK`: `UK`: no country has this code of ISO 3166; did you mean GB?"},
+		{"raise mfa when not country GB QQ", "`not country GB QQ`: `QQ`: no country has this code of ISO 3166"},
 		{"level signed_in { max_age 10m }", "`signed_in`: `once` and `max_age` age the proofs that `accept` names; expected `accept FACTOR…`"},
 		{"level a { accept totp; max_age -10m }", "`-10m`: `max_age` is longer than nothing; write it like `10m`"},
 		{"level a { accept totp; enrol totp devise }", "`devise`: no such step of enrolment; did you mean `device`?"},

@@ -48,8 +48,12 @@ func (l *linter) widePublic(r *policy.Rule) {
 	if r.Verb() != policy.VerbPublic || len(parts) == 0 && !p.Subtree() || len(parts) > 0 && len(parts[0].Pieces) == 1 {
 		return
 	}
-	l.add(CodePublicWide, r.Position(), "name the folders: `public /assets/*` rather than whatever begins or ends so",
-		"`%s` is public in every folder that the app has or will have, such as %s", l.written(r), rawPath(l.pathsOf(r)[len(l.pathsOf(r))-1]))
+	where := "in every folder that the app has or will have"
+	if len(parts) == 1 && !p.Subtree() {
+		where = "for whatever is called so at the root, now or after an upgrade"
+	}
+	l.add(CodePublicWide, r.Position(), "name the folders or the files: `public /assets/*` rather than whatever begins or ends so",
+		"`%s` is public %s, such as %s", l.written(r), where, rawPath(l.pathsOf(r)[len(l.pathsOf(r))-1]))
 }
 
 // likeRegexp finds patterns that look like regular expressions.
