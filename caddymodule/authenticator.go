@@ -177,12 +177,13 @@ func parseAuthenticator(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, er
 	if d.NextArg() {
 		return nil, d.Errf("stepgate_authenticator takes no arguments, but there is `%s`; options stand in a block", d.Val())
 	}
+	var said caddyfile.Dispenser
 	err := block.Block{Name: "stepgate_authenticator", Options: map[string]func(*caddyfile.Dispenser) error{
 		"name":     block.OneWord(&x.Name),
-		"language": block.WordList(&x.Languages),
+		"language": languages(&x.Languages, &said),
 	}}.Parse(d)
 	if err == nil {
-		err = checkLanguages(d, x.Languages, authenticator.Languages())
+		err = checkLanguages(&said, x.Languages, authenticator.Languages())
 	}
 	return x, err
 }

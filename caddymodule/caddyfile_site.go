@@ -158,20 +158,30 @@ func (h *SiteConfig) parsePages(d *caddyfile.Dispenser) error {
 		return err
 	}
 	h.Pages = new(PagesConfig)
+	var said caddyfile.Dispenser
 	err := block.Block{Name: "pages", Options: map[string]func(*caddyfile.Dispenser) error{
 		"name":      block.OneWord(&h.Pages.Name),
 		"help":      block.OneWord(&h.Pages.Help),
-		"language":  block.WordList(&h.Pages.Languages),
+		"language":  languages(&h.Pages.Languages, &said),
 		"timezone":  block.Checked(&h.Pages.TimeZone, checkZone),
 		"templates": block.Path(&h.Pages.Templates),
 	}}.Parse(d)
 	if err != nil || h.Pages.Templates != "" {
 		return err // an operator's folder may have texts in more languages
 	}
-	return checkLanguages(d, h.Pages.Languages, web.Languages())
+	return checkLanguages(&said, h.Pages.Languages, web.Languages())
 }
 
-// checkLanguages tells which of the languages of pages there are no texts in.
+// languages reads those of pages, and keeps where they stand.
+func languages(into *[]string, said *caddyfile.Dispenser) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		err := block.WordList(into)(d)
+		*said = *d
+		return err
+	}
+}
+
+// checkLanguages tells which of them there are no texts in.
 func checkLanguages(d *caddyfile.Dispenser, languages, known []string) error {
 	for _, lang := range languages {
 		if !slices.Contains(known, lang) {
