@@ -162,7 +162,8 @@ func (c *comparison) verdict(way Direction, picked []int) verdict {
 			v.when = append(v.when, words)
 		}
 	}
-	if len(open) > 1 && !c.together(open) {
+	// What can only be stronger is so whatever the conditions are.
+	if way == Weaker && len(open) > 1 && !c.together(open) {
 		v.because = open
 	}
 	return v
@@ -186,12 +187,12 @@ func (c *comparison) ending(way Direction, picked []int, dim int) []string {
 	return append(words, odd...)
 }
 
-// together tells whether all these conditions stand in one raise, so that
-// whoever wrote it thought of them together.
+// together tells whether all these conditions, or their opposites, stand in one
+// raise, so that whoever wrote it thought of them together.
 func (c *comparison) together(open []string) bool {
 	return slices.ContainsFunc(append(c.was.raises(), c.is.raises()...), func(r policy.Raise) bool {
 		return !slices.ContainsFunc(open, func(text string) bool {
-			return !slices.ContainsFunc(r.Conditions, func(one policy.ConditionConfig) bool { return conditionText(one) == text })
+			return !slices.ContainsFunc(r.Conditions, func(one policy.ConditionConfig) bool { return openText(one) == strings.TrimPrefix(text, "not ") })
 		})
 	})
 }
