@@ -9,7 +9,5 @@
 // Passwords are compared as the exact bytes of their NFC form: not trimmed,
 // not folded, not cut (SP 800-63B-4 §3.1.1.2). Hashes are PHC strings of
 // argon2id with their parameters, so that a dearer setting takes hold at the
-// next sign-in of each account. The passes over the memory are C where the
-// processor has AVX2 (fill.c), which is compared with x/crypto's at the first
-// hash and in tests; elsewhere they are x/crypto's.
+// next sign-in of each account.
 package password

@@ -111,8 +111,8 @@ func (h *Hasher) NeedsRehash(phc string) bool {
 		len(stored.salt) < saltBytes || len(stored.tag) < tagBytes)
 }
 
-// compute runs one hash when its turn comes. Each takes the memory of one, so
-// the number at once is the bound.
+// compute runs one hash when its turn comes. x/crypto takes the memory of
+// each hash anew, so the number at once is the bound.
 func (h *Hasher) compute(ctx context.Context, hash func()) error {
 	select {
 	case h.waiting <- struct{}{}:

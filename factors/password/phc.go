@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"golang.org/x/crypto/argon2"
 )
 
 // ErrMalformed says that a stored hash is not one of ours. It is technical:
@@ -103,4 +105,9 @@ func parseCost(text string) (Cost, error) {
 		return Cost{}, ErrMalformed
 	}
 	return cost, nil
+}
+
+// derive is argon2id (RFC 9106) of a password in NFC.
+func (c Cost) derive(password, salt []byte, length int) []byte {
+	return argon2.IDKey(password, salt, c.Passes, c.MemoryKiB, c.Lanes, uint32(length))
 }
