@@ -129,29 +129,46 @@ func BenchmarkDecideUncached(b *testing.B) {
 	}
 }
 
+// evenRules is n rules with literal paths of one length; evenPath is that of
+// one of them.
+func evenRules(n int) *Config {
+	c := &Config{}
+	for i := range n {
+		c.Rules = append(c.Rules, RuleConfig{Verb: VerbRequire, Levels: []string{LevelMFA}, Patterns: []string{evenPath(i)}})
+	}
+	return c
+}
+
+func evenPath(i int) string { return fmt.Sprintf("/area%d/part%02d/page%06d.do", i%10, i/10%100, i) }
+
 // BenchmarkReadAndDecide is what a request asks of the policy: its target is
-// read as well. One path, any of the policy's, and others below its folders
-// take turns; what counts is the ratio. The targets themselves stand in one
-// text in the order in which they are asked for, as a server has just read
-// them, so that only the policy is looked up in memory.
+// read as well. One path, and any of the policy's, take turns; what counts is
+// the ratio. The targets stand in one text in the order in which they are asked
+// for, so that only the policy is looked up all over the memory: a server has
+// just read the target.
 func BenchmarkReadAndDecide(b *testing.B) {
-	const many = 4096
+	const many, length = 1 << 12, len("/area0/part00/page000000.do")
 	for _, n := range []int{10, 200, 100_000} {
 		b.Run(fmt.Sprintf("rules=%d", n), func(b *testing.B) {
-			p := benchPolicy(b, literalRules(n))
+			p := benchPolicy(b, evenRules(n))
 			reader, err := target.NewReader(target.Options{})
 			if err != nil {
 				b.Fatal(err)
 			}
 			r := signedIn(p, benchTarget(b, "/"))
-			paths := [][]string{oneText(many, func() int { return 7 }), oneText(1<<17, func() int { return rand.IntN(n) })}
+			var one, any strings.Builder
+			for range 1 << 16 {
+				one.WriteString(evenPath(7))
+				any.WriteString(evenPath(rand.IntN(n)))
+			}
 			var took [2][]time.Duration
 			at := 0
 			for b.Loop() {
-				for which, all := range paths {
+				for which, text := range []string{one.String(), any.String()} {
+					text = text[at*length:][:many*length]
 					began := time.Now()
-					for i := range many {
-						rs, err := reader.Read(all[(at+i)%len(all)])
+					for ; text != ""; text = text[length:] {
+						rs, err := reader.Read(text[:length])
 						if err != nil {
 							b.Fatal(err)
 						}
@@ -162,7 +179,7 @@ func BenchmarkReadAndDecide(b *testing.B) {
 					}
 					took[which] = append(took[which], time.Since(began))
 				}
-				at += many
+				at = (at + many) % (1 << 16)
 			}
 			for i := range took {
 				slices.Sort(took[i])
@@ -174,21 +191,4 @@ func BenchmarkReadAndDecide(b *testing.B) {
 			b.ReportMetric(float64(took[1][len(took[1])/10].Nanoseconds())/many, "ns-any")
 		})
 	}
-}
-
-// oneText is n targets, cut from one text.
-func oneText(n int, which func() int) []string {
-	var text strings.Builder
-	var ends []int
-	for range n {
-		k := which()
-		fmt.Fprintf(&text, "/area%d/part%d/page%d.do", k%10, k/10%100, k)
-		ends = append(ends, text.Len())
-	}
-	cut := make([]string, n)
-	begin := 0
-	for i, end := range ends {
-		cut[i], begin = text.String()[begin:end], end
-	}
-	return cut
 }

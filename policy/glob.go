@@ -101,6 +101,17 @@ func (s *globSet) shape(prefix, suffix int) *globShape {
 	return &s.shapes[len(s.shapes)-1]
 }
 
+// move tells the globs where the spots below them have moved to.
+func (s *globSet) move(moved []spot) {
+	for _, shape := range s.shapes {
+		for _, children := range shape.byEnds {
+			for i := range children {
+				children[i].to = moved[children[i].to]
+			}
+		}
+	}
+}
+
 // find appends the spots below the globs that segment fits to found.
 func (s *globSet) find(segment string, found []spot) []spot {
 	for i := range s.shapes {

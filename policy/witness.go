@@ -47,10 +47,7 @@ func (p *Policy) contest(nodes []spot, path rest, method int, groups *[][]*Rule)
 func (p *Policy) ending(nodes []spot, method int, subtree bool, groups *[][]*Rule) {
 	var named, unnamed []*Rule
 	for _, n := range nodes {
-		stop := p.paths.nodes[n].exact
-		if subtree {
-			stop = p.paths.nodes[n].subtree
-		}
+		stop := p.paths.stop(n, subtree)
 		switch {
 		case stop.kind == 0:
 			continue

@@ -27,9 +27,33 @@ func (rs *Readings) Query() *Fields {
 	return fs
 }
 
-// QueryValues is Query().Values, for who asks for one name only.
+// QueryValues is Query().Values, for who asks for one name only. It costs no
+// allocation where the query plainly has no such name.
 func (rs *Readings) QueryValues(name string) (values []string, unreadable bool) {
+	if len(rs.cut) == 0 && plainlyLacks(rs.RawQuery(), fieldKey(name)) {
+		return nil, false
+	}
 	return rs.Query().Values(name)
+}
+
+// plainlyLacks tells whether a query is of letters and digits, "-", "_" and the
+// separators alone, which nobody reads in two ways, and a fieldKey stands
+// nowhere in it.
+func plainlyLacks(query, key string) bool {
+	if key == "" || len(query) > MaxFieldBytes {
+		return false
+	}
+	for i := range len(query) {
+		switch c := query[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_', c == '=', c == '&':
+		default:
+			return false
+		}
+		if query[i]|0x20 == key[0]|0x20 && len(query)-i >= len(key) && strings.EqualFold(query[i:i+len(key)], key) {
+			return false
+		}
+	}
+	return true
 }
 
 // spellings are the texts that a raw name or value can mean, itself first.

@@ -172,3 +172,35 @@ func TestQueryValuesBoundsItsWork(t *testing.T) {
 		t.Errorf("eleven hostile queries took %v", took)
 	}
 }
+
+// Where a query plainly lacks a name, nothing of it is read; that must say what
+// reading it says.
+func TestQueryValuesOfPlainQueriesAreThoseOfTheirFields(t *testing.T) {
+	r, err := NewReader(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, query := range []string{
+		"page=2", "user=joe", "USER=joe&page=2", "user", "a=1&user_name=x", "user%5bx%5d=1", "us%65r=1", "a;user=1", "us.er=1", "x?user=1", "user[x]=1", "+user=1", "",
+		"us_er=1", "user\u212a=1", "username=1", "a=user",
+	} {
+		rs, err := r.Read("/x?" + query)
+		if err != nil {
+			t.Fatal(query, err)
+		}
+		for _, name := range []string{"user", "User", "us.er", "us_er", "page", "user_name", "", "[x]", "user\u212a"} {
+			values, unreadable := rs.QueryValues(name)
+			wanted, unknown := rs.Query().Values(name)
+			if !slices.Equal(values, wanted) || unreadable != unknown {
+				t.Errorf("%q of %q: %q %t; by its fields %q %t", name, query, values, unreadable, wanted, unknown)
+			}
+		}
+	}
+	rs, err := r.Read("/x?page=2&sort=name")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := testing.AllocsPerRun(100, func() { rs.QueryValues("password") }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
