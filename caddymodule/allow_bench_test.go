@@ -53,7 +53,10 @@ func manyRules(n int) string {
 	return strings.Replace(walkSite, "\t\t\tpublic ", b.String()+"\t\t\tpublic ", 1)
 }
 
+var htmlType = []string{"text/html; charset=utf-8"}
+
 var reached = caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+	w.Header()["Content-Type"] = htmlType
 	w.WriteHeader(http.StatusOK)
 	return nil
 })
@@ -65,15 +68,19 @@ func (w *headerWriter) Header() http.Header         { return w.header }
 func (w *headerWriter) Write(p []byte) (int, error) { return len(p), nil }
 func (w *headerWriter) WriteHeader(int)             {}
 
-// allow calls the gate once as for a signed-in navigation.
+// allow calls the gate once as for a signed-in navigation of joe's.
 func allow(tb testing.TB, h *Handler, request *http.Request, header http.Header) {
+	allowAs(tb, h, request, header, "joe")
+}
+
+func allowAs(tb testing.TB, h *Handler, request *http.Request, header http.Header, name string) {
 	r := *request
 	r.Header = make(http.Header, len(header)+5)
 	for name, values := range header {
 		r.Header[name] = values
 	}
 	w := &headerWriter{header: http.Header{}}
-	if err := h.ServeHTTP(w, &r, reached); err != nil || r.Header.Get("Remote-User") != "joe" {
+	if err := h.ServeHTTP(w, &r, reached); err != nil || r.Header.Get("Remote-User") != name {
 		tb.Fatalf("not let through: %v %v", err, r.Header)
 	}
 }
@@ -120,7 +127,10 @@ func benchGateway(tb testing.TB, rules int) (*rig, *http.Request, http.Header) {
 }
 
 // A session seen before costs no read of the store: with the file gone, and
-// within the grace, it still passes.
+// within the grace, it still passes. All that it costs is the one thing that
+// stands around the app's answer, which has room for the headers of the
+// request too: these outlive the handler, in the server's log, so that nobody
+// else's may ever take their place.
 func TestAllowReadsNoStore(t *testing.T) {
 	g, request, header := benchGateway(t, 10)
 	h := gateOnly(g.t)
@@ -129,7 +139,7 @@ func TestAllowReadsNoStore(t *testing.T) {
 	}
 	defer os.Rename(g.dir+"/away.db", g.dir+"/stepgate.db")
 	around := testing.AllocsPerRun(200, func() { aroundAllow(request, header) })
-	if allocs := testing.AllocsPerRun(200, func() { allow(t, h, request, header) }) - around; allocs > 5 {
+	if allocs := testing.AllocsPerRun(200, func() { allow(t, h, request, header) }) - around; allocs > 1 {
 		t.Errorf("the gate allocates %v times a request", allocs)
 	}
 }

@@ -55,8 +55,10 @@ type Answer struct {
 	asking *asking
 	ours   []string // cookies that the gateway adds
 
-	body     inject.Body // where the script is being added
-	status   int         // of the header that is under way, as far as the steps are
+	room     [roomFor]string // values of the request's header
+	private  [1]string       // of the answer's Cache-Control
+	body     inject.Body     // where the script is being added
+	status   int             // of the header that is under way, as far as the steps are
 	sent     bool
 	held     http.Header            // the header of a page, until the length is known that the script gives it
 	opened   bool                   // a WebSocket that was asked for and accepted

@@ -83,7 +83,8 @@ func (a *Answer) keepPrivate(h http.Header) fate {
 	if a.Private && h["Cache-Control"] == nil && h["Expires"] == nil && h["Pragma"] == nil {
 		// A browser that may guess how long it keeps an answer (RFC 9111
 		// §4.2.2) would show it after its session has ended.
-		h["Cache-Control"] = []string{"private, no-cache"}
+		a.private[0] = "private, no-cache"
+		h["Cache-Control"] = a.private[:]
 	}
 	return goes
 }

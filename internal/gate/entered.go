@@ -12,6 +12,7 @@ import (
 
 // goOn judges a request anew whose person has just been signed in.
 func (h *Handler) goOn(w http.ResponseWriter, r *http.Request, p *passage, v visitor) error {
+	p.now = time.Now() // it has taken its time
 	d := h.spend(r, v, p.judge(h, r, v), p)
 	switch {
 	case d.Outcome == policy.Deny:

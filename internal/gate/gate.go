@@ -83,9 +83,9 @@ type Next = watched.Next
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next Next) error {
 	secret, program := token.Take(r.Header)
 	r = h.hear(r) // before a header that names somebody is withheld
-	h.Managed.StripRequest(r)
 	p := passages.Get().(*passage)
 	defer p.release()
+	p.unclaimed = !h.Managed.StripRequest(r)
 	p.token, p.program, p.next = secret, program, next
 	if err := p.read(h, r); err != nil {
 		return h.refuseTarget(w, r, err)

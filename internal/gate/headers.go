@@ -12,6 +12,16 @@ import (
 // than its own. They reach the upstream; the policy looks up both.
 var MethodOverrides = NewHeaderSet("X-Http-Method-Override", "X-Method-Override", "X-Http-Method")
 
+// claimsMethod tells whether a header claims another method.
+func claimsMethod(h http.Header) bool {
+	for name := range h {
+		if MethodOverrides.Has(name) {
+			return true
+		}
+	}
+	return false
+}
+
 // HeaderSet finds header names in every spelling that some server folds into
 // one: letter case, and any character that is no letter or digit in place of
 // the dash.
@@ -74,25 +84,32 @@ func (s *HeaderSet) Has(name string) bool {
 	return ok
 }
 
-// strip removes every spelling of the set's names from a header.
-func (s *HeaderSet) strip(h http.Header) {
+// strip removes every spelling of the set's names from a header. It tells
+// whether what is left of it claims another method.
+func (s *HeaderSet) strip(h http.Header) (claims bool) {
 	for name := range h {
-		if s.Has(name) || s.Paths && namesPath(name) {
+		switch {
+		case s.Has(name) || s.Paths && namesPath(name):
 			delete(h, name)
+		case MethodOverrides.Has(name):
+			claims = true
 		}
 	}
+	return claims
 }
 
 // StripRequest makes a request speak of nobody, before anything else looks at
-// it, on every path: managed names in headers and in trailers.
-func (s *HeaderSet) StripRequest(r *http.Request) {
-	s.strip(r.Header)
+// it, on every path: managed names in headers and in trailers. It tells
+// whether a header claims another method than the request's own.
+func (s *HeaderSet) StripRequest(r *http.Request) (claims bool) {
+	claims = s.strip(r.Header)
 	if len(r.Trailer) > 0 {
 		s.strip(r.Trailer)
 		if r.Body != nil {
 			r.Body = &trailerStripper{ReadCloser: r.Body, request: r, set: s}
 		}
 	}
+	return claims
 }
 
 // trailerStripper removes managed names from the trailers once they have

@@ -5,12 +5,14 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
 	"go.uber.org/zap"
 
 	"github.com/stepgate/stepgate/internal/session"
+	"github.com/stepgate/stepgate/internal/watched"
 	"github.com/stepgate/stepgate/policy"
 )
 
@@ -55,15 +57,20 @@ type identity struct {
 
 type preparedHeader struct{ name, value string }
 
+// roomFor is how many header values of the gateway's own an Answer has room
+// for: those of the identity headers without a block, and the Cookie line.
+const roomFor = 6
+
 // prepare makes an allowed request ready for the upstream: who it is, without
 // the gateway's own cookies.
 func (h *Handler) prepare(r *http.Request, p *passage, v visitor, d policy.Decision) {
+	p.room(h)
 	basics{h}.holdCredentials(r, p, v)
 	if v.entry == nil {
 		WithholdRequestCookies(r.Header)
 		return
 	}
-	who, err := identities{h}.identify(v, h.live.Load().now())
+	who, err := identities{h}.identify(v, p.now)
 	if err != nil {
 		h.Log.Error("sign the assertion", zap.Error(err))
 	}
@@ -71,15 +78,33 @@ func (h *Handler) prepare(r *http.Request, p *passage, v visitor, d policy.Decis
 		WithholdRequestCookies(r.Header)
 		return
 	}
-	// Handlers further on may alter values in place, so that none is shared
-	// with another request; one array holds them all.
-	values := make([]string, len(who.header)+1)
+	// Handlers further on may alter values in place, and the server's log reads
+	// them when the request is over: none is shared with another request, nor
+	// used again. One array holds them all.
+	values := p.answer.room[:]
+	if len(who.header) >= len(values) {
+		values = make([]string, len(who.header)+1)
+	}
 	for i := range who.header {
 		values[i] = who.header[i].value
 		r.Header[who.header[i].name] = values[i : i+1 : i+1]
 	}
-	withholdKnownCookies(r.Header, v.memo, values[len(who.header):])
+	last := len(who.header)
+	withholdKnownCookies(r.Header, v.memo, values[last:last+1:last+1])
 	h.Server.Provide(r, who.provide)
+}
+
+// room makes what stands around the app's answer, in one piece.
+func (p *passage) room(h *Handler) {
+	if h.Form == nil {
+		p.answer = new(Answer)
+		return
+	}
+	both := new(struct {
+		Answer
+		held watched.Answer
+	})
+	p.answer, p.held = &both.Answer, &both.held
 }
 
 // withholdKnownCookies is WithholdRequestCookies for a session whose last
@@ -156,14 +181,11 @@ func (h identities) newIdentity(v visitor, now time.Time) (*identity, error) {
 	levels := h.Policy.MetNames(v.memo.met)
 	amr := methodReferences(row.Proofs)
 	authTime := lastProof(row)
-	assertion, err := h.live.Load().Ring.SignAssertion(claims{
+	said := claims{
 		Issuer: h.Origin, Audience: h.audience(), Subject: string(owner.ID), PreferredUsername: cleanValue(owner.Username),
 		Name: cleanValue(owner.Name), Email: cleanValue(owner.Email), Groups: groups, Organisation: owner.Organisation,
 		ACR: strings.Join(levels, " "), AMR: amr, AuthTime: authTime.Unix(), Session: string(row.ID),
 		IssuedAt: now.Unix(), NotBefore: now.Unix(), Expires: expires.Unix(), ID: rand.Text(),
-	})
-	if err != nil {
-		return nil, err
 	}
 	values := map[string]string{
 		"http.auth.user.id":          cleanValue(owner.Username),
@@ -176,14 +198,10 @@ func (h identities) newIdentity(v visitor, now time.Time) (*identity, error) {
 		"http.stepgate.auth_time":    authTime.UTC().Format(time.RFC3339),
 		"http.stepgate.session":      string(row.ID),
 		"http.stepgate.device":       string(v.memo.device),
-		AssertionPlaceholder:         assertion,
 	}
 	who := &identity{until: until, values: values}
-	who.provide = func(key string) (any, bool) {
-		if value, ok := values[key]; ok {
-			return value, true
-		}
-		return nil, false
+	if err := h.sign(who, said); err != nil {
+		return nil, err
 	}
 	for _, header := range h.Names {
 		if value := header.expand(values); value != "" {
@@ -191,6 +209,38 @@ func (h identities) newIdentity(v visitor, now time.Time) (*identity, error) {
 		}
 	}
 	return who, nil
+}
+
+// sign adds the assertion: at once where a header of the site has it, and else
+// when a handler further on asks for it, which most never do.
+func (h identities) sign(who *identity, said claims) error {
+	ring := h.live.Load().Ring
+	asked := sync.OnceValue(func() string {
+		assertion, err := ring.SignAssertion(said)
+		if err != nil {
+			h.Log.Error("sign the assertion", zap.Error(err))
+		}
+		return assertion
+	})
+	if slices.ContainsFunc(h.Names, func(n IdentityHeader) bool { return n.Placeholder == AssertionPlaceholder }) {
+		assertion, err := ring.SignAssertion(said)
+		if err != nil {
+			return err
+		}
+		who.values[AssertionPlaceholder] = assertion
+	}
+	who.provide = func(key string) (any, bool) {
+		value, ok := who.values[key]
+		if !ok && key == AssertionPlaceholder {
+			value = asked()
+			ok = value != ""
+		}
+		if !ok {
+			return nil, false
+		}
+		return value, true
+	}
+	return nil
 }
 
 func (i IdentityHeader) expand(values map[string]string) string { return values[i.Placeholder] }

@@ -27,7 +27,7 @@ func (h *Handler) restore(w http.ResponseWriter, r *http.Request, p *passage, v 
 		return true, h.fail(w, r, err)
 	case found != nil:
 		live.Ceremonies.Kept.Restore(r, *found)
-		p.kept = found
+		p.kept, p.unclaimed = found, false
 	}
 	return answered, nil
 }

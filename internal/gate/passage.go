@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/stepgate/stepgate/internal/kept"
 	"github.com/stepgate/stepgate/internal/signin/legacyform"
@@ -32,6 +33,15 @@ type passage struct {
 	others  [2]target.Readings
 	also    [2]*target.Readings
 	claimed []string
+	// unclaimed is set where no header claims another method, so that none is
+	// looked for again.
+	unclaimed bool
+	traced    bool      // set where a trace is recorded
+	now       time.Time // of the decision; zero where it is to be asked anew
+	// answer is set once this is made ready for the app, and held as well where
+	// a login of the app is watched. They are not used again.
+	answer  *Answer
+	held    *watched.Answer
 	forward string // what the upstream is sent where it is not what came
 	body    peeked
 	shake   *Handshake       // set where this asks for a WebSocket
@@ -49,8 +59,8 @@ type passage struct {
 var passages = sync.Pool{New: func() any { return new(passage) }}
 
 func (p *passage) release() {
-	claimed := p.claimed[:0]
-	*p = passage{claimed: claimed}
+	clear(p.claimed)
+	*p = passage{claimed: p.claimed[:0]}
 	passages.Put(p)
 }
 
@@ -184,6 +194,10 @@ func (p *passage) facts(h *Handler, r *http.Request, v visitor) *policy.Request 
 	if r.Body != nil && r.Body != http.NoBody {
 		q.Form = func() (string, []byte, bool) { return p.form(r) }
 	}
+	if p.now.IsZero() {
+		p.now = time.Now()
+	}
+	q.Now = p.now
 	v.describe(h, q)
 	q.Country = h.Server.Country(r)
 	return q
@@ -207,7 +221,10 @@ func (p *passage) Identity(placeholder string) (any, bool) {
 // judge decides, and where the answer turns on this very request it names the
 // request first: that may read the body, so that it is not done for others.
 func (p *passage) judge(h *Handler, r *http.Request, v visitor) policy.Decision {
-	_, step := telemetry.Begin(r.Context(), "stepgate judge")
+	var step telemetry.Step
+	if p.traced {
+		_, step = telemetry.Begin(r.Context(), "stepgate judge")
+	}
 	q := p.facts(h, r, v)
 	d := h.Policy.Decide(q)
 	if d.Needed&h.Policy.OnceLevels() != 0 {
@@ -224,9 +241,11 @@ func (p *passage) judge(h *Handler, r *http.Request, v visitor) policy.Decision 
 
 // claims lists the methods that headers claim.
 func (p *passage) claims(header http.Header) []string {
-	for name, values := range header {
-		if MethodOverrides.Has(name) {
-			p.claimed = append(p.claimed, values...)
+	if !p.unclaimed {
+		for name, values := range header {
+			if MethodOverrides.Has(name) {
+				p.claimed = append(p.claimed, values...)
+			}
 		}
 	}
 	if p.shake.Extended() {

@@ -42,6 +42,7 @@ func (a *Answer) End() {
 	}
 	if a.weld != nil {
 		a.weld.Settle(nil, a.waiting != nil)
+		a.weld.Seen = nil // it is the passage's, which is used again
 	}
 	a.forget()
 }

@@ -48,7 +48,7 @@ type memo struct {
 // find finds the session of a request, from memory if it was seen before.
 func (h *Handler) find(r *http.Request, p *passage) visitor {
 	ctx, step := telemetry.Begin(r.Context(), "stepgate find")
-	if step.Recorded() {
+	if p.traced = step.Recorded(); p.traced {
 		r = r.WithContext(ctx)
 	}
 	v := visitors{h}.findVisitor(r, p)
@@ -71,6 +71,7 @@ func (h visitors) findVisitor(r *http.Request, p *passage) visitor {
 		return programs(h).program(r, live, p, p.token)
 	}
 	programs(h).borrow(r, live)
+	p.now = live.now()
 	entry, err := live.Sessions.Find(r.Context(), r.Header, live.Ceremonies.Place)
 	if err == nil {
 		entry, err = live.Ceremonies.Vouched(r, entry)
@@ -78,7 +79,7 @@ func (h visitors) findVisitor(r *http.Request, p *passage) visitor {
 	if err != nil || entry == nil {
 		return visitor{err: err, going: logins(h).going(live, r)}
 	}
-	v := visitor{entry: entry, memo: h.memo(entry, live.now()), going: logins(h).going(live, r)}
+	v := visitor{entry: entry, memo: h.memo(entry, p.now), going: logins(h).going(live, r)}
 	v.risk = h.look(r, live, v)
 	return v
 }
@@ -108,7 +109,6 @@ func (h visitors) memo(e *session.Entry, now time.Time) *memo {
 // describe gives the policy the facts about a visitor.
 func (v visitor) describe(h *Handler, q *policy.Request) {
 	if v.entry == nil {
-		q.Now = time.Now()
 		q.Device = policy.DeviceUnknown
 		// Nobody is asked for more than the sign-in because of a risk that is
 		// scored with it: the request is judged again then.
@@ -116,7 +116,6 @@ func (v visitor) describe(h *Handler, q *policy.Request) {
 		return
 	}
 	owner := &v.entry.Owner.Account
-	q.Now = time.Now()
 	q.SignedIn = true
 	q.Username, q.Groups, q.Organisation = owner.Username, owner.Groups, owner.Organisation
 	q.Requires = v.memo.requires

@@ -21,10 +21,10 @@ func (h *Handler) watch(w http.ResponseWriter, r *http.Request, p *passage, v vi
 		defer o.Over(http.ErrAbortHandler)
 	}
 	trail{h}.tellAllowed(r, d)
-	a := &Answer{
-		ResponseWriter: w, Site: h, Request: r, Handshake: p.shake, Entry: v.entry, Needed: d.Needed &^ d.Once, Private: !d.Public,
-		Page: scripts{h}.page(r, p, v), weld: o, leave: p.leave, ours: w.Header()["Set-Cookie"],
-	}
+	a := p.answer
+	a.ResponseWriter, a.Site, a.Request, a.Handshake = w, h, r, p.shake
+	a.Entry, a.Needed, a.Private = v.entry, d.Needed&^d.Once, !d.Public
+	a.Page, a.weld, a.leave, a.ours = scripts{h}.page(r, p, v), o, p.leave, w.Header()["Set-Cookie"]
 	if a.ours != nil {
 		delete(w.Header(), "Set-Cookie") // they come after the app's, whose own of these names do not leave
 	}

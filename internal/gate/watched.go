@@ -116,29 +116,25 @@ func (h logins) hold(r *http.Request, p *passage, v visitor, d policy.Decision) 
 	if r.Body != nil && (r.ContentLength < 0 || r.ContentLength > maxFormBytes) {
 		r.Body = h.Form.Watch(r.Body, r.Header.Get("Content-Type"))
 	}
-	q := watched.Request{HTTP: r, Visitor: v.watched(), Seen: p.see(r), Next: p.next, Lost: v.err != nil, Public: d.Public, Changes: changesPerson(r)}
+	a := p.held
+	q := watched.Request{HTTP: r, Visitor: v.watched(), Seen: p.see(r), Next: p.next, Lost: v.err != nil, Public: d.Public, Changes: p.changesPerson(r)}
 	live := h.live.Load()
 	if live == nil {
-		return h.newWatched(nil).Hold(q)
+		return a, h.newWatched(nil).Hold(a, q)
 	}
 	q.Stake = d.Needed&^live.password != 0
-	return live.watched.Hold(q)
+	return a, live.watched.Hold(a, q)
 }
 
 // changesPerson tells whether a request may make the app take a cookie for
 // somebody else's.
-func changesPerson(r *http.Request) bool {
+func (p *passage) changesPerson(r *http.Request) bool {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
 	default:
 		return true
 	}
-	for name := range r.Header {
-		if MethodOverrides.Has(name) {
-			return true
-		}
-	}
-	return false
+	return !p.unclaimed && claimsMethod(r.Header)
 }
 
 // newWatched is the watched login; nil where none is. Without a live site it is

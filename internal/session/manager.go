@@ -104,15 +104,20 @@ func (m *Manager) SetKeys(pairs [][]byte) {
 // error (ErrStore) means that it cannot be known: only public paths go on.
 // For a session seen before it neither reads the store nor allocates.
 func (m *Manager) Find(ctx context.Context, h http.Header, p Place) (*Entry, error) {
-	e, err := m.Peek(ctx, h, p)
+	now := m.Now()
+	e, err := m.peek(ctx, h, p, now)
 	if e != nil {
-		m.seen(e, m.Now())
+		m.seen(e, now)
 	}
 	return e, err
 }
 
 // Peek is Find for requests that must not keep a session from idling out.
 func (m *Manager) Peek(ctx context.Context, h http.Header, p Place) (*Entry, error) {
+	return m.peek(ctx, h, p, m.Now())
+}
+
+func (m *Manager) peek(ctx context.Context, h http.Header, p Place, now time.Time) (*Entry, error) {
 	value := cookieValue(h, p.Cookie)
 	if value == "" {
 		if m.failing.Load() {
@@ -120,7 +125,6 @@ func (m *Manager) Peek(ctx context.Context, h http.Header, p Place) (*Entry, err
 		}
 		return nil, nil
 	}
-	now := m.Now()
 	if m.silent(now) {
 		return nil, ErrStore
 	}

@@ -12,28 +12,28 @@ import (
 )
 
 // Hold leaves of a request's cookies and tokens of the app what is the
-// visitor's, and gives what looks at the answer. Its error is for a page: the
-// request does not go to the app.
-func (s *Site) Hold(request Request) (*Answer, error) {
-	a := &Answer{Request: request}
+// visitor's, and makes of a, which is new, what looks at the answer. Its error
+// is for a page: the request does not go to the app.
+func (s *Site) Hold(a *Answer, request Request) error {
+	a.Request = request
 	q := &a.Request
 	q.site = s
 	token, bears := q.takeToken()
 	unknown := q.findBonds()
 	if unknown != nil && !q.Public {
-		return nil, &web.Fail{Status: http.StatusServiceUnavailable, Err: unknown}
+		return &web.Fail{Status: http.StatusServiceUnavailable, Err: unknown}
 	}
 	found := q.elsewhereIDs()
 	if len(found) > 0 && (unknown != nil || !s.Weld.Allowed(q.HTTP.Context(), found, q.Visitor.id(), q.bonds, q.Public)) {
-		return nil, q.foreign()
+		return q.foreign()
 	}
 	if tokens := elsewhere(q, s.Form.TokensInURL); len(tokens) > 0 && (unknown != nil || !q.passTokens(tokens)) {
-		return nil, q.foreign()
+		return q.foreign()
 	}
 	if unknown != nil {
 		s.Form.Cookies().Strip(q.HTTP.Header)
 		a.Visitor = Visitor{}
-		return a, nil
+		return nil
 	}
 	if bears && q.passToken(token) {
 		q.HTTP.Header["Authorization"] = []string{"Bearer " + token}
@@ -44,7 +44,7 @@ func (s *Site) Hold(request Request) (*Answer, error) {
 	if q.Changes {
 		*q.HTTP = *q.HTTP.WithContext(outlasting(q.HTTP.Context()))
 	}
-	return a, a.keepApart(line, found, passed)
+	return a.keepApart(line, found, passed)
 }
 
 // keepApart has the request wait for others that may change whose the values

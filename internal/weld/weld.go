@@ -331,9 +331,13 @@ func (n Names) Strip(h http.Header) { SetLine(h, n.Others(JoinLines(h))) }
 
 // SetLine makes line the request's only Cookie line.
 func SetLine(h http.Header, line string) {
-	if line == "" {
+	lines := h["Cookie"]
+	switch {
+	case line == "":
 		delete(h, "Cookie")
-		return
+	case len(lines) == 1:
+		lines[0] = line // a request's values are its own
+	default:
+		h["Cookie"] = []string{line}
 	}
-	h["Cookie"] = []string{line}
 }
