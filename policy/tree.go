@@ -177,7 +177,8 @@ func (t *tree) freeze(rules []Rule, methods int) {
 			e.settle(methods)
 		}
 	}
-	grown, moved := t.forks, t.move()
+	grown := t.forks
+	moved := t.move()
 	t.table = make([]step, len(t.edges)*4/3+1)
 	for e, to := range t.edges {
 		t.put(moved[e.from], e.text, &grown[to], moved[to])
