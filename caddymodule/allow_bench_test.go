@@ -129,8 +129,8 @@ func benchGateway(tb testing.TB, rules int) (*rig, *http.Request, http.Header) {
 // A session seen before costs no read of the store: with the file gone, and
 // within the grace, it still passes. All that it costs is the one thing that
 // stands around the app's answer, which has room for the headers of the
-// request too: these outlive the handler, in the server's log, so that nobody
-// else's may ever take their place.
+// request too: these outlive the handler, in the routes of errors, so that
+// nobody else's may ever take their place.
 func TestAllowReadsNoStore(t *testing.T) {
 	g, request, header := benchGateway(t, 10)
 	h := gateOnly(g.t)

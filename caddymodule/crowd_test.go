@@ -1,14 +1,12 @@
 package caddymodule
 
 import (
-	"bufio"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -16,15 +14,9 @@ import (
 	"github.com/stepgate/stepgate/internal/people"
 )
 
-// crowdSite has handlers around the gate that change in place what it sets, and
-// a log that reads the request when it is over.
+// crowdSite has a handler behind the gate that changes in place what it sets.
 const crowdSite = `{{site}} {
-	log {
-		output file {{dir}}/access.log
-		format json
-	}
 	route {
-		header /altered/* Cache-Control private public
 		stepgate {
 			policy {
 				public  /public/*
@@ -53,7 +45,7 @@ func tell(w http.ResponseWriter, r *http.Request) {
 }
 
 // Many people at once, each over several connections, with strangers between
-// them: the upstream and the log are told of each request only whose it is.
+// them: the upstream is told of each request only whose it is.
 func TestInACrowdEverybodyIsToldOnlyOfThemselves(t *testing.T) {
 	const persons, connections, requests = 12, 3, 60
 	g := startGateway(t, crowdSite, http.HandlerFunc(tell))
@@ -86,12 +78,6 @@ func TestInACrowdEverybodyIsToldOnlyOfThemselves(t *testing.T) {
 	for err := range faults {
 		t.Error(err)
 	}
-	if err := stopGateway(); err != nil {
-		t.Fatal(err)
-	}
-	if n := crowdLog(t, g.dir+"/access.log"); n < persons*connections*requests {
-		t.Errorf("%d requests in the log", n)
-	}
 }
 
 // askInCrowd is the n-th request of a person over one connection. Every fifth
@@ -100,9 +86,6 @@ func askInCrowd(client *http.Client, site, cookie string, person, n int) error {
 	name := fmt.Sprintf("person%d", person)
 	folder, wanted := "cases", toldOf{name, fmt.Sprintf("Citizen %d", person), name + "@example.test", name, "app=" + name}
 	method, cache := http.MethodGet, "private, no-cache"
-	if n%7 == 0 {
-		folder, cache = "altered", "public, no-cache"
-	}
 	if n%5 == 0 {
 		folder, cookie, wanted, cache = "public", "", toldOf{Cookie: "app=" + name}, ""
 	}
@@ -131,40 +114,4 @@ func askInCrowd(client *http.Client, site, cookie string, person, n int) error {
 		return fmt.Errorf("%s: told %+v and %q", r.URL, got, said)
 	}
 	return nil
-}
-
-// crowdLog checks that each line of the log has the headers of the person whose
-// path it is, and counts them.
-func crowdLog(t *testing.T, file string) int {
-	t.Helper()
-	f, err := os.Open(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	n := 0
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		var line struct {
-			Request struct {
-				URI     string
-				Headers http.Header
-			}
-		}
-		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
-			t.Fatal(err)
-		}
-		parts := strings.Split(line.Request.URI, "/")
-		if len(parts) != 4 || strings.HasPrefix(parts[1], ".") {
-			continue // on the way to the sign-in
-		}
-		n++
-		wanted := parts[2]
-		if parts[1] == "public" {
-			wanted = ""
-		}
-		if got := line.Request.Headers.Get("Remote-User"); got != wanted {
-			t.Errorf("%s is logged as of %q", line.Request.URI, got)
-		}
-	}
-	return n
 }

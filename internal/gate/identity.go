@@ -78,9 +78,9 @@ func (h *Handler) prepare(r *http.Request, p *passage, v visitor, d policy.Decis
 		WithholdRequestCookies(r.Header)
 		return
 	}
-	// Handlers further on may alter values in place, and the server's log reads
-	// them when the request is over: none is shared with another request, nor
-	// used again. One array holds them all.
+	// Handlers further on may alter values in place, and the routes of errors
+	// read them when the gate has returned: none is shared with another request,
+	// nor used again. One array holds them all.
 	values := p.answer.room[:]
 	if len(who.header) >= len(values) {
 		values = make([]string, len(who.header)+1)
