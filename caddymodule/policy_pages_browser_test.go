@@ -49,7 +49,7 @@ func policyPages(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	sites := []author.SiteDifference{{Origin: was.Origin, Difference: difference, Was: was, Is: is}}
-	comparison := author.Comparison{Title: "old and new compared", Verdict: "2 changes may let somebody through", Sites: sites, Now: time.Now()}
+	comparison := author.Comparison{Title: "old and new compared", Verdict: "3 changes may let somebody through", Sites: sites, Now: time.Now()}
 	if err := comparison.RenderHTML(&compared); err != nil {
 		t.Fatal(err)
 	}

@@ -55,6 +55,8 @@ func TestDiffSaysWhatBecomesWeakerOrStronger(t *testing.T) {
 			[]string{"weaker default header X-A 1 and not header X-B 1 signed_in mfa -> signed_in"}},
 		{"conditions that stand apart", "default signed_in\nraise mfa when header X-A 1\nraise mfa when header X-B 1", "default signed_in\nraise mfa when header X-A 1",
 			[]string{"undecided default not header X-A 1 and header X-B 1 signed_in mfa -> signed_in"}},
+		{"conditions that come to stand apart", "default signed_in\nraise mfa when header X-A 1", "default signed_in\nraise mfa when header X-A 1\nraise mfa when header X-B 1",
+			[]string{"stronger default not header X-A 1 and header X-B 1 signed_in -> signed_in mfa"}},
 		{"two things at one path", "default signed_in\nraise mfa when organisation acme\nraise phishing_resistant when risk high", "default signed_in",
 			[]string{"weaker default organisation acme signed_in mfa -> signed_in", "weaker default risk high signed_in phishing_resistant -> signed_in"}},
 		{"a raise is in a rule", "require signed_in /a", "require signed_in /a { raise mfa when not device private }",

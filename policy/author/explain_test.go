@@ -115,3 +115,21 @@ func TestInFullTellsWhoCouldPass(t *testing.T) {
 		}
 	}
 }
+
+// TestRenderSaysThatTheDefaultDecidesOneReadingOnly where rules decide about
+// another.
+func TestRenderSaysThatTheDefaultDecidesOneReadingOnly(t *testing.T) {
+	s := siteOf(t, "require mfa /case.do\nrequire mfa /case.do?action=edit")
+	for line, want := range map[string]string{
+		"GET /case.do;jsessionid=1?action=edit": "decided by  the default, since no rule matches one of its readings\n",
+		"GET /other":                            "decided by  the default, since no rule matches\n",
+	} {
+		var b strings.Builder
+		if err := s.Explain(factsOf(t, line)).Render(&b); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("%s: no %q in\n%s", line, want, b.String())
+		}
+	}
+}

@@ -136,7 +136,8 @@ func (d *drafter) write() string {
 		counted := d.byPlace()
 		for _, rule := range c.Rules {
 			remark := ""
-			if rule.Pos != (policy.Position{}) {
+			// What a query adds to what else decides has no share of its own.
+			if rule.Pos != (policy.Position{}) && !asksQuery(rule) {
 				remark = percent(counted[rule.Pos], r.Requests)
 			}
 			w.rule(rule, remark)
@@ -159,6 +160,10 @@ func (d *drafter) write() string {
 		}
 	}, "policy")
 	return w.String()
+}
+
+func asksQuery(r policy.RuleConfig) bool {
+	return slices.ContainsFunc(r.Patterns, func(pattern string) bool { return strings.Contains(pattern, "?") })
 }
 
 // top is the first folder of a guess, by which they stand together.

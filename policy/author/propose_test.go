@@ -57,6 +57,10 @@ func TestProposeIsNeverWeakerThanARule(t *testing.T) {
 	if !strings.Contains(text, "require phishing_resistant /*/private/*") || !strings.Contains(text, "deny /assets/*.map") {
 		t.Errorf("what is enforced is missing:\n%s", text)
 	}
+	_, queried := proposal(t, "default signed_in\nrequire mfa /case.do?action=delete\nrequire mfa /cases/*", traffic(map[string]int{"GET /case.do?action=delete": 50, "GET /cases/%d": 50}))
+	if !strings.Contains(queried, "require mfa /case.do?action=delete\n") || !strings.Contains(queried, "require mfa /cases/*   # 50.0 %\n") {
+		t.Errorf("a share of what only adds to another:\n%s", queried)
+	}
 	if r.Sites[0].Config.Rules == nil || len(r.Sites[0].Config.Rules) != 3 {
 		t.Error("the enforced policy was changed")
 	}
