@@ -192,3 +192,17 @@ func TestGuessesElsewhereDoNotStopAKnownBrowser(t *testing.T) {
 		t.Errorf("the known browser: %d at %s", s.status, s.at)
 	}
 }
+
+func TestPagesTakeNoOtherMethods(t *testing.T) {
+	k := newRig(t)
+	b := k.browser()
+	for _, page := range []string{"/sign-in", "/challenge", "/enrol", "/sign-out", "/challenge/password"} {
+		for _, method := range []string{http.MethodPut, http.MethodDelete, http.MethodOptions, "BREW"} {
+			w := httptest.NewRecorder()
+			k.pages.ServeHTTP(w, b.request(method, "/.stepgate"+page, nil))
+			if w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") == "" {
+				t.Errorf("%s %s: %d, Allow %q", method, page, w.Code, w.Header().Get("Allow"))
+			}
+		}
+	}
+}

@@ -78,8 +78,6 @@ func (s links) serveLink(w http.ResponseWriter, r *http.Request, purpose, token 
 		if fields, err = s.post(w, r, nil); err != nil {
 			return err
 		}
-	} else if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return &web.Fail{Status: http.StatusMethodNotAllowed, Allow: "GET, HEAD, POST"}
 	}
 	l, err := s.openLink(r, purpose, token)
 	if err != nil {

@@ -23,8 +23,6 @@ func (s signOuts) signOut(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case r.Method == http.MethodPost:
 		return s.signOutPost(w, r, v)
-	case r.Method != http.MethodGet && r.Method != http.MethodHead:
-		return &web.Fail{Status: http.StatusMethodNotAllowed, Allow: "GET, HEAD, POST"}
 	case v == nil:
 		return s.Pages.Render(w, r, s.Web, http.StatusOK, "signed-out", &signOutView{})
 	default:

@@ -200,6 +200,14 @@ func (s *Site) Handler() http.Handler {
 		if !ok {
 			return &web.Fail{Status: http.StatusNotFound}
 		}
+		switch r.Method {
+		case http.MethodGet, http.MethodHead, http.MethodPost:
+		default:
+			return &web.Fail{Status: http.StatusMethodNotAllowed, Allow: "GET, HEAD, POST"}
+		}
+		if led, err := web.ToWay(w, r, s.Web, "/challenge", "/enrol"); led || err != nil {
+			return err
+		}
 		return page(w, r)
 	})
 }

@@ -197,7 +197,7 @@ func (p *Pages) render(w http.ResponseWriter, pg *page, status int, name string,
 	if err != nil {
 		return err
 	}
-	p.write(w, pg, status, keepPlace(body, pg.path), framedByNone)
+	p.write(w, pg, status, plainWays(keepPlace(body, pg.path), pg.path), framedByNone)
 	return nil
 }
 
