@@ -199,7 +199,7 @@ func TestPagesTakeNoOtherMethods(t *testing.T) {
 	for _, page := range []string{"/sign-in", "/challenge", "/enrol", "/sign-out", "/challenge/password"} {
 		for _, method := range []string{http.MethodPut, http.MethodDelete, http.MethodOptions, "BREW"} {
 			w := httptest.NewRecorder()
-			k.pages.ServeHTTP(w, b.request(method, "/.stepgate"+page, nil))
+			k.pages.ServeHTTP(w, b.Request(method, "/.stepgate"+page, nil))
 			if w.Code != http.StatusMethodNotAllowed || w.Header().Get("Allow") == "" {
 				t.Errorf("%s %s: %d, Allow %q", method, page, w.Code, w.Header().Get("Allow"))
 			}
