@@ -107,8 +107,8 @@ func (s *surroundings) narrow(route *caddyhttp.Route) {
 
 func (s *surroundings) narrowBy(module caddy.Module) {
 	name := module.CaddyModule().ID.Name()
-	if name != "host" && !slices.Contains(s.narrowed, name) {
-		s.narrowed = append(s.narrowed, name)
+	if at, known := slices.BinarySearch(s.narrowed, name); name != "host" && !known {
+		s.narrowed = slices.Insert(s.narrowed, at, name) // sorted: Caddy has a set's in any order
 	}
 }
 
