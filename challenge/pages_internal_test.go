@@ -101,6 +101,8 @@ func TestEveryPageRendersWithNothingToSayAndWithAll(t *testing.T) {
 		"lost":       {&lostView{}, &lostView{TooLong: true}},
 		"continue":   {&continueView{}, &continueView{Request: kept.Request{Head: kept.Head{Content: kept.Content{Fields: []string{"a", "b"}, Files: []string{"c"}}}}}},
 		"onward":     {&onwardView{Site: "https://cases.example", To: "https://cases.example/.stepgate/joined?state=s&code=c#"}},
+		"leaving":    {&leavingView{}, &leavingView{To: "/.stepgate/sign-in?c=x&place=", Place: "X", Elsewhere: "the county"}},
+		"returned":   {&leavingView{}, &leavingView{To: "/.stepgate/sign-in?c=x", Place: "X"}},
 		"over":       {&overView{}, &overView{Text: "gone"}, &overView{Text: "other"}, &overView{Text: "continued"}, &overView{Text: "large"}},
 		"window":     {&windowView{}},
 		"sign-out":   {&signOutView{}},
