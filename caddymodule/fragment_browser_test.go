@@ -42,7 +42,7 @@ func TestWhatFollowsTheHashSurvivesEveryHop(t *testing.T) {
 	stands(again)
 
 	// Without scripts forms keep it, and the choice of another factor is one.
-	plain := c.profile(t, looks{1280, false, false})
+	plain := c.profile(t, looks{360, false, false})
 	plain.secret, plain.used = b.secret, b.used
 	plain.open(g.url + target + place).at("/sign-in")
 	plain.fill("username", "joe", "password", "wrong").press(submitButton).says("not correct")

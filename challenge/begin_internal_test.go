@@ -194,7 +194,7 @@ func TestGuessesElsewhereDoNotStopAKnownBrowser(t *testing.T) {
 }
 
 func TestPagesTakeNoOtherMethods(t *testing.T) {
-	k := newRig(t)
+	k := newRig(t, nil)
 	b := k.browser()
 	for _, page := range []string{"/sign-in", "/challenge", "/enrol", "/sign-out", "/challenge/password"} {
 		for _, method := range []string{http.MethodPut, http.MethodDelete, http.MethodOptions, "BREW"} {

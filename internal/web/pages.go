@@ -197,7 +197,11 @@ func (p *Pages) render(w http.ResponseWriter, pg *page, status int, name string,
 	if err != nil {
 		return err
 	}
-	p.write(w, pg, status, plainWays(keepPlace(body, pg.path), pg.path), framedByNone)
+	plain, err := pg.asset("plain.css")
+	if err != nil {
+		return err
+	}
+	p.write(w, pg, status, plainWays(keepPlace(body, pg.path), pg.path, plain, pg.Nonce), framedByNone)
 	return nil
 }
 

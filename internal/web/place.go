@@ -40,20 +40,23 @@ var ownWay = regexp.MustCompile(`<a data-way(?: class="([^"]*)")? href="([^"]*)"
 // plainWays puts beside each link to another page of the journey a button, for
 // browsers without scripts, which do not show the link: no link carries along
 // what stands behind the #, but a form of the page's own address does, and so
-// does the redirect of ToWay.
-func plainWays(body []byte, path string) []byte {
+// does the redirect of ToWay. path is the page's, style the address of what
+// hides the links, nonce what lets it be loaded.
+func plainWays(body []byte, path, style, nonce string) []byte {
 	found := false
 	body = ownWay.ReplaceAllFunc(body, func(link []byte) []byte {
 		found = true
 		m := ownWay.FindSubmatch(link)
-		class := cmp.Or(string(m[1]), "link")
+		class := cmp.Or(string(m[1]), "button link")
 		return fmt.Appendf(nil, `%s<noscript><button type="submit" form="ways" formaction="" name="%s" value="%s" class="%s">%s</button></noscript>`, link, wayField, m[2], class, m[3])
 	})
 	if !found {
 		return body
 	}
 	form := fmt.Sprintf(`<noscript><form id="ways" method="get" action="%s"></form></noscript></main>`, html.EscapeString(path))
-	return bytes.Replace(body, []byte("</main>"), []byte(form), 1)
+	body = bytes.Replace(body, []byte("</main>"), []byte(form), 1)
+	sheet := fmt.Sprintf(`<noscript><link rel="stylesheet" href="%s" nonce="%s"></noscript></head>`, html.EscapeString(style), html.EscapeString(nonce))
+	return bytes.Replace(body, []byte("</head>"), []byte(sheet), 1)
 }
 
 // ToWay answers the button that a page without scripts has in place of a link

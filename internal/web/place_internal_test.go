@@ -21,16 +21,16 @@ func TestFormsOfTheirOwnPageKeepItsAddress(t *testing.T) {
 func TestLinksOfAJourneyAreButtonsWithoutScripts(t *testing.T) {
 	const other = `<p><a href="/.stepgate/challenge">no way</a></p>`
 	const link = `<a data-way class="button secondary" href="/.stepgate/challenge/totp?c=x&amp;d=y">App &amp; code</a>`
-	got := string(plainWays([]byte("<main>"+other+link+`<a data-way href="/.stepgate/enrol">more</a></main>`), "/.stepgate/challenge"))
-	want := "<main>" + other + link +
+	got := string(plainWays([]byte("</head><main>"+other+link+`<a data-way href="/.stepgate/enrol">more</a></main>`), "/.stepgate/challenge", "/plain.css", "n0nce"))
+	want := `<noscript><link rel="stylesheet" href="/plain.css" nonce="n0nce"></noscript></head><main>` + other + link +
 		`<noscript><button type="submit" form="ways" formaction="" name="way" value="/.stepgate/challenge/totp?c=x&amp;d=y" class="button secondary">App &amp; code</button></noscript>` +
 		`<a data-way href="/.stepgate/enrol">more</a>` +
-		`<noscript><button type="submit" form="ways" formaction="" name="way" value="/.stepgate/enrol" class="link">more</button></noscript>` +
+		`<noscript><button type="submit" form="ways" formaction="" name="way" value="/.stepgate/enrol" class="button link">more</button></noscript>` +
 		`<noscript><form id="ways" method="get" action="/.stepgate/challenge"></form></noscript></main>`
 	if got != want {
 		t.Errorf("got %s", got)
 	}
-	if page := "<main>" + other + "</main>"; string(plainWays([]byte(page), "/")) != page {
+	if page := "<main>" + other + "</main>"; string(plainWays([]byte(page), "/", "", "")) != page {
 		t.Error("a page without ways has become another")
 	}
 }
