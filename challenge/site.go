@@ -205,9 +205,6 @@ func (s *Site) Handler() http.Handler {
 		default:
 			return &web.Fail{Status: http.StatusMethodNotAllowed, Allow: "GET, HEAD, POST"}
 		}
-		if led, err := web.ToWay(w, r, s.Web, "/challenge", "/enrol"); led || err != nil {
-			return err
-		}
 		return page(w, r)
 	})
 }

@@ -197,11 +197,7 @@ func (p *Pages) render(w http.ResponseWriter, pg *page, status int, name string,
 	if err != nil {
 		return err
 	}
-	plain, err := pg.asset("plain.css")
-	if err != nil {
-		return err
-	}
-	p.write(w, pg, status, plainWays(keepPlace(body, pg.path), pg.path, plain, pg.Nonce), framedByNone)
+	p.write(w, pg, status, keepPlace(body, pg.path), framedByNone)
 	return nil
 }
 
