@@ -400,6 +400,28 @@ func TestManyNodes(t *testing.T) {
 	})
 }
 
+// rotate makes another key primary as an operator does, node after node.
+func (n *nodes) rotate() {
+	n.Helper()
+	for _, step := range [][]string{{"keys", "rotate", "--prepare"}, {"keys", "rotate"}} {
+		n.command(n.all[0], "", step...)
+		key, err := os.ReadFile(filepath.Join(n.all[0].dir, "stepgate.key"))
+		if err != nil {
+			n.Fatal(err)
+		}
+		for _, one := range n.all[1:] {
+			n.write(filepath.Join(one.dir, "stepgate.key"), string(key))
+			n.reread(one)
+		}
+	}
+}
+
+// reread has a node take over what its files say now.
+func (n *nodes) reread(one *node) {
+	n.Helper()
+	n.command(one, "", "reload", "--address", "unix/"+filepath.Join(one.dir, "admin.sock"), "--force")
+}
+
 // raceOneCode has eight browsers submit the same code over all nodes at once.
 func (n *nodes) raceOneCode(joe *person) {
 	code := joe.code()
