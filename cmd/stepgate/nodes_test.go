@@ -376,18 +376,27 @@ func TestManyNodes(t *testing.T) {
 
 	t.Run("one code passes once", func(t *testing.T) { n.raceOneCode(joe) })
 	t.Run("a sign-out is seen everywhere", func(t *testing.T) { n.signOutElsewhere() })
+	t.Run("keys are rotated", func(t *testing.T) { n.rotateKeys(joe) })
 	t.Run("a node is killed", func(t *testing.T) {
-		second.kill()
+		dora := n.person("dora").at(second)
+		dora.enrol("/cases/dora")
+		second.kill() // a moment after it has acknowledged that
+		dora.at(first).wantStatus("/cases/dora", http.StatusOK)
 		joe.at(third).wantStatus("/cases/1", http.StatusOK)
 		n.start(second)
 		joe.at(second).wantStatus("/cases/1", http.StatusOK)
 	})
 	t.Run("a node is cut off", func(t *testing.T) { n.cutOff(joe, third, first) })
 	t.Run("the database stops", func(t *testing.T) {
+		mary := n.person("mary").at(third)
+		mary.enrol("/cases/mary")
 		n.database.Primary.Kill()
 		n.wantNobodyLetIn(joe)
 		n.database.Primary.Start()
 		n.heals(joe)
+		for _, one := range n.all {
+			mary.at(one).wantStatus("/cases/mary", http.StatusOK)
+		}
 	})
 	t.Run("the database fails over", func(t *testing.T) {
 		late := n.person("late").at(second)
@@ -398,6 +407,31 @@ func TestManyNodes(t *testing.T) {
 			late.at(one).wantStatus("/cases/late", http.StatusOK)
 		}
 	})
+}
+
+// rotateKeys rotates while somebody works on all nodes.
+func (n *nodes) rotateKeys(joe *person) {
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				if a := joe.at(n.all[i%3]).get("/cases/1"); a.status != 0 && (a.status != http.StatusOK || a.url.Path != "/cases/1") {
+					n.Errorf("while keys are rotated: %d at %v", a.status, a.url)
+				}
+			}
+		}
+	}()
+	n.rotate()
+	close(stop)
+	<-stopped
+	for _, one := range n.all {
+		joe.at(one).wantStatus("/cases/1", http.StatusOK)
+	}
+	n.command(n.all[2], "", "audit", "verify")
 }
 
 // rotate makes another key primary as an operator does, node after node.
