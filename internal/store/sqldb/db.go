@@ -48,8 +48,9 @@ type DB struct {
 type engine interface {
 	// write runs change in a write transaction: it commits if change returns
 	// nil and rolls back otherwise, also when it panics. It returns when the
-	// commit is durable. Errors of change come back as they are.
-	write(ctx context.Context, change func(*tx) error) error
+	// commit is durable, or, of a lazy one, as durable as the next that is not.
+	// Errors of change come back as they are.
+	write(ctx context.Context, lazy bool, change func(*tx) error) error
 	// listen is session.Store's Listen.
 	listen(ctx context.Context, heard func()) error
 	close() error
@@ -68,13 +69,24 @@ func newDB(o Options, q querier) *DB {
 // write runs change in a transaction of its own, or in the one that ctx comes
 // from (Answer); there an error of change has to become one of that.
 func (db *DB) write(ctx context.Context, change func(*tx) error) error {
+	return db.commit(ctx, false, change)
+}
+
+// writeLazily is write for what is worth nothing before something else is
+// written, by write, behind it: a power cut may take it as long as that is not
+// there. The disk is not waited for.
+func (db *DB) writeLazily(ctx context.Context, change func(*tx) error) error {
+	return db.commit(ctx, true, change)
+}
+
+func (db *DB) commit(ctx context.Context, lazy bool, change func(*tx) error) error {
 	if t := joined(ctx, db); t != nil {
 		return change(t)
 	}
 	ctx, step := telemetry.Begin(ctx, "stepgate store write")
 	began := time.Now()
 	var last *tx // of the attempt that counts
-	err := db.engine.write(ctx, func(t *tx) error {
+	err := db.engine.write(ctx, lazy, func(t *tx) error {
 		last = t
 		return change(t)
 	})

@@ -19,6 +19,9 @@ type committer struct {
 	store   *DB
 	db      *sql.DB // one connection
 	present func() error
+	// lazy is how the connection is set: commits wait for no disk. Only the
+	// group whose turn it is looks.
+	lazy bool
 
 	turns   chan *group
 	closing chan struct{}
@@ -42,21 +45,27 @@ func (c *committer) stop() {
 	<-c.done
 }
 
-func (c *committer) write(ctx context.Context, change func(*tx) error) error {
+func (c *committer) write(ctx context.Context, lazy bool, change func(*tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	select {
-	case g := <-c.turns:
-		if err := g.take(ctx, change); err != nil {
-			return err
+	for {
+		select {
+		case g := <-c.turns:
+			if !g.suits(lazy) {
+				g.back <- struct{}{}
+				continue
+			}
+			if err := g.take(ctx, change); err != nil {
+				return err
+			}
+			<-g.over
+			return g.err
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-c.closing:
+			return ErrClosed
 		}
-		<-g.over
-		return g.err
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-c.closing:
-		return ErrClosed
 	}
 }
 
@@ -70,7 +79,7 @@ func (c *committer) work() {
 		case <-c.closing:
 			return
 		}
-		for n := 1; n < groupTurns && g.err == nil && c.offer(g); n++ {
+		for n := 1; n < groupTurns && g.err == nil && !g.left && c.offer(g); n++ {
 		}
 		g.end()
 		close(g.over)
@@ -98,6 +107,18 @@ type group struct {
 	tx   *sql.Tx
 	kept int   // changes to be committed
 	err  error // the whole group has failed
+	lazy bool  // its commit waits for no disk
+	left bool  // somebody could not join, and the next group is theirs
+}
+
+// suits tells whether a change may be of the group. The first one says whether
+// it is lazy; in a lazy group there is none that has to be on the disk.
+func (g *group) suits(lazy bool) bool {
+	if g.tx == nil {
+		g.lazy = lazy
+	}
+	g.left = g.lazy && !lazy
+	return !g.left
 }
 
 // take runs change in a savepoint. An error means that nothing of it is
@@ -138,6 +159,9 @@ func (g *group) begin() error {
 		if err := g.committer.present(); err != nil {
 			return err
 		}
+		if err := g.committer.setLazy(g.lazy); err != nil {
+			return err
+		}
 		tx, err := g.committer.db.BeginTx(context.Background(), nil)
 		if err != nil {
 			return fmt.Errorf("begin to write: %w", err)
@@ -145,6 +169,23 @@ func (g *group) begin() error {
 		g.tx = tx
 	}
 	return g.exec(`SAVEPOINT turn`)
+}
+
+// setLazy sets what the connection's next commits wait for. In either way they
+// reach the disk in their order: one that waits has all before it there too.
+func (c *committer) setLazy(lazy bool) error {
+	if c.lazy == lazy {
+		return nil
+	}
+	mode := "FULL"
+	if lazy {
+		mode = "NORMAL"
+	}
+	if _, err := c.db.ExecContext(context.Background(), "PRAGMA synchronous = "+mode); err != nil {
+		return fmt.Errorf("begin to write: %w", err)
+	}
+	c.lazy = lazy
+	return nil
 }
 
 // undo takes back what the present turn did. Where SQLite has rolled back by

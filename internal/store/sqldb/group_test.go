@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -145,5 +146,39 @@ func TestInterruptedNeighbourDoesNoHarm(t *testing.T) {
 	errs := inOneGroup(t, cancelling, insert("one"), long, insert("two"))
 	if errs[0] != nil || !errors.Is(errs[1], context.Canceled) || errs[2] != nil {
 		t.Errorf("callers got %v", errs)
+	}
+}
+
+// TestNobodyIsAcknowledgedByACommitThatWaitsForNoDisk mixes changes that wait
+// for the disk with such that do not, and looks at each group as it commits.
+func TestNobodyIsAcknowledgedByACommitThatWaitsForNoDisk(t *testing.T) {
+	db := openFile(t, filepath.Join(t.TempDir(), "stepgate.db"), storetest.NewRing(t))
+	var all sync.WaitGroup
+	for i := range 60 {
+		write, lazy := db.write, i%3 != 0
+		if lazy {
+			write = db.writeLazily
+		}
+		all.Go(func() {
+			err := write(t.Context(), func(tx *tx) error {
+				mode, err := one(t.Context(), tx.q, errNoHead, value[int], `PRAGMA synchronous`)
+				if err == nil && !lazy && mode != 2 {
+					err = fmt.Errorf("a change that waits for the disk is in a transaction of mode %d", mode)
+				}
+				if err == nil {
+					err = tx.InsertAccount(t.Context(), named(fmt.Sprint("jo", i)))
+				}
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	for i := range 60 {
+		if _, err := db.Account(t.Context(), account.ID(fmt.Sprint("jo", i))); err != nil {
+			t.Error(err)
+		}
 	}
 }

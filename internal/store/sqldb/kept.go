@@ -112,7 +112,7 @@ func (db *DB) AddKeptChunk(ctx context.Context, id kept.ID, seq int, chunk []byt
 	if err != nil {
 		return fmt.Errorf("keep chunk: %w", err)
 	}
-	return db.write(ctx, func(t *tx) error {
+	return db.writeLazily(ctx, func(t *tx) error { // FinishKept waits for the disk
 		n, err := t.q.exec(ctx,
 			`UPDATE kept_request SET chunks = chunks + 1 WHERE id = $1 AND stage = $2 AND chunks = $3`, string(id), keptWriting, seq)
 		if err == nil && n == 0 {

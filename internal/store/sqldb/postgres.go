@@ -226,14 +226,14 @@ func (p *postgres) close() error {
 	return errors.Join(p.writers.Close(), p.readers.Close())
 }
 
-func (p *postgres) write(ctx context.Context, change func(*tx) error) error {
+func (p *postgres) write(ctx context.Context, lazy bool, change func(*tx) error) error {
 	p.writing.RLock()
 	defer p.writing.RUnlock()
 	if p.closed {
 		return ErrClosed
 	}
 	for attempt := 1; ; attempt++ {
-		err := p.attempt(ctx, change)
+		err := p.attempt(ctx, lazy, change)
 		if err == nil || attempt == writeAttempts || !collided(err) {
 			return err
 		}
@@ -247,7 +247,7 @@ func (p *postgres) write(ctx context.Context, change func(*tx) error) error {
 
 // attempt runs change in one transaction. Statements listen to ctx; begin and
 // commit do not, so that what was committed is never reported as failed.
-func (p *postgres) attempt(ctx context.Context, change func(*tx) error) error {
+func (p *postgres) attempt(ctx context.Context, lazy bool, change func(*tx) error) error {
 	conn, err := p.writers.Conn(ctx)
 	if err != nil {
 		return fmt.Errorf("begin to write: %w", err)
@@ -262,6 +262,11 @@ func (p *postgres) attempt(ctx context.Context, change func(*tx) error) error {
 	defer begun.Rollback() // nothing after the commit
 	if p.pooled {
 		if _, err := begun.ExecContext(whole, settings, true); err != nil {
+			return fmt.Errorf("begin to write: %w", err)
+		}
+	}
+	if lazy { // what is flushed later, for a commit that waits, is behind it in one log
+		if _, err := begun.ExecContext(whole, `SET LOCAL synchronous_commit = off`); err != nil {
 			return fmt.Errorf("begin to write: %w", err)
 		}
 	}
