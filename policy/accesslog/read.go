@@ -35,6 +35,9 @@ type Block struct {
 // BlockBytes is how large a block is at most, and how long a line.
 const BlockBytes = 1 << 20
 
+// byteOrder is the mark that programs of Windows put in front of UTF-8.
+const byteOrder = "\xEF\xBB\xBF"
+
 // beganBytes is how much is kept of a line that is longer.
 const beganBytes = 100
 
@@ -58,6 +61,9 @@ func (l Log) blocks(send func(*Block) bool) error {
 		return err
 	}
 	in := bufio.NewReaderSize(unpacked, BlockBytes)
+	if begin, _ := in.Peek(len(byteOrder)); string(begin) == byteOrder {
+		in.Discard(len(byteOrder))
+	}
 	skipping := false // in a line that was too long
 	var heading *columns
 	for {

@@ -109,6 +109,18 @@ func TestBlocksCutLinesThatNeverEnd(t *testing.T) {
 	}
 }
 
+// TestBlocksLeaveOutTheMarkOfWindows, which would be part of an address.
+func TestBlocksLeaveOutTheMarkOfWindows(t *testing.T) {
+	var e Entry
+	err := Blocks(t.Context(), []Log{{"marked", strings.NewReader("\xEF\xBB\xBF" + oneLine)}}, func(b *Block) bool {
+		new(Parser).Parse(strings.TrimSuffix(b.Text, "\n"), &e)
+		return true
+	})
+	if err != nil || e.Client != "10.0.0.1" {
+		t.Errorf("client %q, %v", e.Client, err)
+	}
+}
+
 func TestBlocksStopWhenNobodyListens(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	blocks := 0
