@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/text/language"
 )
@@ -25,8 +26,11 @@ const (
 type Pages struct {
 	kit   *Kit
 	texts map[string]Catalogue
-	// pages are complete templates by language, then page name.
-	pages map[string]map[string]*template.Template
+	// pages are by language, then page name. Each is complete: it was made once
+	// to see that, and is made again when it is first shown. Of all pages in
+	// all languages people see a few, and parsed ones are many small pieces,
+	// which the collector would go through again and again while requests pass.
+	pages map[string]map[string]func() (*template.Template, error)
 }
 
 // page is what the layout knows besides the view.
@@ -56,7 +60,7 @@ type frame struct {
 
 // parse makes the templates of a set and fails on whatever is wrong with them.
 func (k *Kit) parse(set string, files *bundle, required []string) (*Pages, error) {
-	p := &Pages{kit: k, texts: files.texts, pages: map[string]map[string]*template.Template{}}
+	p := &Pages{kit: k, texts: files.texts, pages: map[string]map[string]func() (*template.Template, error){}}
 	for _, lang := range p.languages() {
 		pages, err := p.parseLanguage(lang, files.templates)
 		if err != nil {
@@ -81,32 +85,14 @@ func (p *Pages) languages() []string {
 	return langs
 }
 
-func (p *Pages) parseLanguage(lang string, files map[string]string) (map[string]*template.Template, error) {
-	words := p.wordsFor(lang)
-	shared := template.New("").Funcs(template.FuncMap{
-		"t": words.text, "button": newButton, "option": newOption, "options": newOptions, "choices": words.choices,
-	})
-	names := slices.Sorted(maps.Keys(files))
-	parse := func(t *template.Template, name, text string) error {
-		if _, err := t.New(name).Parse(text); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		return nil
+// parseLanguage makes every page of one language, and keeps none.
+func (p *Pages) parseLanguage(lang string, files map[string]string) (map[string]func() (*template.Template, error), error) {
+	shared, err := p.shared(lang, files)
+	if err != nil {
+		return nil, err
 	}
-	for _, name := range []string{layoutFile, partsFile} {
-		if err := parse(shared, name, p.kit.files.templates[name]); err != nil {
-			return nil, err
-		}
-	}
-	for _, name := range names {
-		if strings.HasPrefix(name, "_") {
-			if err := parse(shared, name, files[name]); err != nil {
-				return nil, err
-			}
-		}
-	}
-	pages := map[string]*template.Template{}
-	for _, name := range names {
+	pages := map[string]func() (*template.Template, error){}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
 		if strings.HasPrefix(name, "_") {
 			continue
 		}
@@ -114,15 +100,49 @@ func (p *Pages) parseLanguage(lang string, files map[string]string) (map[string]
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		if err := parse(t, name, files[name]); err != nil {
+		if err := parseFile(t, name, files[name]); err != nil {
 			return nil, err
 		}
-		if err := complete(t, words); err != nil {
+		if err := complete(t, p.wordsFor(lang)); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
-		pages[strings.TrimSuffix(name, ".html")] = t
+		pages[strings.TrimSuffix(name, ".html")] = sync.OnceValues(func() (*template.Template, error) {
+			t, err := p.shared(lang, files)
+			if err != nil {
+				return nil, err
+			}
+			return t, parseFile(t, name, files[name])
+		})
 	}
 	return pages, nil
+}
+
+// shared is what all pages of a language have in common.
+func (p *Pages) shared(lang string, files map[string]string) (*template.Template, error) {
+	words := p.wordsFor(lang)
+	t := template.New("").Funcs(template.FuncMap{
+		"t": words.text, "button": newButton, "option": newOption, "options": newOptions, "choices": words.choices,
+	})
+	for _, name := range []string{layoutFile, partsFile} {
+		if err := parseFile(t, name, p.kit.files.templates[name]); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if strings.HasPrefix(name, "_") {
+			if err := parseFile(t, name, files[name]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return t, nil
+}
+
+func parseFile(t *template.Template, name, text string) error {
+	if _, err := t.New(name).Parse(text); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
 }
 
 // complete tells what a page lacks that only shows when it is executed.
@@ -230,9 +250,13 @@ func (p *Pages) newPage(r *http.Request, site *Site, lang string) *page {
 
 // execute renders into memory, so that a page that breaks half-way is never sent.
 func (p *Pages) execute(pg *page, name string, view any) ([]byte, error) {
-	t := p.pages[pg.Lang][name]
-	if t == nil {
+	made := p.pages[pg.Lang][name]
+	if made == nil {
 		return nil, fmt.Errorf("page %s: no such page", name)
+	}
+	t, err := made()
+	if err != nil {
+		return nil, fmt.Errorf("page %s: %w", name, err)
 	}
 	own, err := ownView(view)
 	if err != nil {
