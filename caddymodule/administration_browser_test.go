@@ -79,8 +79,7 @@ func TestAKeyIsHandedOverInARealBrowser(t *testing.T) {
 	if held := g.held(joe, policy.WebAuthn); len(held) != 0 {
 		t.Fatalf("before the key was touched: %+v", held)
 	}
-	w.touched(true)
-	w.await(`document.body.innerText.includes("The key is registered. Hand it over")`)
+	w.touch(`document.body.innerText.includes("The key is registered. Hand it over")`)
 	w.says("Blue key").shoot("admin-key-registered").judge(axe, "key-registered")
 	held := g.held(joe, policy.WebAuthn)
 	if len(held) != 1 || held[0].Label != "Blue key" || !held[0].CountsFrom.IsZero() {

@@ -71,6 +71,8 @@ func samlGateway(t *testing.T) (*rig, *legacytest.SAMLProvider) {
 	reverse_proxy {{upstream}}
 }
 `))
+	// The server before may answer for a moment.
+	waitFor(t, func() bool { return strings.HasPrefix(g.browser().get("/").url.String(), p.URL) })
 	return g, p
 }
 
@@ -79,6 +81,9 @@ func samlGateway(t *testing.T) (*rig, *legacytest.SAMLProvider) {
 func (b *browser) atProvider(p *page, name string) *page {
 	b.t.Helper()
 	_, form := p.form("login")
+	if form == nil {
+		b.t.Fatalf("not at the provider's page, but at %s with %d:\n%s", p.url, p.status, p.body)
+	}
 	form.Set("login", name)
 	return b.do(http.MethodPost, p.url.ResolveReference(mustParse("/sso")).String(), form)
 }

@@ -64,6 +64,26 @@ func (w *window) touched(yes bool) {
 	call(w.tab, webauthn.SetAutomaticPresenceSimulation, webauthn.SetAutomaticPresenceSimulationParams{AuthenticatorID: w.key, Enabled: yes})
 }
 
+// touch has the authenticator touched until something has come of it. What
+// asked it while nobody touched it goes on waiting, so that the page asks again.
+func (w *window) touch(done string) {
+	w.t.Helper()
+	w.touched(true)
+	for range 12 {
+		ctx, cancel := context.WithTimeout(w.ctx, patience/12)
+		for ctx.Err() == nil {
+			if ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](done)); err == nil && ok {
+				cancel()
+				return
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+		cancel()
+		see[bool](w, `(document.querySelector("input[name=credential]")?.value === "" && document.querySelector("[data-key-start]").click(), true)`)
+	}
+	w.t.Fatalf("%s: never", done)
+}
+
 // see evaluates an expression in the page; a promise is waited for.
 func see[T any](w *window, expression string) T {
 	w.t.Helper()

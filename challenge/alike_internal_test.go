@@ -2,7 +2,6 @@ package challenge
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,14 +9,20 @@ import (
 
 // TestNobodyIsToldWhetherThereIsAnAccount asks for a new password of somebody
 // and of nobody in turn: page, status and time are alike. Times are compared
-// as a ratio of medians, so that a busy machine slows both.
+// as a ratio of the fastest, since other work on the machine slows and never
+// hurries, in as many rounds as it takes to tell.
 func TestNobodyIsToldWhetherThereIsAnAccount(t *testing.T) {
 	t.Parallel()
 	k := newRig(t, func(k *rig) { k.linked(new(texts)) })
-	var took [2][]time.Duration
-	var said [2]string
-	for i := range 5 {
-		for who, name := range []string{"person" + string(rune('a'+i)), "nobody" + string(rune('a'+i))} {
+	var fastest [2]time.Duration
+	alike := func() bool {
+		ratio := float64(fastest[0]) / float64(fastest[1])
+		return ratio > 0.8 && ratio < 1.25
+	}
+	rounds := 0
+	for ; rounds < 3 || rounds < 12 && !alike(); rounds++ {
+		var said [2]string
+		for who, name := range []string{"person" + string(rune('a'+rounds)), "nobody" + string(rune('a'+rounds))} {
 			if who == 0 {
 				k.person(name)
 			}
@@ -25,7 +30,10 @@ func TestNobodyIsToldWhetherThereIsAnAccount(t *testing.T) {
 			page := b.open("/.stepgate/reset-password")
 			begun := time.Now()
 			answer := b.send(page, map[string]string{"username": name})
-			took[who] = append(took[who], time.Since(begun))
+			took := time.Since(begun)
+			if fastest[who] == 0 || took < fastest[who] {
+				fastest[who] = took
+			}
 			if answer.status != http.StatusOK || strings.Contains(answer.text, name) {
 				t.Fatalf("%s: %d\n%s", name, answer.status, answer.text)
 			}
@@ -35,13 +43,10 @@ func TestNobodyIsToldWhetherThereIsAnAccount(t *testing.T) {
 			t.Fatalf("the pages differ:\n%s\n%s", said[0], said[1])
 		}
 	}
-	for who := range took {
-		slices.Sort(took[who])
+	if !alike() {
+		t.Errorf("somebody takes %s, nobody %s", fastest[0], fastest[1])
 	}
-	if ratio := float64(took[0][2]) / float64(took[1][2]); ratio < 0.8 || ratio > 1.25 {
-		t.Errorf("somebody takes %.2f times as long as nobody: %s and %s", ratio, took[0], took[1])
-	}
-	if sent := k.waiting(); len(sent) != 5 {
-		t.Errorf("%d links were sent to five people", len(sent))
+	if sent := k.waiting(); len(sent) != rounds {
+		t.Errorf("%d links were sent to %d people", len(sent), rounds)
 	}
 }
