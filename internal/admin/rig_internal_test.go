@@ -33,7 +33,7 @@ const rigOrigin = "https://admin.example.gov"
 // ceremonies: a door of its own says who has proved what.
 type rig struct {
 	*Site
-	t     *testing.T
+	t     testing.TB
 	bench *pagetest.Bench
 	db    *sqldb.DB
 	door  *rigDoor
@@ -91,7 +91,7 @@ func newRig(t *testing.T) *rig {
 }
 
 // rigOver makes the pages over a store.
-func rigOver(t *testing.T, b *pagetest.Bench) *rig {
+func rigOver(t testing.TB, b *pagetest.Bench) *rig {
 	t.Helper()
 	k := &rig{t: t, bench: b, db: b.DB, door: &rigDoor{proved: map[string]bool{}, open: true}}
 	b.Web.Languages = []string{"en", "cy"}
@@ -258,7 +258,7 @@ func (b *browser) open(target string) sheet {
 }
 
 // page is the form of the page that has a button, or whose action ends so.
-func (s sheet) form(t *testing.T, what string) form {
+func (s sheet) form(t testing.TB, what string) form {
 	t.Helper()
 	for _, f := range s.forms {
 		if strings.HasSuffix(f.action, what) {

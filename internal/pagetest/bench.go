@@ -2,6 +2,7 @@ package pagetest
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"net/http"
 	"net/netip"
@@ -24,9 +25,11 @@ import (
 // Bench is one node's store and what works on it, for one site.
 type Bench struct {
 	*Clock
-	Ring     *keys.Ring
-	DB       *sqldb.DB
-	File     string // of the store
+	Ring *keys.Ring
+	DB   *sqldb.DB
+	File string // of the store
+	// DSN leads to the store where it is a PostgreSQL database.
+	DSN      string
 	Sessions *session.Manager
 	Recorder *audit.Recorder
 	Ledger   *throttle.Ledger
@@ -37,7 +40,7 @@ type Bench struct {
 	// Crashes keeps what a kill would leave, once it has begun.
 	Crashes *storetest.Crashes
 
-	t *testing.T
+	t testing.TB
 }
 
 // New makes keys and a store for a site at origin.
@@ -49,6 +52,22 @@ func New(t *testing.T, origin string) *Bench {
 		t.Fatal(err)
 	}
 	return open(t, &Bench{Clock: clock, Ring: ring, File: filepath.Join(dir, "stepgate.db")}, origin)
+}
+
+// Over has the store and the key of a folder, stepgate.db and stepgate.key, which
+// are made where they are missing; where dsn is given it leads to the store. The
+// clock begins at the hour that it is.
+func Over(t testing.TB, dir, dsn, origin string) *Bench {
+	t.Helper()
+	clock, key := &Clock{now: time.Now().UTC()}, filepath.Join(dir, "stepgate.key")
+	ring, err := keys.Load(key)
+	if errors.Is(err, fs.ErrNotExist) {
+		ring, err = keys.Create(key, clock.Now())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return open(t, &Bench{Clock: clock, Ring: ring, File: filepath.Join(dir, "stepgate.db"), DSN: dsn}, origin)
 }
 
 // Node is another node over the same store: keys and clock are the same, and
@@ -65,12 +84,17 @@ func (b *Bench) After(left string, down time.Duration) *Bench {
 	return open(b.t, &Bench{Clock: &Clock{now: b.Now().Add(down)}, Ring: b.Ring, File: left}, b.Web.Origin)
 }
 
-func open(t *testing.T, b *Bench, origin string) *Bench {
+func open(t testing.TB, b *Bench, origin string) *Bench {
 	t.Helper()
 	b.t, b.Crashes = t, storetest.NewCrashes(t, b.File)
 	var err error
 	options := sqldb.Options{Ring: b.Ring, Chain: audit.NewChain(b.Ring), Watch: sqldb.Watch{Took: b.Crashes.Took}}
-	if b.DB, err = sqldb.OpenSQLite(t.Context(), b.File, options); err != nil {
+	if b.DSN != "" {
+		b.DB, err = sqldb.OpenPostgres(t.Context(), b.DSN, options)
+	} else {
+		b.DB, err = sqldb.OpenSQLite(t.Context(), b.File, options)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	limits := session.Limits{Idle: 30 * time.Minute, Absolute: 12 * time.Hour, PublicIdle: device.PublicIdle, Grace: 24 * time.Hour}

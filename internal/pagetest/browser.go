@@ -12,7 +12,7 @@ import (
 
 // Browser keeps cookies and asks for pages.
 type Browser struct {
-	T       *testing.T
+	T       testing.TB
 	Origin  string
 	Pages   http.Handler
 	Cookies map[string]string

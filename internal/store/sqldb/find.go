@@ -210,13 +210,7 @@ func (r reader) wordBehind(ctx context.Context, after account.ID, term string) (
 // writeWords keeps what an account is found by. Where nothing of that has
 // changed it writes nothing.
 func writeWords(ctx context.Context, q querier, a account.Account) error {
-	words := a.Words()
-	all, before := " "+strings.Join(words, " "), ""
-	places := make([]foundAt, len(words))
-	for i, word := range words {
-		places[i] = foundAt{word, account.FoldUsername(a.Username), a.Organisation, before, all}
-		before = word
-	}
+	places := placesOf(a)
 	same, err := list(ctx, q, func(rows *sql.Rows) (at foundAt, err error) {
 		return at, rows.Scan(&at.word, &at.username, &at.organisation, &at.before, &at.all)
 	}, `SELECT word, word_username, word_organisation, word_before, word_all FROM account_word WHERE word_account = $1 ORDER BY word`, string(a.ID))
@@ -234,6 +228,18 @@ func writeWords(ctx context.Context, q querier, a account.Account) error {
 		}
 	}
 	return nil
+}
+
+// placesOf are all places where an account is found, in their order.
+func placesOf(a account.Account) []foundAt {
+	words := a.Words()
+	all, before := " "+strings.Join(words, " "), ""
+	places := make([]foundAt, len(words))
+	for i, word := range words {
+		places[i] = foundAt{word, account.FoldUsername(a.Username), a.Organisation, before, all}
+		before = word
+	}
+	return places
 }
 
 func dropWords(ctx context.Context, q querier, id account.ID) error {

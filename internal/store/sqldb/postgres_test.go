@@ -47,6 +47,11 @@ func freshSchema(t testing.TB) string {
 	schema := "stepgate_test_" + strings.ToLower(string(account.NewID()))
 	onServer(t, dsn, "CREATE SCHEMA "+schema)
 	t.Cleanup(func() { onServer(t, dsn, "DROP SCHEMA "+schema+" CASCADE") })
+	return inSchema(dsn, schema)
+}
+
+// inSchema is a DSN that leads to a schema of the database that dsn names.
+func inSchema(dsn, schema string) string {
 	if u, err := url.Parse(dsn); err == nil && u.Scheme != "" {
 		q := u.Query()
 		q.Set("search_path", schema)

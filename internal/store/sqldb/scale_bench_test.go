@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
-	"github.com/stepgate/stepgate/internal/keys"
 	"github.com/stepgate/stepgate/internal/people"
 	"github.com/stepgate/stepgate/internal/store"
 	"github.com/stepgate/stepgate/internal/store/storetest"
@@ -27,6 +25,11 @@ import (
 //
 //	STEPGATE_BENCH_ACCOUNTS=1000000 go test ./internal/store/sqldb -run - -bench People -benchtime 300x -timeout 2h
 //	STEPGATE_BENCH_EVENTS=10000000 scripts/with-postgres go test ./internal/store/sqldb -run - -bench Trail -benchtime 300x -timeout 4h
+//
+// Filling a store takes longer than measuring it. The store stays in the folder
+// of STEPGATE_BENCH_STORE, and where it is full already it is only measured;
+// -bench People/fill only fills it. On PostgreSQL the folder has the key and the
+// database the store.
 
 func benchSize(b *testing.B, variable string, otherwise int) int {
 	b.Helper()
@@ -39,18 +42,6 @@ func benchSize(b *testing.B, variable string, otherwise int) int {
 		b.Fatal(err)
 	}
 	return n
-}
-
-// scaleStore opens a new store, and again after close.
-func scaleStore(b *testing.B) (open func() *DB, ring *keys.Ring) {
-	b.Helper()
-	ring = storetest.NewRing(b)
-	if os.Getenv("STEPGATE_TEST_POSTGRES") != "" {
-		dsn := freshSchema(b)
-		return func() *DB { return openSchema(b, dsn, ring) }, ring
-	}
-	path := filepath.Join(b.TempDir(), "stepgate.db")
-	return func() *DB { return openFile(b, path, ring) }, ring
 }
 
 // timed calls do b.N times and reports the median and the 99th percentile.
@@ -84,12 +75,15 @@ func BenchmarkPeople(b *testing.B) {
 	n := benchSize(b, "STEPGATE_BENCH_ACCOUNTS", 20_000)
 	open, _ := scaleStore(b)
 	db := open()
-	var ids []account.ID
 	b.Run("fill", func(b *testing.B) {
-		if ids == nil {
-			ids = fillTown(b, db, n)
+		if held(b, db, "account") < n {
+			fillTown(b, db, n)
 		}
 	})
+	ids, err := list(b.Context(), db.q, value[account.ID], `SELECT id FROM account`)
+	if err != nil {
+		b.Fatal(err)
+	}
 	find := func(f account.Filter) error {
 		f.Limit = 51
 		_, err := db.Accounts(b.Context(), f)
@@ -120,7 +114,7 @@ func BenchmarkPeople(b *testing.B) {
 		for range min(b.N, 1) {
 			begun := time.Now()
 			imported++
-			made, err := p.Import(b.Context(), people.Operator(), people.Table{CSV: importTable(imported)})
+			made, err := p.Import(b.Context(), people.Operator(), people.Table{CSV: importTable(len(ids) + imported)})
 			if err != nil || made.Accounts != 10_000 {
 				b.Fatal(made.Accounts, err)
 			}
@@ -130,7 +124,7 @@ func BenchmarkPeople(b *testing.B) {
 	})
 	db.Close()
 	timed(b, "open", func(int) error { return open().Close() })
-	few, _ := scaleStore(b)
+	few, _ := newStore(b)
 	fillTown(b, few(), 10)
 	timed(b, "open with ten accounts", func(int) error { return few().Close() })
 }
@@ -159,101 +153,14 @@ func importTable(round int) []byte {
 	return []byte(table.String())
 }
 
-// fillTown keeps n accounts with names as a town has them: few that are
-// common, many that are rare.
-func fillTown(b testing.TB, db *DB, n int) []account.ID {
-	b.Helper()
-	ids := make([]account.ID, 0, n)
-	const batch = 20_000
-	for from := 0; from < n; from += batch {
-		err := db.write(b.Context(), func(t *tx) error {
-			if from == 0 {
-				if err := t.InsertOrganisation(b.Context(), account.Organisation{Name: "village", CreatedAt: storetest.Noon}); err != nil {
-					return err
-				}
-			}
-			accounts := &manyRows{table: "account", columns: "id, source, subject, username, username_folded, full_name, name_folded, email, email_folded, mobile, member_of, organisation, role, two_factor, suspended_at, created_at, version, name_parts"}
-			words := &manyRows{table: "account_word", columns: "word, word_username, word_account, word_organisation, word_before, word_all"}
-			for i := from; i < min(from+batch, n); i++ {
-				a := townsman(i)
-				ids = append(ids, a.ID)
-				accounts.add(string(a.ID), a.Source, a.Subject, a.Username, account.FoldUsername(a.Username), a.Name, account.FoldUsername(a.Name), a.Email,
-					account.FoldUsername(a.Email), "", asJSON(&a.Groups), a.Organisation, string(a.Role), false, instant{}, instant(a.CreatedAt), int64(1), asJSON(&a.Parts))
-				all, before := a.Words(), ""
-				for _, word := range all {
-					words.add(word, account.FoldUsername(a.Username), string(a.ID), a.Organisation, before, " "+strings.Join(all, " "))
-					before = word
-				}
-			}
-			if err := accounts.insert(b.Context(), t.q); err != nil {
-				return err
-			}
-			return words.insert(b.Context(), t.q)
-		})
-		if err != nil {
-			b.Fatal(err)
-		}
-	}
-	analyse(b, db)
-	return ids
-}
-
-// analyse lets PostgreSQL know what it has; a store that has grown day by day
-// has been looked at long since.
-func analyse(b testing.TB, db *DB) {
-	b.Helper()
-	if os.Getenv("STEPGATE_TEST_POSTGRES") == "" {
-		return
-	}
-	if err := db.write(b.Context(), func(t *tx) error {
-		_, err := t.q.exec(b.Context(), `ANALYZE`)
-		return err
-	}); err != nil {
-		b.Fatal(err)
-	}
-}
-
-// manyRows are rows of a table, many of which are inserted by one statement.
-type manyRows struct {
-	table, columns string
-	width          int
-	args           []any
-}
-
-func (r *manyRows) add(values ...any) {
-	r.width = len(values)
-	r.args = append(r.args, values...)
-}
-
-func (r *manyRows) insert(ctx context.Context, q querier) error {
-	for len(r.args) > 0 {
-		n := min(len(r.args)/r.width, 9000/r.width)
-		rows, marks := make([]string, n), make([]string, r.width)
-		for i := range rows {
-			for j := range marks {
-				marks[j] = "$" + strconv.Itoa(i*r.width+j+1)
-			}
-			rows[i] = "(" + strings.Join(marks, ", ") + ")"
-		}
-		text := "INSERT INTO " + r.table + " (" + r.columns + ") VALUES " + strings.Join(rows, ", ")
-		if _, err := q.exec(ctx, text, r.args[:n*r.width]...); err != nil {
-			return err
-		}
-		r.args = r.args[n*r.width:]
-	}
-	return nil
-}
-
 // BenchmarkTrail verifies a long trail and reads pages of it.
 func BenchmarkTrail(b *testing.B) {
 	n := benchSize(b, "STEPGATE_BENCH_EVENTS", 100_000)
 	open, ring := scaleStore(b)
 	db := open()
-	filled := false
 	b.Run("fill", func(b *testing.B) {
-		if !filled {
+		if held(b, db, "audit_event") < n {
 			fillTrail(b, db, audit.NewChain(ring), n)
-			filled = true
 		}
 	})
 	b.Run("verify", func(b *testing.B) {
@@ -302,56 +209,6 @@ func BenchmarkTrail(b *testing.B) {
 		_, err := db.EventByReference(b.Context(), fmt.Sprintf("REF%09d", 100+(i*7919)%min(n-100, 99_000)/100*100))
 		return err
 	})
-}
-
-// fillTrail keeps a trail of n events, one a second.
-func fillTrail(b *testing.B, db *DB, chain *audit.Chain, n int) {
-	b.Helper()
-	var last audit.Link
-	const batch = 20_000
-	for from := 0; from < n; from += batch {
-		err := db.write(b.Context(), func(t *tx) error {
-			rows := &manyRows{table: "audit_event", columns: "seq, at, name, reference, account, actor, organisation, body, hash"}
-			for i := from; i < min(from+batch, n); i++ {
-				record, err := chain.Seal(last, trailEvent(i))
-				if err != nil {
-					return err
-				}
-				last = record.Link()
-				r := record.Row()
-				rows.add(r.Seq, instant(r.At), string(r.Name), r.Reference, r.Account, r.Actor, r.Organisation, r.Body, r.Hash)
-			}
-			return rows.insert(b.Context(), t.q)
-		})
-		if err != nil {
-			b.Fatal(err)
-		}
-	}
-	analyse(b, db)
-}
-
-// trailEvent is one of a trail as a portal leaves it.
-func trailEvent(i int) audit.Event {
-	e := audit.Event{
-		At: storetest.Noon.Add(time.Duration(i) * time.Second), Name: audit.LoginSuccess, Account: "account " + strconv.Itoa(i*7919%50_000), Organisation: "default",
-		Session: "session " + strconv.Itoa(i), Site: "https://portal.example.gov", Address: "192.0.2.7", Outcome: "success",
-		UserAgent: "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36",
-	}
-	e.Actor = e.Account
-	switch {
-	case i%100_000 == 0:
-		e.Name, e.Account, e.Actor = audit.KeyRotated, "", "operator"
-	case i%100 == 0:
-		e.Name, e.Outcome, e.Reference, e.Rule = audit.AccessDenied, "deny", fmt.Sprintf("REF%09d", i), "deny /debug/*"
-	case i%10 == 0:
-		e.Name = audit.LoginFail
-	case i%3 == 0:
-		e.Name, e.Factor = audit.ChallengePassed, "totp"
-	}
-	if i%50_021 == 0 {
-		e.Organisation = "village"
-	}
-	return e
 }
 
 // heapPeak samples the heap until stop, and then gives the most that was in use
