@@ -146,8 +146,11 @@ func (r reader) findAccounts(ctx context.Context, f account.Filter, terms []stri
 	return list(ctx, r.q, scanAccount, selectAccount+findAll, append(args, f.Limit)...)
 }
 
-// commonFrom is how many accounts have a word for it to count as common.
-const commonFrom = 10000
+// rareUpTo are how many words a term may begin for it to be rare: few are
+// counted first, and more only where none is that rare. Terms that are all
+// common are together in many accounts, so that it matters little which of them
+// is gone along.
+var rareUpTo = []int{500, 5000}
 
 // rarestFirst puts the term first that fewest words begin with.
 func (r reader) rarestFirst(ctx context.Context, terms []string) error {
@@ -155,13 +158,19 @@ func (r reader) rarestFirst(ctx context.Context, terms []string) error {
 		return nil
 	}
 	words := map[string]int{}
-	for _, term := range terms {
-		n, err := one(ctx, r.q, sql.ErrNoRows, value[int],
-			`SELECT count(*) FROM (SELECT 1 FROM account_word WHERE word >= $1 AND word < $2 LIMIT $3) AS first_ones`, term, afterWords(term), commonFrom)
-		if err != nil {
-			return err
+	for _, limit := range rareUpTo {
+		rarest := limit
+		for _, term := range terms {
+			n, err := one(ctx, r.q, sql.ErrNoRows, value[int],
+				`SELECT count(*) FROM (SELECT 1 FROM account_word WHERE word >= $1 AND word < $2 LIMIT $3) AS first_ones`, term, afterWords(term), limit)
+			if err != nil {
+				return err
+			}
+			words[term], rarest = n, min(rarest, n)
 		}
-		words[term] = n
+		if rarest < limit {
+			break
+		}
 	}
 	slices.SortStableFunc(terms, func(a, b string) int { return words[a] - words[b] })
 	return nil

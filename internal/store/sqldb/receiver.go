@@ -2,8 +2,11 @@ package sqldb
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"time"
+
+	"github.com/stepgate/stepgate/internal/audit"
 )
 
 // HoldReceiver implements audit.Receivers.
@@ -37,4 +40,15 @@ func (db *DB) MoveReceiver(ctx context.Context, name, holder string, seq int64) 
 		return fmt.Errorf("move a receiver of the audit trail: %w", err)
 	}
 	return nil
+}
+
+// ReceiversBehind implements audit.Receivers.
+func (r reader) ReceiversBehind(ctx context.Context, seq int64, heldAfter time.Time) ([]audit.Behind, error) {
+	all, err := list(ctx, r.q, func(rows *sql.Rows) (b audit.Behind, err error) {
+		return b, rows.Scan(&b.Name, &b.Seq)
+	}, `SELECT name, seq FROM audit_receiver WHERE seq < $1 AND until_at > $2 ORDER BY name`, seq, instant(heldAfter))
+	if err != nil {
+		return nil, fmt.Errorf("list receivers of the audit trail: %w", err)
+	}
+	return all, nil
 }

@@ -125,7 +125,7 @@ func fillTown(b testing.TB, db *DB, n int) {
 		b.Fatal(err)
 	}
 	withoutIndexes(b, db, []string{"account", "account_word"}, func() {
-		const batch = 50_000 // PostgreSQL gives a transaction half a minute
+		const batch = 20_000
 		for from := 0; from < n; from += batch {
 			fillStreet(b, db, from, min(from+batch, n))
 		}
