@@ -118,6 +118,9 @@ func (p *People) checkTable(ctx context.Context, actor Actor, rows []row) ([]dra
 
 // checkRow drafts one row. known remembers which organisations there are.
 func (p *People) checkRow(ctx context.Context, actor Actor, r row, known map[string]error) (account.Account, error) {
+	if r.wrong != nil {
+		return account.Account{}, r.wrong
+	}
 	a, err := p.draft(actor, r.NewAccount)
 	if err != nil {
 		return account.Account{}, err

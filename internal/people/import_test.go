@@ -63,9 +63,18 @@ func TestImportReportsEveryWrongLineAndImportsNone(t *testing.T) {
 		"boss,,king,",
 		"lost,,,nroth",
 		"GOOD,,,",
+		"short,",
+		"long,,,,,",
+		`quo"te,,,`,
+		`"quo"te,,,`,
+		"after,nonsense too,,",
+		`"never closed,,,`,
+		"swallowed,,,",
 	))
 	wantError(t, err, people.ErrRefused,
-		"line 3: source", "line 4: \"nonsense\"", "line 5: username", "line 7: there is no role", "line 8: there is no organisation", "line 9: the username is on line 2")
+		"line 3: source", "line 4: \"nonsense\"", "line 5: username", "line 7: there is no role", "line 8: there is no organisation", "line 9: the username is on line 2",
+		"line 10: the row has more or fewer fields", "line 11: the row has more or fewer fields", "line 12: the row cannot be read", "line 13: the row cannot be read",
+		"line 14: \"nonsense too\"", "line 15: the row cannot be read")
 	if strings.Contains(err.Error(), "line 2:") {
 		t.Errorf("a good line is reported: %v", err)
 	}

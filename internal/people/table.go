@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/csv"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -32,15 +31,15 @@ func armed(cell string) string {
 // columns are those that a table of people may have, in any order.
 var columns = []string{"username", "email", "mobile", "name", "groups", "organisation", "role", "source", "subject"}
 
-// row is one line of the table; line counts from 1, the header.
+// row is one line of the table; line counts from 1, the header. Where wrong is
+// set there is nothing else in it.
 type row struct {
-	line int
+	line  int
+	wrong error
 	NewAccount
 }
 
 // readTable reads a CSV table (RFC 4180) whose first row names its columns.
-// What it cannot read at all is one error; a row with too few or too many
-// fields is too, for nothing behind it can be trusted.
 func readTable(raw []byte) ([]row, error) {
 	if len(raw) > MaxImportBytes {
 		return nil, refused(say("the table is larger than %d MiB", MaxImportBytes>>20), say("import it in parts"))
@@ -52,7 +51,8 @@ func readTable(raw []byte) ([]row, error) {
 		return nil, refused(say("the table is empty"), say("its first row names the columns: %s", strings.Join(columns, ",")))
 	}
 	if err != nil {
-		return nil, badRow(err)
+		line, wrong := badRow(err)
+		return nil, refused(say("line %d: %s", line, wrong.Text), wrong.Mend)
 	}
 	if header, err = readHeader(header); err != nil {
 		return nil, err
@@ -64,7 +64,9 @@ func readTable(raw []byte) ([]row, error) {
 			return rows, nil
 		}
 		if err != nil {
-			return nil, badRow(err)
+			line, wrong := badRow(err)
+			rows = append(rows, row{line: line, wrong: wrong})
+			continue
 		}
 		line, _ := r.FieldPos(0)
 		rows = append(rows, row{line: line, NewAccount: newAccount(header, fields)})
@@ -99,15 +101,18 @@ func noColumn(name string) error {
 	return refused(say("line 1: there is no column %q", name), mend)
 }
 
-func badRow(err error) error {
+// badRow is what is wrong with a row that is none, and where it begins. The
+// reader goes on behind it.
+func badRow(err error) (line int, wrong *Error) {
 	var at *csv.ParseError
-	if !errors.As(err, &at) {
-		return fmt.Errorf("read table: %w", err)
+	if errors.As(err, &at) {
+		line = at.StartLine
 	}
+	wrong = &Error{Text: say("the row cannot be read"), Mend: say("write a double quote within quotes twice"), kind: ErrRefused}
 	if errors.Is(err, csv.ErrFieldCount) {
-		return refused(say("line %d: the row has more or fewer fields than the first row", at.StartLine), say("put fields with a comma in double quotes"))
+		wrong.Text, wrong.Mend = say("the row has more or fewer fields than the first row"), say("put fields with a comma in double quotes")
 	}
-	return refused(say("line %d: the row cannot be read", at.Line), say("write a double quote within quotes twice"))
+	return line, wrong
 }
 
 func newAccount(header, fields []string) NewAccount {
