@@ -27,6 +27,11 @@ func (s notices) whence(r *http.Request) people.Whence {
 	return from
 }
 
+// origin is where a request comes from, as the trail keeps it.
+func (s notices) origin(r *http.Request) people.Origin {
+	return people.Origin{Site: s.Place.Origin, Address: s.Address(r).String(), UserAgent: r.UserAgent()}
+}
+
 // tell writes what v is told of a credential, for the write that does it.
 func (s notices) tell(r *http.Request, v *session.Entry, what people.Told, c account.Credential) ([]delivery.Queued, error) {
 	if what == "" || s.Notices == nil {

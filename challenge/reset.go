@@ -50,7 +50,7 @@ func (s resets) askForReset(w http.ResponseWriter, r *http.Request) error {
 		web.SetRetryAfter(w.Header(), fail.RetryAfter)
 		return s.resetPage(w, r, fail.Status, username, fail.Excuse())
 	}
-	if err := s.People.OfferReset(r.Context(), s.Links, username); err != nil {
+	if err := s.People.OfferReset(r.Context(), s.Links, username, notices{s.Site}.origin(r)); err != nil {
 		return s.unavailable(err)
 	}
 	select {
@@ -80,7 +80,7 @@ func (l *link) choosePassword(w http.ResponseWriter, r *http.Request, fields map
 		return l.passwordPage(w, r, http.StatusBadRequest, []web.FieldError{{Field: "new_password", Text: text, Args: args}})
 	}
 	err := s.People.Choose(r.Context(), s.Links, people.Chosen{
-		Link: l.t.ID, Owner: l.owner.ID, Purpose: l.purpose, Password: chosen, Phone: l.phone(r), From: notices{s}.whence(r),
+		Link: l.t.ID, Owner: l.owner.ID, Purpose: l.purpose, Password: chosen, Phone: l.phone(r), From: notices{s}.whence(r), Origin: notices{s}.origin(r),
 	})
 	switch {
 	case errors.Is(err, ceremony.ErrTransactionGone):

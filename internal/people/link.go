@@ -141,8 +141,8 @@ func (p *People) post(ctx context.Context, tx Tx, to account.Account, m delivery
 // OfferReset sends the link with which a person chooses a new password, to whom
 // a username or the address on the account belongs. What nobody has, an account
 // without an address and one of another source are no errors: nobody is told
-// of them.
-func (p *People) OfferReset(ctx context.Context, links *Links, typed string) error {
+// of them. The trail keeps where it was asked from.
+func (p *People) OfferReset(ctx context.Context, links *Links, typed string, from Origin) error {
 	if !links.Mail() {
 		return nil
 	}
@@ -152,7 +152,7 @@ func (p *People) OfferReset(ctx context.Context, links *Links, typed string) err
 		found, err := resettable(ctx, tx, typed)
 		for _, a := range found {
 			if err == nil {
-				err = p.offerReset(ctx, tx, links, a)
+				err = p.offerReset(ctx, tx, links, a, from)
 			}
 			sent = true
 		}
@@ -196,7 +196,7 @@ func resettable(ctx context.Context, tx Tx, typed string) ([]account.Account, er
 }
 
 // offerReset makes the link and keeps the mail that brings it.
-func (p *People) offerReset(ctx context.Context, tx Tx, links *Links, a account.Account) error {
+func (p *People) offerReset(ctx context.Context, tx Tx, links *Links, a account.Account, from Origin) error {
 	token, t := ceremony.NewLink(ceremony.ResetPassword, a.ID, links.Origin, p.now())
 	if err := tx.ReplaceTransaction(ctx, t); err != nil {
 		return fmt.Errorf("keep the link: %w", err)
@@ -206,7 +206,7 @@ func (p *People) offerReset(ctx context.Context, tx Tx, links *Links, a account.
 	if err := p.post(ctx, tx, a, m); err != nil {
 		return err
 	}
-	return p.record(ctx, tx, Gateway(), accountEvent(audit.TokenCreated, a, "", audit.Field{Key: "purpose", Value: ceremony.ResetPassword}))
+	return p.record(ctx, tx, Gateway().From(from), accountEvent(audit.TokenCreated, a, "", audit.Field{Key: "purpose", Value: ceremony.ResetPassword}))
 }
 
 // Chosen is the end of a link's ceremony.
@@ -220,6 +220,8 @@ type Chosen struct {
 	// Phone is the number that was proved at a registration; nil for none.
 	Phone *account.Credential
 	From  Whence
+	// Origin is what the trail keeps of where it came from.
+	Origin Origin
 }
 
 // Choose keeps the password of somebody who came by a link, with the number
@@ -230,7 +232,7 @@ func (p *People) Choose(ctx context.Context, links *Links, c Chosen) error {
 	if err != nil {
 		return fmt.Errorf("hash password: %w", err)
 	}
-	err = p.change(ctx, Gateway(), func(tx Tx, current Actor) (audit.Event, error) {
+	err = p.change(ctx, Gateway().From(c.Origin), func(tx Tx, current Actor) (audit.Event, error) {
 		if err := tx.RedeemTransaction(ctx, c.Link, p.now()); err != nil {
 			return audit.Event{}, err
 		}

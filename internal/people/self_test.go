@@ -245,15 +245,19 @@ func TestALinkIsOfferedByAddressToo(t *testing.T) {
 	f.add(t, people.NewAccount{Username: "joe", Email: "Joe.Bloggs@example.test", Password: account.Secret("p")})
 	f.add(t, people.NewAccount{Username: "second", Email: "joe.bloggs@example.test", Password: account.Secret("p")})
 	f.add(t, people.NewAccount{Username: "jim", Email: "jim@example.test", Password: account.Secret("p")})
+	from := people.Origin{Site: "https://portal.example.gov", Address: "192.0.2.7", UserAgent: "Firefox"}
 	for typed, want := range map[string]int{
 		"joe.bloggs@EXAMPLE.test": 2, "joe": 1, "JIM": 1, "jim@example.tes": 0, "nobody@example.test": 0, "nobody": 0, "@": 0, "": 0, "bloggs@example.test": 0,
 	} {
 		f.posted(t)
-		if err := f.OfferReset(t.Context(), links, typed); err != nil {
+		if err := f.OfferReset(t.Context(), links, typed, from); err != nil {
 			t.Errorf("%q: %v", typed, err)
 		}
 		if got := f.posted(t); len(got) != want {
 			t.Errorf("%q brings %q", typed, got)
+		}
+		if e := f.lastEvent(t); want > 0 && (e.Site != from.Site || e.Address != from.Address || e.UserAgent != from.UserAgent) {
+			t.Errorf("%q: the trail does not say where it was asked from: %+v", typed, e)
 		}
 	}
 }

@@ -386,6 +386,7 @@ func TestAChosenPasswordIsKeptWithEverythingOrNotAtAll(t *testing.T) {
 		phone.Account, phone.Factor, phone.Label = joe.ID, "sms", "Phone"
 		return f.Choose(t.Context(), f.Links, people.Chosen{
 			Link: link, Owner: joe.ID, Purpose: purpose, Password: account.Secret("kettle lantern 91"), Phone: &phone,
+			Origin: people.Origin{Address: "192.0.2.7"},
 		})
 	}
 	if err := choose(account.Credential{ID: taken[0].ID}); !errors.Is(err, account.ErrTaken) {
@@ -399,6 +400,10 @@ func TestAChosenPasswordIsKeptWithEverythingOrNotAtAll(t *testing.T) {
 	}
 	if err := choose(account.Credential{ID: account.NewCredentialID()}); err != nil {
 		t.Fatal(err)
+	}
+	events, err := f.db.Events(t.Context(), audit.Query{Account: string(joe.ID), Limit: 2})
+	if err != nil || events[0].Name != audit.PasswordChange || events[0].Address != "192.0.2.7" || events[1].Name != audit.FactorEnrolled || events[1].Address != "192.0.2.7" {
+		t.Errorf("the trail says %+v, %v", events, err)
 	}
 	if err := choose(account.Credential{ID: account.NewCredentialID()}); !errors.Is(err, ceremony.ErrTransactionGone) {
 		t.Errorf("the second time: %v", err)
