@@ -24,7 +24,7 @@ import (
 //	audit show REFERENCE
 //	audit export [--output FILE] [--checkpoint FILE]…
 //	audit verify [--checkpoint FILE]…
-//	audit prune --before DATE [--checkpoint FILE]… [--reason TEXT]
+//	audit prune --before DATE [--checkpoint FILE]… [--undelivered] [--reason TEXT]
 func buildAudit(cmd *cobra.Command) {
 	cmd.Long = "The audit trail: what happened, to whom, by whom. Every refusing page shows a reference\n" +
 		"that `show` takes. Keep an export, or its last line, away from the store: `verify` then\n" +
@@ -50,6 +50,7 @@ func buildAudit(cmd *cobra.Command) {
 	prune := leaf("prune", "Deletes old records, and keeps the trail provable", cobra.NoArgs, pruneEvents)
 	prune.Flags().String("before", "", "delete what is older than this `date` or time, or than a span such as 365d")
 	prune.Flags().StringArray("checkpoint", nil, "an earlier export, or a `file` with its checkpoint; repeat for several")
+	prune.Flags().Bool("undelivered", false, "delete also what a receiver of the trail has not got yet")
 	reasonFlag(prune)
 	prune.Long = "Verifies the trail up to there, writes a signed bridge into it, and then deletes the records\n" +
 		"before the bridge. `verify` starts from the newest bridge. Export first what has to be kept."
@@ -324,8 +325,14 @@ func pruneEvents(c *cobra.Command, _ []string) error {
 	if err != nil {
 		return err
 	}
+	undelivered, err := c.Flags().GetBool("undelivered")
+	if err != nil {
+		return err
+	}
 	return atDesk(c, func(d *desk) error {
-		gone, err := ask(c.Context(), d, operation.AuditPrune, operation.AuditPruneInput{Before: before, Checkpoints: known, Reason: flagText(c, "reason")})
+		gone, err := ask(c.Context(), d, operation.AuditPrune, operation.AuditPruneInput{
+			Before: before, Checkpoints: known, Reason: flagText(c, "reason"), Undelivered: undelivered,
+		})
 		if err != nil {
 			return err
 		}

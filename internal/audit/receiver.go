@@ -14,4 +14,13 @@ type Receivers interface {
 	HoldReceiver(ctx context.Context, name, holder string, now, until time.Time) (seq int64, held bool, err error)
 	// MoveReceiver says that the holder has delivered all up to seq.
 	MoveReceiver(ctx context.Context, name, holder string, seq int64) error
+	// ReceiversBehind are those that have not got the record of this number yet
+	// and were held after a moment, by their names: others are used no more.
+	ReceiversBehind(ctx context.Context, seq int64, heldAfter time.Time) ([]Behind, error)
+}
+
+// Behind is a receiver, and the number of the last record that it has got.
+type Behind struct {
+	Name string
+	Seq  int64
 }

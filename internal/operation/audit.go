@@ -64,6 +64,8 @@ type (
 		Before      time.Time `json:"before"`
 		Checkpoints []string  `json:"checkpoints,omitempty"`
 		Reason      string    `json:"reason,omitempty"`
+		// Undelivered lets go what a receiver of the trail has not got yet.
+		Undelivered bool `json:"undelivered,omitempty"`
 	}
 	// AuditPruneResult is what went, and the bridge to what stays.
 	AuditPruneResult struct {
@@ -180,6 +182,9 @@ var (
 		if end.Seq < upTo {
 			upTo = end.Seq
 		}
+		if err := p.delivered(ctx, upTo, in.Undelivered); err != nil {
+			return AuditPruneResult{}, err
+		}
 		bridge, err := audit.NewChain(p.Ring).Checkpoint(end, time.Now())
 		if err != nil {
 			return AuditPruneResult{}, fmt.Errorf("make a bridge: %w", err)
@@ -193,6 +198,24 @@ var (
 		return AuditPruneResult{Deleted: deleted, UpTo: upTo, Bridge: bridge.String()}, err
 	})
 )
+
+// receiverKept is how long a receiver counts that no gateway sends to any more:
+// it may be stopped, and not gone.
+const receiverKept = 30 * 24 * time.Hour
+
+// delivered refuses what a receiver would then never get.
+func (p Place) delivered(ctx context.Context, upTo int64, undelivered bool) error {
+	if undelivered {
+		return nil
+	}
+	behind, err := p.Store.ReceiversBehind(ctx, upTo, time.Now().Add(-receiverKept))
+	if err != nil || len(behind) == 0 {
+		return err
+	}
+	return &Answer{Kind: No, Text: fmt.Sprintf(
+		"nothing was deleted: %s has got the trail up to record %d only, and the records up to %d would go. Wait until it is there again, or say --undelivered",
+		behind[0].Name, behind[0].Seq, upTo)}
+}
 
 // lastBefore is the number of the last record that is older than a moment, and
 // behind which none is; 0 for none. The newest always stays.

@@ -69,6 +69,8 @@ type Store interface {
 	Reseal(ctx context.Context) error
 	// PruneEvents deletes the oldest records of the trail.
 	PruneEvents(ctx context.Context, upTo int64) (int64, error)
+	// ReceiversBehind are those that have not got a record of the trail yet.
+	ReceiversBehind(ctx context.Context, seq int64, heldAfter time.Time) ([]audit.Behind, error)
 }
 
 // performer is an operation without its types.

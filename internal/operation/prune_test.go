@@ -1,7 +1,9 @@
 package operation
 
 import (
+	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -89,5 +91,36 @@ func TestNobodyButAnOperatorPrunes(t *testing.T) {
 	p.Actor = people.Actor{}
 	if _, err := call(t, p, AuditPrune, AuditPruneInput{Before: start.AddDate(1, 0, 0)}); err == nil || AsAnswer(err).Kind != No {
 		t.Errorf("error %v", err)
+	}
+}
+
+func TestWhatAReceiverHasNotGotIsNotPruned(t *testing.T) {
+	p, start := trailPlace(t, 30)
+	db := p.Store.(*sqldb.DB)
+	now := time.Now()
+	if _, _, err := db.HoldReceiver(t.Context(), "tcp://siem:514", "node", now, now.Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	in := AuditPruneInput{Before: start.Add(10 * time.Hour)}
+	for _, got := range []int64{0, 9} {
+		if err := db.MoveReceiver(t.Context(), "tcp://siem:514", "node", got); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := call(t, p, AuditPrune, in); err == nil || AsAnswer(err).Kind != No || !strings.Contains(err.Error(), fmt.Sprintf("tcp://siem:514 has got the trail up to record %d only", got)) {
+			t.Errorf("with a receiver at %d: %v", got, err)
+		}
+		if held, err := call(t, p, AuditVerify, AuditVerifyInput{}); err != nil || held.Records != 30 {
+			t.Errorf("with a receiver at %d: %+v, %v", got, held, err)
+		}
+	}
+	if err := db.MoveReceiver(t.Context(), "tcp://siem:514", "node", 10); err != nil {
+		t.Fatal(err)
+	}
+	if gone, err := call(t, p, AuditPrune, in); err != nil || gone.Deleted != 10 {
+		t.Errorf("with a receiver that has them: %+v, %v", gone, err)
+	}
+	in = AuditPruneInput{Before: start.Add(20 * time.Hour), Undelivered: true}
+	if gone, err := call(t, p, AuditPrune, in); err != nil || gone.Deleted != 10 {
+		t.Errorf("with --undelivered: %+v, %v", gone, err)
 	}
 }

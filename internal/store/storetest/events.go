@@ -203,6 +203,14 @@ func testReceivers(t *testing.T, f *fixture) {
 		if seq, held := hold(b, "siem", "two", time.Minute, time.Hour); !held || seq != 7 {
 			t.Errorf("whoever takes over begins behind %d, held %v", seq, held)
 		}
+		behind := func(seq int64, heldAfter time.Duration) []audit.Behind {
+			all, err := b.ReceiversBehind(t.Context(), seq, Noon.Add(heldAfter))
+			b.must(err)
+			return all
+		}
+		b.same(behind(8, 0), []audit.Behind{{Name: "siem", Seq: 7}})
+		b.same(len(behind(7, 0)), 0)
+		b.same(len(behind(8, time.Hour)), 0)
 		b.must(b.MoveReceiver(t.Context(), "siem", "one", 12)) // too late
 		if seq, _ := hold(b, "siem", "two", time.Minute, time.Hour); seq != 7 {
 			t.Errorf("who does not hold it any more moved it to %d", seq)
