@@ -20,16 +20,17 @@ type approvalsView struct {
 }
 
 type waiting struct {
-	ID         string
-	Act        string
-	Username   string
-	Subject    account.ID
-	AskedBy    string
-	Reason     string
-	AskedAt    time.Time
-	ExpiresAt  time.Time
-	Own        bool
-	ApprovedBy string
+	ID       string
+	Act      string
+	Username string
+	Subject  account.ID
+	AskedBy  string
+	// Ticket is that of the call in which the helpdesk checked who was calling.
+	Ticket, Reason string
+	AskedAt        time.Time
+	ExpiresAt      time.Time
+	Own            bool
+	ApprovedBy     string
 }
 
 // actNames are the acts that can wait.
@@ -68,7 +69,7 @@ func (q *visit) approvalsPage(status int, errs []web.FieldError) error {
 	}
 	for _, a := range all {
 		w := waiting{
-			ID: a.ID, Act: actNames[a.Act], Username: a.Subject.Username, Subject: a.Subject.ID, Reason: a.Reason, AskedAt: a.AskedAt,
+			ID: a.ID, Act: actNames[a.Act], Username: a.Subject.Username, Subject: a.Subject.ID, Ticket: a.Ticket, Reason: a.Reason, AskedAt: a.AskedAt,
 			ExpiresAt: a.ExpiresAt, Own: a.Own,
 		}
 		if w.AskedBy, err = q.nameOf(a.AskedBy); err != nil {

@@ -1,8 +1,10 @@
 package admin
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/stepgate/stepgate/internal/account"
@@ -57,7 +59,7 @@ func (q *visit) caller(id string) error {
 		case err != nil:
 			return &web.Fail{Status: http.StatusServiceUnavailable, Err: err}
 		}
-		return q.to("/person/" + id + "/caller?done=caller-sent")
+		return q.to("/person/" + id + "/caller?" + url.Values{"done": {"caller-sent"}, "ticket": {q.fields.Get("ticket")}}.Encode())
 	}
 	receipt, err := q.Ledger.Spend(q.ctx(), q.Plan.Charges(throttle.Try{Account: id, Factor: callerFactor, Address: q.Address(q.r)})...)
 	if err != nil {
@@ -90,7 +92,7 @@ func (q *visit) tooMany(err error, show func(int, []web.FieldError) error) error
 func (q *visit) callerPage(record people.Record, status int, errs []web.FieldError) error {
 	a := record.Account
 	v := &callerView{view: q.view(), ID: a.ID, Username: a.Username, Name: a.Name}
-	v.Errors, v.Values = errs, map[string]string{"ticket": q.fields.Get("ticket")}
+	v.Errors, v.Values = errs, map[string]string{"ticket": cmp.Or(q.fields.Get("ticket"), q.query("ticket"))}
 	v.Back = q.Web.Path("/admin/person/" + string(a.ID))
 	var err error
 	if v.Ticket, _, err = q.People.CallerChecked(q.ctx(), q.actor, a.ID); err != nil {

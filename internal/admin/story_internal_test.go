@@ -2,7 +2,10 @@ package admin
 
 import (
 	"bytes"
+	"context"
+	"encoding/csv"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"mime/multipart"
 	"net/http"
@@ -79,7 +82,7 @@ func TestAnAccountIsFoundMadeChangedSuspendedAndDeleted(t *testing.T) {
 	b.send(b.open(personPath(id)+"/factors-on").form(t, "factors-on"), nil).wants(t, http.StatusOK, ">ON<")
 	b.send(b.open(personPath(id)+"/factors-off").form(t, "factors-off"), nil).wants(t, http.StatusOK, ">OFF<")
 	k.holds(id, "totp", "sms")
-	b.open(personPath(id)).wants(t, http.StatusOK, "My totp", "My sms", "You can register one")
+	b.open(personPath(id)).wants(t, http.StatusOK, "My totp", "My sms")
 	b.send(b.open(personPath(id)+"/reset-factors").form(t, "reset-factors"), nil).wants(t, http.StatusOK, "Only the user can set this up", "Set up by registration")
 	b.send(b.open(personPath(id)+"/temporary-code").form(t, "temporary-code"), map[string]string{"lifetime": "8h"}).wants(t, http.StatusOK, `data-stepgate="temporary-code"`)
 	b.open(personPath(id)).lacks(t, `data-stepgate="temporary-code"`)
@@ -121,7 +124,7 @@ func TestTheHelpdeskChecksTheCallerFirst(t *testing.T) {
 	b, _ := k.administrator(account.RoleHelpdesk, "north")
 	joe := k.person(people.NewAccount{Username: "joe", Organisation: "north"})
 	k.holds(joe.ID, "totp", "sms")
-	b.open(personPath(joe.ID)).wants(t, http.StatusOK, "Check who is calling").lacks(t, "/reset-factors", "/edit", "/suspend", "/delete", "/key")
+	b.open(personPath(joe.ID)).wants(t, http.StatusOK, "Check who is calling").lacks(t, "/reset-factors", "/edit", "/suspend", "/delete", "/key", "You can register one")
 	caller := b.open(personPath(joe.ID)+"/reset-factors").wants(t, http.StatusOK, "Ticket number", "My sms").form(t, "verify")
 	code, _ := k.People.CallerCode(joe.ID)
 	b.send(caller, map[string]string{"code": code, "action": "verify"}).wants(t, http.StatusBadRequest, `href="#ticket"`)
@@ -129,6 +132,16 @@ func TestTheHelpdeskChecksTheCallerFirst(t *testing.T) {
 	b.send(caller, map[string]string{"code": code, "ticket": "T-9", "action": "verify"}).wants(t, http.StatusOK, "T-9", "/reset-factors", "/temporary-code")
 	b.send(b.open(personPath(joe.ID)+"/reset-factors").form(t, "reset-factors"), nil).wants(t, http.StatusOK, "factors were reset")
 	b.send(b.open(personPath(joe.ID)+"/temporary-code").form(t, "temporary-code"), nil).wants(t, http.StatusOK, `data-stepgate="temporary-code"`)
+	k.holds(joe.ID, "sms")
+	k.People.Callers.Send = func(context.Context, account.Account, account.Credential, string) error { return nil }
+	held, err := k.db.Credentials(t.Context(), joe.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent := b.send(caller, map[string]string{"credential": string(held[0].ID), "ticket": "T-9 &c", "action": "send"}).wants(t, http.StatusOK, "on its way")
+	if ticket := sent.form(t, "verify").fields.Get("ticket"); ticket != "T-9 &c" {
+		t.Errorf("after a code was sent the ticket is %q", ticket)
+	}
 	for range 8 {
 		b.send(caller, map[string]string{"code": "000000", "ticket": "T", "action": "verify"})
 	}
@@ -153,8 +166,14 @@ func TestASecondAdministratorApproves(t *testing.T) {
 	approval := ann.open(home+"approvals").form(t, "decline")
 	ann.send(approval, map[string]string{"action": "approve"}).wants(t, http.StatusForbidden, "asked for this yourself")
 	ben.send(approval, map[string]string{"action": "approve", "csrf_token": ben.open(home+"approvals").form(t, "decline").fields.Get("csrf_token")}).wants(t, http.StatusOK, "You have approved it")
-	ann.open(home+"approvals").wants(t, http.StatusOK, "Make the code now")
+	ann.open(home+"approvals").wants(t, http.StatusOK, "Make the code now").lacks(t, "Ticket")
 	ann.send(ann.open(personPath(joe.ID)+"/temporary-code").form(t, "temporary-code"), nil).wants(t, http.StatusOK, `data-stepgate="temporary-code"`)
+
+	help, _ := k.administrator(account.RoleHelpdesk, "north")
+	code, _ := k.People.CallerCode(joe.ID)
+	help.send(help.open(personPath(joe.ID)+"/caller").form(t, "verify"), map[string]string{"code": code, "ticket": "T-9", "action": "verify"}).wants(t, http.StatusOK, "T-9")
+	help.send(help.open(personPath(joe.ID)+"/reset-factors").form(t, "reset-factors"), nil).wants(t, http.StatusOK, "another administrator has approved")
+	ben.open(home+"approvals").wants(t, http.StatusOK, "checked who was calling. Ticket: T-9.")
 }
 
 func TestSeveralAtOnceGetAReport(t *testing.T) {
@@ -294,6 +313,26 @@ func TestAnExportDisarmsFormulas(t *testing.T) {
 	s.lacks(t, "\n=", ",@", ",+")
 	if len(k.events(audit.AdminAction)) != 1 {
 		t.Error("the export is not in the trail")
+	}
+}
+
+func TestAnExportHasAllThatAreFound(t *testing.T) {
+	k := newRig(t)
+	b, _ := k.administrator(account.RoleAdmin, "north")
+	var table strings.Builder
+	table.WriteString("username,organisation\n")
+	const n = 2*exportPage + 1
+	for i := range n {
+		fmt.Fprintf(&table, "person%d,north\n", i)
+	}
+	if _, err := k.People.Import(t.Context(), people.Operator(), people.Table{CSV: []byte(table.String())}); err != nil {
+		t.Fatal(err)
+	}
+	k.person(people.NewAccount{Username: "person-of-south", Organisation: "south"})
+	f := b.open(home+"?q=person").form(t, "accounts.csv")
+	rows, err := csv.NewReader(strings.NewReader(b.send(f, nil).wants(t, http.StatusOK).text)).ReadAll()
+	if err != nil || len(rows) != n+1 {
+		t.Errorf("%d rows of %d accounts, %v", len(rows), n, err)
 	}
 }
 

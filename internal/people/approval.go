@@ -38,8 +38,11 @@ type Approval struct {
 	// ApprovedBy is who approved it; empty while it waits.
 	ApprovedBy string
 	Reason     string
-	AskedAt    time.Time
-	ExpiresAt  time.Time
+	// Ticket is that of the call in which a helpdesk that asked has checked who
+	// was calling.
+	Ticket    string
+	AskedAt   time.Time
+	ExpiresAt time.Time
 	// Own tells that whoever lists asked for it themselves.
 	Own bool
 }
@@ -145,7 +148,7 @@ func (p *People) Approvals(ctx context.Context, actor Actor) ([]Approval, error)
 			return nil, fmt.Errorf("read account: %w", err)
 		}
 		all = append(all, Approval{
-			ID: t.ID, Act: what.Act, Subject: subject, AskedBy: string(t.Actor), ApprovedBy: what.ApprovedBy, Reason: what.Reason,
+			ID: t.ID, Act: what.Act, Subject: subject, AskedBy: string(t.Actor), ApprovedBy: what.ApprovedBy, Reason: what.Reason, Ticket: what.Ticket,
 			AskedAt: t.CreatedAt, ExpiresAt: t.ExpiresAt, Own: string(t.Actor) == actor.id(),
 		})
 	}
@@ -212,7 +215,7 @@ func (p *People) answer(ctx context.Context, actor Actor, id string, do func(Tx,
 		if err := current.mayDo(what.Act, subject); err != nil {
 			return audit.Event{}, err
 		}
-		answered = Approval{ID: t.ID, Act: what.Act, Subject: subject, AskedBy: string(t.Actor), Reason: what.Reason, AskedAt: t.CreatedAt, ExpiresAt: t.ExpiresAt}
+		answered = Approval{ID: t.ID, Act: what.Act, Subject: subject, AskedBy: string(t.Actor), Reason: what.Reason, Ticket: what.Ticket, AskedAt: t.CreatedAt, ExpiresAt: t.ExpiresAt}
 		return do(tx, current, t, what, subject)
 	})
 	return answered, err
