@@ -10,6 +10,7 @@ import (
 	"mime/multipart"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -138,6 +139,7 @@ func TestTheHelpdeskChecksTheCallerFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	held = slices.DeleteFunc(held, func(c account.Credential) bool { return c.Address == "" })
 	sent := b.send(caller, map[string]string{"credential": string(held[0].ID), "ticket": "T-9 &c", "action": "send"}).wants(t, http.StatusOK, "on its way")
 	if ticket := sent.form(t, "verify").fields.Get("ticket"); ticket != "T-9 &c" {
 		t.Errorf("after a code was sent the ticket is %q", ticket)
