@@ -205,10 +205,12 @@ func afterWords(term string) string { return term + "\U0010FFFF" }
 // foundAt is the place of an account among the words.
 type foundAt struct{ word, username, organisation, before, all string }
 
-// wordBehind is where the account is found that a page begins behind.
+// wordBehind is where the account is found that a page begins behind. That of
+// the first is the term itself: PostgreSQL begins to read there, whatever else
+// bounds the words.
 func (r reader) wordBehind(ctx context.Context, after account.ID, term string) (foundAt, error) {
 	if after == "" {
-		return foundAt{}, nil
+		return foundAt{word: term}, nil
 	}
 	return one(ctx, r.q, account.ErrNotFound, func(rows *sql.Rows) (at foundAt, err error) {
 		return at, rows.Scan(&at.word, &at.username)
