@@ -109,9 +109,21 @@ func withoutIndexes(b testing.TB, db *DB, tables []string, fill func()) {
 	for _, text := range made {
 		do(text)
 	}
-	if os.Getenv("STEPGATE_TEST_POSTGRES") != "" {
-		// A store that has grown day by day has been looked at long since.
-		do(`ANALYZE`)
+	analyse(b, db)
+}
+
+// analyse lets PostgreSQL know what it has; a store that has grown day by day
+// has been looked at long since.
+func analyse(b testing.TB, db *DB) {
+	b.Helper()
+	if os.Getenv("STEPGATE_TEST_POSTGRES") == "" {
+		return
+	}
+	if err := db.write(b.Context(), func(t *tx) error {
+		_, err := t.q.exec(b.Context(), `ANALYZE`)
+		return err
+	}); err != nil {
+		b.Fatal(err)
 	}
 }
 
