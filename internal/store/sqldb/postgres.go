@@ -121,7 +121,7 @@ func OpenPostgres(ctx context.Context, dsn string, o Options) (*DB, error) {
 		writers.Close()
 		return nil, fmt.Errorf("open postgres store: %w", err)
 	}
-	readers := openPool(config, postgresReaders, pooled)
+	readers := openPool(ofEachQuery(config), postgresReaders, pooled)
 	db := newDB(o, &pool{db: readers, present: func() error { return nil }, timeout: readTimeout, watch: o.Watch})
 	db.engine = &postgres{store: db, config: config, writers: writers, readers: readers, pooled: pooled}
 	return db, nil
@@ -170,6 +170,17 @@ func meetPooler(ctx context.Context, config *pgx.ConnConfig) (bool, error) {
 		config.DefaultQueryExecMode = pgx.QueryExecModeExec
 	}
 	return true, nil
+}
+
+// ofEachQuery has the server plan each query for what it asks. A plan that is
+// kept for all values goes through the trail of a large organisation to find
+// the few events of a small one.
+func ofEachQuery(config *pgx.ConnConfig) *pgx.ConnConfig {
+	config = config.Copy()
+	if config.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+		config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	}
+	return config
 }
 
 func openPool(config *pgx.ConnConfig, connections int, pooled bool) *sql.DB {
