@@ -222,7 +222,7 @@ func (b *tab) onward() *tab {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	b.do(chromedp.WaitReady(chromedp.CSS("body")))
+	b.do(chromedp.WaitReady(chromedp.CSS("body, frameset")))
 	return b
 }
 
