@@ -27,9 +27,10 @@ const (
 	// for a lock do not keep the feed from being read.
 	postgresWriters = 12
 	postgresReaders = 8
-	// commitTimeout bounds a write transaction whose caller's context is no
-	// longer listened to.
-	commitTimeout = 30 * time.Second
+	// stepTimeout bounds each step of a write transaction: its beginning and
+	// its commit do not listen to the caller's context, and a caller may have
+	// no deadline. A transaction of many steps takes as long as they take.
+	stepTimeout = 30 * time.Second
 	// readTimeout bounds a read outside of transactions: a server behind a
 	// broken wire answers nothing at all.
 	readTimeout = 15 * time.Second
@@ -56,6 +57,8 @@ type postgres struct {
 	// connection of ours may be a different one of the server's in each
 	// transaction, which then has to bring its settings along.
 	pooled bool
+	// step is stepTimeout, but in tests.
+	step time.Duration
 
 	// writing is held shared by who writes, and by close.
 	writing sync.RWMutex
@@ -123,7 +126,7 @@ func OpenPostgres(ctx context.Context, dsn string, o Options) (*DB, error) {
 	}
 	readers := openPool(ofEachQuery(config), postgresReaders, pooled)
 	db := newDB(o, &pool{db: readers, present: func() error { return nil }, timeout: readTimeout, watch: o.Watch})
-	db.engine = &postgres{store: db, config: config, writers: writers, readers: readers, pooled: pooled}
+	db.engine = &postgres{store: db, config: config, writers: writers, readers: readers, pooled: pooled, step: stepTimeout}
 	return db, nil
 }
 
@@ -264,8 +267,10 @@ func (p *postgres) attempt(ctx context.Context, lazy bool, change func(*tx) erro
 		return fmt.Errorf("begin to write: %w", err)
 	}
 	defer conn.Close()
-	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	whole, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
+	late := time.AfterFunc(p.step, cancel)
+	defer late.Stop()
 	begun, err := conn.BeginTx(whole, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
 	if err != nil {
 		return fmt.Errorf("begin to write: %w", err)
@@ -281,11 +286,12 @@ func (p *postgres) attempt(ctx context.Context, lazy bool, change func(*tx) erro
 			return fmt.Errorf("begin to write: %w", err)
 		}
 	}
-	st := &statements{tx: begun}
+	st := &statements{tx: begun, begins: func() { late.Reset(p.step) }}
 	lock := func(ctx context.Context, name string) error { return lockPostgres(ctx, st, name) }
 	if err := p.store.newTx(st, lock, moveHeadLoudly).run(ctx, change); err != nil {
 		return err
 	}
+	late.Reset(p.step)
 	if err := begun.Commit(); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -183,5 +184,29 @@ func TestPostgresDeadlockIsTriedAgain(t *testing.T) {
 		if _, err := db.Account(t.Context(), id); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestPostgresManyStepsOutlastTheTimeOfOne has a transaction that takes longer
+// than a step may, and one with a step that does.
+func TestPostgresManyStepsOutlastTheTimeOfOne(t *testing.T) {
+	db := openSchema(t, freshSchema(t), storetest.NewRing(t))
+	const step = 2 * time.Second
+	db.engine.(*postgres).step = step
+	sleep := func(times int, long time.Duration) error {
+		return db.write(t.Context(), func(tx *tx) error {
+			for range times {
+				if _, err := tx.q.exec(t.Context(), `SELECT pg_sleep($1)`, long.Seconds()); err != nil {
+					return err
+				}
+			}
+			return tx.InsertAccount(t.Context(), named(string(account.NewID())))
+		})
+	}
+	if err := sleep(6, step/4); err != nil {
+		t.Errorf("of many short steps: %v", err)
+	}
+	if err := sleep(1, 2*step); err == nil {
+		t.Error("a step of twice the time went through")
 	}
 }

@@ -132,7 +132,9 @@ type statements struct {
 	// whole makes a statement run to its end once begun. SQLite answers an
 	// interrupted statement by rolling the whole transaction back, and with
 	// it the changes of others.
-	whole  bool
+	whole bool
+	// begins, where it is set, is told of each statement before it.
+	begins func()
 	failed error
 }
 
@@ -164,6 +166,9 @@ func (s *statements) begin(ctx context.Context, args []any) (context.Context, er
 	}
 	if s.whole {
 		ctx = context.WithoutCancel(ctx)
+	}
+	if s.begins != nil {
+		s.begins()
 	}
 	return ctx, s.failed
 }
