@@ -50,7 +50,7 @@ func (s resets) askForReset(w http.ResponseWriter, r *http.Request) error {
 		web.SetRetryAfter(w.Header(), fail.RetryAfter)
 		return s.resetPage(w, r, fail.Status, username, fail.Excuse())
 	}
-	if err := s.People.OfferReset(r.Context(), s.Links, username, notices{s.Site}.origin(r)); err != nil {
+	if err := s.People.OfferReset(r.Context(), s.Links, username, notices(s).origin(r)); err != nil {
 		return s.unavailable(err)
 	}
 	select {

@@ -160,7 +160,7 @@ func (d *demonstration) makeFolder(named string) (remove func() error, err error
 		if d.Folder, err = filepath.Abs(named); err != nil {
 			return nil, fmt.Errorf("--data: %w", err)
 		}
-		if len(filepath.Join(d.Folder, "admin.sock")) > maxSocketPath {
+		if !hasRoomForSocket(d.Folder) {
 			return nil, usagef("--data %s: the path is too long for the socket of the admin endpoint in it; name a shorter one", named)
 		}
 		if err := os.MkdirAll(d.Folder, 0o700); err != nil {
@@ -168,10 +168,21 @@ func (d *demonstration) makeFolder(named string) (remove func() error, err error
 		}
 		return func() error { return nil }, nil
 	}
-	if d.Folder, err = os.MkdirTemp("", "stepgate-demo-"); err != nil {
+	const pattern = "stepgate-demo-*"
+	in := os.TempDir()
+	if !hasRoomForSocket(filepath.Join(in, pattern+"0123456789")) {
+		in = "/tmp"
+	}
+	if d.Folder, err = os.MkdirTemp(in, pattern); err != nil {
 		return nil, err
 	}
 	return func() error { return os.RemoveAll(d.Folder) }, nil
+}
+
+// hasRoomForSocket tells whether a system takes the path of the admin
+// endpoint's socket in a folder.
+func hasRoomForSocket(folder string) bool {
+	return len(filepath.Join(folder, "admin.sock")) <= maxSocketPath
 }
 
 // startPortal starts the legacy application and the page of messages, each on
