@@ -202,8 +202,23 @@ func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
-	if err := chromedp.Do(ctx, steps...); err != nil {
-		b.t.Fatalf("at %s: %v", b.url(), err)
+	for _, step := range steps {
+		if err := found(func() error { return chromedp.Do(ctx, step) }); err != nil {
+			b.t.Fatalf("at %s: %v", b.url(), err)
+		}
+	}
+}
+
+// found takes a step again where the page has put another element in the place
+// of the one that was found for it, as a person would: nothing has been typed
+// or clicked then.
+func found(step func() error) error {
+	for {
+		err := step()
+		if err == nil || !strings.Contains(err.Error(), "Could not find node with given id") {
+			return err
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
 }
 
@@ -268,7 +283,10 @@ func (b *tab) press(selector string) *tab {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
-	if _, err := chromedp.RunResponse(ctx, chromedp.Click(chromedp.CSS(selector))); err != nil {
+	if err := found(func() error {
+		_, err := chromedp.RunResponse(ctx, chromedp.Click(chromedp.CSS(selector)))
+		return err
+	}); err != nil {
 		b.t.Fatalf("press %s at %s: %v", selector, b.url(), err)
 	}
 	b.answered = time.Now()
