@@ -94,6 +94,9 @@ func OneWord(into *string) func(*caddyfile.Dispenser) error {
 		if !d.NextArg() {
 			return d.Errf("%s: expected a value", option)
 		}
+		if d.Val() == "" {
+			return d.Errf(`%s: expected a value, but it is empty: ""`, option)
+		}
 		*into = d.Val()
 		if d.NextArg() {
 			return d.Errf("%s: expected one value, but there is `%s` too", option, d.Val())
