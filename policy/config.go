@@ -16,7 +16,7 @@ type Config struct {
 	// Levels defines levels of the site and changes built-in ones.
 	Levels []LevelConfig `json:"levels,omitempty"`
 	// Rules say what paths need. Their order does not matter.
-	Rules []RuleConfig `json:"rules,omitempty"`
+	Rules RuleConfigs `json:"rules,omitempty"`
 	// Raises add levels on every path that is not public.
 	Raises []RaiseConfig `json:"raises,omitempty"`
 	// Default is what a path needs that no rule matches: levels, or the one

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // placeMark stands between a rule's text and where it was written.
@@ -17,17 +17,21 @@ const placeMark = " # "
 // `require` alone; methods are written in capitals, and what is left should be
 // patterns.
 func SplitRule(verb Verb, words []string) (levels, methods, patterns []string) {
-	at := 0
-	for verb == VerbRequire && at < len(words) && !strings.ContainsAny(words[at], "/*?") && !IsMethodWord(words[at]) {
-		at++
-	}
-	levels, words = upTo(words, at)
-	at = 0
-	for at < len(words) && IsMethodWord(words[at]) {
-		at++
-	}
-	methods, patterns = upTo(words, at)
+	first, second := splitRule(verb, words)
+	levels, words = upTo(words, first)
+	methods, patterns = upTo(words, second)
 	return levels, methods, patterns
+}
+
+// splitRule counts the levels of a rule and the methods behind them.
+func splitRule(verb Verb, words []string) (levels, methods int) {
+	for verb == VerbRequire && levels < len(words) && !strings.ContainsAny(words[levels], "/*?") && !IsMethodWord(words[levels]) {
+		levels++
+	}
+	for levels+methods < len(words) && IsMethodWord(words[levels+methods]) {
+		methods++
+	}
+	return levels, methods
 }
 
 // upTo parts a list; a part without a word is nil.
@@ -43,7 +47,12 @@ func upTo(words []string, at int) (before, after []string) {
 
 // IsMethodWord tells a method from a level or a pattern: it goes by the capitals in which methods are written.
 func IsMethodWord(word string) bool {
-	return word != "" && strings.Trim(word, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-_") == ""
+	for i := 0; i < len(word); i++ {
+		if c := word[i]; (c < 'A' || c > 'Z') && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return word != ""
 }
 
 // text writes a rule without a block as one line:
@@ -52,56 +61,80 @@ func IsMethodWord(word string) bool {
 //
 // It is "" where that would not be read as the same rule.
 func (r *RuleConfig) text() string {
-	if len(r.Groups)+len(r.Users)+len(r.Raises) > 0 || r.Why != "" || r.MaxAge != 0 || !r.Until.IsZero() {
+	text, ok := r.appendWords(nil)
+	if ok {
+		text, ok = appendPlace(text, r.Pos, Position{}, true)
+	}
+	if !ok {
 		return ""
 	}
-	var text strings.Builder
-	text.WriteString(string(r.Verb))
+	return string(text)
+}
+
+// appendWords adds the verb of a rule and the words behind it to a text. It tells
+// whether they are all that the rule says, and would be read as the same.
+func (r *RuleConfig) appendWords(text []byte) (_ []byte, same bool) {
+	switch {
+	case len(r.Groups)+len(r.Users)+len(r.Raises) > 0 || r.Why != "" || r.MaxAge != 0 || !r.Until.IsZero():
+		return nil, false
+	case r.Verb != VerbRequire && r.Verb != VerbPublic && r.Verb != VerbDeny:
+		return nil, false
+	}
+	text = append(text, r.Verb...)
 	var room [8]string
 	words := append(append(append(room[:0], r.Levels...), r.Methods...), r.Patterns...)
 	for _, word := range words {
-		if word == "" || word[0] == '#' || strings.ContainsFunc(word, unicode.IsSpace) {
-			return ""
+		if word == "" || word[0] == '#' || word == ";" || hasSpace(word) {
+			return nil, false
 		}
-		text.WriteByte(' ')
-		text.WriteString(word)
+		text = append(append(text, ' '), word...)
 	}
-	levels, methods, patterns := SplitRule(r.Verb, words)
-	if !slices.Equal(levels, r.Levels) || !slices.Equal(methods, r.Methods) || !slices.Equal(patterns, r.Patterns) {
-		return ""
+	levels, methods := splitRule(r.Verb, words)
+	return text, levels == len(r.Levels) && methods == len(r.Methods)
+}
+
+func hasSpace(word string) bool {
+	for i := 0; i < len(word); i++ {
+		if word[i] <= ' ' || word[i] >= utf8.RuneSelf {
+			return strings.ContainsFunc(word, unicode.IsSpace)
+		}
 	}
-	switch {
-	case r.Verb != VerbRequire && r.Verb != VerbPublic && r.Verb != VerbDeny:
-		return ""
-	case r.Pos == (Position{}):
-		return text.String()
-	case r.Pos.Line < 1 || r.Pos.File == "" || strings.Contains(r.Pos.File, placeMark):
-		return ""
-	}
-	text.WriteString(placeMark)
-	text.WriteString(r.Pos.File)
-	text.WriteByte(':')
-	text.WriteString(strconv.Itoa(r.Pos.Line))
-	return text.String()
+	return false
 }
 
 // readText reads what text writes, and what a person writes like it.
 func (r *RuleConfig) readText(text string) error {
 	text, place, placed := strings.Cut(text, placeMark)
-	*r = RuleConfig{}
+	var pos Position
 	if placed {
-		at := strings.LastIndexByte(place, ':')
-		line, err := strconv.Atoi(place[at+1:])
-		if at < 1 || err != nil || line < 1 {
-			return fmt.Errorf("rule `%s`: expected FILE:LINE behind `#`", text)
+		var err error
+		if pos, err = readPlace(text, place); err != nil {
+			return err
 		}
-		r.Pos = Position{File: place[:at], Line: line}
 	}
-	words := strings.Fields(text)
+	if err := r.take(strings.Fields(text)); err != nil {
+		return err
+	}
+	r.Pos = pos
+	return nil
+}
+
+// readPlace reads FILE:LINE, which stands behind a rule.
+func readPlace(rule, place string) (Position, error) {
+	at := strings.LastIndexByte(place, ':')
+	line, err := strconv.Atoi(place[at+1:])
+	if at < 1 || err != nil || line < 1 {
+		return Position{}, fmt.Errorf("rule `%s`: expected FILE:LINE behind `#`", rule)
+	}
+	return Position{File: place[:at], Line: line}, nil
+}
+
+// take makes a rule of its words, which it keeps.
+func (r *RuleConfig) take(words []string) error {
 	if len(words) == 0 {
 		return fmt.Errorf("a rule without a word; expected one such as `require mfa /cases/*`")
 	}
-	r.Verb = Verb(words[0])
+	*r = RuleConfig{Verb: Verb(words[0])}
 	r.Levels, r.Methods, r.Patterns = SplitRule(r.Verb, words[1:])
 	return nil
 }
