@@ -80,13 +80,13 @@ func (p *Pattern) readPath(path string) error {
 		}
 		return nil
 	}
-	parts := strings.Split(rest, "/")
-	if parts[len(parts)-1] == "*" {
+	if rest == "*" {
 		p.subtree = true
-		parts = parts[:len(parts)-1]
+		return nil
 	}
-	p.segments = make([]segment, 0, len(parts))
-	for _, part := range parts {
+	rest, p.subtree = strings.CutSuffix(rest, "/*")
+	p.segments = make([]segment, 0, strings.Count(rest, "/")+1)
+	for part := range strings.SplitSeq(rest, "/") {
 		s, err := readSegment(part)
 		if err != nil {
 			return err
@@ -134,6 +134,9 @@ func readSegment(text string) (segment, error) {
 // decodeSegment decodes what is percent-encoded, but for an encoded slash:
 // that is part of its segment and stays in the form that readings have.
 func decodeSegment(text string) (string, error) {
+	if !strings.Contains(text, "%") {
+		return text, nil
+	}
 	decoded, err := url.PathUnescape(encodedSlash.Replace(text))
 	if err != nil {
 		return "", fmt.Errorf("`%s`: a `%%` begins an encoding of two hex digits; a literal one is `%%25`", text)

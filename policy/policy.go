@@ -44,7 +44,7 @@ const maxMethods = 63
 // one a line, each with FILE:LINE, the word, what was expected and the
 // nearest known word. c is not kept.
 func Compile(c *Config, o CompileOptions) (*Policy, error) {
-	p := &Policy{methods: []string{""}, paths: newTree(), rules: make([]Rule, 0, c.patterns())}
+	p := &Policy{methods: []string{""}, paths: newTree(c.patterns()), rules: make([]Rule, 0, c.patterns())}
 	if err := p.compile(c, o, func(r *Rule) { p.rules = append(p.rules, *r) }); err != nil {
 		return nil, err
 	}
@@ -216,6 +216,9 @@ var knownMethods = []string{
 // KnownMethods are the methods that are in use.
 func KnownMethods() []string { return slices.Clone(knownMethods) }
 
+// IsKnownMethod tells whether a method, in capitals, is one of them.
+func IsKnownMethod(name string) bool { return slices.Contains(knownMethods, name) }
+
 func (p *Policy) ruleMethods(words []string, where place, m *mistakes) (names []string, mask uint64) {
 	for _, word := range words {
 		name := strings.ToUpper(word)
@@ -289,7 +292,7 @@ func (p *Policy) index() {
 		t := p.paths
 		if p.rules[i].pattern.Queried() {
 			if p.queries == nil {
-				p.queries = newTree()
+				p.queries = newTree(0)
 				p.queries.queried = true
 			}
 			t = p.queries

@@ -84,8 +84,12 @@ type edge struct {
 	text string
 }
 
-func newTree() *tree {
-	return &tree{forks: make([]fork, 1), others: make([]others, 1), verdicts: make([]verdict, 1), edges: map[edge]spot{}, seed: maphash.MakeSeed()}
+// newTree makes a tree for about so many patterns.
+func newTree(patterns int) *tree {
+	return &tree{
+		forks: make([]fork, 1, patterns+1), others: make([]others, 1), verdicts: make([]verdict, 1),
+		edges: make(map[edge]spot, patterns), seed: maphash.MakeSeed(),
+	}
 }
 
 // add has a rule end where its pattern does, making the way there. A pattern
