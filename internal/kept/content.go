@@ -29,7 +29,7 @@ type Content struct {
 
 // look looks at a body on its way into the store.
 type look struct {
-	to   *io.PipeWriter // nil where there is nothing to see
+	at   *passing // nil where there is nothing to see
 	seen chan Content
 	done *Content
 }
@@ -48,29 +48,66 @@ func lookAt(contentType, encoding string) *look {
 	if read == nil {
 		return &look{done: new(Content)}
 	}
-	from, to := io.Pipe()
-	l := &look{to: to, seen: make(chan Content, 1)}
+	l := &look{at: &passing{chunks: make(chan []byte), done: make(chan struct{}, 1)}, seen: make(chan Content, 1)}
 	go func() {
-		l.seen <- read(from)
-		io.Copy(io.Discard, from) // so that the writer never waits
+		l.seen <- read(l.at)
+		l.at.discard()
 	}()
 	return l
 }
 
-func (l *look) write(chunk []byte) {
-	if l.to != nil {
-		l.to.Write(chunk)
+// begin has a chunk looked at. It must not change until wait has been called.
+func (l *look) begin(chunk []byte) {
+	if l.at != nil {
+		l.at.chunks <- chunk
+	}
+}
+
+func (l *look) wait() {
+	if l.at != nil {
+		<-l.at.done
 	}
 }
 
 // end says what was seen. It may be called twice.
 func (l *look) end() Content {
 	if l.done == nil {
-		l.to.Close()
+		close(l.at.chunks)
 		seen := <-l.seen
 		l.done = &seen
 	}
 	return *l.done
+}
+
+// passing reads the chunks that are put before it, and says of each when it is
+// done with it. Unlike an io.Pipe it has nobody wait for anybody in the midst of
+// a chunk, which would take longer than the looking.
+type passing struct {
+	chunks chan []byte
+	done   chan struct{}
+	has    bool // a chunk that it has not said to be done with
+	rest   []byte
+}
+
+func (p *passing) Read(into []byte) (int, error) {
+	for len(p.rest) == 0 {
+		if p.has {
+			p.done <- struct{}{}
+		}
+		if p.rest, p.has = <-p.chunks; !p.has {
+			return 0, io.EOF
+		}
+	}
+	n := copy(into, p.rest)
+	p.rest = p.rest[n:]
+	return n, nil
+}
+
+// discard reads to the end.
+func (p *passing) discard() {
+	for err := error(nil); err == nil; _, err = p.Read(nil) {
+		p.rest = nil
+	}
 }
 
 func lookAtForm(from io.Reader) (c Content) {

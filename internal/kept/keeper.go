@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/stepgate/stepgate/internal/audit"
@@ -66,7 +67,8 @@ func (k *Keeper) write(r *http.Request, q *Request) error {
 	look := lookAt(r.Header.Get("Content-Type"), r.Header.Get("Content-Encoding"))
 	defer look.end()
 	q.Length = 0
-	buf := make([]byte, min(ChunkBytes, q.Size+1))
+	buf, done := buffer(q.Size)
+	defer done()
 	for seq, ended := 0, r.Body == nil; !ended; {
 		n, err := fill(r.Body, buf)
 		q.Length += int64(n)
@@ -80,8 +82,10 @@ func (k *Keeper) write(r *http.Request, q *Request) error {
 		if n == 0 {
 			continue
 		}
-		look.write(buf[:n])
-		if err := k.Store.AddKeptChunk(r.Context(), q.ID, seq, buf[:n]); err != nil {
+		look.begin(buf[:n])
+		err = k.Store.AddKeptChunk(r.Context(), q.ID, seq, buf[:n])
+		look.wait()
+		if err != nil {
 			return err
 		}
 		seq++
@@ -91,6 +95,19 @@ func (k *Keeper) write(r *http.Request, q *Request) error {
 	}
 	q.Size, q.Content = q.Length, look.end()
 	return nil
+}
+
+// chunks are buffers of a chunk's length, each of one upload at a time.
+var chunks = sync.Pool{New: func() any { return new([ChunkBytes]byte) }}
+
+// buffer has room for a body of some length and the byte that would be too
+// much, or for a chunk of it.
+func buffer(size int64) (buf []byte, done func()) {
+	if size < ChunkBytes {
+		return make([]byte, size+1), func() {}
+	}
+	chunk := chunks.Get().(*[ChunkBytes]byte)
+	return chunk[:], func() { chunks.Put(chunk) }
 }
 
 // tooLong tells whether a limit before the gateway stopped the body.

@@ -3,6 +3,7 @@ package keys
 import (
 	"crypto/rand"
 	"errors"
+	"slices"
 )
 
 // ErrSealed is all that Open says: the bytes were not sealed by a key of this
@@ -25,12 +26,18 @@ const SealedOverhead = sealedHeader + xaesNonceBytes + gcmTagBytes
 // a cookie's name and site). The nonce is random and long enough that no
 // count of messages needs watching.
 func (r *Ring) Seal(purpose string, plaintext, associated []byte) ([]byte, error) {
+	return r.AppendSealed(nil, purpose, plaintext, associated)
+}
+
+// AppendSealed is Seal behind what dst holds already, and in its memory where
+// that has room for as much.
+func (r *Ring) AppendSealed(dst []byte, purpose string, plaintext, associated []byte) ([]byte, error) {
 	k := r.held.Load().first()
-	out := make([]byte, sealedHeader+xaesNonceBytes, SealedOverhead+len(plaintext))
-	out[0] = sealedVersion
-	copy(out[1:], k.id[:])
-	nonce := out[sealedHeader:]
+	out := slices.Grow(dst, SealedOverhead+len(plaintext))
+	out = append(append(out, sealedVersion), k.id[:]...)
+	nonce := out[len(out) : len(out)+xaesNonceBytes]
 	rand.Read(nonce) // never fails: the program ends instead
+	out = out[:len(out)+xaesNonceBytes]
 	aead, err := k.sealer(purpose).forNonce(nonce)
 	if err != nil {
 		return nil, err

@@ -42,6 +42,7 @@ type DB struct {
 	now    func() time.Time
 	watch  Watch
 	engine engine
+	bodies *bodies // nil where all of a kept request is in the database
 }
 
 // engine is what the dialects do each in their own way.

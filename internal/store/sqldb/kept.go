@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -34,26 +35,34 @@ func keptChunkCell(id kept.ID, seq int) cell {
 
 // BeginKept implements kept.Store.
 func (db *DB) BeginKept(ctx context.Context, q kept.Request, b kept.Bounds) error {
-	return db.write(ctx, func(t *tx) error {
-		if err := t.beginKept(ctx, q, b); err != nil {
-			return fmt.Errorf("begin kept request: %w", err)
-		}
-		return nil
+	var gone []kept.ID
+	err := db.write(ctx, func(t *tx) (err error) {
+		gone, err = t.beginKept(ctx, q, b)
+		return err
 	})
+	if err == nil {
+		err = db.dropBodies(gone...)
+	}
+	if err != nil {
+		return fmt.Errorf("begin kept request: %w", err)
+	}
+	return nil
 }
 
-func (t *tx) beginKept(ctx context.Context, q kept.Request, b kept.Bounds) error {
+// beginKept tells whose place it has taken.
+func (t *tx) beginKept(ctx context.Context, q kept.Request, b kept.Bounds) ([]kept.ID, error) {
 	if err := t.lockLiving(ctx, q.Account); err != nil {
-		return err
+		return nil, err
 	}
-	if err := t.makeRoom(ctx, q, b); err != nil {
-		return err
+	gone, err := t.makeRoom(ctx, q, b)
+	if err != nil {
+		return nil, err
 	}
-	_, err := t.q.exec(ctx,
+	_, err = t.q.exec(ctx,
 		`INSERT INTO kept_request (id, account, browser, site, stage, sealed_head, size, chunks, kept_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9)`,
 		string(q.ID), string(q.Account), q.Browser[:], q.Site, keptWriting, []byte{}, q.Size, instant(q.KeptAt), instant(q.ExpiresAt))
-	return err
+	return gone, err
 }
 
 // lockLiving locks an account that is there and not suspended.
@@ -67,7 +76,7 @@ func (t *tx) lockLiving(ctx context.Context, id account.ID) error {
 }
 
 type keptSize struct {
-	id   string
+	id   kept.ID
 	size int64
 }
 
@@ -78,12 +87,12 @@ func scanKeptSize(rows *sql.Rows) (s keptSize, err error) {
 
 // makeRoom deletes the account's oldest requests until q fits beside the
 // others, and tells whether there is room for it among everybody's.
-func (t *tx) makeRoom(ctx context.Context, q kept.Request, b kept.Bounds) error {
+func (t *tx) makeRoom(ctx context.Context, q kept.Request, b kept.Bounds) (gone []kept.ID, err error) {
 	held, err := list(ctx, t.q, scanKeptSize,
 		`SELECT id, CASE WHEN stage = $1 THEN 0 ELSE size END FROM kept_request WHERE account = $2 ORDER BY kept_at DESC, id`,
 		keptContinued, string(q.Account))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	requests, bytes := 1, q.Size
 	for _, h := range held {
@@ -91,40 +100,79 @@ func (t *tx) makeRoom(ctx context.Context, q kept.Request, b kept.Bounds) error 
 			bytes += h.size
 			continue
 		}
-		if _, err := t.q.exec(ctx, `DELETE FROM kept_request WHERE id = $1`, h.id); err != nil {
-			return err
+		if _, err := t.q.exec(ctx, `DELETE FROM kept_request WHERE id = $1`, string(h.id)); err != nil {
+			return nil, err
 		}
+		gone = append(gone, h.id)
 	}
 	if err := t.lock(ctx, lockKept); err != nil {
-		return err
+		return nil, err
 	}
 	total, err := one(ctx, t.q, kept.ErrFull, value[int64],
 		`SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT) FROM kept_request WHERE stage <> $1`, keptContinued)
 	if err == nil && total+q.Size > b.TotalBytes {
 		err = kept.ErrFull
 	}
+	return gone, err
+}
+
+// AddKeptChunk implements kept.Store. In an SQLite store chunks of full length
+// go into a file, and only what is shorter, the whole of a small body or the
+// end of a large one, into the table.
+func (db *DB) AddKeptChunk(ctx context.Context, id kept.ID, seq int, chunk []byte) error {
+	add := db.addChunkRow
+	if db.bodies != nil && len(chunk) == kept.ChunkBytes {
+		add = db.addChunkToFile
+	}
+	if err := add(ctx, id, seq, chunk); err != nil {
+		return fmt.Errorf("keep chunk: %w", err)
+	}
+	return nil
+}
+
+// addChunkToFile costs no commit: FinishKept finds out whether the request has
+// been deleted meanwhile.
+func (db *DB) addChunkToFile(ctx context.Context, id kept.ID, seq int, chunk []byte) error {
+	rows, err := one(ctx, db.q, kept.ErrGone, value[int],
+		`SELECT chunks FROM kept_request WHERE id = $1 AND stage = $2`, string(id), keptWriting)
+	switch {
+	case err != nil:
+		return err
+	case rows > 0: // a shorter one has been the last
+		return kept.ErrGone
+	}
+	buffer := sealedChunks.Get().(*[]byte)
+	defer sealedChunks.Put(buffer)
+	sealed, err := keptChunkCell(id, seq).sealTo((*buffer)[:0], db.ring, chunk)
+	if err != nil {
+		return err
+	}
+	next, err := db.bodies.add(id, seq, sealed)
+	if err == nil && !next {
+		err = kept.ErrGone
+	}
 	return err
 }
 
-// AddKeptChunk implements kept.Store.
-func (db *DB) AddKeptChunk(ctx context.Context, id kept.ID, seq int, chunk []byte) error {
+func (db *DB) addChunkRow(ctx context.Context, id kept.ID, seq int, chunk []byte) error {
 	sealed, err := keptChunkCell(id, seq).seal(db.ring, chunk)
+	inFile := 0
+	if err == nil && db.bodies != nil {
+		inFile, err = db.bodies.count(id)
+	}
 	if err != nil {
-		return fmt.Errorf("keep chunk: %w", err)
+		return err
 	}
 	return db.writeLazily(ctx, func(t *tx) error { // FinishKept waits for the disk
 		n, err := t.q.exec(ctx,
-			`UPDATE kept_request SET chunks = chunks + 1 WHERE id = $1 AND stage = $2 AND chunks = $3`, string(id), keptWriting, seq)
+			`UPDATE kept_request SET chunks = chunks + 1 WHERE id = $1 AND stage = $2 AND chunks = $3`, string(id), keptWriting, seq-inFile)
 		if err == nil && n == 0 {
 			err = kept.ErrGone
 		}
 		if err == nil {
 			_, err = t.q.exec(ctx, `INSERT INTO kept_chunk (request, seq, sealed_bytes) VALUES ($1, $2, $3)`, string(id), seq, sealed)
 		}
-		if err != nil {
-			return fmt.Errorf("keep chunk: %w", err)
-		}
-		return nil
+		return err
 	})
 }
 
@@ -133,6 +181,9 @@ func (db *DB) FinishKept(ctx context.Context, q kept.Request, e audit.Event) err
 	head, err := json.Marshal(q.Head)
 	if err == nil {
 		head, err = keptHeadCell(q).seal(db.ring, head)
+	}
+	if err == nil && db.bodies != nil {
+		err = db.bodies.sync(q.ID)
 	}
 	if err != nil {
 		return fmt.Errorf("finish kept request: %w", err)
@@ -180,17 +231,28 @@ func (r reader) KeptRequest(ctx context.Context, id kept.ID, now time.Time) (kep
 }
 
 // KeptChunk implements kept.Store.
-func (r reader) KeptChunk(ctx context.Context, id kept.ID, seq int) ([]byte, error) {
-	sealed, err := one(ctx, r.q, kept.ErrGone, value[[]byte],
-		`SELECT sealed_bytes FROM kept_chunk WHERE request = $1 AND seq = $2`, string(id), seq)
-	var chunk []byte
-	if err == nil {
-		chunk, err = keptChunkCell(id, seq).open(r.ring, sealed)
-	}
+func (db *DB) KeptChunk(ctx context.Context, id kept.ID, seq int) ([]byte, error) {
+	chunk, err := db.keptChunk(ctx, id, seq)
 	if err != nil {
 		return nil, fmt.Errorf("read chunk: %w", err)
 	}
 	return chunk, nil
+}
+
+func (db *DB) keptChunk(ctx context.Context, id kept.ID, seq int) ([]byte, error) {
+	sealed, err := one(ctx, db.q, kept.ErrGone, value[[]byte],
+		`SELECT c.sealed_bytes FROM kept_request k LEFT JOIN kept_chunk c ON c.request = k.id AND c.seq = $1 WHERE k.id = $2`, seq, string(id))
+	switch {
+	case err != nil:
+		return nil, err
+	case sealed == nil && db.bodies == nil:
+		return nil, kept.ErrGone
+	case sealed == nil:
+		if sealed, err = db.bodies.read(id, seq); err != nil {
+			return nil, err
+		}
+	}
+	return keptChunkCell(id, seq).open(db.ring, sealed)
 }
 
 // RedeemKept implements kept.Store. The statement that moves the stage is
@@ -217,24 +279,43 @@ func (db *DB) RedeemKept(ctx context.Context, id kept.ID, now time.Time, e audit
 
 // DropKept implements kept.Store.
 func (db *DB) DropKept(ctx context.Context, id kept.ID) error {
-	return db.dropKept(ctx, `DELETE FROM kept_request WHERE id = $1`, id)
-}
-
-// DropKeptBody implements kept.Store.
-func (db *DB) DropKeptBody(ctx context.Context, id kept.ID) error {
-	return db.dropKept(ctx,
-		`DELETE FROM kept_chunk WHERE request = $1 AND request IN (SELECT id FROM kept_request WHERE stage = 'continued')`, id)
-}
-
-func (db *DB) dropKept(ctx context.Context, query string, id kept.ID) error {
 	err := db.write(ctx, func(t *tx) error {
-		_, err := t.q.exec(ctx, query, string(id))
+		_, err := t.q.exec(ctx, `DELETE FROM kept_request WHERE id = $1`, string(id))
 		return err
 	})
+	if err == nil {
+		err = db.dropBodies(id)
+	}
 	if err != nil {
 		return fmt.Errorf("drop kept request: %w", err)
 	}
 	return nil
+}
+
+// DropKeptBody implements kept.Store.
+func (db *DB) DropKeptBody(ctx context.Context, id kept.ID) error {
+	continued := false
+	err := db.write(ctx, func(t *tx) error {
+		held, err := list(ctx, t.q, value[string], `SELECT id FROM kept_request WHERE id = $1 AND stage = $2`, string(id), keptContinued)
+		if continued = len(held) > 0; err == nil && continued {
+			_, err = t.q.exec(ctx, `DELETE FROM kept_chunk WHERE request = $1`, string(id))
+		}
+		return err
+	})
+	if err == nil && continued {
+		err = db.dropBodies(id)
+	}
+	if err != nil {
+		return fmt.Errorf("drop body of kept request: %w", err)
+	}
+	return nil
+}
+
+func (db *DB) dropBodies(ids ...kept.ID) error {
+	if db.bodies == nil || len(ids) == 0 {
+		return nil
+	}
+	return db.bodies.drop(ids...)
 }
 
 // dropKeptOf deletes the requests of an account. The lock lets one that is
@@ -260,8 +341,28 @@ func (db *DB) purgeKept(ctx context.Context, now time.Time) error {
 				SELECT id FROM kept_request WHERE expires_at <= $1 LIMIT $2)`, instant(now), purgeKeptRows)
 			return err
 		})
-		if err != nil || gone < purgeKeptRows {
+		if err != nil {
 			return err
 		}
+		if gone < purgeKeptRows {
+			return db.sweepBodies(ctx)
+		}
 	}
+}
+
+// sweepBodies deletes the files of requests that are no more. A file that is
+// listed was made after its row, so that one without is over.
+func (db *DB) sweepBodies(ctx context.Context) error {
+	if db.bodies == nil {
+		return nil
+	}
+	ids, err := db.bodies.all()
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	held, err := list(ctx, db.q, value[kept.ID], `SELECT id FROM kept_request`)
+	if err != nil {
+		return err
+	}
+	return db.dropBodies(slices.DeleteFunc(ids, func(id kept.ID) bool { return slices.Contains(held, id) })...)
 }

@@ -57,6 +57,11 @@ func (db *DB) KeyNeeds(ctx context.Context) ([]keys.Need, error) {
 			}
 		}
 	}
+	if db.bodies != nil {
+		if err := db.bodies.keys(rows); err != nil {
+			return nil, fmt.Errorf("count what is sealed: %w", err)
+		}
+	}
 	var needs []keys.Need
 	for id, n := range rows {
 		needs = append(needs, keys.Need{What: keys.NeedRows, Key: id, Count: n})

@@ -32,7 +32,12 @@ func (c cell) associated() []byte {
 }
 
 func (c cell) seal(ring *keys.Ring, plain []byte) ([]byte, error) {
-	sealed, err := ring.Seal(sealPurpose, plain, c.associated())
+	return c.sealTo(nil, ring, plain)
+}
+
+// sealTo is seal into what dst has room for.
+func (c cell) sealTo(dst []byte, ring *keys.Ring, plain []byte) ([]byte, error) {
+	sealed, err := ring.AppendSealed(dst, sealPurpose, plain, c.associated())
 	if err != nil {
 		return nil, fmt.Errorf("seal %s: %w", c.column, err)
 	}

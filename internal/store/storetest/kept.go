@@ -188,15 +188,44 @@ func testKept(t *testing.T, f *fixture) {
 		b.update(func(ctx context.Context, tx store.Tx) error { return tx.DeleteAccount(ctx, other.ID) })
 		b.holds([]kept.Request{theirs})
 	})
-	f.run(t, "LargeBody", func(t *testing.T, b *bench) {
-		q := newKept(b.person("jo").ID, 3)
-		chunk := bytes.Repeat([]byte("0123456789abcdef"), kept.ChunkBytes/16)
-		b.keep(q, string(chunk), string(chunk))
-		got, err := b.KeptChunk(t.Context(), q.ID, 1)
-		if b.must(err); !bytes.Equal(got, chunk) {
-			t.Error("a chunk came back changed")
+	f.run(t, "LargeBody", testLargeBody)
+}
+
+// testLargeBody keeps a body of two chunks of full length and one that is
+// shorter.
+func testLargeBody(t *testing.T, b *bench) {
+	full := bytes.Repeat([]byte("0123456789abcdef"), kept.ChunkBytes/16)
+	other := bytes.Repeat([]byte("fedcba9876543210"), kept.ChunkBytes/16)
+	body := [][]byte{full, other, []byte("the end")}
+	q := newKept(b.person("jo").ID, int64(2*kept.ChunkBytes+7))
+	bounds := kept.Bounds{AccountRequests: 10, AccountBytes: 2 * q.Size, TotalBytes: 10 * q.Size}
+	b.must(b.BeginKept(t.Context(), q, bounds))
+	b.is(b.AddKeptChunk(t.Context(), q.ID, 1, full), kept.ErrGone)
+	for i, chunk := range body {
+		b.must(b.AddKeptChunk(t.Context(), q.ID, i, chunk))
+		b.is(b.AddKeptChunk(t.Context(), q.ID, i, chunk), kept.ErrGone)
+	}
+	b.must(b.FinishKept(t.Context(), q, keptEvent()))
+	b.is(b.AddKeptChunk(t.Context(), q.ID, 3, full), kept.ErrGone)
+	reads := func(want error) {
+		t.Helper()
+		for i, chunk := range body {
+			got, err := b.KeptChunk(t.Context(), q.ID, i)
+			if b.is(err, want); want == nil && !bytes.Equal(got, chunk) {
+				t.Errorf("chunk %d came back changed", i)
+			}
 		}
-	})
+	}
+	reads(nil)
+	_, err := b.KeptChunk(t.Context(), q.ID, 3)
+	b.is(err, kept.ErrGone)
+	b.must(b.DropKeptBody(t.Context(), q.ID)) // which is not continued
+	b.must(b.Purge(t.Context(), Noon))
+	reads(nil)
+	b.must(b.RedeemKept(t.Context(), q.ID, Noon, keptEvent()))
+	reads(nil)
+	b.must(b.DropKeptBody(t.Context(), q.ID))
+	reads(kept.ErrGone)
 }
 
 func testKeptRoom(t *testing.T, b *bench) {

@@ -1,0 +1,18 @@
+package sqldb
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// beginToWriteBack has the disk begin with a part of a file, which whoever
+// syncs the file later then waits for the less.
+func beginToWriteBack(f *os.File, at, length int64) error {
+	err := unix.SyncFileRange(int(f.Fd()), at, length, unix.SYNC_FILE_RANGE_WRITE)
+	if errors.Is(err, unix.ESPIPE) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) {
+		return nil // not on this file system
+	}
+	return err
+}
