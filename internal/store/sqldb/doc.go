@@ -30,5 +30,7 @@
 // A credential's secret and address, a transaction's state and a message that
 // waits are sealed, bound to table, column and the columns that say whose they
 // are. What does not open is an error, never an empty value. Of a session's
-// identifier there is only the hash, of a code only a keyed MAC.
+// identifier there is only the hash, of a code only a keyed MAC. What is large
+// of a kept request's body is not in an SQLite file but beside it (bodies),
+// sealed and bound in the same way.
 package sqldb
