@@ -34,9 +34,10 @@ type nodes struct {
 
 // node is one gateway, a process of its own.
 type node struct {
-	addr    string // 127.0.0.1:PORT
+	addr    string // HOST:PORT
 	dir     string
 	wires   []*legacytest.Wire
+	apart   *legacytest.Namespace // nil where it is on our network
 	process *exec.Cmd
 }
 
@@ -56,7 +57,7 @@ const nodeCaddyfile = `{
 	}
 }
 http://:%[3]s {
-	bind 127.0.0.1
+	bind %[5]s
 	stepgate {
 		origin http://localhost:8080
 		policy {
@@ -68,7 +69,8 @@ http://:%[3]s {
 }
 `
 
-func startNodes(t *testing.T) *nodes {
+// startNodes starts them, the third on a network of its own if it is given one.
+func startNodes(t *testing.T, apart *legacytest.Namespace) *nodes {
 	t.Helper()
 	upstream, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -80,23 +82,26 @@ func startNodes(t *testing.T) *nodes {
 	go server.Serve(upstream)
 	t.Cleanup(func() { server.Close() })
 	n := &nodes{T: t, database: legacytest.StartPostgresPair(t), upstream: upstream.Addr().String()}
-	for i := range 3 {
-		n.add(i)
+	for i, apart := range []*legacytest.Namespace{nil, nil, apart} {
+		n.add(i, apart)
 	}
 	return n
 }
 
-func (n *nodes) add(i int) {
+func (n *nodes) add(i int, apart *legacytest.Namespace) {
 	n.Helper()
-	one := &node{addr: legacytest.FreeAddr(n), dir: n.TempDir()}
-	through := func(addr string) string {
+	one := &node{addr: legacytest.FreeAddr(n), dir: n.TempDir(), apart: apart}
+	host, port, _ := net.SplitHostPort(one.addr)
+	upstream, through := n.upstream, func(addr string) string {
 		w := legacytest.StartWire(n, addr)
 		one.wires = append(one.wires, w)
 		return w.Addr
 	}
-	dsn := n.database.DSN(through)
-	_, port, _ := net.SplitHostPort(one.addr)
-	caddyfile := fmt.Sprintf(nodeCaddyfile, one.dir, dsn, port, n.upstream)
+	if apart != nil {
+		host, upstream, through = apart.Front, apart.ToFront(n.upstream), apart.ToBack
+		one.addr = net.JoinHostPort(host, port)
+	}
+	caddyfile := fmt.Sprintf(nodeCaddyfile, one.dir, n.database.DSN(through), port, upstream, host)
 	n.write(filepath.Join(one.dir, "Caddyfile"), caddyfile)
 	if i == 0 {
 		n.command(one, "", "organisation", "add", "courts") // which makes store and key
@@ -136,7 +141,13 @@ func (n *nodes) start(one *node) {
 		n.Fatal(err)
 	}
 	defer log.Close()
-	one.process = exec.Command("stepgate", "run", "--config", filepath.Join(one.dir, "Caddyfile"))
+	run := []string{"run", "--config", filepath.Join(one.dir, "Caddyfile")}
+	one.process = exec.Command("stepgate", run...)
+	if one.apart != nil {
+		if one.process, err = one.apart.Command("stepgate", run...); err != nil {
+			n.Fatal(err)
+		}
+	}
 	one.process.Env = append(os.Environ(), "HOME="+one.dir, "XDG_DATA_HOME="+one.dir, "XDG_CONFIG_HOME="+one.dir)
 	one.process.Stdout, one.process.Stderr = log, log
 	if err := one.process.Start(); err != nil {
@@ -161,12 +172,18 @@ func (one *node) kill() {
 }
 
 func (one *node) cut() {
+	if one.apart != nil {
+		one.apart.Cut()
+	}
 	for _, w := range one.wires {
 		w.Cut()
 	}
 }
 
 func (one *node) join() {
+	if one.apart != nil {
+		one.apart.Join()
+	}
 	for _, w := range one.wires {
 		w.Join()
 	}
@@ -366,7 +383,11 @@ func TestManyNodes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts three gateways and two database servers")
 	}
-	n := startNodes(t)
+	apart, err := legacytest.StartNamespace(t)
+	if err != nil {
+		t.Log("a proxy that falls silent stands for a network that is cut:", err)
+	}
+	n := startNodes(t, apart)
 	first, second, third := n.all[0], n.all[1], n.all[2]
 	joe := n.person("joe").at(first)
 	joe.enrol("/cases/1")
@@ -387,6 +408,9 @@ func TestManyNodes(t *testing.T) {
 		joe.at(second).wantStatus("/cases/1", http.StatusOK)
 	})
 	t.Run("a node is cut off", func(t *testing.T) { n.cutOff(joe, third, first) })
+	if apart != nil {
+		t.Run("a node's connections fall silent", func(t *testing.T) { n.cutOff(joe, second, first) })
+	}
 	t.Run("the database stops", func(t *testing.T) {
 		mary := n.person("mary").at(third)
 		mary.enrol("/cases/mary")

@@ -48,7 +48,7 @@ func TestSoakNodes(t *testing.T) {
 	if err != nil {
 		t.Skip("STEPGATE_TEST_SOAK names no length of time; scripts/soak does")
 	}
-	s := &soaking{nodes: startNodes(t)}
+	s := &soaking{nodes: startNodes(t, nil)}
 	var people [soakWorkers][]*person
 	for w := range people {
 		for i := range soakPeople {

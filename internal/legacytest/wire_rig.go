@@ -9,7 +9,7 @@ import (
 // Wire is a connection between two machines that can be cut: while it is,
 // nothing arrives at either end, and neither is told.
 type Wire struct {
-	Addr string // 127.0.0.1:PORT
+	Addr string // HOST:PORT
 
 	mu   sync.Mutex
 	open chan struct{} // closed while bytes may pass
@@ -19,7 +19,13 @@ type Wire struct {
 // StartWire passes on what comes to the server at addr, until the test ends.
 func StartWire(tb testing.TB, addr string) *Wire {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	return startWire(tb, "127.0.0.1", addr)
+}
+
+// startWire takes connections at an address of ours.
+func startWire(tb testing.TB, at, addr string) *Wire {
+	tb.Helper()
+	l, err := net.Listen("tcp", net.JoinHostPort(at, "0"))
 	if err != nil {
 		tb.Fatalf("legacytest: wire: %v", err)
 	}
