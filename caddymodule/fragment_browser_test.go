@@ -6,6 +6,11 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+
+	"github.com/stepgate/stepgate/internal/legacytest"
 )
 
 // TestWhatFollowsTheHashSurvivesEveryHop is a page that shows what its address
@@ -153,6 +158,87 @@ func TestWhatFollowsTheHashSurvivesASignInElsewhere(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			g.load(row.sites)
 			walk(t, c.profile(t, looks{1280, row.scripts, false}), row.at, row.arrives)
+		})
+	}
+}
+
+// TestWhatFollowsTheHashSurvivesASAMLSignIn: the provider's answer comes as a
+// form that another site posts.
+func TestWhatFollowsTheHashSurvivesASAMLSignIn(t *testing.T) {
+	c := startChromium(t)
+	g, p := samlGateway(t)
+	g.load(strings.Replace(samlSite(p), "require mfa       /cases/*", "default signed_in", 1))
+	const target, place = "/letters?x=1", "#/orders/42?tab=b#c"
+	for _, row := range []struct {
+		name    string
+		scripts bool
+		arrives string
+	}{
+		{"with scripts", true, place},
+		{"without", false, ""},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			b := c.profile(t, looks{1280, row.scripts, false}).open(g.url + target + place)
+			if got := b.url(); !strings.HasPrefix(got.String(), p.URL) || got.Fragment != "" {
+				t.Fatalf("at %s, not at the provider:\n%s", got, b.text())
+			}
+			if evaluate[bool](b, `document.querySelector("[name=login]") !== null`) {
+				b.fillAnywhere("login", "ann")
+				b.press("button")
+			}
+			if !row.scripts {
+				b.press("[type=submit]")
+			}
+			b.awaitURL("/letters")
+			if got, want := evaluate[string](b, "location.href"), g.url+target+row.arrives; got != want {
+				t.Errorf("at %s, want %s:\n%s", got, want, b.text())
+			}
+			if left := evaluate[int](b, "sessionStorage.length"); left != 0 {
+				t.Errorf("%d entries are left in the tab", left)
+			}
+		})
+	}
+}
+
+// TestPagesThatLeadOnCanBeRead looks at the pages that are left by themselves
+// in a browser that did not get the script: they have words, and a link that
+// leads on.
+func TestPagesThatLeadOnCanBeRead(t *testing.T) {
+	c, axe := startChromium(t), legacytest.Axe(t)
+	g, p := samlGateway(t)
+	g.load(strings.Replace(samlSite(p), "require mfa       /cases/*", "default signed_in", 1))
+	for _, row := range []struct {
+		looks
+		language, leaving, returned, goOn string
+	}{
+		{looks{1280, true, false}, "en", "You go on to sign in", "You are signed in", "Go on"},
+		{looks{360, true, true}, "cy", "Rydych yn mynd ymlaen i fewngofnodi", "Rydych wedi mewngofnodi", "Mynd ymlaen"},
+	} {
+		t.Run(row.String(), func(t *testing.T) {
+			b := c.profile(t, row.looks)
+			call(b, network.Enable, network.EnableParams{})
+			call(b, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Accept-Language": row.language}})
+			call(b, network.SetBlockedURLs, network.SetBlockedURLsParams{URLPatterns: []*network.BlockPattern{{URLPattern: g.url + "/.stepgate/*.js", Block: true}}})
+			reads := func(name, title string) {
+				t.Helper()
+				b.says(row.goOn).shoot(name).judge(axe, name)
+				if got := evaluate[string](b, `document.title`); !strings.HasPrefix(got, title+" – ") {
+					t.Errorf("%s has the title %q", name, got)
+				}
+				b.tabTo("main a.button")
+			}
+			b.do(chromedp.Navigate(g.url + "/letters"))
+			reads("leaving", row.leaving)
+			// What the script would do.
+			evaluate[bool](b, `document.querySelector("main a.button").href += document.querySelector("main a.button").dataset.leaves; true`)
+			b.do(chromedp.Click(chromedp.CSS("main a.button")), chromedp.WaitReady(chromedp.CSS("[name=login], main a[data-returns]")))
+			if evaluate[bool](b, `document.querySelector("[name=login]") !== null`) {
+				b.fillAnywhere("login", "ann")
+				b.do(chromedp.Click(chromedp.CSS("button")))
+			}
+			b.do(chromedp.WaitReady(chromedp.CSS("main a[data-returns]")))
+			reads("returned", row.returned)
+			b.press("main a.button").stands("/letters", "")
 		})
 	}
 }

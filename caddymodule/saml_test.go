@@ -35,6 +35,31 @@ func rsaPair(t *testing.T, name string) (certPEM, keyPEM []byte) {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)})
 }
 
+// samlSite signs people in at a SAML provider and nowhere else.
+func samlSite(p *legacytest.SAMLProvider) string {
+	return strings.NewReplacer("{{metadata}}", p.Metadata).Replace(`{{site}} {
+	stepgate {
+		sign_in saml {{metadata}} {
+			label       "the county"
+			certificate cert.pem
+			key         key.pem
+			attribute   username http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier
+			attribute   groups http://schemas.passportjs.com/groups
+		}
+		enrolment self
+		pages {
+			language en cy
+		}
+		policy {
+			require signed_in /
+			require mfa       /cases/*
+		}
+	}
+	reverse_proxy {{upstream}}
+}
+`)
+}
+
 // samlGateway is a gateway whose people sign in at a SAML provider.
 func samlGateway(t *testing.T) (*rig, *legacytest.SAMLProvider) {
 	t.Helper()
@@ -53,24 +78,7 @@ func samlGateway(t *testing.T) (*rig, *legacytest.SAMLProvider) {
 		}
 	}
 	p := legacytest.StartSAMLProvider(t, g.url+"/.stepgate/saml", cert, key, ownCert)
-	g.load(strings.NewReplacer("{{metadata}}", p.Metadata).Replace(`{{site}} {
-	stepgate {
-		sign_in saml {{metadata}} {
-			label       "the county"
-			certificate cert.pem
-			key         key.pem
-			attribute   username http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier
-			attribute   groups http://schemas.passportjs.com/groups
-		}
-		enrolment self
-		policy {
-			require signed_in /
-			require mfa       /cases/*
-		}
-	}
-	reverse_proxy {{upstream}}
-}
-`))
+	g.load(samlSite(p))
 	// The server before may answer for a moment.
 	waitFor(t, func() bool { return strings.HasPrefix(g.browser().get("/").url.String(), p.URL) })
 	return g, p
