@@ -33,8 +33,6 @@ func (p peoplePasswords) Check(chosen account.Secret, owner account.Account) err
 		return errors.New("it is made of the username or of the product's name")
 	case password.Common:
 		return errors.New("it is one of those that many people choose")
-	case password.Breached:
-		return errors.New("it is on the list of passwords that have leaked")
 	default:
 		return refusal
 	}

@@ -21,8 +21,6 @@ const (
 	Personal Reason = "personal"
 	// Common is a password that many people choose.
 	Common Reason = "common"
-	// Breached is a password of the operator's list.
-	Breached Reason = "breached"
 )
 
 // Refusal is the error of Rules.Check; the person is told its reason and may
@@ -51,8 +49,6 @@ const (
 type Rules struct {
 	// MinLength in code points after NFC. Default and least: 8.
 	MinLength int
-	// Breached may have the operator's list.
-	Breached *List
 }
 
 // Check returns a *Refusal for a password that may not be chosen. The whole
@@ -73,8 +69,6 @@ func (r Rules) Check(password account.Secret, username, siteName string) error {
 		return refuse(Personal)
 	case common(text):
 		return refuse(Common)
-	case r.Breached.has(text):
-		return refuse(Breached)
 	}
 	return nil
 }

@@ -123,15 +123,6 @@ type growing struct {
 	exact, subtree End
 }
 
-// Trie makes a trie of rules and returns its root, or none for no rules.
-func (t *Table) Trie(rules []Rule) int32 {
-	b := t.Build()
-	for _, r := range rules {
-		b.Add(r)
-	}
-	return b.Trie()
-}
-
 // Builder makes a trie of rules that come one by one.
 type Builder struct {
 	table *Table

@@ -157,12 +157,6 @@ type Assessment struct {
 	Risk string `json:"risk"`
 }
 
-// Level is the risk as the policy takes it.
-func (a Assessment) Level() policy.Risk {
-	level, _ := policy.ParseRisk(a.Risk)
-	return level
-}
-
 // Assess scores a visit.
 func Assess(f Facts, s Settings) Assessment {
 	if s.Absence == 0 {
