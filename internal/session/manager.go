@@ -250,9 +250,10 @@ func (m *Manager) Begin(ctx context.Context, w http.ResponseWriter, b Beginning)
 // Raising is the change of a session under a new identifier, as the store does
 // it: RaiseSession, or a verb that does more in the same write.
 type Raising struct {
-	ID   ID
-	Next Hash
-	Now  time.Time
+	ID      ID
+	Account account.ID // whose the session is
+	Next    Hash
+	Now     time.Time
 	// OverlapEnds is when the identifier before ends, for requests in flight.
 	OverlapEnds time.Time
 	Change      func(*Session) error
@@ -277,7 +278,7 @@ func (m *Manager) RaiseBy(ctx context.Context, w http.ResponseWriter, p Place, e
 	}
 	now := m.Now().UTC()
 	id := NewIdentifier()
-	if err := write(Raising{ID: e.Session.ID, Next: id.Hash(), Now: now, OverlapEnds: now.Add(Overlap)}); err != nil {
+	if err := write(Raising{ID: e.Session.ID, Account: e.Session.Account, Next: id.Hash(), Now: now, OverlapEnds: now.Add(Overlap)}); err != nil {
 		return nil, fmt.Errorf("raise the session: %w", err)
 	}
 	m.memory.apply(Change{Kind: SessionChanged, Key: string(e.Session.ID)})

@@ -107,7 +107,7 @@ func (l *lone) write(ctx context.Context, change func(store.Tx) error) error {
 		return err
 	}
 	defer begun.Rollback()
-	t := l.store.newTx(&statements{tx: begun, whole: true}, lockNothing, moveHead)
+	t := l.store.newTx(&statements{tx: begun, under: ctx}, lockNothing, moveHead)
 	if err := t.run(ctx, func(t *tx) error { return change(t) }); err != nil {
 		return err
 	}

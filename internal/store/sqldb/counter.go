@@ -1,11 +1,13 @@
 package sqldb
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/stepgate/stepgate/internal/throttle"
@@ -14,7 +16,7 @@ import (
 // Counters implements throttle.Store. No key may come twice. On PostgreSQL
 // change may run again after a conflict, on counters read afresh.
 func (db *DB) Counters(ctx context.Context, keys []throttle.Key, change func([]throttle.Counter) error) error {
-	return db.write(ctx, func(t *tx) error { return t.counters(ctx, keys, change) })
+	return db.update(ctx, func(t *tx) error { return t.counters(ctx, keys, change) })
 }
 
 func (t *tx) counters(ctx context.Context, keys []throttle.Key, change func([]throttle.Counter) error) error {
@@ -29,24 +31,62 @@ func (t *tx) counters(ctx context.Context, keys []throttle.Key, change func([]th
 	return t.writeCounters(ctx, keys, before, after)
 }
 
-// writeCounters keeps what has become of counters.
+// writeCounters keeps what has become of counters, those that are to go and
+// the others in one statement each.
 func (t *tx) writeCounters(ctx context.Context, keys []throttle.Key, before, after []throttle.Counter) error {
+	var gone, kept []any
 	for i, key := range keys {
-		if same(before[i], after[i]) {
-			continue
+		switch c := after[i]; {
+		case same(before[i], c):
+		case same(c, throttle.Counter{}):
+			gone = append(gone, key[:])
+		default:
+			kept = append(kept, key[:], c.Count, instant(c.At), instant(c.Until))
 		}
-		if err := t.writeCounter(ctx, key, after[i]); err != nil {
-			return fmt.Errorf("write counter: %w", err)
-		}
+	}
+	var err error
+	if len(gone) > 0 {
+		err = t.q.later(ctx, `DELETE FROM throttle_counter WHERE name IN `+marks(1, len(gone)), gone...)
+	}
+	if err == nil && len(kept) > 0 {
+		err = t.q.later(ctx, `INSERT INTO throttle_counter (name, hits, at, until_at) VALUES `+marks(4, len(kept))+`
+			ON CONFLICT (name) DO UPDATE SET hits = excluded.hits, at = excluded.at, until_at = excluded.until_at`, kept...)
+	}
+	if err != nil {
+		return fmt.Errorf("write counters: %w", err)
 	}
 	return nil
 }
 
+// marks are the places of n values: ($1, $2) as a list where a row has one of
+// them, and ($1, $2), ($3, $4) as rows where it has more.
+func marks(inRow, n int) string {
+	var text strings.Builder
+	for i := range n {
+		switch {
+		case i == 0:
+			text.WriteString("($")
+		case i%inRow == 0 && inRow > 1:
+			text.WriteString("), ($")
+		default:
+			text.WriteString(", $")
+		}
+		text.WriteString(strconv.Itoa(i + 1))
+	}
+	text.WriteString(")")
+	return text.String()
+}
+
 // readCounters locks the keys in an order that all callers share.
 func (t *tx) readCounters(ctx context.Context, keys []throttle.Key) ([]throttle.Counter, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
 	var names []string
+	var args []any
 	for _, key := range keys {
 		names = append(names, "counter "+hex.EncodeToString(key[:]))
+		args = append(args, key[:])
 	}
 	slices.SortFunc(names, strings.Compare)
 	for _, name := range names {
@@ -55,33 +95,20 @@ func (t *tx) readCounters(ctx context.Context, keys []throttle.Key) ([]throttle.
 		}
 	}
 	counters := make([]throttle.Counter, len(keys))
-	for i, key := range keys {
-		found, err := list(ctx, t.q, scanCounter, `SELECT hits, at, until_at FROM throttle_counter WHERE name = $1`, key[:])
-		if err != nil {
-			return nil, err
+	err := t.q.each(ctx, func(rows *sql.Rows) error {
+		var name []byte
+		var c throttle.Counter
+		if err := rows.Scan(&name, &c.Count, (*instant)(&c.At), (*instant)(&c.Until)); err != nil {
+			return err
 		}
-		if len(found) > 0 {
-			counters[i] = found[0]
+		for i, key := range keys {
+			if bytes.Equal(key[:], name) {
+				counters[i] = c
+			}
 		}
-	}
-	return counters, nil
-}
-
-func scanCounter(rows *sql.Rows) (c throttle.Counter, err error) {
-	err = rows.Scan(&c.Count, (*instant)(&c.At), (*instant)(&c.Until))
-	return c, err
-}
-
-func (t *tx) writeCounter(ctx context.Context, key throttle.Key, c throttle.Counter) error {
-	if same(c, throttle.Counter{}) {
-		_, err := t.q.exec(ctx, `DELETE FROM throttle_counter WHERE name = $1`, key[:])
-		return err
-	}
-	_, err := t.q.exec(ctx,
-		`INSERT INTO throttle_counter (name, hits, at, until_at) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (name) DO UPDATE SET hits = excluded.hits, at = excluded.at, until_at = excluded.until_at`,
-		key[:], c.Count, instant(c.At), instant(c.Until))
-	return err
+		return nil
+	}, `SELECT name, hits, at, until_at FROM throttle_counter WHERE name IN `+marks(1, len(keys)), args...)
+	return counters, err
 }
 
 func same(a, b throttle.Counter) bool {

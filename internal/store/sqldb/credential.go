@@ -248,9 +248,9 @@ func (db *DB) ConsumeStep(ctx context.Context, id account.CredentialID, step int
 
 // TouchCredentials implements store.Store.
 func (db *DB) TouchCredentials(ctx context.Context, used map[account.CredentialID]time.Time) error {
-	err := db.write(ctx, func(t *tx) error {
-		for _, id := range slices.Sorted(maps.Keys(used)) { // in one order, so that two nodes never wait for each other
-			_, err := t.q.exec(ctx, `UPDATE credential SET last_used_at = $1 WHERE id = $2 AND last_used_at < $1`, instant(used[id]), string(id))
+	err := db.update(ctx, func(t *tx) error { // for it holds many rows
+		for _, id := range slices.Sorted(maps.Keys(used)) {
+			err := t.q.later(ctx, `UPDATE credential SET last_used_at = $1 WHERE id = $2 AND last_used_at < $1`, instant(used[id]), string(id))
 			if err != nil {
 				return err
 			}

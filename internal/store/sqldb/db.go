@@ -51,11 +51,23 @@ type engine interface {
 	// nil and rolls back otherwise, also when it panics. It returns when the
 	// commit is durable, or, of a lazy one, as durable as the next that is not.
 	// Errors of change come back as they are.
-	write(ctx context.Context, lazy bool, change func(*tx) error) error
+	write(ctx context.Context, how manner, change func(*tx) error) error
 	// listen is session.Store's Listen.
 	listen(ctx context.Context, heard func()) error
 	close() error
 }
+
+// manner is how a change is written.
+type manner int
+
+const (
+	// alone is beside other changes, those of other accounts.
+	alone manner = iota
+	// lazily is alone, and waits for no disk.
+	lazily
+	// inTurn is before or behind every other one that is inTurn, on all nodes.
+	inTurn
+)
 
 var _ store.Store = (*DB)(nil)
 
@@ -70,24 +82,24 @@ func newDB(o Options, q querier) *DB {
 // write runs change in a transaction of its own, or in the one that ctx comes
 // from (Answer); there an error of change has to become one of that.
 func (db *DB) write(ctx context.Context, change func(*tx) error) error {
-	return db.commit(ctx, false, change)
+	return db.commit(ctx, alone, change)
 }
 
 // writeLazily is write for what is worth nothing before something else is
 // written, by write, behind it: a power cut may take it as long as that is not
 // there. The disk is not waited for.
 func (db *DB) writeLazily(ctx context.Context, change func(*tx) error) error {
-	return db.commit(ctx, true, change)
+	return db.commit(ctx, lazily, change)
 }
 
-func (db *DB) commit(ctx context.Context, lazy bool, change func(*tx) error) error {
+func (db *DB) commit(ctx context.Context, how manner, change func(*tx) error) error {
 	if t := joined(ctx, db); t != nil {
 		return change(t)
 	}
 	ctx, step := telemetry.Begin(ctx, "stepgate store write")
 	began := time.Now()
 	var last *tx // of the attempt that counts
-	err := db.engine.write(ctx, lazy, func(t *tx) error {
+	err := db.engine.write(ctx, how, func(t *tx) error {
 		last = t
 		return change(t)
 	})
@@ -103,14 +115,11 @@ func (db *DB) commit(ctx context.Context, lazy bool, change func(*tx) error) err
 	return err
 }
 
-// update is write for whatever may append an event.
+// update is write for whatever may append an event, and for what holds more
+// than one thing that others wait for: those who take turns never wait for one
+// another crosswise.
 func (db *DB) update(ctx context.Context, change func(*tx) error) error {
-	return db.write(ctx, func(t *tx) error {
-		if err := t.lock(ctx, lockUpdates); err != nil {
-			return err
-		}
-		return change(t)
-	})
+	return db.commit(ctx, inTurn, change)
 }
 
 // Update implements store.Store. No two changes run at the same time, on all

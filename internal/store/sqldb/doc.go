@@ -11,12 +11,16 @@
 //
 // On SQLite one goroutine commits. Callers that wait take turns in one
 // transaction, each in a savepoint of its own, and one commit makes them all
-// durable. On PostgreSQL each caller has a transaction of its own; what the
-// one writer gives on SQLite is given there by advisory locks: everything
-// passed to Update runs one after the other (it appends to one audit chain
-// anyway), everything about one account waits for what else is about that
-// account, and the feed's head is moved last, so that changes become visible
-// in the order of their numbers.
+// durable. On PostgreSQL what the one writer gives on SQLite is given by
+// advisory locks: everything passed to Update runs one after the other, on all
+// nodes (it appends to one audit chain anyway), everything about one account
+// waits for what else is about that account, and the feed's head is moved last,
+// so that changes become visible in the order of their numbers. Who comes to
+// Update while a node waits for its turn, or commits, shares the transaction
+// of its next turn, as on SQLite; other writers have transactions of their own.
+//
+// What a transaction sends there without asking for an answer goes out with
+// its next question or with its end, so that a caller costs few round trips.
 //
 // # SQL
 //

@@ -55,27 +55,34 @@ func (t *tx) AppendEvent(ctx context.Context, e audit.Event) (audit.Record, erro
 }
 
 func (t *tx) appendEvent(ctx context.Context, e audit.Event) (audit.Record, error) {
-	var last audit.Link
-	links, err := list(ctx, t.q, scanLink, `SELECT seq, hash FROM audit_event ORDER BY seq DESC LIMIT 1`)
-	if err != nil {
-		return audit.Record{}, err
-	}
-	if len(links) > 0 {
-		last = links[0]
+	if t.tail == nil {
+		links, err := list(ctx, t.q, scanLink, `SELECT seq, hash FROM audit_event ORDER BY seq DESC LIMIT 1`)
+		if err != nil {
+			return audit.Record{}, err
+		}
+		t.tail = &audit.Link{}
+		if len(links) > 0 {
+			t.tail = &links[0]
+		}
 	}
 	if e.At.IsZero() {
 		e.At = t.db.now()
 	}
-	record, err := t.db.chain.Seal(last, e)
+	record, err := t.db.chain.Seal(*t.tail, e)
 	if err != nil {
 		return audit.Record{}, err
 	}
 	r := record.Row()
-	_, err = t.q.exec(ctx,
+	err = t.q.later(ctx,
 		`INSERT INTO audit_event (seq, at, name, reference, account, actor, organisation, body, hash)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
 		r.Seq, instant(r.At), string(r.Name), r.Reference, r.Account, r.Actor, r.Organisation, r.Body, r.Hash)
-	return record, err
+	if err != nil {
+		return audit.Record{}, err
+	}
+	last := record.Link()
+	t.tail = &last
+	return record, nil
 }
 
 // Events implements audit.Store. However long the trail, it reads hardly more

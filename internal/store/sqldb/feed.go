@@ -25,7 +25,7 @@ func (t *tx) publish(ctx context.Context) error {
 	}
 	first := head - int64(len(t.changes)) + 1
 	for i, c := range t.changes {
-		_, err := t.q.exec(ctx, `INSERT INTO feed_change (seq, kind, name, at) VALUES ($1, $2, $3, $4)`,
+		err := t.q.later(ctx, `INSERT INTO feed_change (seq, kind, name, at) VALUES ($1, $2, $3, $4)`,
 			first+int64(i), string(c.Kind), c.Key, instant(t.db.now()))
 		if err != nil {
 			return fmt.Errorf("add to the feed: %w", err)

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"fmt"
 	"sync"
+
+	"github.com/stepgate/stepgate/internal/audit"
 )
 
 // groupTurns is how many callers share one commit at most. It bounds how long
@@ -45,7 +47,8 @@ func (c *committer) stop() {
 	<-c.done
 }
 
-func (c *committer) write(ctx context.Context, lazy bool, change func(*tx) error) error {
+func (c *committer) write(ctx context.Context, how manner, change func(*tx) error) error {
+	lazy := how == lazily
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -105,10 +108,11 @@ type group struct {
 	over      chan struct{} // closed when err is final
 
 	tx   *sql.Tx
-	kept int   // changes to be committed
-	err  error // the whole group has failed
-	lazy bool  // its commit waits for no disk
-	left bool  // somebody could not join, and the next group is theirs
+	kept int         // changes to be committed
+	err  error       // the whole group has failed
+	lazy bool        // its commit waits for no disk
+	left bool        // somebody could not join, and the next group is theirs
+	tail *audit.Link // the trail's end, where a change has come to know it
 }
 
 // suits tells whether a change may be of the group. The first one says whether
@@ -139,8 +143,10 @@ func (g *group) take(ctx context.Context, change func(*tx) error) error {
 			g.undo()
 		}
 	}()
-	st := &statements{tx: g.tx, whole: true}
-	if err := g.committer.store.newTx(st, lockNothing, moveHead).run(ctx, change); err != nil {
+	st := &statements{tx: g.tx, under: context.Background()}
+	t := g.committer.store.newTx(st, lockNothing, moveHead)
+	t.tail = g.tail
+	if err := t.run(ctx, change); err != nil {
 		return err
 	}
 	if err := g.exec(`RELEASE turn`); err != nil {
@@ -148,6 +154,7 @@ func (g *group) take(ctx context.Context, change func(*tx) error) error {
 	}
 	kept = true
 	g.kept++
+	g.tail = t.tail
 	return nil
 }
 

@@ -18,7 +18,10 @@ import (
 	"github.com/stepgate/stepgate/internal/store/storetest"
 )
 
-const killedDirectory = "STEPGATE_TEST_KILLED_WRITER"
+const (
+	killedDirectory = "STEPGATE_TEST_KILLED_WRITER"
+	killedSchema    = "STEPGATE_TEST_KILLED_WRITER_DSN"
+)
 
 // TestAcknowledgedSurvivesKill starts this test binary as a writer, kills it
 // at a random moment and looks for everything that it had acknowledged.
@@ -26,6 +29,26 @@ func TestAcknowledgedSurvivesKill(t *testing.T) {
 	if dir := os.Getenv(killedDirectory); dir != "" {
 		writeUntilKilled(t, dir)
 	}
+	acknowledgedSurvivesKill(t, "TestAcknowledgedSurvivesKill", "")
+}
+
+// TestPostgresAcknowledgedSurvivesKill is the same of a node over PostgreSQL.
+func TestPostgresAcknowledgedSurvivesKill(t *testing.T) {
+	if dir := os.Getenv(killedDirectory); dir != "" {
+		writeUntilKilled(t, dir)
+	}
+	acknowledgedSurvivesKill(t, "TestPostgresAcknowledgedSurvivesKill", freshSchema(t))
+}
+
+// openKilled is the store that the writer has, of a folder with its keys.
+func openKilled(t *testing.T, dir, dsn string, ring *keys.Ring) *DB {
+	if dsn != "" {
+		return openSchema(t, dsn, ring)
+	}
+	return openFile(t, filepath.Join(dir, "stepgate.db"), ring)
+}
+
+func acknowledgedSurvivesKill(t *testing.T, name, dsn string) {
 	dir := t.TempDir()
 	ring, err := keys.Create(filepath.Join(dir, "stepgate.key"), storetest.Noon)
 	if err != nil {
@@ -33,8 +56,8 @@ func TestAcknowledgedSurvivesKill(t *testing.T) {
 	}
 	acknowledged := map[string]bool{}
 	for range 3 {
-		writer := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestAcknowledgedSurvivesKill$")
-		writer.Env = append(os.Environ(), killedDirectory+"="+dir)
+		writer := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+name+"$")
+		writer.Env = append(os.Environ(), killedDirectory+"="+dir, killedSchema+"="+dsn)
 		writer.Stderr = os.Stderr
 		out, err := writer.StdoutPipe()
 		if err != nil {
@@ -58,7 +81,7 @@ func TestAcknowledgedSurvivesKill(t *testing.T) {
 		}
 	}
 
-	db := openFile(t, filepath.Join(dir, "stepgate.db"), ring)
+	db := openKilled(t, dir, dsn, ring)
 	for id := range acknowledged {
 		if _, err := db.Account(t.Context(), account.ID(id)); err != nil {
 			t.Errorf("acknowledged, but: %v", err)
@@ -77,7 +100,7 @@ func writeUntilKilled(t *testing.T, dir string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db := openFile(t, filepath.Join(dir, "stepgate.db"), ring)
+	db := openKilled(t, dir, os.Getenv(killedSchema), ring)
 	var writers sync.WaitGroup
 	var printing sync.Mutex
 	for range 16 {

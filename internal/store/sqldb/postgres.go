@@ -60,6 +60,11 @@ type postgres struct {
 	// step is stepTimeout, but in tests.
 	step time.Duration
 
+	// inTurn has those come who want to write in turn.
+	inTurn chan *caller
+	// ended is closed when nobody is let write any more.
+	ended chan struct{}
+
 	// writing is held shared by who writes, and by close.
 	writing sync.RWMutex
 	closed  bool
@@ -126,7 +131,12 @@ func OpenPostgres(ctx context.Context, dsn string, o Options) (*DB, error) {
 	}
 	readers := openPool(ofEachQuery(config), postgresReaders, pooled)
 	db := newDB(o, &pool{db: readers, present: func() error { return nil }, timeout: readTimeout, watch: o.Watch})
-	db.engine = &postgres{store: db, config: config, writers: writers, readers: readers, pooled: pooled, step: stepTimeout}
+	p := &postgres{
+		store: db, config: config, writers: writers, readers: readers, pooled: pooled, step: stepTimeout,
+		inTurn: make(chan *caller), ended: make(chan struct{}),
+	}
+	go p.takeTurns()
+	db.engine = p
 	return db, nil
 }
 
@@ -235,19 +245,27 @@ func (p *postgres) listen(ctx context.Context, heard func()) error {
 
 func (p *postgres) close() error {
 	p.writing.Lock()
-	p.closed = true
+	if !p.closed {
+		p.closed = true
+		close(p.ended)
+	}
 	p.writing.Unlock()
 	return errors.Join(p.writers.Close(), p.readers.Close())
 }
 
-func (p *postgres) write(ctx context.Context, lazy bool, change func(*tx) error) error {
+func (p *postgres) write(ctx context.Context, how manner, change func(*tx) error) error {
 	p.writing.RLock()
 	defer p.writing.RUnlock()
 	if p.closed {
 		return ErrClosed
 	}
 	for attempt := 1; ; attempt++ {
-		err := p.attempt(ctx, lazy, change)
+		var err error
+		if how == inTurn {
+			err = p.attemptInTurn(ctx, change)
+		} else {
+			err = p.attempt(ctx, how, change)
+		}
 		if err == nil || attempt == writeAttempts || !collided(err) {
 			return err
 		}
@@ -259,43 +277,91 @@ func (p *postgres) write(ctx context.Context, lazy bool, change func(*tx) error)
 	}
 }
 
-// attempt runs change in one transaction. Statements listen to ctx; begin and
-// commit do not, so that what was committed is never reported as failed.
-func (p *postgres) attempt(ctx context.Context, lazy bool, change func(*tx) error) error {
-	conn, err := p.writers.Conn(ctx)
+// attempt runs change in a transaction of its own. Statements listen to ctx;
+// begin and commit do not, so that what was committed is never reported as
+// failed.
+func (p *postgres) attempt(ctx context.Context, how manner, change func(*tx) error) error {
+	b, err := p.begin(ctx, how)
 	if err != nil {
 		return fmt.Errorf("begin to write: %w", err)
 	}
-	defer conn.Close()
-	whole, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	late := time.AfterFunc(p.step, cancel)
-	defer late.Stop()
-	begun, err := conn.BeginTx(whole, &sql.TxOptions{Isolation: sql.LevelReadCommitted})
-	if err != nil {
-		return fmt.Errorf("begin to write: %w", err)
-	}
-	defer begun.Rollback() // nothing after the commit
-	if p.pooled {
-		if _, err := begun.ExecContext(whole, settings, true); err != nil {
-			return fmt.Errorf("begin to write: %w", err)
-		}
-	}
-	if lazy { // what is flushed later, for a commit that waits, is behind it in one log
-		if _, err := begun.ExecContext(whole, `SET LOCAL synchronous_commit = off`); err != nil {
-			return fmt.Errorf("begin to write: %w", err)
-		}
-	}
-	st := &statements{tx: begun, begins: func() { late.Reset(p.step) }}
-	lock := func(ctx context.Context, name string) error { return lockPostgres(ctx, st, name) }
-	if err := p.store.newTx(st, lock, moveHeadLoudly).run(ctx, change); err != nil {
+	defer b.leave()
+	if err := b.newTx(nil).run(ctx, change); err != nil {
 		return err
 	}
-	late.Reset(p.step)
-	if err := begun.Commit(); err != nil {
+	return b.commit()
+}
+
+// begun is a transaction on a connection of its own.
+type begun struct {
+	p    *postgres
+	conn *sql.Conn
+	tx   *sql.Tx
+	// whole ends when a step takes too long.
+	whole  context.Context
+	cancel context.CancelFunc
+	late   *time.Timer
+}
+
+// begin opens a transaction. ctx is for the wait for a connection.
+func (p *postgres) begin(ctx context.Context, how manner) (*begun, error) {
+	conn, err := p.writers.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	b := &begun{p: p, conn: conn}
+	b.whole, b.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	b.late = time.AfterFunc(p.step, b.cancel)
+	if b.tx, err = conn.BeginTx(b.whole, &sql.TxOptions{Isolation: sql.LevelReadCommitted}); err != nil {
+		b.leave()
+		return nil, err
+	}
+	st := b.statements(nil)
+	if p.pooled {
+		err = st.later(b.whole, settings, true)
+	}
+	if err == nil && how == lazily { // what is flushed later, for a commit that waits, is behind it in one log
+		err = st.later(b.whole, `SET LOCAL synchronous_commit = off`)
+	}
+	if err == nil && how == inTurn {
+		err = lockPostgres(b.whole, st, lockUpdates)
+	}
+	if err == nil {
+		err = st.flush(b.whole)
+	}
+	if err != nil {
+		b.leave()
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *begun) statements(under context.Context) *statements {
+	return &statements{tx: b.tx, conn: b.conn, under: under, begins: func() { b.late.Reset(b.p.step) }}
+}
+
+func (b *begun) newTx(under context.Context) *tx {
+	st := b.statements(under)
+	lock := func(ctx context.Context, name string) error { return lockPostgres(ctx, st, name) }
+	return b.p.store.newTx(st, lock, moveHeadLoudly)
+}
+
+func (b *begun) commit() error {
+	b.late.Reset(b.p.step)
+	if err := b.tx.Commit(); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
 	return nil
+}
+
+// leave gives the connection back, and gives up what was not committed.
+func (b *begun) leave() {
+	if b.tx != nil {
+		b.tx.Rollback() // nothing after the commit
+	}
+	b.late.Stop()
+	b.cancel()
+	b.conn.Close()
 }
 
 // collided tells whether the server gave up a transaction because of another
@@ -309,7 +375,7 @@ func collided(err error) bool {
 // transaction ends. Two names with one number only wait needlessly.
 func lockPostgres(ctx context.Context, q querier, name string) error {
 	sum := sha256.Sum256([]byte("stepgate " + name))
-	if _, err := q.exec(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(binary.BigEndian.Uint64(sum[:8]))); err != nil {
+	if err := q.later(ctx, `SELECT pg_advisory_xact_lock($1)`, int64(binary.BigEndian.Uint64(sum[:8]))); err != nil {
 		return fmt.Errorf("wait for %s: %w", name, err)
 	}
 	return nil

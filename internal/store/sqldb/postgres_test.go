@@ -162,7 +162,7 @@ func TestPostgresDeadlockIsTriedAgain(t *testing.T) {
 		all.Go(func() {
 			err := db.write(t.Context(), func(tx *tx) error {
 				runs.Add(1)
-				if err := tx.lock(t.Context(), names[0]); err != nil {
+				if err := errors.Join(tx.lock(t.Context(), names[0]), tx.st.flush(t.Context())); err != nil {
 					return err
 				}
 				first()

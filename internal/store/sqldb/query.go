@@ -15,6 +15,9 @@ type querier interface {
 	exec(ctx context.Context, query string, args ...any) (int64, error)
 	// each calls row for every row of the answer, which must only scan it.
 	each(ctx context.Context, row func(*sql.Rows) error, query string, args ...any) error
+	// later is exec for what nobody waits for: in a transaction it may be sent
+	// with the statement behind it or with the end, whose error is then its own.
+	later(ctx context.Context, query string, args ...any) error
 }
 
 // list reads all rows. What cannot be kept cannot be found either.
@@ -105,6 +108,11 @@ func (p *pool) exec(ctx context.Context, query string, args ...any) (int64, erro
 	return execOn(ctx, p.db, query, args)
 }
 
+func (p *pool) later(ctx context.Context, query string, args ...any) error {
+	_, err := p.exec(ctx, query, args...)
+	return err
+}
+
 func (p *pool) each(ctx context.Context, row func(*sql.Rows) error, query string, args ...any) error {
 	if err := p.ready(args); err != nil {
 		return err
@@ -122,55 +130,6 @@ func (p *pool) each(ctx context.Context, row func(*sql.Rows) error, query string
 	}
 	step.End(err)
 	return err
-}
-
-// statements is a querier in a write transaction. After the first statement
-// that failed it runs no other: PostgreSQL would not, and on SQLite the
-// transaction may be gone.
-type statements struct {
-	tx *sql.Tx
-	// whole makes a statement run to its end once begun. SQLite answers an
-	// interrupted statement by rolling the whole transaction back, and with
-	// it the changes of others.
-	whole bool
-	// begins, where it is set, is told of each statement before it.
-	begins func()
-	failed error
-}
-
-func (s *statements) exec(ctx context.Context, query string, args ...any) (int64, error) {
-	ctx, err := s.begin(ctx, args)
-	if err != nil {
-		return 0, err
-	}
-	n, err := execOn(ctx, s.tx, query, args)
-	s.failed = err
-	return n, err
-}
-
-func (s *statements) each(ctx context.Context, row func(*sql.Rows) error, query string, args ...any) error {
-	ctx, err := s.begin(ctx, args)
-	if err != nil {
-		return err
-	}
-	s.failed = eachOn(ctx, s.tx, row, query, args)
-	return s.failed
-}
-
-func (s *statements) begin(ctx context.Context, args []any) (context.Context, error) {
-	if err := allStorable(args); err != nil {
-		return ctx, err
-	}
-	if s.failed == nil {
-		s.failed = ctx.Err()
-	}
-	if s.whole {
-		ctx = context.WithoutCancel(ctx)
-	}
-	if s.begins != nil {
-		s.begins()
-	}
-	return ctx, s.failed
 }
 
 // ErrClosed says that the store has been closed.

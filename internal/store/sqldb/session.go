@@ -106,7 +106,7 @@ func (t *tx) beginSession(ctx context.Context, s session.Session) error {
 }
 
 func (t *tx) insertSession(ctx context.Context, s session.Session) error {
-	_, err := t.q.exec(ctx,
+	err := t.q.later(ctx,
 		`INSERT INTO session (hash, id, account, site, source, proofs, device, device_id, risk,
 			created_at, seen_at, ends_at, superseded_at, address, user_agent)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
@@ -134,7 +134,7 @@ func (db *DB) RaiseSession(ctx context.Context, r session.Raising) (session.Sess
 }
 
 func (t *tx) raiseSession(ctx context.Context, r session.Raising) (session.Session, error) {
-	current, err := t.lockSession(ctx, r.ID, r.Now)
+	current, err := t.lockSession(ctx, r.Account, r.ID, r.Now)
 	if err != nil {
 		return current, fmt.Errorf("raise session: %w", err)
 	}
@@ -155,7 +155,7 @@ func (t *tx) replaceSession(ctx context.Context, current, raised session.Session
 	if current.EndsAt.Before(overlapEnds) {
 		overlapEnds = current.EndsAt
 	}
-	_, err := t.q.exec(ctx, `UPDATE session SET superseded_at = $1, ends_at = $2 WHERE hash = $3`,
+	err := t.q.later(ctx, `UPDATE session SET superseded_at = $1, ends_at = $2 WHERE hash = $3`,
 		instant(now), instant(overlapEnds), current.Hash[:])
 	if err != nil {
 		return err
@@ -167,30 +167,26 @@ func (t *tx) replaceSession(ctx context.Context, current, raised session.Session
 // lockSession locks the session's owner, so that ending everything of an
 // account and raising one of its sessions never cross, and reads the current
 // row.
-func (t *tx) lockSession(ctx context.Context, id session.ID, now time.Time) (session.Session, error) {
-	owner, err := t.sessionOwner(ctx, id)
-	if err != nil {
-		return session.Session{}, err
-	}
+func (t *tx) lockSession(ctx context.Context, owner account.ID, id session.ID, now time.Time) (session.Session, error) {
 	if err := t.lock(ctx, lockAccount(owner)); err != nil {
 		return session.Session{}, err
 	}
 	return one(ctx, t.q, session.ErrNotFound, scanSession,
 		`SELECT hash, id, account, site, source, proofs, device, device_id, risk,
 			created_at, seen_at, ends_at, superseded_at, address, user_agent
-		FROM session WHERE id = $1 AND superseded_at = 0 AND ends_at > $2`, string(id), instant(now))
+		FROM session WHERE id = $1 AND account = $2 AND superseded_at = 0 AND ends_at > $3`, string(id), string(owner), instant(now))
 }
 
 func (t *tx) sessionOwner(ctx context.Context, id session.ID) (account.ID, error) {
 	return one(ctx, t.q, session.ErrNotFound, value[account.ID], `SELECT account FROM session WHERE id = $1 LIMIT 1`, string(id))
 }
 
-// TouchSessions implements session.Store. Rows are locked in one order on all
-// nodes, so that two of them never wait for each other.
+// TouchSessions implements session.Store. It takes its turn as an update, for
+// it holds many rows.
 func (db *DB) TouchSessions(ctx context.Context, seen map[session.ID]time.Time) error {
-	return db.write(ctx, func(t *tx) error {
+	return db.update(ctx, func(t *tx) error {
 		for _, id := range slices.Sorted(maps.Keys(seen)) {
-			_, err := t.q.exec(ctx, `UPDATE session SET seen_at = $1 WHERE id = $2 AND superseded_at = 0 AND seen_at < $1`,
+			err := t.q.later(ctx, `UPDATE session SET seen_at = $1 WHERE id = $2 AND superseded_at = 0 AND seen_at < $1`,
 				instant(seen[id]), string(id))
 			if err != nil {
 				return fmt.Errorf("touch sessions: %w", err)

@@ -24,12 +24,11 @@ func (t *tx) insertTie(ctx context.Context, s session.Session) error {
 	if err != nil {
 		return err
 	}
-	if _, err := t.q.exec(ctx, `DELETE FROM session_tie WHERE session = $1`, string(s.ID)); err != nil {
+	if err := t.q.later(ctx, `DELETE FROM session_tie WHERE session = $1`, string(s.ID)); err != nil {
 		return err
 	}
-	_, err = t.q.exec(ctx, `INSERT INTO session_tie (session, source, issuer_session, root, sealed_note) VALUES ($1, $2, $3, $4, $5)`,
+	return t.q.later(ctx, `INSERT INTO session_tie (session, source, issuer_session, root, sealed_note) VALUES ($1, $2, $3, $4, $5)`,
 		string(s.ID), s.Source, storable(s.Tie.IssuerSession), string(s.Tie.Root), note)
-	return err
 }
 
 // SessionNote implements session.Store.
@@ -61,7 +60,7 @@ func (r reader) SessionOwners(ctx context.Context, source string, now time.Time)
 // EndTied implements session.Store.
 func (db *DB) EndTied(ctx context.Context, id session.ID) ([]session.ID, error) {
 	var ended []session.ID
-	err := db.write(ctx, func(t *tx) (err error) {
+	err := db.update(ctx, func(t *tx) (err error) {
 		ended, err = t.endTied(ctx, id)
 		return err
 	})
@@ -77,7 +76,7 @@ func (db *DB) EndIssuerSessions(ctx context.Context, source, issuerSession strin
 		return nil, nil
 	}
 	var ended []session.ID
-	err := db.write(ctx, func(t *tx) error {
+	err := db.update(ctx, func(t *tx) error { // for it holds several accounts
 		ended = nil
 		named, err := list(ctx, t.q, value[session.ID],
 			`SELECT session FROM session_tie WHERE source = $1 AND issuer_session = $2 ORDER BY session`, source, storable(issuerSession))

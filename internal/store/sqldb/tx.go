@@ -29,14 +29,17 @@ type tx struct {
 	moveHead string
 	// changes go into the feed when everything else has been done.
 	changes []session.Change
+	// tail is the last link of the audit trail, once this transaction knows it.
+	tail *audit.Link
 	// appended are the audit events of this transaction.
 	appended []audit.Event
 	told     map[session.Change]bool
 }
 
-// What is locked, always in this order: updates, then one account. Feed
-// numbers come last, by the row lock on feed_head. The outbox, a code and
-// counters are locked in transactions of their own.
+// What is locked, always in this order: updates, then an account. Feed numbers
+// come last, by the row lock on feed_head. Who holds more than one account,
+// session or counter holds updates first. The outbox and a code are locked in
+// transactions of their own.
 const lockUpdates = "updates"
 
 func lockAccount(id account.ID) string { return "account " + string(id) }
@@ -48,13 +51,24 @@ func (db *DB) newTx(st *statements, lock func(context.Context, string) error, mo
 // run lets change do its work and adds what it changed to the feed. On an
 // error the engine rolls back.
 func (t *tx) run(ctx context.Context, change func(*tx) error) error {
+	if err := t.work(change); err != nil {
+		return err
+	}
+	if err := t.publish(ctx); err != nil {
+		return err
+	}
+	return t.st.flush(ctx)
+}
+
+// work is run without the feed.
+func (t *tx) work(change func(*tx) error) error {
 	if err := change(t); err != nil {
 		return err
 	}
 	if t.st.failed != nil {
 		return fmt.Errorf("a statement of this transaction failed: %w", t.st.failed)
 	}
-	return t.publish(ctx)
+	return nil
 }
 
 // tell notes a change for the feed, once for each thing that changed.

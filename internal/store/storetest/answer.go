@@ -48,7 +48,7 @@ func (a *answering) answer(of session.ID, step int64, charge func([]throttle.Cou
 				Settle: func(c []throttle.Counter) { clear(c) },
 				Event:  audit.Event{At: Noon, Name: audit.ChallengePassed, Account: string(a.session.Account)},
 				Raising: session.Raising{
-					ID: of, Next: session.NewIdentifier().Hash(), Now: Noon, OverlapEnds: Noon.Add(session.Overlap),
+					ID: of, Account: a.session.Account, Next: session.NewIdentifier().Hash(), Now: Noon, OverlapEnds: Noon.Add(session.Overlap),
 					Change: func(s *session.Session) error { s.Risk = "high"; return nil },
 				},
 			}, nil

@@ -18,7 +18,7 @@ func testDevices(t *testing.T, f *fixture) {
 	// on makes a session one on a device.
 	on := func(b *bench, s session.Session, device account.CredentialID) {
 		b.Helper()
-		_, err := b.RaiseSession(b.Context(), session.Raising{ID: s.ID, Next: session.NewIdentifier().Hash(), Now: Noon, OverlapEnds: Noon.Add(time.Second), Change: func(row *session.Session) error {
+		_, err := b.RaiseSession(b.Context(), session.Raising{ID: s.ID, Account: s.Account, Next: session.NewIdentifier().Hash(), Now: Noon, OverlapEnds: Noon.Add(time.Second), Change: func(row *session.Session) error {
 			row.Device, row.DeviceID = "private", string(device)
 			return nil
 		}})

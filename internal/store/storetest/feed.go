@@ -67,7 +67,7 @@ func testFeedKinds(t *testing.T, b *bench) {
 		want []session.Change
 	}{
 		{"raise", func() error {
-			_, err := b.RaiseSession(t.Context(), session.Raising{ID: s.ID, Next: session.NewIdentifier().Hash(), Now: Noon, OverlapEnds: Noon, Change: raise})
+			_, err := b.RaiseSession(t.Context(), session.Raising{ID: s.ID, Account: s.Account, Next: session.NewIdentifier().Hash(), Now: Noon, OverlapEnds: Noon, Change: raise})
 			return err
 		}, []session.Change{sessionOf(s)}},
 		{"touch", func() error { return b.TouchSessions(t.Context(), map[session.ID]time.Time{s.ID: Noon}) }, nil},

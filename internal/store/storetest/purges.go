@@ -19,7 +19,7 @@ func testPurge(t *testing.T, f *fixture) {
 		a := b.person("jo")
 		short, long := b.session(a.ID), b.session(a.ID)
 		raised := session.NewIdentifier().Hash()
-		if _, err := b.RaiseSession(t.Context(), session.Raising{ID: short.ID, Next: raised, Now: Noon, OverlapEnds: Noon, Change: func(s *session.Session) error {
+		if _, err := b.RaiseSession(t.Context(), session.Raising{ID: short.ID, Account: short.Account, Next: raised, Now: Noon, OverlapEnds: Noon, Change: func(s *session.Session) error {
 			s.EndsAt = Noon.Add(time.Hour)
 			return nil
 		}}); err != nil {

@@ -57,7 +57,7 @@ func testSessions(t *testing.T, f *fixture) {
 		b.must(err)
 		_, _, err = b.SessionByHash(t.Context(), s.Hash, s.EndsAt)
 		b.is(err, session.ErrNotFound)
-		_, err = b.RaiseSession(t.Context(), session.Raising{ID: s.ID, Next: session.NewIdentifier().Hash(), Now: s.EndsAt, OverlapEnds: s.EndsAt, Change: func(*session.Session) error { return nil }})
+		_, err = b.RaiseSession(t.Context(), session.Raising{ID: s.ID, Account: s.Account, Next: session.NewIdentifier().Hash(), Now: s.EndsAt, OverlapEnds: s.EndsAt, Change: func(*session.Session) error { return nil }})
 		b.is(err, session.ErrNotFound)
 		all, err := b.SessionsOf(t.Context(), s.Account, s.EndsAt)
 		if err != nil || len(all) != 0 {
@@ -77,7 +77,7 @@ func testSessions(t *testing.T, f *fixture) {
 		var hashes [callers]session.Hash
 		b.all(race(callers, func(i int) error {
 			hashes[i] = session.NewIdentifier().Hash()
-			_, err := b.RaiseSession(t.Context(), session.Raising{ID: s.ID, Next: hashes[i], Now: Noon, OverlapEnds: Noon.Add(session.Overlap), Change: func(s *session.Session) error {
+			_, err := b.RaiseSession(t.Context(), session.Raising{ID: s.ID, Account: s.Account, Next: hashes[i], Now: Noon, OverlapEnds: Noon.Add(session.Overlap), Change: func(s *session.Session) error {
 				s.Proofs = append(s.Proofs, policy.Proof{Factor: policy.TOTP, Credential: numbered("c", i), At: Noon})
 				return nil
 			}})
@@ -104,7 +104,7 @@ func testSessions(t *testing.T, f *fixture) {
 				case 1:
 					return b.EndAccountSessions(t.Context(), a.ID, "")
 				}
-				_, err := b.RaiseSession(t.Context(), session.Raising{ID: s.ID, Next: session.NewIdentifier().Hash(), Now: Noon, OverlapEnds: Noon, Change: func(*session.Session) error { return nil }})
+				_, err := b.RaiseSession(t.Context(), session.Raising{ID: s.ID, Account: s.Account, Next: session.NewIdentifier().Hash(), Now: Noon, OverlapEnds: Noon, Change: func(*session.Session) error { return nil }})
 				if errors.Is(err, session.ErrNotFound) {
 					return nil
 				}
@@ -119,7 +119,7 @@ func testSessions(t *testing.T, f *fixture) {
 	f.run(t, "FailedRaiseChangesNothing", func(t *testing.T, b *bench) {
 		s := b.session(b.person("jo").ID)
 		next := session.NewIdentifier().Hash()
-		_, err := b.RaiseSession(t.Context(), session.Raising{ID: s.ID, Next: next, Now: Noon, OverlapEnds: Noon, Change: func(s *session.Session) error { s.Risk = "high"; return errSpent }})
+		_, err := b.RaiseSession(t.Context(), session.Raising{ID: s.ID, Account: s.Account, Next: next, Now: Noon, OverlapEnds: Noon, Change: func(s *session.Session) error { s.Risk = "high"; return errSpent }})
 		if err != errSpent {
 			t.Errorf("error of change came back as %v", err)
 		}
@@ -188,7 +188,7 @@ func testRaise(t *testing.T, b *bench) {
 	s := b.session(b.person("jo").ID)
 	next := session.NewIdentifier().Hash()
 	at, overlap := Noon.Add(time.Minute), Noon.Add(time.Minute+session.Overlap)
-	raised, err := b.RaiseSession(t.Context(), session.Raising{ID: s.ID, Next: next, Now: at, OverlapEnds: overlap, Change: func(s *session.Session) error {
+	raised, err := b.RaiseSession(t.Context(), session.Raising{ID: s.ID, Account: s.Account, Next: next, Now: at, OverlapEnds: overlap, Change: func(s *session.Session) error {
 		s.Proofs = append(s.Proofs, policy.Proof{Factor: policy.TOTP, Credential: "c", At: at})
 		s.ID, s.Account, s.SupersededAt = "other", "other", at // not for change to say
 		s.Risk = "high"
@@ -213,7 +213,7 @@ func testRaise(t *testing.T, b *bench) {
 	b.live(s.Account, s.ID)
 
 	// An overlap does not outlive the session.
-	_, err = b.RaiseSession(t.Context(), session.Raising{ID: s.ID, Next: session.NewIdentifier().Hash(), Now: at, OverlapEnds: s.EndsAt.Add(time.Hour), Change: func(*session.Session) error { return nil }})
+	_, err = b.RaiseSession(t.Context(), session.Raising{ID: s.ID, Account: s.Account, Next: session.NewIdentifier().Hash(), Now: at, OverlapEnds: s.EndsAt.Add(time.Hour), Change: func(*session.Session) error { return nil }})
 	b.must(err)
 	_, _, err = b.SessionByHash(t.Context(), next, s.EndsAt)
 	b.is(err, session.ErrNotFound)
@@ -245,7 +245,7 @@ func testRemains(t *testing.T, b *bench) {
 	b.must(b.TouchSessions(t.Context(), map[session.ID]time.Time{ended.ID: Noon.Add(time.Minute)}))
 	b.must(b.EndSession(t.Context(), ended.ID))
 	next := session.NewIdentifier().Hash()
-	_, err := b.RaiseSession(t.Context(), session.Raising{ID: over.ID, Next: next, Now: Noon, OverlapEnds: Noon.Add(session.Overlap), Change: func(s *session.Session) error { return nil }})
+	_, err := b.RaiseSession(t.Context(), session.Raising{ID: over.ID, Account: over.Account, Next: next, Now: Noon, OverlapEnds: Noon.Add(session.Overlap), Change: func(s *session.Session) error { return nil }})
 	b.must(err)
 	b.must(b.EndSession(t.Context(), over.ID))
 	for _, h := range []session.Hash{lives.Hash, ended.Hash, over.Hash, next} {

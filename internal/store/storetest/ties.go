@@ -68,7 +68,7 @@ func testTies(t *testing.T, f *fixture) {
 		a := b.person("jo")
 		s := b.tied(a.ID, "oidc", session.Tie{IssuerSession: "1", Note: []byte("first")})
 		raise := func(change func(*session.Session)) {
-			_, err := b.RaiseSession(t.Context(), session.Raising{ID: s.ID, Next: session.NewIdentifier().Hash(), Now: Noon, OverlapEnds: Noon.Add(session.Overlap), Change: func(s *session.Session) error {
+			_, err := b.RaiseSession(t.Context(), session.Raising{ID: s.ID, Account: s.Account, Next: session.NewIdentifier().Hash(), Now: Noon, OverlapEnds: Noon.Add(session.Overlap), Change: func(s *session.Session) error {
 				change(s)
 				return nil
 			}})

@@ -279,7 +279,7 @@ func testPassOnce(t *testing.T, b *bench) {
 			Transaction: transaction, Earmark: &mark, Counters: []throttle.Key{key}, Settle: func(c []throttle.Counter) { c[0] = throttle.Counter{} },
 			Event: audit.Event{At: Noon, Name: audit.ChallengePassed, Account: string(a.ID)},
 			Raising: session.Raising{
-				ID: of, Next: session.NewIdentifier().Hash(), Now: Noon, OverlapEnds: Noon.Add(session.Overlap),
+				ID: of, Account: a.ID, Next: session.NewIdentifier().Hash(), Now: Noon, OverlapEnds: Noon.Add(session.Overlap),
 				Change: func(s *session.Session) error { s.Risk = "high"; return nil },
 			},
 		}, Noon)

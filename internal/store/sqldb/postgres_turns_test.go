@@ -1,0 +1,161 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/store/storetest"
+)
+
+// inTurns lets changes run in one transaction, in their order: turns are
+// offered once all callers wait. It returns what each caller got, and the
+// store.
+func inTurns(t *testing.T, changes ...func(*tx) error) (*DB, []error) {
+	t.Helper()
+	db := openSchema(t, freshSchema(t), storetest.NewRing(t))
+	p := db.engine.(*postgres)
+	close(p.ended)
+	p = &postgres{
+		store: db, config: p.config, writers: p.writers, readers: p.readers, step: p.step,
+		inTurn: make(chan *caller, len(changes)), ended: make(chan struct{}),
+	}
+	db.engine = p
+	errs := make([]error, len(changes))
+	shared := map[*sql.Tx]bool{}
+	var all sync.WaitGroup
+	for i, change := range changes {
+		all.Go(func() {
+			defer func() {
+				if failed := recover(); failed != nil {
+					errs[i] = failed.(error)
+				}
+			}()
+			errs[i] = db.update(t.Context(), func(tx *tx) error {
+				shared[tx.st.tx] = true
+				return change(tx)
+			})
+		})
+		for len(p.inTurn) <= i {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	go p.takeTurns()
+	all.Wait()
+	if len(shared) != 1 {
+		t.Errorf("%d callers who waited together had %d transactions", len(changes), len(shared))
+	}
+	if err := db.update(t.Context(), insert("afterwards")); err != nil {
+		t.Errorf("the next transaction: %v", err)
+	}
+	return db, errs
+}
+
+func noted(name string) func(*tx) error {
+	return func(t *tx) error {
+		_, err := t.AppendEvent(context.Background(), audit.Event{Name: audit.UserCreated, Account: name})
+		return errors.Join(insert(name)(t), err)
+	}
+}
+
+// isKept looks for accounts, and for as many events in a whole trail.
+func isKept(t *testing.T, db *DB, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if _, err := db.Account(t.Context(), account.ID(name)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	result, err := db.chain.Verify(audit.Walk(t.Context(), db, 0), audit.Expectation{})
+	if err != nil || result.Break != nil || result.Records != int64(len(names)) {
+		t.Errorf("the trail of %d has %+v, %v", len(names), result, err)
+	}
+}
+
+// TestPostgresFailureInTurnIsItsOwn has neighbours that fail before, in and
+// behind their statements, one in what is sent late, and one that panics: what
+// others do in the same transaction is kept, and the trail has no gap.
+func TestPostgresFailureInTurnIsItsOwn(t *testing.T) {
+	wrong := errors.New("wrong")
+	failing := map[string]func(*tx) error{
+		"at once":  func(*tx) error { return wrong },
+		"at last":  func(t *tx) error { return errors.Join(noted("lost")(t), wrong) },
+		"broken":   raw(`SELECT no_such`),
+		"late":     func(t *tx) error { return t.q.later(context.Background(), `SELECT 1 / CAST($1 AS BIGINT)`, 0) },
+		"panics":   func(t *tx) error { panic(errors.Join(noted("lost")(t), wrong)) },
+		"swallows": func(t *tx) error { raw(`SELECT no_such`)(t); return nil },
+	}
+	changes, names := []func(*tx) error{noted("first")}, []string{"first"}
+	for name, fails := range failing {
+		changes, names = append(changes, fails, noted("behind "+name)), append(names, "behind "+name)
+	}
+	db, errs := inTurns(t, changes...)
+	for i, err := range errs {
+		if own := i%2 == 1; own != (err != nil) {
+			t.Errorf("caller %d got %v", i, err)
+		}
+	}
+	isKept(t, db, names...)
+}
+
+// TestPostgresInterruptedNeighbourDoesNoHarm ends a caller's context while the
+// server is in the middle of its statement.
+func TestPostgresInterruptedNeighbourDoesNoHarm(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	long := func(t *tx) error {
+		time.AfterFunc(50*time.Millisecond, cancel)
+		_, err := t.q.exec(ctx, `SELECT pg_sleep(0.5)`)
+		<-ctx.Done()
+		if err == nil {
+			_, err = t.q.exec(ctx, `SELECT 1`)
+		}
+		return err
+	}
+	db, errs := inTurns(t, noted("one"), long, noted("two"))
+	if errs[0] != nil || !errors.Is(errs[1], context.Canceled) || errs[2] != nil {
+		t.Errorf("callers got %v", errs)
+	}
+	isKept(t, db, "one", "two")
+}
+
+// TestPostgresLostTransactionFailsAll loses the connection: nobody whose
+// change is not kept may be told of success.
+func TestPostgresLostTransactionFailsAll(t *testing.T) {
+	db, errs := inTurns(t, noted("one"), raw(`SELECT pg_terminate_backend(pg_backend_pid())`))
+	for i, err := range errs {
+		if err == nil {
+			t.Errorf("caller %d was told of success", i)
+		}
+	}
+	isKept(t, db)
+}
+
+// TestPostgresDoesNotWaitForOneWhoHasGone has a caller leave while it waits for
+// another node.
+func TestPostgresDoesNotWaitForOneWhoHasGone(t *testing.T) {
+	dsn, ring := freshSchema(t), storetest.NewRing(t)
+	here, there := openSchema(t, dsn, ring), openSchema(t, dsn, ring)
+	entered, leave, ended := make(chan struct{}), make(chan struct{}), make(chan error)
+	go func() {
+		ended <- there.update(t.Context(), func(*tx) error { close(entered); <-leave; return nil })
+	}()
+	<-entered
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		ended <- here.update(ctx, func(*tx) error { t.Error("the change ran"); return nil })
+	}()
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("who has gone got %v", err)
+	}
+	close(leave)
+	if err := errors.Join(<-ended, here.update(t.Context(), noted("one"))); err != nil {
+		t.Error(err)
+	}
+	isKept(t, here, "one")
+}

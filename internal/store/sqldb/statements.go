@@ -1,0 +1,121 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// statements is a querier in a write transaction. After the first statement
+// that failed it runs no other: PostgreSQL would not, and on SQLite the
+// transaction may be gone.
+type statements struct {
+	tx *sql.Tx
+	// under, where it is set, is what statements run under once begun, in place
+	// of the caller's context: in a transaction that others share one that is
+	// interrupted would take their changes along.
+	under context.Context
+	// begins, where it is set, is told of each statement before it.
+	begins func()
+	failed error
+
+	// conn, where it is set, is the connection of tx, on which what nobody waits
+	// for is sent together; behind is what is to be sent.
+	conn   *sql.Conn
+	behind *pgx.Batch
+	// sent is set once the server has been sent anything.
+	sent bool
+}
+
+func (s *statements) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	ctx, err := s.begin(ctx, args)
+	if err != nil {
+		return 0, err
+	}
+	if err := s.flush(ctx); err != nil {
+		return 0, err
+	}
+	n, err := execOn(ctx, s.tx, query, args)
+	s.failed = err
+	return n, err
+}
+
+func (s *statements) each(ctx context.Context, row func(*sql.Rows) error, query string, args ...any) error {
+	ctx, err := s.begin(ctx, args)
+	if err != nil {
+		return err
+	}
+	if err := s.flush(ctx); err != nil {
+		return err
+	}
+	s.failed = eachOn(ctx, s.tx, row, query, args)
+	return s.failed
+}
+
+func (s *statements) later(ctx context.Context, query string, args ...any) error {
+	if s.conn == nil {
+		_, err := s.exec(ctx, query, args...)
+		return err
+	}
+	if _, err := s.begin(ctx, args); err != nil {
+		return err
+	}
+	plain := make([]any, len(args))
+	for i, arg := range args {
+		plain[i] = arg
+		if valuer, ok := arg.(driver.Valuer); ok {
+			value, err := valuer.Value()
+			if err != nil {
+				return err
+			}
+			plain[i] = value
+		}
+	}
+	if s.behind == nil {
+		s.behind = &pgx.Batch{}
+	}
+	s.behind.Queue(query, plain...)
+	return nil
+}
+
+// flush sends what is to be sent, in one round trip.
+func (s *statements) flush(ctx context.Context) error {
+	batch := s.behind
+	if batch == nil || s.failed != nil {
+		return s.failed
+	}
+	if s.under != nil {
+		ctx = s.under
+	}
+	if s.begins != nil {
+		s.begins()
+	}
+	s.behind, s.sent = nil, true
+	s.failed = s.conn.Raw(func(raw any) error {
+		conn := raw.(*stdlib.Conn).Conn()
+		if conn.PgConn().TxStatus() != 'T' { // given up meanwhile, because it took too long
+			return sql.ErrTxDone
+		}
+		return conn.SendBatch(ctx, batch).Close()
+	})
+	return s.failed
+}
+
+func (s *statements) begin(ctx context.Context, args []any) (context.Context, error) {
+	if err := allStorable(args); err != nil {
+		return ctx, err
+	}
+	if s.failed == nil {
+		s.failed = ctx.Err()
+	}
+	if s.under != nil {
+		ctx = s.under
+	}
+	if s.begins != nil {
+		s.begins()
+	}
+	return ctx, s.failed
+}
