@@ -3,11 +3,14 @@ package challenge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/stepgate/stepgate/factors/password"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/signin"
@@ -65,6 +68,21 @@ func TestASourceThatIsDownKeepsNobodyOfTheOthersOut(t *testing.T) {
 		}
 	}
 	t.Error("200 guesses at the other source's account while one is down, and no end")
+}
+
+func TestTooManyPasswordsAtOnceComeBackSoon(t *testing.T) {
+	crowded := &rigDirectory{err: fmt.Errorf("compare password: %w", password.ErrBusy)}
+	k := newRig(t, func(k *rig) { k.Passwords = []signin.PasswordChecker{crowded} })
+	k.person("joe")
+	b := k.browser()
+	page := b.open("/.stepgate/sign-in")
+	page.fields.Set("username", "joe")
+	page.fields.Set("password", rigPassword)
+	w := httptest.NewRecorder()
+	k.pages.ServeHTTP(w, b.Request(http.MethodPost, page.action, page.fields))
+	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") != "2" || !strings.Contains(w.Body.String(), "try again in 2 seconds") {
+		t.Errorf("%d, %v: %s", w.Code, w.Header(), w.Body)
+	}
 }
 
 func TestWhyIsToldToWhoGaveTheRightPassword(t *testing.T) {

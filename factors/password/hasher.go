@@ -4,9 +4,9 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
-	"errors"
 	"fmt"
 	"runtime"
+	"time"
 
 	"golang.org/x/text/unicode/norm"
 
@@ -14,8 +14,15 @@ import (
 )
 
 // ErrBusy says that too many hashes are being computed already. Nobody's
-// password was compared; the page answers 503.
-var ErrBusy = errors.New("password: too many at once")
+// password was compared; the page answers 503, and says when to come back.
+var ErrBusy error = busy{}
+
+type busy struct{}
+
+func (busy) Error() string { return "password: too many at once" }
+
+// ComeBack is how long the queue at its usual length takes, and a little more.
+func (busy) ComeBack() time.Duration { return 2 * time.Second }
 
 // Options of a Hasher; the zero value is what a gateway runs with.
 type Options struct {

@@ -18,7 +18,8 @@ type Fail struct {
 	Title, Advice string
 	// Args are parameters of both texts: name, value, name, value.
 	Args []any
-	// RetryAfter is when trying again makes sense; zero says nothing.
+	// RetryAfter is when trying again makes sense. Zero is what Err says by a
+	// method ComeBack() time.Duration, and nothing where it has none.
 	RetryAfter time.Duration
 	// Allow names the methods that would do, with status 405.
 	Allow string
@@ -54,6 +55,10 @@ func asFail(err error) Fail {
 		f = *known
 	}
 	f.Status = f.status()
+	var busy interface{ ComeBack() time.Duration }
+	if f.RetryAfter == 0 && errors.As(f.Err, &busy) {
+		f.RetryAfter = busy.ComeBack()
+	}
 	if f.Title == "" {
 		f.Title = fmt.Sprintf("fail.%d.title", f.Status)
 	}

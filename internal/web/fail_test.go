@@ -138,6 +138,28 @@ func TestFailSaysItsOwnWords(t *testing.T) {
 	}
 }
 
+// crowd is an error that knows when it is over.
+type crowd struct{}
+
+func (crowd) Error() string           { return "too many" }
+func (crowd) ComeBack() time.Duration { return 7 * time.Second }
+
+func TestAnErrorMayTellWhenToComeBack(t *testing.T) {
+	p, _ := loggingPages(t)
+	busy := fmt.Errorf("compare: %w", crowd{})
+	for want, err := range map[string]error{
+		"7": &Fail{Status: http.StatusServiceUnavailable, Err: busy},
+		"9": &Fail{Status: http.StatusServiceUnavailable, Err: busy, RetryAfter: 9 * time.Second},
+		"":  &Fail{Status: http.StatusServiceUnavailable, Err: errors.New("down")},
+	} {
+		w := httptest.NewRecorder()
+		p.RenderFail(w, navigation("GET", "/", ""), testSite(), err)
+		if got := w.Header().Get("Retry-After"); w.Code != http.StatusServiceUnavailable || got != want {
+			t.Errorf("%v: %d, Retry-After %q, want %q", err, w.Code, got, want)
+		}
+	}
+}
+
 func TestProgramsGetAProblemDocument(t *testing.T) {
 	w := httptest.NewRecorder()
 	r := httptest.NewRequest("GET", "/", nil)
