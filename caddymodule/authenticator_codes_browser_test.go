@@ -103,7 +103,7 @@ func TestTheAppKeepsCodes(t *testing.T) {
 	axe := legacytest.Axe(t)
 	g, app := startPhones(t)
 	link := "otpauth://totp/Portal%20A:joe?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ&issuer=Portal%20A"
-	c := startChromiumOn(t, t.TempDir(), chromedp.Flag("use-fake-device-for-media-stream", true), chromedp.Flag("use-fake-ui-for-media-stream", true),
+	c := startChromiumOn(t, profileFolder(t), chromedp.Flag("use-fake-device-for-media-stream", true), chromedp.Flag("use-fake-ui-for-media-stream", true),
 		chromedp.Flag("use-file-for-fake-video-capture", film(t, link)))
 	p := c.newPhone(t, app, true)
 

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -12,8 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 	"github.com/pquerna/otp/totp"
 )
@@ -71,6 +74,18 @@ func stopChromium() {
 	common.ctx, common.stop = nil, nil
 }
 
+// profileFolder is a folder for profiles. What a browser leaves running for a
+// moment may still write into it when it goes.
+func profileFolder(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "stepgate-profiles")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { waitFor(t, func() bool { return os.RemoveAll(dir) == nil }) })
+	return dir
+}
+
 // startChromiumOn starts one whose first profile is kept in a folder.
 func startChromiumOn(t *testing.T, profile string, more ...chromedp.ExecAllocatorOption) *chromium {
 	t.Helper()
@@ -108,7 +123,7 @@ func needsChromium(t *testing.T) *chromium {
 // runChromium runs one until it is stopped, which waits for its end.
 func runChromium(ctx context.Context, profile string, more ...chromedp.ExecAllocatorOption) (running context.Context, stop func(), err error) {
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromiumPath), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.UserDataDir(profile), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-quic", true),
+		chromedp.WSURLReadTimeout(patience), chromedp.UserDataDir(profile), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-quic", true),
 		chromedp.Flag("ignore-certificate-errors", true), // of Caddy's own authority
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"))
 	alloc, cancelAlloc := chromedp.NewExecAllocator(ctx, append(options, more...)...)
@@ -147,8 +162,6 @@ type tab struct {
 	// secret is the TOTP secret, once one was shown; used the last step.
 	secret string
 	used   time.Time
-	// answered is when a button was last pressed.
-	answered time.Time
 }
 
 // profile opens a tab of a new profile.
@@ -200,26 +213,35 @@ func call[P, R any](b *tab, command cdp.Command[P, R], params P) {
 // do runs steps, and gives up after a while.
 func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
-	defer cancel()
 	for _, step := range steps {
-		if err := found(func() error { return chromedp.Do(ctx, step) }); err != nil {
+		if _, err := insist(b, step); err != nil {
 			b.t.Fatalf("at %s: %v", b.url(), err)
 		}
 	}
 }
 
-// found takes a step again where the page has put another element in the place
-// of the one that was found for it, as a person would: nothing has been typed
-// or clicked then.
-func found(step func() error) error {
+// insist takes a step again where it came to nothing because the page was
+// about to go, or has put another element in the place of the one that was
+// found, as a person would; and gives up after a while.
+func insist[T any](b *tab, step chromedp.Action[T]) (T, error) {
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
 	for {
-		err := step()
-		if err == nil || !strings.Contains(err.Error(), "Could not find node with given id") {
-			return err
+		v, err := chromedp.Run(ctx, step)
+		if err == nil || !passing(err) || ctx.Err() != nil {
+			return v, err
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
+}
+
+// passing says whether an error is of a page or an element that is no more, or
+// is not drawn yet: nothing has been typed or clicked then.
+func passing(err error) bool {
+	var refused *cdproto.Error
+	return errors.Is(err, chromedp.ErrInvalidDimensions) || errors.As(err, &refused) && containsAny(refused.Message,
+		"Could not find node", "No node with given id", "Node is detached", "Node does not have a layout object", "Could not compute", "Element is not focusable",
+		"Cannot find context", "Cannot find default execution context", "context was destroyed", "Inspected target navigated")
 }
 
 func (b *tab) open(target string) *tab {
@@ -228,16 +250,23 @@ func (b *tab) open(target string) *tab {
 	return b.onward()
 }
 
-// onward waits until the tab has left a page that leads on by itself.
+// onward waits until the tab has left pages that lead on by themselves, and has
+// loaded the last.
 func (b *tab) onward() *tab {
 	b.t.Helper()
-	for end := time.Now().Add(patience); evaluate[bool](b, `document.querySelector("[data-leaves], [data-returns]") !== null`); {
-		if time.Now().After(end) {
-			b.t.Fatalf("still at %s:\n%s", b.url(), b.text())
+	return b.comes("a page that stays", func() bool {
+		return evaluate[bool](b, `document.readyState === "complete" && document.querySelector("[data-leaves], [data-returns]") === null`)
+	})
+}
+
+// comes waits for what is true soon, and fails with what is there instead.
+func (b *tab) comes(what string, holds func() bool) *tab {
+	b.t.Helper()
+	for deadline := time.Now().Add(patience); !holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			b.t.Fatalf("at %s, want %s:\n%s", b.url(), what, b.text())
 		}
-		time.Sleep(20 * time.Millisecond)
 	}
-	b.do(chromedp.WaitReady(chromedp.CSS("body, frameset")))
 	return b
 }
 
@@ -245,9 +274,7 @@ func (b *tab) onward() *tab {
 // of the page's own too.
 func evaluate[T any](b *tab, expression string) T {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
-	defer cancel()
-	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
+	v, err := insist(b, chromedp.Evaluate[T](expression))
 	if err != nil {
 		b.t.Fatalf("%s: %v", expression, err)
 	}
@@ -255,9 +282,8 @@ func evaluate[T any](b *tab, expression string) T {
 }
 
 func (b *tab) url() *url.URL {
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
-	defer cancel()
-	text, err := chromedp.Run(ctx, chromedp.Location())
+	b.t.Helper()
+	text, err := insist(b, chromedp.Location())
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -265,6 +291,7 @@ func (b *tab) url() *url.URL {
 }
 
 func (b *tab) text() string {
+	b.t.Helper()
 	return evaluate[string](b, `document.body ? document.body.innerText : ""`)
 }
 
@@ -281,15 +308,17 @@ func (b *tab) fill(fields ...string) *tab {
 // press clicks a button or a link of the page and waits for the next page.
 func (b *tab) press(selector string) *tab {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
-	defer cancel()
-	if err := found(func() error {
-		_, err := chromedp.RunResponse(ctx, chromedp.Click(chromedp.CSS(selector)))
-		return err
+	return b.leads("press "+selector, chromedp.Click(chromedp.CSS(selector)))
+}
+
+// leads takes a step that leads to another page, and waits for that.
+func (b *tab) leads(what string, step chromedp.Action[chromedp.Void]) *tab {
+	b.t.Helper()
+	if _, err := insist(b, func(ctx context.Context, t *chromedp.Target) (*network.Response, error) {
+		return chromedp.RunResponse(ctx, step)
 	}); err != nil {
-		b.t.Fatalf("press %s at %s: %v", selector, b.url(), err)
+		b.t.Fatalf("%s at %s: %v", what, b.url(), err)
 	}
-	b.answered = time.Now()
 	return b.onward()
 }
 
@@ -300,31 +329,24 @@ func (b *tab) signIn(name string) *tab {
 	return b.at("/sign-in").fill("username", name, "password", password1).press(submitButton)
 }
 
-// at fails unless the tab shows one of the gateway's own pages.
+// at waits until the tab shows one of the gateway's own pages.
 func (b *tab) at(path string) *tab {
 	b.t.Helper()
-	if got := b.url(); got.Path != "/.stepgate"+path {
-		b.t.Fatalf("at %s, want the page %s:\n%s", got, path, b.text())
-	}
-	return b
+	return b.comes("the page "+path, func() bool { return b.url().Path == "/.stepgate"+path })
 }
 
-// stands fails unless the tab shows a target of the portal's and some words.
+// stands waits until the tab shows a target of the portal's and some words.
 func (b *tab) stands(target, words string) *tab {
 	b.t.Helper()
-	if got, text := b.url().RequestURI(), b.text(); got != target || !strings.Contains(text, words) {
-		b.t.Fatalf("at %s, want %s with %q:\n%s", got, target, words, text)
-	}
-	return b
+	return b.comes(fmt.Sprintf("%s with %q", target, words), func() bool {
+		return b.url().RequestURI() == target && strings.Contains(b.text(), words)
+	})
 }
 
-// says fails unless the page has some words.
+// says waits until the page has some words.
 func (b *tab) says(words string) *tab {
 	b.t.Helper()
-	if text := b.text(); !strings.Contains(text, words) {
-		b.t.Fatalf("at %s there is no %q:\n%s", b.url(), words, text)
-	}
-	return b
+	return b.comes(fmt.Sprintf("a page with %q", words), func() bool { return strings.Contains(b.text(), words) })
 }
 
 // shoot takes a picture of the whole page where somebody wants to see it, and
@@ -332,9 +354,7 @@ func (b *tab) says(words string) *tab {
 func (b *tab) shoot(name string) *tab {
 	b.t.Helper()
 	if b.shots != "" {
-		ctx, cancel := context.WithTimeout(b.ctx, patience)
-		defer cancel()
-		picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(100))
+		picture, err := insist(b, chromedp.FullScreenshot(100))
 		if err != nil {
 			b.t.Fatal(err)
 		}
@@ -384,16 +404,10 @@ func (b *tab) codeAt(at time.Time) string {
 	return code
 }
 
-// awaitURL waits until the tab shows a path.
+// awaitURL waits until the tab shows a path, and has loaded what is there.
 func (b *tab) awaitURL(path string) *tab {
 	b.t.Helper()
-	for deadline := time.Now().Add(patience); b.url().Path != path; time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			b.t.Fatalf("at %s, want %s:\n%s", b.url(), path, b.text())
-		}
-	}
-	b.do(chromedp.WaitReady(chromedp.CSS("body")))
-	return b
+	return b.comes(path, func() bool { return b.url().Path == path }).onward()
 }
 
 func containsAny(text string, words ...string) bool {

@@ -224,7 +224,7 @@ func (g *rig) keptPoint(name string) []byte {
 func TestAPrivateDeviceInARealBrowser(t *testing.T) {
 	g := startGateway(t, deviceSite, nil)
 	g.addUser("joe")
-	home := t.TempDir()
+	home := profileFolder(t)
 	w := g.seat(t, filepath.Join(home, "profile"))
 	w.firstVisit("joe")
 	g.mailed("A private device was added")

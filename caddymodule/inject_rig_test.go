@@ -28,15 +28,15 @@ import (
 	"github.com/stepgate/stepgate/internal/legacytest"
 )
 
-// scriptedSite asks for a password that is three seconds old at most where
-// data are: one that can be given as often as a test likes.
+// scriptedSite asks for a password that is ten minutes old at most where data
+// are: one that can be given as often as a test likes.
 const scriptedSite = `{{site}} {
 	stepgate {
 		inject_step_up
 		policy {
 			level recent {
 				accept password
-				max_age 3s
+				max_age 10m
 			}
 			level sealed {
 				accept password
@@ -161,10 +161,17 @@ func startScriptedBefore(t *testing.T, site string, app http.Handler) *scripted 
 func (s *scripted) stale(path string) *scripted {
 	s.t.Helper()
 	s.open(s.g.url + "/blank")
-	s.until(`fetch("/.stepgate/status").then((r) => r.json()).then((s) => !s.levels.includes("recent"))`)
+	s.aged()
 	s.open(s.g.url + path)
 	s.expectWindow()
 	return s
+}
+
+// aged waits until the password is too old.
+func (s *scripted) aged() {
+	s.t.Helper()
+	s.g.age(11 * time.Minute)
+	s.until(`fetch("/.stepgate/status").then((r) => r.json()).then((s) => !s.levels.includes("recent"))`)
 }
 
 // expectWindow has small wait for the next window.
@@ -197,10 +204,12 @@ func (s *scripted) until(expression string) {
 // included.
 func (s *scripted) spoken() string {
 	s.t.Helper()
-	tree, err := chromedp.Call(s.ctx, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	var tree accessibility.GetFullAXTreeResult
+	waitFor(s.t, func() (there bool) {
+		var err error
+		tree, err = chromedp.Call(s.ctx, accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
+		return err == nil // not while one page takes the place of another
+	})
 	var b strings.Builder
 	for _, n := range tree.Nodes {
 		if !n.Ignored && n.Role != nil && n.Name != nil {

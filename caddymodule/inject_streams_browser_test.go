@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestAnEventStreamGoesOnAfterTheChallenge loses none of its events: they are
@@ -13,14 +14,9 @@ func TestAnEventStreamGoesOnAfterTheChallenge(t *testing.T) {
 	s := startScripted(t, scriptedSite, map[string]scriptedPage{"/page": htmlPage(inline(`out = []; states = []; const source = new EventSource("/data/events");
 		source.addEventListener("count", (e) => out.push(Number(e.data))); source.onerror = () => states.push(source.readyState); source.onopen = () => states.push("open");`))}, false)
 	s.expectWindow()
-	s.open(s.g.url + "/page") // within three seconds of the sign-in, or it asks twice
-	if !strings.Contains(s.spoken(), "dialog: ") {
-		s.rest(1)
-	}
-	if strings.Contains(s.spoken(), "dialog: ") {
-		s.confirm()
-	}
+	s.open(s.g.url + "/page")
 	s.until(`out.length > 3`)
+	s.aged()
 	s.asks()
 	before := evaluate[int](s.tab, `out.length`)
 	if broken := evaluate[bool](s.tab, `source.readyState === 2`); broken {
@@ -76,7 +72,8 @@ func socketsAreOpenedAgain(s *scripted) {
 	s.asks() // the handshake has found no proof
 	s.confirm()
 	s.out("welcome")
-	s.asks() // three seconds later the proof is too old
+	s.aged()
+	s.asks()
 	if told := evaluate[string](s.tab, `JSON.stringify(out)`); strings.Contains(told, "3003") {
 		t.Errorf("the page is told before: %s", told)
 	}
@@ -119,15 +116,9 @@ func TestAFrameLeadsBackToTheFramesetAroundIt(t *testing.T) {
 			g.addUser("joe")
 			s := &scripted{tab: c.profile(t, l), g: g}
 			s.open(g.url + "/").signIn("joe")
-			for tries := 0; ; tries++ {
-				s.open(g.url + "/frames?x=1")
-				if s.until(`!!frames[1]?.document.body`); strings.Contains(s.inFrame(), "Continue") {
-					break
-				}
-				if tries == 100 {
-					t.Fatalf("in the frame is %q", s.inFrame())
-				}
-			}
+			g.age(11 * time.Minute)
+			s.open(g.url + "/frames?x=1")
+			s.until(`(frames[1]?.document.body?.innerText ?? "").includes("Continue")`)
 			s.shoot("framed")
 			s.open(s.doorInFrame())
 			s.at("/challenge/password").fill("password", "wrong").press(submitButton).at("/challenge/password").says("password")
@@ -140,7 +131,7 @@ func TestAFrameLeadsBackToTheFramesetAroundIt(t *testing.T) {
 				return
 			}
 			// Of two tabs the one confirms, and the link of the other's frame leads on at once.
-			s.until(`fetch("/.stepgate/status").then((r) => r.json()).then((s) => !s.levels.includes("recent"))`)
+			s.aged()
 			s.open(g.url + "/frames?x=2")
 			s.until(`!!frames[1].document.querySelector("a[data-stepgate=door]")`)
 			door := s.doorInFrame()
@@ -153,12 +144,6 @@ func TestAFrameLeadsBackToTheFramesetAroundIt(t *testing.T) {
 			}
 		})
 	}
-}
-
-// inFrame is the text of the main frame.
-func (s *scripted) inFrame() string {
-	s.t.Helper()
-	return evaluate[string](s.tab, `frames[1].document.body?.innerText ?? ""`)
 }
 
 // doorInFrame is where the link of the small page leads.

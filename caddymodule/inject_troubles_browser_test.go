@@ -18,7 +18,7 @@ import (
 
 // troubledSite asks for more where data are, and where the demonstration's
 // page closes a case.
-var troubledSite = strings.NewReplacer("require recent     POST /long", "require recent     POST /api/cases/*/close", "max_age 3s", "max_age 5s").Replace(scriptedSite)
+var troubledSite = strings.NewReplacer("require recent     POST /long", "require recent     POST /api/cases/*/close").Replace(scriptedSite)
 
 // strictPortal is the demonstration's portal under a policy that lets no
 // script run but those of its own files, and the libraries beside it.

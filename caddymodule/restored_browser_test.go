@@ -17,7 +17,7 @@ func TestATabOfYesterdayLandsWhereItWas(t *testing.T) {
 	app := &scriptedApp{pages: map[string]scriptedPage{"/page": htmlPage("<b>secret</b>")}}
 	g := startGateway(t, briefSite, app)
 	g.addUser("joe")
-	profile := t.TempDir()
+	profile := profileFolder(t)
 	w := g.seat(t, profile)
 	places := []string{"/page?x=1&y=a%2Fb#part", "/page?x=2&y=a%2Fb#another"}
 	w.open(g.url + "/page").signIn("joe")

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"bytes"
+	"database/sql"
 	"errors"
 	"flag"
 	"fmt"
@@ -28,6 +29,7 @@ import (
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/legacytest"
 	"github.com/stepgate/stepgate/internal/people"
+	"github.com/stepgate/stepgate/internal/session"
 )
 
 // rig is a running gateway in front of an upstream, for tests that speak
@@ -204,6 +206,37 @@ func (g *rig) addUser(name string, change ...func(*people.NewAccount)) account.A
 		g.t.Fatal(err)
 	}
 	return added.Account
+}
+
+// age makes every proof of every session older than it is, as if that much time
+// had passed.
+func (g *rig) age(by time.Duration) {
+	g.t.Helper()
+	db, err := sql.Open("sqlite3", (&url.URL{Scheme: "file", OmitHost: true, Path: filepath.Join(g.dir, "stepgate.db"), RawQuery: "_busy_timeout=60000&_txlock=immediate"}).String())
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(g.t.Context(), `UPDATE session SET proofs = (
+		SELECT json_group_array(json_set(value, '$.at', strftime('%Y-%m-%dT%H:%M:%fZ', json_extract(value, '$.at'), ?))) FROM json_each(session.proofs))`,
+		fmt.Sprintf("-%d seconds", int(by.Seconds()))); err != nil {
+		g.t.Fatal(err)
+	}
+	rows, err := db.QueryContext(g.t.Context(), `SELECT DISTINCT id FROM session`)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			g.t.Fatal(err)
+		}
+		active.Load().sessions.Apply(session.Change{Kind: session.SessionChanged, Key: id})
+	}
+	if err := rows.Err(); err != nil {
+		g.t.Fatal(err)
+	}
 }
 
 // browser is a person with a browser that tells what it does.

@@ -1,12 +1,10 @@
 package caddymodule
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 	"golang.org/x/crypto/bcrypt"
@@ -98,14 +96,7 @@ func (b *tab) types(fields ...string) *tab {
 // next page.
 func (b *tab) enter(selector string) *tab {
 	b.t.Helper()
-	b.tabTo(selector)
-	ctx, cancel := context.WithTimeout(b.ctx, 15*time.Second)
-	defer cancel()
-	if _, err := chromedp.RunResponse(ctx, chromedp.KeyEvent("\r")); err != nil {
-		b.t.Fatalf("enter on %s at %s: %v", selector, b.url(), err)
-	}
-	b.answered = time.Now()
-	return b.onward()
+	return b.tabTo(selector).leads("enter on "+selector, chromedp.KeyEvent("\r"))
 }
 
 // enrolByKeys makes an authenticator app the person's second factor.

@@ -224,11 +224,12 @@ func TestKindsOfRequestsAreAnsweredInTheirOwnWay(t *testing.T) {
 }
 
 func TestFreshnessRunsOutAndAPOSTThatIsNotKeptSaysThatNothingWasSent(t *testing.T) {
-	g := startGateway(t, strings.NewReplacer("max_age 10m", "max_age 1s", "stepgate {\n\t\tpolicy", "stepgate {\n\t\tkeep_requests off\n\t\tpolicy").Replace(walkSite), nil)
+	g := startGateway(t, strings.Replace(walkSite, "stepgate {\n\t\tpolicy", "stepgate {\n\t\tkeep_requests off\n\t\tpolicy", 1), nil)
 	g.addUser("joe")
 	b := g.browser()
 	b.enrol(b.signIn(b.get("/payments/1"), "joe")).want(200, "/payments/1")
-	waitFor(t, func() bool { return b.get("/payments/1", fetch).status == 401 })
+	g.age(11 * time.Minute)
+	b.get("/payments/1", fetch).want(401, "/payments/1")
 	b.get("/cases/1").want(200, "/cases/1")
 	g.last()
 	p := b.do("POST", "/payments", url.Values{"amount": {"12"}}, func(r *http.Request) { r.Header.Set("Referer", b.base+"/payments/new?for=1") })

@@ -87,7 +87,7 @@ func (w *window) touch(done string) {
 // see evaluates an expression in the page; a promise is waited for.
 func see[T any](w *window, expression string) T {
 	w.t.Helper()
-	v, err := chromedp.Run(w.ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
+	v, err := insist(w.tab, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 	if err != nil {
 		w.t.Fatalf("%s: %v", expression, err)
 	}
