@@ -106,7 +106,7 @@ const briefSite = `{
 		policy {
 			level recent {
 				accept password
-				max_age 300s
+				max_age 60m
 			}
 			require signed_in /
 			require recent    /data/*
@@ -118,7 +118,8 @@ const briefSite = `{
 `
 
 func TestThePersonIsAskedBeforeTheSessionEnds(t *testing.T) {
-	s := startScripted(t, briefSite, map[string]scriptedPage{"/page": htmlPage("")}, false)
+	// Half of that is left to answer in.
+	s := startScripted(t, strings.Replace(briefSite, "idle 8s", "idle 12s", 1), map[string]scriptedPage{"/page": htmlPage("")}, false)
 	s.open(s.g.url + "/page")
 	s.do(chromedp.SendKeys(chromedp.CSS("#typed"), "half written"))
 	for range 2 {
@@ -185,12 +186,12 @@ func TestWhatIsConfirmedIsShownAndDroppedOnDemand(t *testing.T) {
 	s.fill("code", s.code()).press(`main button[value="verify"]`).keepCodes()
 	s.open(s.g.url + "/page")
 	s.do(chromedp.KeyEvent("S", chromedp.KeyModifiers(chromedp.ModifierAlt|chromedp.ModifierShift)))
-	s.hears("dialog: What you have confirmed").hears("Signed in as joe.").hears("Confirmed with your password, until you sign out").hears("Confirmed with your app, 4:")
+	s.hears("dialog: What you have confirmed").hears("Signed in as joe.").hears("Confirmed with your password, until you sign out").hears("Confirmed with your app, 5")
 	s.everywhere(legacytest.Axe(t), "proofs")
 	s.key("\x1b")
 	s.silent()
 	s.do(chromedp.Click(chromedp.CSS("#show"))) // the page's own link does the same
-	s.hears("Confirmed with your app, 4:")
+	s.hears("Confirmed with your app, 5")
 	s.do(chromedp.KeyEvent("\t", chromedp.KeyModifiers(chromedp.ModifierShift)))
 	s.key("\r") // Drop it now
 	s.hears("Dropped. The next page that needs it asks again.")
