@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
-	"io"
 	"maps"
 	"net/http"
 	"net/url"
@@ -87,24 +86,29 @@ func (p *Pages) languages() []string {
 
 // parseLanguage makes every page of one language, and keeps none.
 func (p *Pages) parseLanguage(lang string, files map[string]string) (map[string]func() (*template.Template, error), error) {
-	shared, err := p.shared(lang, files)
-	if err != nil {
-		return nil, err
-	}
-	pages := map[string]func() (*template.Template, error){}
+	shared := sync.OnceValues(func() (*template.Template, error) { return p.shared(lang, files) })
+	pages, common, words := map[string]func() (*template.Template, error){}, p.madeOf(files), p.wordsFor(lang)
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		if strings.HasPrefix(name, "_") {
 			continue
 		}
-		t, err := shared.Clone()
+		used, err := common.complete(name, files[name], func() (*template.Template, error) {
+			t, err := shared()
+			if err == nil {
+				t, err = t.Clone()
+			}
+			if err != nil {
+				return nil, err
+			}
+			return t, parseFile(t, name, files[name])
+		})
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		if err := parseFile(t, name, files[name]); err != nil {
 			return nil, err
 		}
-		if err := complete(t, p.wordsFor(lang)); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+		for _, id := range used {
+			if !words.has(id) {
+				return nil, fmt.Errorf("%s: text %q does not exist", name, id)
+			}
 		}
 		pages[strings.TrimSuffix(name, ".html")] = sync.OnceValues(func() (*template.Template, error) {
 			t, err := p.shared(lang, files)
@@ -141,25 +145,6 @@ func (p *Pages) shared(lang string, files map[string]string) (*template.Template
 func parseFile(t *template.Template, name, text string) error {
 	if _, err := t.New(name).Parse(text); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
-	}
-	return nil
-}
-
-// complete tells what a page lacks that only shows when it is executed.
-func complete(t *template.Template, words words) error {
-	if t.Lookup("main") == nil {
-		return errors.New(`"main" is not defined`)
-	}
-	for _, id := range usedTexts(t) {
-		if !words.has(id) {
-			return fmt.Errorf("text %q does not exist", id)
-		}
-	}
-	// html/template escapes at the first execution. What is wrong with the
-	// data does not matter here: there is none yet.
-	err := t.ExecuteTemplate(io.Discard, layoutFile, nil)
-	if broken := (*template.Error)(nil); errors.As(err, &broken) {
-		return broken
 	}
 	return nil
 }

@@ -55,6 +55,24 @@ func TestParseFailsOnWhatIsBroken(t *testing.T) {
 	}
 }
 
+// What a page is made of is looked at once in a process; what it says, each time.
+func TestParseFailsOnATextThatIsMissingLater(t *testing.T) {
+	page := []byte(`{{define "main"}}{{t "later"}}{{end}}`)
+	for _, row := range []struct{ texts, want string }{
+		{`{"later":"Later"}`, ""}, {`{"sooner":"Sooner"}`, `page.html: text "later" does not exist`}, {`{"later":"Later"}`, ""},
+	} {
+		_, err := testKit(t, Options{}).Parse("test", fstest.MapFS{"texts_en.json": {Data: []byte(row.texts)}, "page.html": {Data: page}}, "page")
+		if row.want == "" && err != nil || row.want != "" && (err == nil || !strings.Contains(err.Error(), row.want)) {
+			t.Errorf("texts %s: error %v, want %q", row.texts, err, row.want)
+		}
+	}
+	// Another layout is another page.
+	broken := Options{Override: fstest.MapFS{"web/layout.html": {Data: []byte(`{{if .Page}}<a href="{{end}}{{template "main" .View}}`)}}}
+	if _, err := New(broken); err == nil || !strings.Contains(err.Error(), "layout.html") {
+		t.Errorf("a layout that cannot be escaped: %v", err)
+	}
+}
+
 func TestRenderShowsTitleOnceAndHelp(t *testing.T) {
 	w, body := render(t, navigation("GET", "/.stepgate/challenge", ""), sampleView{})
 	if w.Code != http.StatusOK {
