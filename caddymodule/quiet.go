@@ -26,13 +26,17 @@ func init() {
 const quietProtocol = "stepgate"
 
 // quietTransport is the transport of a proxy behind the gate. Caddy's proxy
-// writes the headers of the request that it has sent into the log: all of
-// them with `debug`, and without it for an answer that broke off. This one
-// sends the assertion and leaves none to be logged. No configuration names
-// it; the gate puts it there.
+// makes the headers of the request that it has sent ready for the log: it
+// writes them with `debug`, and without it for an answer that broke off. This one
+// sends the assertion and leaves none to be logged; without `debug` it leaves no
+// headers at all, so that nobody prepares for each request what is hardly ever
+// written. No configuration names it; the gate puts it there.
 type quietTransport struct {
 	// TransportRaw is the transport that does the work.
 	TransportRaw json.RawMessage `json:"transport" caddy:"namespace=http.reverse_proxy.transport inline_key=protocol"`
+	// Whole is set where the proxy looks at the headers of a request that was
+	// sent. Default: none are left, unless there is a log that tells all.
+	Whole bool `json:"whole,omitempty"`
 
 	inner http.RoundTripper
 	// tells is set where the transport itself writes into the log what it
@@ -56,6 +60,7 @@ func (t *quietTransport) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("%T is no transport", loaded)
 	}
 	t.inner = inner
+	t.Whole = t.Whole || ctx.Logger(new(reverseproxy.Handler)).Core().Enabled(zap.DebugLevel)
 	if php, ok := inner.(*fastcgi.Transport); ok {
 		t.tells = php.CaptureStderr || ctx.Logger(php).Core().Enabled(zap.DebugLevel)
 	}
@@ -72,6 +77,11 @@ const redacted = "REDACTED"
 // with, and logs, is not the one that is sent; it is the proxy's own for this
 // attempt, so that another attempt has the assertion again.
 func (t *quietTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	if header, bare := t.bare(r); bare {
+		sent := r.WithContext(r.Context())
+		r.Header = header
+		return t.inner.RoundTrip(sent)
+	}
 	assertion := requestAssertion(r)
 	if assertion == "" {
 		return t.inner.RoundTrip(r)
@@ -90,6 +100,19 @@ func (t *quietTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	r.Header = hidden
 	return t.inner.RoundTrip(sent)
+}
+
+// bare is the header that the proxy goes on with where it reads next to nothing of
+// it: for a change of protocol all, and over HTTP/2 whether the client takes
+// compressed answers.
+func (t *quietTransport) bare(r *http.Request) (left http.Header, bare bool) {
+	if t.Whole || t.tells || r.Header["Upgrade"] != nil {
+		return nil, false
+	}
+	if accepts := r.Header["Accept-Encoding"]; accepts != nil && r.ProtoMajor > 1 {
+		return http.Header{"Accept-Encoding": accepts}, len(accepts) == 1 && len(accepts[0]) < 100 // no assertion is as short
+	}
+	return nil, true
 }
 
 // has tells whether a text stands in one of values.
@@ -225,7 +248,11 @@ func quietWithin(tree any) {
 			inner = map[string]any{"protocol": "http"}
 		}
 		if inner["protocol"] != quietProtocol {
-			node["transport"] = map[string]any{"protocol": quietProtocol, "transport": inner}
+			quiet := map[string]any{"protocol": quietProtocol, "transport": inner}
+			if balancing, _ := node["load_balancing"].(map[string]any); balancing["retry_match"] != nil {
+				quiet["whole"] = true
+			}
+			node["transport"] = quiet
 		}
 	case []any:
 		for _, below := range node {

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"encoding/json"
 	"net"
 	"net/http"
 	"net/http/fcgi"
@@ -13,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/stepgate/stepgate/internal/gate"
 )
@@ -190,13 +192,73 @@ func TestFastCGIThatTellsItsEnvironmentIsNotSentTheAssertion(t *testing.T) {
 	}
 }
 
-// silent answers at once.
-type silent struct{}
+// silent answers at once, and keeps what it was sent.
+type silent struct{ sent http.Header }
 
-func (silent) RoundTrip(*http.Request) (*http.Response, error) { return nil, nil }
+func (s *silent) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.sent = r.Header
+	return nil, nil
+}
 
-// BenchmarkQuiet is what the quiet transport adds to a proxied request: one
-// copy of the headers.
+// What the proxy looks at of a request that was sent is there, and no more than
+// that unless there is a log that tells all.
+func TestQuietTransportLeavesWhatTheProxyReads(t *testing.T) {
+	const assertion = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJqb2UifQ.c2lnbmF0dXJl"
+	repl := caddy.NewReplacer()
+	repl.Set(gate.AssertionPlaceholder, assertion)
+	plain := http.Header{assertionHeader: {assertion}, "X-Other": {"y"}, "Accept-Encoding": {"gzip"}}
+	hidden := http.Header{assertionHeader: {redacted}, "X-Other": {"y"}, "Accept-Encoding": {"gzip"}}
+	upgrade, hiddenUpgrade := plain.Clone(), hidden.Clone()
+	upgrade["Upgrade"], hiddenUpgrade["Upgrade"] = []string{"websocket"}, []string{"websocket"}
+	for name, tc := range map[string]struct {
+		transport    quietTransport
+		protocol     int
+		header, left http.Header
+	}{
+		"HTTP/1":        {quietTransport{}, 1, plain, nil},
+		"HTTP/2":        {quietTransport{}, 2, plain, http.Header{"Accept-Encoding": {"gzip"}}},
+		"whole":         {quietTransport{Whole: true}, 1, plain, hidden},
+		"upgrade":       {quietTransport{}, 1, upgrade, hiddenUpgrade},
+		"odd encodings": {quietTransport{}, 2, http.Header{"Accept-Encoding": {"x" + assertion, assertion}}, http.Header{"Accept-Encoding": {redacted}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inner := new(silent)
+			tc.transport.inner = inner
+			r := httptest.NewRequest(http.MethodGet, "/", nil)
+			r = r.WithContext(context.WithValue(r.Context(), caddy.ReplacerCtxKey, repl))
+			r.Header, r.ProtoMajor = tc.header.Clone(), tc.protocol
+			if _, err := tc.transport.RoundTrip(r); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.header, inner.sent); diff != "" {
+				t.Errorf("sent: %s", diff)
+			}
+			if diff := cmp.Diff(tc.left, r.Header); diff != "" {
+				t.Errorf("left: %s", diff)
+			}
+		})
+	}
+}
+
+func TestProxyThatLooksAtRequestsAgainHasThemWhole(t *testing.T) {
+	for raw, want := range map[string]bool{
+		`{"handler":"reverse_proxy"}`:                                              false,
+		`{"handler":"reverse_proxy","load_balancing":{"retries":1}}`:               false,
+		`{"handler":"reverse_proxy","load_balancing":{"retry_match":[{"x":"y"}]}}`: true,
+	} {
+		quiet, err := quietProxies(json.RawMessage(raw))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var proxy struct{ Transport quietTransport }
+		if err := json.Unmarshal(quiet, &proxy); err != nil || proxy.Transport.Whole != want {
+			t.Errorf("%s became %s: %v", raw, quiet, err)
+		}
+	}
+}
+
+// BenchmarkQuiet is what the quiet transport adds to a proxied request where
+// headers are left: one copy of them.
 func BenchmarkQuiet(b *testing.B) {
 	const assertion = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJqb2UifQ.c2lnbmF0dXJl"
 	repl := caddy.NewReplacer()
@@ -207,7 +269,7 @@ func BenchmarkQuiet(b *testing.B) {
 	for i := range 16 {
 		header.Set("X-Header-"+strconv.Itoa(i), strings.Repeat("value ", 8))
 	}
-	quiet := quietTransport{inner: silent{}}
+	quiet := quietTransport{inner: new(silent), Whole: true}
 	b.ReportAllocs()
 	for b.Loop() {
 		r.Header = header
