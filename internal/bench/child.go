@@ -32,7 +32,7 @@ type child struct {
 }
 
 // childs are what a child may be, by the program's first argument.
-var childs = map[string]func(args []string) error{"upstream": serveApp, "argon2id": hash, "commits": commit}
+var childs = map[string]func(args []string) error{"upstream": serveApp, "argon2id": hash, "commits": commit, "write": write}
 
 func (b *bench) child(args ...string) (*child, error) {
 	self, err := os.Executable()
@@ -161,7 +161,8 @@ func openPostgres(dsn string) (func() error, error) {
 const appPassword = "old-Pass1"
 
 // serveApp is the application: pages of 1 KiB, pages of 1 MiB below /large,
-// a login form, and /cases/echo, which tells what it was asked with.
+// a login form, /cases/upload, which reads a form, and /cases/echo, which tells
+// what it was asked with.
 func serveApp(args []string) error {
 	address := "127.0.0.1:0"
 	if len(args) > 0 && args[0] != "" {
@@ -186,6 +187,9 @@ var filling = bytes.Repeat([]byte("<p>A page of the old portal.</p>"), large/32)
 func app(w http.ResponseWriter, r *http.Request) {
 	size := small
 	switch {
+	case r.URL.Path == "/cases/upload":
+		_, _ = io.Copy(io.Discard, r.Body)
+		return
 	case r.URL.Path == "/cases/echo":
 		_ = json.NewEncoder(w).Encode(r.Header)
 		return

@@ -16,6 +16,7 @@
 //	browser.go  the steps of a person before the measuring
 //	load.go     requests at saturation, by HTTP/1.1 and HTTP/2
 //	entry.go    sign-ins and codes
-//	child.go    the processes beside: the application, argon2id, commits
+//	upload.go   forms with a large file, passed on and kept
+//	child.go    the processes beside: the application, argon2id, commits, the disk
 //	report.go   the table
 package main

@@ -126,16 +126,19 @@ func cpu(pid int) (time.Duration, error) {
 }
 
 // resident is the memory that a process holds, in bytes (proc(5)).
-func resident(pid int) (int64, error) {
+func resident(pid int) (int64, error) { return statusOf(pid, "VmRSS:") }
+
+// statusOf is a size that the kernel tells of a process, in bytes.
+func statusOf(pid int, field string) (int64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
 	}
 	for line := range strings.Lines(string(text)) {
-		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == "VmRSS:" {
+		if fields := strings.Fields(line); len(fields) == 3 && fields[0] == field {
 			kib, err := strconv.ParseInt(fields[1], 10, 64)
 			return kib << 10, err
 		}
 	}
-	return 0, errors.New("no VmRSS")
+	return 0, errors.New("no " + field)
 }

@@ -36,6 +36,7 @@ func specs(o options) []spec {
 	if o.postgres != "" {
 		all = append(all, spec{"PostgreSQL, signed in", local(kind{rules: 200, store: "postgres"})})
 	}
+	all = append(all, spec{"10 MiB", uploads})
 	for _, p := range o.peers {
 		all = append(all, spec{p.name, p.prepare})
 	}

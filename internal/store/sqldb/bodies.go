@@ -109,7 +109,11 @@ func (s *bodies) sync(id kept.ID) error {
 		return err
 	}
 	defer f.Close()
-	return errors.Join(f.Sync(), keys.SyncDirectory(s.dir), keys.SyncDirectory(filepath.Dir(s.dir)))
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	leaveMemory(f)
+	return errors.Join(keys.SyncDirectory(s.dir), keys.SyncDirectory(filepath.Dir(s.dir)))
 }
 
 // drop deletes the files of requests. One that has none is no error.

@@ -16,3 +16,9 @@ func beginToWriteBack(f *os.File, at, length int64) error {
 	}
 	return err
 }
+
+// leaveMemory lets go of what the kernel holds of a file that is on the disk: it
+// is read once at most, and the next one finds memory that is in use already.
+func leaveMemory(f *os.File) {
+	_ = unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED) // advice, no more
+}
