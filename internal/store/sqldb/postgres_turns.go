@@ -43,10 +43,13 @@ func (p *postgres) attemptInTurn(ctx context.Context, change func(*tx) error) er
 	}
 	c := &caller{turn: make(chan *turns), refused: make(chan error, 1), gone: make(chan struct{})}
 	defer close(c.gone)
+	// Before a store that does not answer all wait as long as one would alone.
+	waiting, cancel := context.WithTimeout(ctx, p.step)
+	defer cancel()
 	select {
 	case p.inTurn <- c:
-	case <-ctx.Done():
-		return ctx.Err()
+	case <-waiting.Done():
+		return fmt.Errorf("wait to write: %w", waiting.Err())
 	}
 	select {
 	case ts := <-c.turn:
@@ -57,8 +60,8 @@ func (p *postgres) attemptInTurn(ctx context.Context, change func(*tx) error) er
 		return ts.err
 	case err := <-c.refused:
 		return err
-	case <-ctx.Done():
-		return ctx.Err()
+	case <-waiting.Done():
+		return fmt.Errorf("wait to write: %w", waiting.Err())
 	}
 }
 

@@ -159,3 +159,35 @@ func TestPostgresDoesNotWaitForOneWhoHasGone(t *testing.T) {
 	}
 	isKept(t, here, "one")
 }
+
+// TestPostgresLetsNobodyWaitWithoutEnd has many come while another node holds
+// the turn: each gets its error after the time of one step, not one after the
+// other.
+func TestPostgresLetsNobodyWaitWithoutEnd(t *testing.T) {
+	dsn, ring := freshSchema(t), storetest.NewRing(t)
+	here, there := openSchema(t, dsn, ring), openSchema(t, dsn, ring)
+	here.engine.(*postgres).step = time.Second
+	entered, leave, ended := make(chan struct{}), make(chan struct{}), make(chan error)
+	go func() {
+		ended <- there.update(t.Context(), func(*tx) error { close(entered); <-leave; return nil })
+	}()
+	<-entered
+	const callers = 200
+	for range callers {
+		go func() { ended <- here.update(t.Context(), func(*tx) error { t.Error("a change ran"); return nil }) }()
+	}
+	for range callers {
+		select {
+		case err := <-ended:
+			if err == nil {
+				t.Error("somebody was told of success")
+			}
+		case <-time.After(time.Minute): // one after the other they would take three
+			t.Fatal("somebody still waits")
+		}
+	}
+	close(leave)
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
