@@ -1,10 +1,8 @@
 package caddymodule
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,18 +14,13 @@ import (
 	_ "github.com/stepgate/stepgate/caddymodule/guest" // the providers of the tree
 	"github.com/stepgate/stepgate/factors/delivery"
 	"github.com/stepgate/stepgate/factors/webauthn"
+	"github.com/stepgate/stepgate/internal/device"
+	"github.com/stepgate/stepgate/internal/session"
 )
 
 func init() {
 	caddy.RegisterModule(new(App))
 }
-
-// Defaults of the app, from the contract's section 2.
-const (
-	defaultIdle       = 30 * time.Minute
-	defaultAbsolute   = 12 * time.Hour
-	defaultStoreGrace = 10 * time.Second
-)
 
 // App is the Caddy app "stepgate": what the sites of a server share. It opens
 // the store when it starts or when a site first needs it, never when it is
@@ -181,158 +174,72 @@ func (a *App) models() (models []webauthn.Model, err error) {
 	return models, err
 }
 
-// CaddyModule implements caddy.Module.
-func (*App) CaddyModule() caddy.ModuleInfo {
-	return caddy.ModuleInfo{ID: "stepgate", New: func() caddy.Module { return new(App) }}
+// where begins the errors about the app.
+func (a *App) where() string {
+	if a.Source == "" {
+		return "stepgate: "
+	}
+	return "stepgate: " + a.Source + ": "
 }
 
-// Provision sets defaults. It opens nothing.
-func (a *App) Provision(ctx caddy.Context) error {
-	a.ctx = ctx
-	a.logger = ctx.Logger()
-	a.asWritten, _ = json.Marshal(a)
-	a.setDefaults()
-	if err := a.registerMetrics(ctx); err != nil {
-		return fmt.Errorf("stepgate: metrics: %w", err)
-	}
-	if err := a.expandSecrets(); err != nil {
-		return err
-	}
-	return a.provisionSenders(ctx)
+// AuditConfig says where else the audit trail goes as it grows.
+type AuditConfig struct {
+	// Syslog is a receiver of RFC 5424 messages: tcp://HOST:PORT or
+	// tls://HOST:PORT. Default: none.
+	Syslog string `json:"syslog,omitempty"`
+	// JSONLines takes one JSON object a line: the path of a file, or
+	// tcp://HOST:PORT or tls://HOST:PORT. Default: none.
+	JSONLines string `json:"json_lines,omitempty"`
 }
 
-func (a *App) setDefaults() {
-	if a.Store == nil {
-		a.Store = &StoreConfig{Driver: storeDrivers[0].name}
-	}
-	if driver := a.Store.driver(); driver != nil {
-		driver.complete(a.Store)
-		if a.KeyFile == "" {
-			a.KeyFile = driver.keyFile(a.Store)
-		}
-	}
-	if a.Region == "" {
-		a.Region = "GB"
-	}
-	if a.Session == nil {
-		a.Session = new(SessionConfig)
-	}
-	if a.Codes == nil {
-		a.Codes = new(CodesConfig)
-	}
-	defaultDuration(&a.Session.Absolute, defaultAbsolute)
-	defaultDuration(&a.Session.Idle, min(defaultIdle, time.Duration(a.Session.Absolute)))
-	defaultDuration(&a.StoreGrace, defaultStoreGrace)
-	defaultDuration(&a.Codes.Lifetime, 10*time.Minute)
-	if a.Codes.SMSPerMonth == 0 {
-		a.Codes.SMSPerMonth = 20000
-	}
-	if len(a.Codes.SMSCountries) == 0 {
-		a.Codes.SMSCountries = []string{a.Region}
-	}
+// RiskConfig is how risk is scored.
+type RiskConfig struct {
+	// Weights replace those of signals, by name; 0 switches one off.
+	Weights map[string]int `json:"weights,omitempty"`
+	// Medium is the sum from which the risk is medium. Default: 40.
+	Medium int `json:"medium,omitempty"`
+	// High is the sum from which the risk is high. Default: 80.
+	High int `json:"high,omitempty"`
+	// Absence is how long nobody came for a visit to be the first in a long
+	// time. Default: 90 days.
+	Absence caddy.Duration `json:"absence,omitempty"`
 }
 
-func defaultDuration(d *caddy.Duration, fallback time.Duration) {
-	if *d == 0 {
-		*d = caddy.Duration(fallback)
-	}
+// AuthenticatorConfig says where the authenticator app is, so that people can
+// pair their phones.
+type AuthenticatorConfig struct {
+	// Origin is that of the site with `stepgate_authenticator`.
+	Origin string `json:"origin"`
+	// PushServices are the only hosts that phones are told through, names or
+	// *.SUFFIX. One that is written out in full may be at any address, all others
+	// only at public ones. Default: all.
+	PushServices []string `json:"push_services,omitempty"`
 }
 
-// expandSecrets resolves placeholders of the kinds {env.X} and {file.X}.
-func (a *App) expandSecrets() error {
-	repl := caddy.NewReplacer()
-	for _, field := range []*string{&a.Store.Path, &a.Store.DSN, &a.KeyFile, &a.GeoIP} {
-		value, err := repl.ReplaceOrErr(*field, true, true)
-		if err != nil {
-			return fmt.Errorf("stepgate: %w", err)
-		}
-		*field = value
-	}
-	return nil
+// authenticatorChannel stands for the authenticator app among the channels that a
+// configuration may have.
+const authenticatorChannel = "authenticator"
+
+// has tells whether a configuration names a provider for a channel, before or
+// after it was provisioned: Caddy forgets the text of what it has loaded.
+func (a *App) has(channel string) bool {
+	return channel == "" || channel == authenticatorChannel && a.Authenticator != nil || a.senders[channel] != nil || channel == delivery.SMS && a.SMS != nil || channel == delivery.Email && a.Email != nil
 }
 
-// Start opens the store and takes over from the configuration before it. A
-// store that is not there yet is waited for, so that it takes no other site of
-// this server along.
-func (a *App) Start() error {
-	if err := a.openGeoIP(); err != nil {
-		return fmt.Errorf("%s%w", a.where(), err)
-	}
-	a.unfollow = a.followGeoIP(geoIPEvery)
-	r, err := a.openNow(a.ctx)
-	if err == nil {
-		a.started(r)
-		return nil
-	}
-	if wrong := a.mayAwait(err); wrong != nil {
-		return wrong
-	}
-	a.await(err)
-	return nil
-}
-
-func (a *App) started(r *runtime) {
-	active.Store(r)
-	a.logger.Info("started", zap.String("store", r.storeName), zap.Int("sites", len(a.sites)))
-	a.greet(a.ctx, r)
-	a.tellConfiguration(r)
-	a.forward(r)
-	a.recheck(r)
-	for _, site := range a.sites {
-		site.warnAboutEnded(time.Now())
-		site.warnAboutQuestions()
+func (a *App) limits() session.Limits {
+	return session.Limits{
+		Idle: time.Duration(a.Session.Idle), Absolute: time.Duration(a.Session.Absolute), PublicIdle: device.PublicIdle,
+		InMemory: a.Session.InMemory,
+		Grace:    time.Duration(a.StoreGrace),
 	}
 }
 
-// greet tells an operator with an empty store what to do next.
-func (a *App) greet(ctx context.Context, r *runtime) {
-	any, err := r.store.AnyAccount(ctx)
-	if err != nil || any {
-		return
+func (a *App) log() *zap.Logger {
+	if a.logger == nil {
+		return zap.NewNop()
 	}
-	a.logger.Warn("no account exists yet; add the first owner with: stepgate user add NAME --role owner --password-stdin",
-		zap.String("store", r.storeName))
+	return a.logger
 }
 
-// Stop lets go of what Start took over. The store stays open for the
-// configuration that follows; Cleanup lets go of it.
-func (a *App) Stop() error {
-	a.awaiting.stop()
-	if a.unfollow != nil {
-		a.unfollow()
-	}
-	a.forwarding.stop()
-	a.rechecking.stop()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.runtime != nil {
-		active.CompareAndSwap(a.runtime, nil)
-		a.undo() // a configuration that was refused changes nothing
-	}
-	return nil
-}
-
-// Cleanup releases the store. It runs after a provision that failed half way
-// too, when nothing has been opened.
-func (a *App) Cleanup() error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.stopped = true
-	if countries := a.countries.Swap(nil); countries != nil {
-		defer countries.Close()
-	}
-	if a.runtime == nil {
-		return nil
-	}
-	a.runtime = nil
-	_, err := pool.Delete(a.key)
-	return err
-}
-
-// Interface guards.
-var (
-	_ caddy.App          = (*App)(nil)
-	_ caddy.Provisioner  = (*App)(nil)
-	_ caddy.Validator    = (*App)(nil)
-	_ caddy.CleanerUpper = (*App)(nil)
-)
+// poolKey is everything that calls for a new store when it changes.
+type poolKey struct{ driver, path, dsn, keyFile string }

@@ -13,14 +13,6 @@ import (
 	"github.com/stepgate/stepgate/policy"
 )
 
-// where begins the errors about the app.
-func (a *App) where() string {
-	if a.Source == "" {
-		return "stepgate: "
-	}
-	return "stepgate: " + a.Source + ": "
-}
-
 // checkAsRead is Validate where a Caddyfile is read: a finding names the line of
 // its option, and comes without the names of modules. What a placeholder may
 // still mend is left to Validate.

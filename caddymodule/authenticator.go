@@ -30,17 +30,6 @@ func init() {
 	httpcaddyfile.RegisterDirectiveOrder("stepgate_authenticator", httpcaddyfile.After, "forward_auth")
 }
 
-// AuthenticatorConfig says where the authenticator app is, so that people can
-// pair their phones.
-type AuthenticatorConfig struct {
-	// Origin is that of the site with `stepgate_authenticator`.
-	Origin string `json:"origin"`
-	// PushServices are the only hosts that phones are told through, names or
-	// *.SUFFIX. One that is written out in full may be at any address, all others
-	// only at public ones. Default: all.
-	PushServices []string `json:"push_services,omitempty"`
-}
-
 // parseAuthenticatorOption reads
 //
 //	authenticator ORIGIN {

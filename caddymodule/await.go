@@ -13,12 +13,8 @@ import (
 	"github.com/stepgate/stepgate/internal/store/sqldb"
 )
 
-const (
-	// openTimeout bounds one try to open the store.
-	openTimeout = 10 * time.Second
-	// openAgain is how long it is until the next.
-	openAgain = time.Second
-)
+// openAgain is how long it is from one try to open the store until the next.
+const openAgain = time.Second
 
 // awaiting is a store that was not there when the app started. Meanwhile sites
 // serve their public paths.

@@ -2,18 +2,15 @@ package caddymodule
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	"github.com/stepgate/stepgate/caddymodule/block"
-	"github.com/stepgate/stepgate/internal/gate"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 	"github.com/stepgate/stepgate/policy/target"
@@ -191,13 +188,6 @@ func checkLanguages(d *caddyfile.Dispenser, languages, known []string) error {
 	return nil
 }
 
-func checkZone(name string) error {
-	if _, err := time.LoadLocation(name); err != nil || name == "Local" {
-		return errors.New("expected the name of a time zone, such as Europe/London")
-	}
-	return nil
-}
-
 func (h *SiteConfig) parsePolicyBlock(d *caddyfile.Dispenser) error {
 	into := &h.Policy
 	if d.NextArg() {
@@ -214,13 +204,6 @@ func (h *SiteConfig) parsePolicyBlock(d *caddyfile.Dispenser) error {
 	}
 	*into = new(policy.Config)
 	return parsePolicy(d, *into)
-}
-
-// identityPlaceholders are what `identity_headers` can name.
-var identityPlaceholders = []string{
-	"http.auth.user.id", "http.stepgate.name", "http.stepgate.email", "http.stepgate.groups", "http.stepgate.organisation",
-	"http.stepgate.levels", "http.stepgate.amr", "http.stepgate.auth_time", "http.stepgate.session", "http.stepgate.device",
-	gate.AssertionPlaceholder,
 }
 
 // Interface guards.

@@ -116,12 +116,6 @@ func (d *drawing) ReportOnly() []*author.Site {
 	return sites
 }
 
-// Upstreams implements Drawing.
-func (d *drawing) Upstreams() ([]string, error) {
-	_, guarded, err := d.lintServers()
-	return guarded, err
-}
-
 // Limits implements Drawing.
 func (d *drawing) Limits() author.Limits {
 	return author.Limits{Idle: time.Duration(d.app.Session.Idle), Absolute: time.Duration(d.app.Session.Absolute)}

@@ -18,16 +18,6 @@ import (
 	"github.com/stepgate/stepgate/internal/audit"
 )
 
-// AuditConfig says where else the audit trail goes as it grows.
-type AuditConfig struct {
-	// Syslog is a receiver of RFC 5424 messages: tcp://HOST:PORT or
-	// tls://HOST:PORT. Default: none.
-	Syslog string `json:"syslog,omitempty"`
-	// JSONLines takes one JSON object a line: the path of a file, or
-	// tcp://HOST:PORT or tls://HOST:PORT. Default: none.
-	JSONLines string `json:"json_lines,omitempty"`
-}
-
 // parseAudit reads
 //
 //	audit {

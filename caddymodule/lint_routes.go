@@ -239,3 +239,9 @@ func (w *routeWalk) rewrite(r *rewriting, gated bool, host string) {
 
 // isTLSPort tells whether an address is where Caddy speaks https by itself.
 func isTLSPort(listen string) bool { return strings.HasSuffix(listen, ":443") }
+
+// Upstreams implements Drawing.
+func (d *drawing) Upstreams() ([]string, error) {
+	_, guarded, err := d.lintServers()
+	return guarded, err
+}

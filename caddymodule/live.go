@@ -186,3 +186,31 @@ func checkOrigin(origin string) error {
 		return nil
 	}
 }
+
+// enrolment is the site's, or the default of its sources.
+func (h *Handler) enrolment() challenge.Enrolment {
+	if h.Enrolment != "" {
+		return challenge.Enrolment(h.Enrolment)
+	}
+	if h.SignInAt != "" {
+		if at := h.app.siteAt(h.SignInAt); at != nil && at.SignInAt == "" {
+			return at.enrolment()
+		}
+		return challenge.EnrolContact
+	}
+	for _, s := range h.sources {
+		if s.Name() != "local" {
+			return challenge.EnrolContact
+		}
+	}
+	return challenge.EnrolSelf
+}
+
+const defaultBindingDelay = 24 * time.Hour
+
+func (h *Handler) bindingDelay() time.Duration {
+	if h.BindingDelay == nil {
+		return defaultBindingDelay
+	}
+	return time.Duration(*h.BindingDelay)
+}

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
 	"github.com/stepgate/stepgate/challenge"
@@ -20,19 +19,6 @@ import (
 	"github.com/stepgate/stepgate/policy"
 	"github.com/stepgate/stepgate/policy/risk"
 )
-
-// RiskConfig is how risk is scored.
-type RiskConfig struct {
-	// Weights replace those of signals, by name; 0 switches one off.
-	Weights map[string]int `json:"weights,omitempty"`
-	// Medium is the sum from which the risk is medium. Default: 40.
-	Medium int `json:"medium,omitempty"`
-	// High is the sum from which the risk is high. Default: 80.
-	High int `json:"high,omitempty"`
-	// Absence is how long nobody came for a visit to be the first in a long
-	// time. Default: 90 days.
-	Absence caddy.Duration `json:"absence,omitempty"`
-}
 
 // riskSettings are the app's, with what else of it matters. Networks that are
 // none are told by Validate.

@@ -12,10 +12,8 @@ import (
 
 	"github.com/stepgate/stepgate/factors"
 	"github.com/stepgate/stepgate/internal/authenticator"
-	"github.com/stepgate/stepgate/internal/device"
 	"github.com/stepgate/stepgate/internal/operation"
 	"github.com/stepgate/stepgate/internal/people"
-	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/signin"
 )
 
@@ -54,6 +52,9 @@ func (a *App) open(ctx context.Context) (*runtime, error) {
 	}
 	return a.openNow(ctx)
 }
+
+// openTimeout bounds one try to open the store.
+const openTimeout = 10 * time.Second
 
 func (a *App) openNow(ctx context.Context) (*runtime, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
@@ -104,19 +105,4 @@ func (a *App) openPlace(ctx context.Context, mayCreate bool) (operation.Place, f
 		return operation.Place{}, nil, errors.Join(err, s.Destruct())
 	}
 	return r.place(), s.Destruct, nil
-}
-
-func (a *App) limits() session.Limits {
-	return session.Limits{
-		Idle: time.Duration(a.Session.Idle), Absolute: time.Duration(a.Session.Absolute), PublicIdle: device.PublicIdle,
-		InMemory: a.Session.InMemory,
-		Grace:    time.Duration(a.StoreGrace),
-	}
-}
-
-func (a *App) log() *zap.Logger {
-	if a.logger == nil {
-		return zap.NewNop()
-	}
-	return a.logger
 }

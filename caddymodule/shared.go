@@ -24,9 +24,6 @@ import (
 // pool keeps what outlives a reload.
 var pool = caddy.NewUsagePool()
 
-// poolKey is everything that calls for a new store when it changes.
-type poolKey struct{ driver, path, dsn, keyFile string }
-
 // shared is what outlives a reload, one for each store: the store, the keys,
 // the sessions in memory, and what counts and bounds over all of them. What
 // of it follows the configuration in force, take sets.

@@ -85,16 +85,6 @@ var offers = []struct {
 	{policy.DevicePIN, "", func(r *runtime, _ *App) (factors.Factor, error) { return &devicepin.Factor{Store: r.store}, nil }},
 }
 
-// authenticatorChannel stands for the authenticator app among the channels that a
-// configuration may have.
-const authenticatorChannel = "authenticator"
-
-// has tells whether a configuration names a provider for a channel, before or
-// after it was provisioned: Caddy forgets the text of what it has loaded.
-func (a *App) has(channel string) bool {
-	return channel == "" || channel == authenticatorChannel && a.Authenticator != nil || a.senders[channel] != nil || channel == delivery.SMS && a.SMS != nil || channel == delivery.Email && a.Email != nil
-}
-
 // offered are the factors that people of a configuration can have.
 func (a *App) offered() []policy.Factor {
 	all := []policy.Factor{policy.Password} // the sources'
