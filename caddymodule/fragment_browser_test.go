@@ -55,6 +55,11 @@ func TestWhatFollowsTheHashSurvivesEveryHop(t *testing.T) {
 	plain.fill("code", "000 000").press(submitButton).says("not correct")
 	plain.fill("code", plain.code()).press(submitButton)
 	stands(plain)
+	lost := c.profile(t, looks{1280, false, false})
+	lost.open(g.url + target + place).signIn("joe").press(`main p > a[href*="/.stepgate/challenge"]`)
+	if got := evaluate[string](lost, "location.hash"); got != "" {
+		t.Errorf("a link kept %q without scripts: tell so in the documentation", got)
+	}
 }
 
 // TestWhatFollowsTheHashComesThroughTheAppsOwnLogin: redirects carry it to the
