@@ -286,7 +286,7 @@ func (p *postgres) attempt(ctx context.Context, how manner, change func(*tx) err
 		return fmt.Errorf("begin to write: %w", err)
 	}
 	defer b.leave()
-	if err := b.newTx(nil).run(ctx, change); err != nil {
+	if err := b.newTx(b.statements()).run(ctx, change); err != nil {
 		return err
 	}
 	return b.commit()
@@ -316,7 +316,7 @@ func (p *postgres) begin(ctx context.Context, how manner) (*begun, error) {
 		b.leave()
 		return nil, err
 	}
-	st := b.statements(nil)
+	st := b.statements()
 	if p.pooled {
 		err = st.later(b.whole, settings, true)
 	}
@@ -336,12 +336,11 @@ func (p *postgres) begin(ctx context.Context, how manner) (*begun, error) {
 	return b, nil
 }
 
-func (b *begun) statements(under context.Context) *statements {
-	return &statements{tx: b.tx, conn: b.conn, under: under, begins: func() { b.late.Reset(b.p.step) }}
+func (b *begun) statements() *statements {
+	return &statements{tx: b.tx, conn: b.conn, begins: func() { b.late.Reset(b.p.step) }}
 }
 
-func (b *begun) newTx(under context.Context) *tx {
-	st := b.statements(under)
+func (b *begun) newTx(st *statements) *tx {
 	lock := func(ctx context.Context, name string) error { return lockPostgres(ctx, st, name) }
 	return b.p.store.newTx(st, lock, moveHeadLoudly)
 }

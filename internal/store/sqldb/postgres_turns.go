@@ -110,7 +110,7 @@ func (p *postgres) shareOne(c *caller) {
 // change panics or ends its goroutine.
 func (ts *turns) take(ctx context.Context, change func(*tx) error) error {
 	defer func() { ts.back <- struct{}{} }()
-	t := ts.begun.newTx(ts.begun.whole)
+	t := ts.newTx()
 	t.tail = ts.tail
 	kept := false
 	defer func() {
@@ -137,6 +137,14 @@ func (ts *turns) take(ctx context.Context, change func(*tx) error) error {
 	return nil
 }
 
+// newTx has statements go on while the transaction of all does, whoever has
+// left meanwhile.
+func (ts *turns) newTx() *tx {
+	st := ts.begun.statements()
+	st.under = ts.begun.whole
+	return ts.begun.newTx(st)
+}
+
 // undo takes back what the present turn did. Where that fails, the connection
 // is gone, and all with it.
 func (ts *turns) undo() {
@@ -153,7 +161,7 @@ func (ts *turns) end() {
 	if ts.err != nil || ts.kept == 0 {
 		return
 	}
-	t := ts.begun.newTx(ts.begun.whole)
+	t := ts.newTx()
 	t.changes = ts.changes
 	ts.err = t.run(ts.begun.whole, func(*tx) error { return nil })
 	if ts.err == nil {
