@@ -76,6 +76,10 @@ func (p *Prober) transport() *http.Transport {
 }
 
 func (p *Prober) unreachable(err error) Result {
+	var asking *url.Error
+	if errors.As(err, &asking) {
+		err = asking.Err // the address in it is without its host, as it was sent
+	}
 	r := Result{Check: "reachable", Verdict: Finding, Site: p.Site.Origin, Text: "the site does not answer: " + err.Error(),
 		Mend: "start the gateway, or name where it listens with --connect HOST:PORT"}
 	var certificate *tls.CertificateVerificationError
