@@ -2,7 +2,7 @@
 // the handler "http.handlers.stepgate", the Caddyfile, the admin endpoint and
 // the commands.
 //
-// It wires the other rooms together (app.go is the composition root) and is
+// It wires the other rooms together (wire.go is the composition root) and is
 // the porch of the request's way: handler.go hands every request to package
 // gate, and server.go tells it what only Caddy knows. It decides nothing about
 // people, factors or levels itself.

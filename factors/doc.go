@@ -6,5 +6,5 @@
 // challenge owns one page per shape, so a new factor needs no page. It never
 // throttles: challenge spends from the budgets before it asks a factor to
 // compare anything. Each factor lives in a package of its own below this one
-// and is registered in caddymodule/app.go.
+// and is registered in caddymodule/wire.go.
 package factors
