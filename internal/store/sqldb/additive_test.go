@@ -15,6 +15,9 @@ import (
 // the nodes that are replaced last: every table has got a column that they do
 // not know.
 func TestANodeWorksOnTablesThatALaterVersionAddedTo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("looks again at what TestSQLiteConforms looks at")
+	}
 	storetest.Run(t, func(t *testing.T, ring *keys.Ring) store.Store {
 		path := filepath.Join(t.TempDir(), "stepgate.db")
 		db := openFile(t, path, ring)
