@@ -13,7 +13,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-const chromium = "/usr/bin/chromium"
+const (
+	chromium = "/usr/bin/chromium"
+	patience = 5 * time.Minute // a machine on which others work is slow
+)
 
 // browsing is a browser on a page of the sample site, and the forms it sent.
 type browsing struct {
@@ -35,8 +38,18 @@ func browse(t *testing.T) *browsing {
 	server := httptest.NewServer(b.site(samplePages(t)))
 	t.Cleanup(server.Close)
 	b.url = server.URL
+	profile, err := os.MkdirTemp("", "stepgate-web")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// What the browser leaves running for a moment may still write into it.
+	t.Cleanup(func() {
+		for end := time.Now().Add(patience); os.RemoveAll(profile) != nil && time.Now().Before(end); {
+			time.Sleep(50 * time.Millisecond)
+		}
+	})
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.UserDataDir(t.TempDir()), chromedp.Flag("disable-component-update", true),
+		chromedp.UserDataDir(profile), chromedp.WSURLReadTimeout(patience), chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"))
 	alloc, cancelAlloc := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(cancelAlloc)
@@ -45,7 +58,7 @@ func browse(t *testing.T) *browsing {
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatal(err)
 	}
-	b.ctx, cancel = context.WithTimeout(ctx, time.Minute)
+	b.ctx, cancel = context.WithTimeout(ctx, patience)
 	t.Cleanup(cancel)
 	return b
 }
