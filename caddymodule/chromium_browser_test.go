@@ -21,7 +21,12 @@ import (
 	"github.com/pquerna/otp/totp"
 )
 
-const chromiumPath = "/usr/bin/chromium"
+const (
+	chromiumPath = "/usr/bin/chromium"
+	// shellPath is the same browser without windows around its pages, which are
+	// four tenths of its work.
+	shellPath = "/usr/lib/chromium/chromium-headless-shell"
+)
 
 // chromium is a running browser; each profile of it is a browser to the
 // gateway.
@@ -33,28 +38,41 @@ type chromium struct {
 	shots string
 }
 
-// common is the browser that the tests of this package share, as people do who
-// have profiles of their own: to start one takes as long as many a test.
-var common struct {
+// common are the browsers that the tests of this package share by what they
+// run, as people do who have profiles of their own: to start one takes as long
+// as many a test.
+var common = struct {
 	sync.Mutex
-	ctx  context.Context
-	stop func()
-}
+	running map[string]context.Context
+	stop    map[string]func()
+}{running: map[string]context.Context{}, stop: map[string]func(){}}
 
 // startChromium gives the browser that all tests share.
 func startChromium(t *testing.T) *chromium {
 	t.Helper()
+	return sharedChromium(t, shellPath)
+}
+
+// startWindows gives one with windows around its pages, for tests of what it
+// does then alone: it keeps pages in its memory to go back to.
+func startWindows(t *testing.T) *chromium {
+	t.Helper()
+	return sharedChromium(t, chromiumPath)
+}
+
+func sharedChromium(t *testing.T, path string) *chromium {
+	t.Helper()
 	c := needsChromium(t)
 	common.Lock()
 	defer common.Unlock()
-	if common.ctx == nil || common.ctx.Err() != nil {
-		stopChromium()
+	if running := common.running[path]; running == nil || running.Err() != nil {
+		stopChromium(path)
 		profile, err := os.MkdirTemp("", "stepgate-chromium")
 		if err != nil {
 			t.Fatal(err)
 		}
-		running, stop, err := runChromium(context.Background(), profile)
-		common.ctx, common.stop = running, func() {
+		running, stop, err := runChromium(context.Background(), path, profile)
+		common.running[path], common.stop[path] = running, func() {
 			stop()
 			os.RemoveAll(profile)
 		}
@@ -62,16 +80,19 @@ func startChromium(t *testing.T) *chromium {
 			t.Fatal(err)
 		}
 	}
-	c.ctx = common.ctx
+	c.ctx = common.running[path]
 	return c
 }
 
-// stopChromium ends the browser that all tests share.
-func stopChromium() {
-	if common.stop != nil {
-		common.stop()
+// stopChromium ends browsers that tests share.
+func stopChromium(paths ...string) {
+	for _, path := range paths {
+		if stop := common.stop[path]; stop != nil {
+			stop()
+		}
+		delete(common.running, path)
+		delete(common.stop, path)
 	}
-	common.ctx, common.stop = nil, nil
 }
 
 // profileFolder is a folder for profiles. What a browser leaves running for a
@@ -90,7 +111,7 @@ func profileFolder(t *testing.T) string {
 func startChromiumOn(t *testing.T, profile string, more ...chromedp.ExecAllocatorOption) *chromium {
 	t.Helper()
 	c := needsChromium(t)
-	running, stop, err := runChromium(t.Context(), profile, more...)
+	running, stop, err := runChromium(t.Context(), chromiumPath, profile, more...)
 	t.Cleanup(stop)
 	if err != nil {
 		t.Fatal(err)
@@ -105,11 +126,13 @@ func needsChromium(t *testing.T) *chromium {
 	if testing.Short() {
 		t.Skip("starts a browser")
 	}
-	if _, err := os.Stat(chromiumPath); err != nil {
-		if os.Getenv("STEPGATE_TEST_REQUIRE") != "" {
-			t.Fatal(err)
+	for _, path := range []string{chromiumPath, shellPath} {
+		if _, err := os.Stat(path); err != nil {
+			if os.Getenv("STEPGATE_TEST_REQUIRE") != "" {
+				t.Fatal(err)
+			}
+			t.Skip("needs " + path)
 		}
-		t.Skip("needs " + chromiumPath)
 	}
 	shots := os.Getenv("STEPGATE_SCREENSHOTS")
 	if shots != "" {
@@ -121,8 +144,8 @@ func needsChromium(t *testing.T) *chromium {
 }
 
 // runChromium runs one until it is stopped, which waits for its end.
-func runChromium(ctx context.Context, profile string, more ...chromedp.ExecAllocatorOption) (running context.Context, stop func(), err error) {
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(chromiumPath), chromedp.NoSandbox, chromedp.DisableGPU,
+func runChromium(ctx context.Context, path, profile string, more ...chromedp.ExecAllocatorOption) (running context.Context, stop func(), err error) {
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.WSURLReadTimeout(patience), chromedp.UserDataDir(profile), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-quic", true),
 		chromedp.Flag("ignore-certificate-errors", true), // of Caddy's own authority
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"))

@@ -146,7 +146,11 @@ func startScripted(t *testing.T, site string, pages map[string]scriptedPage, lib
 // startScriptedBefore is startScripted before any application.
 func startScriptedBefore(t *testing.T, site string, app http.Handler) *scripted {
 	t.Helper()
-	c := startChromium(t)
+	return startChromium(t).startScripted(t, site, app)
+}
+
+func (c *chromium) startScripted(t *testing.T, site string, app http.Handler) *scripted {
+	t.Helper()
 	g := startGateway(t, strings.Replace(site, "tls internal\n", "", 1), app)
 	if strings.Contains(site, "tls internal\n") {
 		g.secure(site)

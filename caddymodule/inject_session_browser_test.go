@@ -207,11 +207,11 @@ func TestWhatIsConfirmedIsShownAndDroppedOnDemand(t *testing.T) {
 // TestThePagesOfASessionAreNotShownAfterIt goes back to a page that the
 // browser still has in its memory.
 func TestThePagesOfASessionAreNotShownAfterIt(t *testing.T) {
-	s := startScripted(t, scriptedSite, map[string]scriptedPage{"/page": htmlPage("<b>secret</b>" + inline(`addEventListener("pageshow", (e) => {
+	s := startWindows(t).startScripted(t, scriptedSite, &scriptedApp{pages: map[string]scriptedPage{"/page": htmlPage("<b>secret</b>" + inline(`addEventListener("pageshow", (e) => {
 		window.kept = e.persisted;
 		// Whatever was drawn before anybody was asked.
 		requestAnimationFrame(() => sessionStorage.shown = (sessionStorage.shown ?? "") + (getComputedStyle(document.documentElement).visibility === "hidden" ? "-" : "+"));
-	})`))}, false)
+	})`))}})
 	back := func() { evaluate[bool](s.tab, `(setTimeout(() => history.back()), true)`) }
 	s.open(s.g.url + "/page")
 	s.open(s.g.url + "/blank")

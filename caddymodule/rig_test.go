@@ -54,7 +54,7 @@ type received struct {
 	Body   string
 }
 
-// TestMain makes passwords cheap, but for measurements, and ends the browser that
+// TestMain makes passwords cheap, but for measurements, and ends the browsers that
 // the tests share.
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -62,7 +62,7 @@ func TestMain(m *testing.M) {
 		hashCost = password.Cost{MemoryKiB: 64, Passes: 1, Lanes: 1}
 	}
 	code := m.Run()
-	stopChromium()
+	stopChromium(shellPath, chromiumPath)
 	os.Exit(code)
 }
 

@@ -51,7 +51,7 @@ func portal() http.Handler {
 // TestTheWholeWalkInABrowser is what a person does from the first visit to
 // the sign-out, on a desk and on a phone, with scripts and without.
 func TestTheWholeWalkInABrowser(t *testing.T) {
-	c := startChromium(t)
+	c := startWindows(t)
 	g := startGateway(t, portalSite, portal())
 	const target = "/cases?q=tenancy&status=open&page=1&x=%2F"
 	for i, l := range []looks{{1280, true, false}, {1280, false, false}, {360, true, true}, {360, false, false}} {
