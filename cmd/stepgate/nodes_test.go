@@ -529,8 +529,12 @@ func (n *nodes) signOutElsewhere() {
 // not notice, and it heals.
 func (n *nodes) cutOff(joe *person, alone, other *node) {
 	joe.at(alone).wantStatus("/cases/1", http.StatusOK)
+	begun := time.Now()
 	alone.cut()
-	joe.at(alone).wantStatus("/cases/1", http.StatusOK) // within the grace
+	a := joe.at(alone).get("/cases/1")
+	if within := time.Since(begun) < time.Second; within && a.status != http.StatusOK { // of the grace of three
+		n.Errorf("at once after it was cut off: %d", a.status)
+	}
 	n.until("the node trusts nothing", func() bool { return joe.at(alone).get("/cases/1").status == http.StatusServiceUnavailable })
 	stranger := n.browser().at(alone)
 	stranger.wantStatus("/cases/1", http.StatusServiceUnavailable)
