@@ -22,6 +22,9 @@ import (
 // deletes the file behind it, and sweep what was missed. It needs no backup.
 type bodies struct{ dir string }
 
+// bodiesOf are those of the store in the file at path.
+func bodiesOf(path string) *bodies { return &bodies{dir: path + "-kept"} }
+
 // slot is the length of a sealed chunk.
 const slot = kept.ChunkBytes + keys.SealedOverhead
 

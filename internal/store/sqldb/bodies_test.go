@@ -10,6 +10,7 @@ import (
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/kept"
+	"github.com/stepgate/stepgate/internal/keys"
 	"github.com/stepgate/stepgate/internal/store/storetest"
 )
 
@@ -153,5 +154,37 @@ func TestKeysThatFilesNeedAreCounted(t *testing.T) {
 	b.keep(kept.Bounds{AccountRequests: 10, AccountBytes: 10 << 20, TotalBytes: 10 << 20})
 	if n := count() - before; n != 4 { // head, two chunks in the file, the end of it in the table
 		t.Errorf("%d more are sealed", n)
+	}
+}
+
+func TestACopyTakesLargeBodiesAlong(t *testing.T) {
+	t.Run("sqlite", func(t *testing.T) {
+		copied := filepath.Join(t.TempDir(), "copy.db")
+		copyBodiesTo(t, SQLiteAt(copied), func(ring *keys.Ring) *DB { return openFile(t, copied, ring) })
+	})
+	t.Run("postgres", func(t *testing.T) {
+		dsn := freshSchema(t)
+		copyBodiesTo(t, PostgresAt(dsn), func(ring *keys.Ring) *DB { return openSchema(t, dsn, ring) })
+	})
+}
+
+func copyBodiesTo(t *testing.T, to Place, open func(*keys.Ring) *DB) {
+	b := newBodyBench(t)
+	roomy := kept.Bounds{AccountRequests: 10, AccountBytes: 10 << 20, TotalBytes: 10 << 20}
+	q, over := b.keep(roomy), b.keep(roomy)
+	b.must(b.db.write(t.Context(), func(tx *tx) error { // whose file is not swept yet
+		_, err := tx.q.exec(t.Context(), `DELETE FROM kept_request WHERE id = $1`, string(over.ID))
+		return err
+	}))
+	b.must(Copy(t.Context(), SQLiteAt(b.path), to, func(string, int64) {}))
+	there := open(b.db.ring)
+	for seq, want := range [][]byte{secretChunk, secretChunk, []byte("end")} {
+		if got, err := there.KeptChunk(t.Context(), q.ID, seq); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("chunk %d: %d bytes, %v", seq, len(got), err)
+		}
+	}
+	b.must(there.DropKept(t.Context(), q.ID))
+	if n, err := one(t.Context(), there.q, kept.ErrGone, value[int], `SELECT count(*) FROM kept_chunk`); err != nil || n != 0 {
+		t.Errorf("%d chunks are left, %v", n, err)
 	}
 }

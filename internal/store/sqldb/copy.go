@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/stepgate/stepgate/internal/kept"
 )
 
 // Errors of Copy. What a caller does with each is in its text.
@@ -58,7 +60,13 @@ func Copy(ctx context.Context, from, to Place, progress func(table string, rows 
 	if err != nil {
 		return fmt.Errorf("compare %s with %s: %w", from, to, err)
 	}
-	if err := target.finish(ctx); err != nil {
+	if !from.postgres {
+		err = copyBodies(ctx, bodiesOf(from.at), target)
+	}
+	if err == nil {
+		err = target.finish(ctx)
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w", to, err)
 	}
 	for i, t := range tables {
@@ -100,6 +108,36 @@ func copyTables(ctx context.Context, source, target *side, tables []table) error
 		})
 		if err != nil {
 			return fmt.Errorf("%s: %w", t.name, err)
+		}
+	}
+	return nil
+}
+
+// copyBodies brings what lies in files beside an SQLite store into the table of
+// the target, where every store looks first. A copy that goes on after it was
+// interrupted takes it away before, as rows that the source does not have.
+func copyBodies(ctx context.Context, from *bodies, target *side) error {
+	ids, err := from.all()
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	held, err := list(ctx, target.querier(), value[kept.ID], `SELECT id FROM kept_request WHERE stage <> $1`, keptWriting)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if !slices.Contains(held, id) {
+			continue
+		}
+		chunks, err := from.count(id)
+		for seq := 0; seq < chunks && err == nil; seq++ {
+			var sealed []byte
+			if sealed, err = from.read(id, seq); err == nil {
+				_, err = target.db.ExecContext(ctx, `INSERT INTO kept_chunk (request, seq, sealed_bytes) VALUES ($1, $2, $3)`, string(id), seq, sealed)
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("body of a kept request: %w", err)
 		}
 	}
 	return nil

@@ -62,7 +62,7 @@ func openSQLite(ctx context.Context, path string, o Options) (*DB, error) {
 	readers.SetMaxIdleConns(max(4, 2*runtime.GOMAXPROCS(0)))
 	db := newDB(o, &pool{db: readers, present: file.present, watch: o.Watch})
 	db.engine = &sqlite{committer: startCommitter(db, writer, file.present), readers: readers}
-	db.bodies = &bodies{dir: path + "-kept"}
+	db.bodies = bodiesOf(path)
 	return db, nil
 }
 
