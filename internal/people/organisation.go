@@ -24,14 +24,14 @@ type OrganisationRules struct {
 }
 
 // apply sets the rules that are given.
-func (rules OrganisationRules) apply(o *account.Organisation) (err error) {
-	if rules.Require != nil {
-		if o.Require, err = cleanRequire(*rules.Require); err != nil {
+func (r OrganisationRules) apply(o *account.Organisation) (err error) {
+	if r.Require != nil {
+		if o.Require, err = cleanRequire(*r.Require); err != nil {
 			return err
 		}
 	}
-	if rules.Enrolment != nil {
-		o.Enrolment, err = cleanEnrolment(*rules.Enrolment)
+	if r.Enrolment != nil {
+		o.Enrolment, err = cleanEnrolment(*r.Enrolment)
 	}
 	return err
 }

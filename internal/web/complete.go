@@ -41,8 +41,8 @@ func (p *Pages) madeOf(files map[string]string) made {
 
 // complete gives the texts that the page asks for which has this beside what is
 // common, and fails on what it lacks that only shows when it is executed.
-func (common made) complete(name, text string, parse func() (*template.Template, error)) ([]string, error) {
-	key := madeOf(string(common[:]), name, text)
+func (m made) complete(name, text string, parse func() (*template.Template, error)) ([]string, error) {
+	key := madeOf(string(m[:]), name, text)
 	if used, ok := completed.Load(key); ok {
 		return used.([]string), nil
 	}

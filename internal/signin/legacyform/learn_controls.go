@@ -26,8 +26,8 @@ type control struct {
 type controls []control
 
 // at is the standing of an offset, and where its control begins, -1 for none.
-func (all controls) at(offset int) (standing, int) {
-	for _, c := range all {
+func (cs controls) at(offset int) (standing, int) {
+	for _, c := range cs {
 		if c.begin <= offset && offset < c.end {
 			return c.standing, c.begin
 		}
