@@ -174,7 +174,7 @@ func TestDemoEndsThoughAStreamIsOpen(t *testing.T) {
 	if err := d.stop(); err != nil {
 		t.Errorf("stop: %v", err)
 	}
-	if took := time.Since(began); took > 8*time.Second {
+	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("stopping took %s", took)
 	}
 }

@@ -255,7 +255,7 @@ func TestAPrivateDeviceInARealBrowser(t *testing.T) {
 		g.load(strings.Replace(deviceSite, "sms file", "session {\nidle 2s\n}\nsms file", 1))
 		waitFor(t, func() bool {
 			time.Sleep(2500 * time.Millisecond) // in which nothing is heard of the session
-			return !strings.Contains(see[string](w, `fetch("/.stepgate/status").then(r => r.text())`), `"signed_in":true`)
+			return strings.Contains(see[string](w, `fetch("/.stepgate/status").then(r => r.text())`), `"signed_in":false`)
 		})
 		g.load(deviceSite)
 		w.arrive("joe") // the password again, and the PIN again

@@ -786,7 +786,7 @@ func TestASubscriptionThatIsGoneIsDroppedAndTold(t *testing.T) {
 		t.Errorf("told were %v", both)
 	}
 	var prompt factors.Prompt
-	for deadline := time.Now().Add(20 * time.Second); len(prompt.Unreached) == 0 && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(90 * time.Second); len(prompt.Unreached) == 0 && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if prompt, _, err = k.factor.Prepare(t.Context(), a.scope, k.held(k.owner), a.state, false); err != nil {
 			t.Fatal(err)
 		}

@@ -194,7 +194,7 @@ func TestNothingOutlivesTheTestBinary(t *testing.T) {
 		}
 		return append(left, found...)
 	}
-	for deadline := time.Now().Add(30 * time.Second); len(left()) > 0; time.Sleep(pollEvery) {
+	for deadline := time.Now().Add(90 * time.Second); len(left()) > 0; time.Sleep(pollEvery) {
 		if time.Now().After(deadline) {
 			t.Fatalf("still there: %v", left())
 		}

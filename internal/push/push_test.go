@@ -278,7 +278,7 @@ func TestAStormIsNoStorm(t *testing.T) {
 	for range 10 * atOnce {
 		sender.Later(to, func(context.Context, error) { done <- struct{}{} })
 	}
-	for deadline := time.Now().Add(20 * time.Second); came.Load() < atOnce && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(90 * time.Second); came.Load() < atOnce && time.Now().Before(deadline); {
 		time.Sleep(5 * time.Millisecond)
 	}
 	close(hold)
