@@ -157,6 +157,9 @@ func TestSegmentsOfAnyLengthAreFound(t *testing.T) {
 		if got := says(p, p.Decide(request(t, "GET /a/"+strings.Repeat("x", n)+"/b"))); got != want {
 			t.Errorf("a segment of %d: %s, want %s", n, got, want)
 		}
+		if got := says(p, p.Decide(request(t, "GET /a/"+strings.Repeat("x", n-1)+"y/b"))); got != "public" {
+			t.Errorf("another segment of %d: %s, want public", n, got)
+		}
 	}
 }
 
