@@ -368,7 +368,8 @@ func TestAnApprovalIsSpentOnceByWhoAskedForIt(t *testing.T) {
 	if err := json.Unmarshal([]byte(q.Shown), &shown); err != nil || shown.Who != "joe" || shown.Origin != portal || shown.Target != "/pay?to=amy" || shown.Address != "198.51.100.4" {
 		t.Errorf("shown: %+v %v", shown, err)
 	}
-	if strings.Contains(q.Shown, a.number) && !strings.Contains(shown.At.String(), a.number) {
+	// Its two digits may be those of a time or of an address as well.
+	if strings.Contains(strings.Replace(q.Shown, shown.Address, "", 1), a.number) && !strings.Contains(shown.At.String(), a.number) {
 		t.Error("the phone is told the number")
 	}
 	replay := h.sign(q, a.number, "approve", appOrigin)
