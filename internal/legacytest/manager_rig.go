@@ -42,5 +42,6 @@ func StartTomcatManager(tb testing.TB, _ Options) *App {
 `, portOf(addr), dir, managerCode)})
 		return tomcat(dir)
 	})
+	RawGet(tb, addr, "/manager/status") // its refusal is a page that Tomcat compiles first
 	return &App{Server: Server{URL: "http://" + addr, Addr: addr, Dir: dir}, Accounts: accounts}
 }

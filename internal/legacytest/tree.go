@@ -76,12 +76,12 @@ if (!str_contains($info, '..') && is_file(__DIR__ . $info)) { readfile(__DIR__ .
 // of its own, and returns status and body. Go's client would tidy it up.
 func RawGet(tb testing.TB, addr, target string) (status int, body string) {
 	tb.Helper()
-	conn, err := net.DialTimeout("tcp", addr, 10*time.Second)
+	conn, err := net.DialTimeout("tcp", addr, 90*time.Second)
 	if err != nil {
 		tb.Fatalf("legacytest: %v", err)
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(90 * time.Second)); err != nil {
 		tb.Fatalf("legacytest: %v", err)
 	}
 	if _, err := fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", target, addr); err != nil {
