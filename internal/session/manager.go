@@ -193,8 +193,8 @@ func (m *Manager) read(ctx context.Context, value string, p Place, now time.Time
 	case owner.Account.Suspended():
 		return nil, nil
 	case now.Sub(s.SeenAt) > m.limits.Load().idle(&s) && s.SupersededAt.IsZero():
-		if err := m.Store.EndSession(ctx, s.ID); err != nil {
-			return nil, fmt.Errorf("%w: end an idle session: %w", ErrStore, err)
+		if err := m.forgetAll([]ID{s.ID}, m.Store.EndSession(ctx, s.ID)); err != nil {
+			return nil, fmt.Errorf("%w: idle: %w", ErrStore, err)
 		}
 		return nil, nil
 	}

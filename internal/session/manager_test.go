@@ -344,6 +344,12 @@ func TestIdleAndAbsoluteLimitsAreTheServers(t *testing.T) {
 	if len(f.shelf.rows) != 0 {
 		t.Error("an idle session was left in the store")
 	}
+	more := f.limits.Load()
+	undo := f.UseLimits(Limits{Idle: time.Hour, Absolute: more.Absolute, InMemory: more.InMemory, Grace: more.Grace})
+	if f.find(h) != nil { // though the feed has not told of its end
+		t.Error("a session that had ended came back with longer limits")
+	}
+	undo()
 	_, h = f.begin()
 	for range 25 {
 		f.later(29 * time.Minute)
