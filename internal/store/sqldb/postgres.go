@@ -7,12 +7,14 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/netip"
 	"os"
 	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -130,7 +132,10 @@ func OpenPostgres(ctx context.Context, dsn string, o Options) (*DB, error) {
 		return nil, fmt.Errorf("open postgres store: %w", err)
 	}
 	readers := openPool(ofEachQuery(config), postgresReaders, pooled)
-	db := newDB(o, &pool{db: readers, present: func() error { return nil }, timeout: readTimeout, watch: o.Watch})
+	db := newDB(o, &pool{
+		db: readers, present: func() error { return nil }, timeout: readTimeout, watch: o.Watch,
+		lost: hungUp, stale: postgresReaders,
+	})
 	p := &postgres{
 		store: db, config: config, writers: writers, readers: readers, pooled: pooled, step: stepTimeout,
 		inTurn: make(chan *caller), ended: make(chan struct{}),
@@ -303,8 +308,19 @@ type begun struct {
 	late   *time.Timer
 }
 
-// begin opens a transaction. ctx is for the wait for a connection.
+// begin opens a transaction. ctx is for the wait for a connection. One that is
+// at its end costs nothing, for nothing has been changed by it.
 func (p *postgres) begin(ctx context.Context, how manner) (*begun, error) {
+	for left := postgresWriters; ; left-- {
+		b, err := p.beginOn(ctx, how)
+		if err == nil || left <= 0 || !hungUp(err) {
+			return b, err
+		}
+	}
+}
+
+// beginOn is begin on one connection.
+func (p *postgres) beginOn(ctx context.Context, how manner) (*begun, error) {
 	conn, err := p.writers.Conn(ctx)
 	if err != nil {
 		return nil, err
@@ -368,6 +384,16 @@ func (b *begun) leave() {
 func collided(err error) bool {
 	var pg *pgconn.PgError
 	return errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01")
+}
+
+// hungUp tells whether the connection was at its end: the server had closed it,
+// or has stopped. Another may reach the server that has taken its place.
+func hungUp(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code == "57P01" || pg.Code == "57P02" // admin_shutdown, crash_shutdown
+	}
+	return errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // lockPostgres waits until nobody else holds the name, and holds it until the

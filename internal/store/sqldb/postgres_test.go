@@ -2,7 +2,9 @@ package sqldb
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"fmt"
 	"net/url"
 	"os"
 	"strings"
@@ -183,6 +185,56 @@ func TestPostgresDeadlockIsTriedAgain(t *testing.T) {
 	for _, id := range []account.ID{"a", "b"} {
 		if _, err := db.Account(t.Context(), id); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// TestPostgresConnectionsThatEndedAreNoFailure ends connections behind the
+// store's back, as a server does that stops and is followed by another: who
+// comes next is served by a new one.
+func TestPostgresConnectionsThatEndedAreNoFailure(t *testing.T) {
+	dsn := freshSchema(t)
+	db := openSchema(t, dsn, storetest.NewRing(t))
+	p := db.engine.(*postgres)
+	for _, c := range []struct {
+		name  string
+		pool  *sql.DB
+		many  int
+		serve func() error
+	}{
+		{"read", p.readers, postgresReaders, func() error {
+			if _, err := db.Account(t.Context(), "nobody"); !errors.Is(err, account.ErrNotFound) {
+				return fmt.Errorf("nobody: %w", err)
+			}
+			return nil
+		}},
+		{"write", p.writers, postgresWriters, func() error {
+			return db.write(t.Context(), func(tx *tx) error { return tx.InsertAccount(t.Context(), named("alone")) })
+		}},
+		{"update", p.writers, postgresWriters, func() error {
+			return db.Update(t.Context(), func(tx store.Tx) error { return tx.InsertAccount(t.Context(), named("in turn")) })
+		}},
+	} {
+		var conns []*sql.Conn
+		for range c.many {
+			conn, err := c.pool.Conn(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			conns = append(conns, conn)
+		}
+		for _, conn := range conns {
+			var pid int
+			if err := conn.QueryRowContext(t.Context(), `SELECT pg_backend_pid()`).Scan(&pid); err != nil {
+				t.Fatal(err)
+			}
+			onServer(t, dsn, fmt.Sprintf(`SELECT pg_terminate_backend(%d, 60000)`, pid))
+		}
+		for _, conn := range conns {
+			conn.Close()
+		}
+		if err := c.serve(); err != nil {
+			t.Errorf("%s: %v", c.name, err)
 		}
 	}
 }

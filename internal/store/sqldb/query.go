@@ -92,6 +92,11 @@ type pool struct {
 	present func() error
 	timeout time.Duration // of one read; 0 for none
 	watch   Watch
+	// lost tells whether an error is that of a connection that was gone before
+	// it was used, and stale is how many of them there may be. What has read
+	// nothing yet is then read by another. Default: none is lost.
+	lost  func(error) bool
+	stale int
 }
 
 func (p *pool) ready(args []any) error {
@@ -124,12 +129,26 @@ func (p *pool) each(ctx context.Context, row func(*sql.Rows) error, query string
 	}
 	ctx, step := telemetry.Begin(ctx, "stepgate store read")
 	began := time.Now()
-	err := eachOn(ctx, p.db, row, query, args)
+	err := p.read(ctx, row, query, args)
 	if p.watch.Took != nil {
 		p.watch.Took("read", time.Since(began))
 	}
 	step.End(err)
 	return err
+}
+
+func (p *pool) read(ctx context.Context, row func(*sql.Rows) error, query string, args []any) error {
+	begun := false
+	first := func(rows *sql.Rows) error {
+		begun = true
+		return row(rows)
+	}
+	for left := p.stale; ; left-- {
+		err := eachOn(ctx, p.db, first, query, args)
+		if err == nil || begun || left <= 0 || !p.lost(err) {
+			return err
+		}
+	}
 }
 
 // ErrClosed says that the store has been closed.
