@@ -7,18 +7,15 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/netip"
 	"os"
 	"regexp"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 
 	"github.com/stepgate/stepgate/internal/session"
@@ -377,23 +374,6 @@ func (b *begun) leave() {
 	b.late.Stop()
 	b.cancel()
 	b.conn.Close()
-}
-
-// collided tells whether the server gave up a transaction because of another
-// one (serialization failure, deadlock), so that trying again is right.
-func collided(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && (pg.Code == "40001" || pg.Code == "40P01")
-}
-
-// hungUp tells whether the connection was at its end: the server had closed it,
-// or has stopped. Another may reach the server that has taken its place.
-func hungUp(err error) bool {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
-		return pg.Code == "57P01" || pg.Code == "57P02" // admin_shutdown, crash_shutdown
-	}
-	return errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // lockPostgres waits until nobody else holds the name, and holds it until the
