@@ -172,7 +172,7 @@ func (h *Handler) provisionPages() error {
 			return err
 		}
 	}
-	options := web.Options{Log: h.logPage}
+	options := web.Options{Log: h.logPage, Refused: h.gate.Refused}
 	if options.Override, err = h.Pages.override(); err != nil {
 		return err
 	}

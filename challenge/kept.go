@@ -178,7 +178,7 @@ func actionOf(target string) template.HTMLAttr {
 // over is the end of a kept request that cannot be sent on: what became of it,
 // in words. Errors that say nothing of that are returned.
 func (s keeping) over(w http.ResponseWriter, r *http.Request, v *session.Entry, cause error, back string) error {
-	view := &overView{View: s.view(w, r, v), Back: locationOf(back)}
+	view := &overView{View: s.view(w, r, v), Back: locationOf(back), Reference: audit.NewReference()}
 	status := http.StatusGone
 	switch {
 	case errors.Is(cause, kept.ErrContinued):
@@ -190,6 +190,9 @@ func (s keeping) over(w http.ResponseWriter, r *http.Request, v *session.Entry, 
 	default:
 		return s.unavailable(cause)
 	}
+	e := s.event(r, audit.SequenceFail, v)
+	e.Reference, e.Outcome, e.Reason = view.Reference, "refused", "kept-"+view.Text
+	s.Recorder.Observe(e)
 	return s.Pages.Render(w, r, s.Web, status, "over", view)
 }
 
@@ -199,7 +202,9 @@ func (s keeping) tooLarge(w http.ResponseWriter, r *http.Request, i Interrupted,
 	if err != nil {
 		return err
 	}
-	return s.Pages.Render(w, r, s.Web, http.StatusRequestEntityTooLarge, "over", &overView{View: s.view(w, r, i.Visitor), Text: "large", Back: door})
+	return s.Pages.Render(w, r, s.Web, http.StatusRequestEntityTooLarge, "over", &overView{
+		View: s.view(w, r, i.Visitor), Text: "large", Back: door, Reference: i.Reference,
+	})
 }
 
 // continueView is the view of continue.html.
@@ -232,4 +237,6 @@ type overView struct {
 	// Text says which of the ends it is.
 	Text string
 	Back string
+	// Reference is what the audit trail has it under.
+	Reference string
 }

@@ -65,6 +65,9 @@ type Store interface {
 // Recorder keeps audit events. An error means that the event is not kept.
 type Recorder interface {
 	Record(ctx context.Context, e audit.Event) error
+	// Observe keeps one soon that strangers can cause in any number, within
+	// their budgets.
+	Observe(e audit.Event)
 }
 
 // Enrolment says who may enrol a first second factor (contract, section 7).

@@ -112,6 +112,9 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) error 
 		level = zap.ErrorLevel
 	}
 	h.Log.Log(level, "refused", zap.String("reference", reference), zap.Error(err))
+	if !web.WrittenDown(err) {
+		h.Refused(r, reference, err)
+	}
 	return nil
 }
 

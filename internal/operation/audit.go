@@ -108,7 +108,7 @@ var (
 		}
 		record, err := p.Store.EventByReference(ctx, audit.FoldReference(reference))
 		if errors.Is(err, audit.ErrNotFound) {
-			return AuditLines{}, &Answer{Kind: No, Text: fmt.Sprintf("no event has the reference %q", reference)}
+			return AuditLines{}, &Answer{Kind: No, Text: fmt.Sprintf("no event has the reference %q; one of a page that told of a fault of the gateway is in its log", reference)}
 		}
 		if err != nil {
 			return AuditLines{}, fmt.Errorf("read event: %w", err)

@@ -41,6 +41,13 @@ func (f *Fail) Error() string {
 // Unwrap gives the operator's error.
 func (f *Fail) Unwrap() error { return f.Err }
 
+// WrittenDown tells whether err has a reference already, under which its maker
+// wrote it down.
+func WrittenDown(err error) bool {
+	f := (*Fail)(nil)
+	return errors.As(err, &f) && f.Reference != ""
+}
+
 func (f *Fail) status() int {
 	if f.Status < 400 || f.Status > 599 {
 		return http.StatusInternalServerError

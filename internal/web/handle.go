@@ -22,7 +22,11 @@ type Handler func(w http.ResponseWriter, r *http.Request) error
 func (p *Pages) Handle(site *Site, h Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := call(h, w, r); err != nil {
-			p.kit.log(r, "page refused", p.RenderFail(w, r, site, err), err)
+			reference := p.RenderFail(w, r, site, err)
+			p.kit.log(r, "page refused", reference, err)
+			if !WrittenDown(err) {
+				p.kit.refused(r, reference, err)
+			}
 		}
 	})
 }
@@ -49,6 +53,12 @@ func call(h Handler, w http.ResponseWriter, r *http.Request) (err error) {
 		}
 	}()
 	return h(w, r)
+}
+
+func (k *Kit) refused(r *http.Request, reference string, err error) {
+	if k.options.Refused != nil {
+		k.options.Refused(r, reference, err)
+	}
 }
 
 func (k *Kit) log(r *http.Request, message, reference string, err error) {

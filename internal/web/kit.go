@@ -4,6 +4,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"net/http"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -22,6 +23,10 @@ type Options struct {
 	Override fs.FS
 	// Log takes what Handle has to report. Nil reports nothing.
 	Log LogFunc
+	// Refused hears of each request that Handle refused and that nobody has
+	// written down yet, and of each page with status 429, with the reference
+	// that it shows. Nil hears of nothing.
+	Refused func(r *http.Request, reference string, err error)
 	// Now is the clock. Nil is the system's.
 	Now func() time.Time
 }

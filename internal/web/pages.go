@@ -47,6 +47,8 @@ type page struct {
 	Base *View
 	// Others are this page in the site's other languages.
 	Others []languageLink
+	// Reference is what a page of somebody who tries too often shows.
+	Reference string
 }
 
 type languageLink struct{ Lang, Name, Href string }
@@ -192,9 +194,15 @@ func (p *Pages) Extend(lang string, texts Catalogue) error {
 }
 
 // Render answers with a page. View is a struct that embeds View, or a pointer
-// to one; it is copied, not changed. On an error nothing was written.
+// to one; it is copied, not changed. With status 429 it shows a reference that
+// Options.Refused hears of. On an error nothing was written.
 func (p *Pages) Render(w http.ResponseWriter, r *http.Request, site *Site, status int, name string, view any) error {
-	return p.render(w, p.newPage(r, site, p.language(r, site)), status, name, view)
+	pg := p.newPage(r, site, p.language(r, site))
+	if status == http.StatusTooManyRequests {
+		pg.Reference = NewReference()
+		p.kit.refused(r, pg.Reference, &Fail{Status: status})
+	}
+	return p.render(w, pg, status, name, view)
 }
 
 func (p *Pages) render(w http.ResponseWriter, pg *page, status int, name string, view any) error {
