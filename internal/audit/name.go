@@ -15,9 +15,7 @@ const (
 	LoginSuccessAfterFail Name = "authn_login_successafterfail"
 	LoginFail             Name = "authn_login_fail"
 	LoginFailMax          Name = "authn_login_fail_max"
-	LoginLock             Name = "authn_login_lock"
 	PasswordChange        Name = "authn_password_change"
-	PasswordChangeFail    Name = "authn_password_change_fail"
 	ImpossibleTravel      Name = "authn_impossible_travel"
 	TokenCreated          Name = "authn_token_created"
 	TokenRevoked          Name = "authn_token_revoked"
@@ -25,26 +23,16 @@ const (
 	AccessDenied          Name = "authz_fail"
 	AccessChange          Name = "authz_change"
 	AdminAction           Name = "authz_admin"
-	SessionCreated        Name = "session_created"
-	SessionRenewed        Name = "session_renewed"
 	SessionExpired        Name = "session_expired"
 	SessionLogout         Name = "session_logout"
-	SessionUseAfterExpire Name = "session_use_after_expire"
 	RateLimitExceeded     Name = "excess_rate_limit_exceeded"
 	SequenceFail          Name = "sequence_fail"
 	InputRefused          Name = "input_validation_fail"
 	MaliciousCSRF         Name = "malicious_csrf"
-	MaliciousReference    Name = "malicious_direct_reference"
-	MaliciousExtraneous   Name = "malicious_extraneous"
-	DecryptFail           Name = "crypt_decrypt_fail"
 	PermissionsChanged    Name = "privilege_permissions_changed"
 	UserCreated           Name = "user_created"
 	UserUpdated           Name = "user_updated"
-	UserArchived          Name = "user_archived"
 	UserDeleted           Name = "user_deleted"
-	SystemStartup         Name = "sys_startup"
-	SystemShutdown        Name = "sys_shutdown"
-	SystemCrash           Name = "sys_crash"
 )
 
 // Names of ours, in the same style.
@@ -52,7 +40,6 @@ const (
 	ChallengeIssued     Name = "mfa_challenge_issued"
 	ChallengePassed     Name = "mfa_challenge_passed"
 	ChallengeFailed     Name = "mfa_challenge_failed"
-	ChallengeExpired    Name = "mfa_challenge_expired"
 	FactorEnrolled      Name = "factor_enrolled"
 	FactorChanged       Name = "factor_changed"
 	FactorRemoved       Name = "factor_removed"
@@ -68,7 +55,6 @@ const (
 	SMSBlocked          Name = "sms_blocked"
 	EmailSent           Name = "email_sent"
 	EmailBlocked        Name = "email_blocked"
-	RecoveryStarted     Name = "recovery_started"
 	RecoveryCompleted   Name = "recovery_completed"
 	DeviceTrusted       Name = "device_trusted"
 	RiskAssessed        Name = "risk_assessed"
@@ -127,9 +113,7 @@ var kinds = map[Name]description{
 	LoginSuccessAfterFail: {Info, "someone signed in after failed tries"},
 	LoginFail:             {Warn, "a sign-in failed; what was typed as the name is not kept, for it may be a password"},
 	LoginFailMax:          {Warn, "failed sign-ins spent the budget of an account or address"},
-	LoginLock:             {Warn, "a factor of an account is locked after too many wrong answers"},
 	PasswordChange:        {Info, "a password was changed"},
-	PasswordChangeFail:    {Warn, "a password change was refused"},
 	ImpossibleTravel:      {Critical, "an account appeared in two places too far apart for the time between"},
 	TokenCreated:          {Info, "a link, a temporary code or a token for a program was made for someone"},
 	TokenRevoked:          {Info, "a link, a temporary code or a token for a program was withdrawn"},
@@ -137,31 +121,20 @@ var kinds = map[Name]description{
 	AccessDenied:          {Critical, "a request was denied by the policy, or a page of the gateway to somebody who may not use it"},
 	AccessChange:          {Warn, "what an account or organisation must prove was changed"},
 	AdminAction:           {Warn, "an administrator used an administrator's page or command"},
-	SessionCreated:        {Info, "a session began"},
-	SessionRenewed:        {Info, "a session rose in proof and got a new identifier"},
 	SessionExpired:        {Info, "a session ended by time, or was ended by someone else's act; reason `source-refused`: all of a person's, whose directory does not have them any more"},
 	SessionLogout:         {Info, "someone signed out, here or where they had signed in"},
-	SessionUseAfterExpire: {Warn, "a cookie of a session that had ended was presented"},
 	RateLimitExceeded:     {Warn, "a budget of requests, tries or messages was spent"},
 	SequenceFail:          {Warn, "a step of a ceremony was asked for out of order, or a link or kept request that is over"},
 	InputRefused:          {Warn, "a malformed request was refused, or one for a page that the gateway does not have"},
 	MaliciousCSRF:         {Critical, "a form came from another site or without its token"},
-	MaliciousReference:    {Critical, "someone asked for what belongs to another account or organisation"},
-	MaliciousExtraneous:   {Critical, "a form carried fields that its page does not have"},
-	DecryptFail:           {Warn, "sealed data could not be opened"},
 	PermissionsChanged:    {Warn, "the role or groups of an account were changed"},
 	UserCreated:           {Warn, "an account was made"},
 	UserUpdated:           {Warn, "an account was changed"},
-	UserArchived:          {Warn, "an account was put away and can be restored"},
 	UserDeleted:           {Warn, "an account was deleted"},
-	SystemStartup:         {Warn, "the gateway started"},
-	SystemShutdown:        {Warn, "the gateway stopped"},
-	SystemCrash:           {Critical, "the gateway met an error that it could not handle"},
 
 	ChallengeIssued:     {Info, "a challenge was shown or a code sent for it"},
 	ChallengePassed:     {Info, "a challenge was answered rightly"},
 	ChallengeFailed:     {Warn, "a challenge was answered wrongly"},
-	ChallengeExpired:    {Info, "a challenge ran out before it was answered"},
 	FactorEnrolled:      {Warn, "a credential was enrolled"},
 	FactorChanged:       {Info, "a credential was renamed, made the default or given another address"},
 	FactorRemoved:       {Warn, "a credential was removed by its owner"},
@@ -177,7 +150,6 @@ var kinds = map[Name]description{
 	SMSBlocked:          {Warn, "a text message was not sent: budget, country or provider"},
 	EmailSent:           {Info, "an e-mail was handed to the provider"},
 	EmailBlocked:        {Warn, "an e-mail was not sent: budget or provider"},
-	RecoveryStarted:     {Warn, "someone began to recover an account"},
 	RecoveryCompleted:   {Warn, "an account was recovered"},
 	DeviceTrusted:       {Warn, "a browser became a private device"},
 	RiskAssessed:        {Warn, "the risk of a session rose in mid-session: its address or browser changed"},
