@@ -2,8 +2,10 @@ package legacytest
 
 import (
 	"fmt"
+	"net/http"
 	"os/exec"
 	"testing"
+	"time"
 )
 
 // StartPrometheus runs a Prometheus that asks target (HOST:PORT, its path
@@ -33,7 +35,29 @@ scrape_configs:
 			"--web.listen-address=" + addr, "--log.level=warn",
 		}}
 	})
-	return &Server{URL: "http://" + addr, Addr: addr, Dir: dir}
+	s := &Server{URL: "http://" + addr, Addr: addr, Dir: dir}
+	awaitPrometheus(tb, s.URL)
+	return s
+}
+
+// awaitPrometheus waits until Prometheus answers queries, which it does not as soon
+// as it listens.
+func awaitPrometheus(tb testing.TB, url string) {
+	tb.Helper()
+	var last any
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		resp, err := http.Get(url + "/-/ready")
+		if err != nil {
+			last = err
+			continue
+		}
+		resp.Body.Close()
+		if resp.StatusCode == http.StatusOK {
+			return
+		}
+		last = resp.Status
+	}
+	tb.Fatalf("legacytest: prometheus is not ready: %v", last)
 }
 
 // CheckRules runs promtool's tests of rules, which a file describes, and returns
