@@ -2,14 +2,13 @@ package sqldb
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/session"
 )
 
-func scanAccount(rows *sql.Rows) (a account.Account, err error) {
+func scanAccount(rows row) (a account.Account, err error) {
 	err = rows.Scan(&a.ID, &a.Source, &a.Subject, &a.Username, &a.Name, &a.Email, &a.Mobile, asJSON(&a.Groups),
 		&a.Organisation, &a.Role, &a.TwoFactor, (*instant)(&a.SuspendedAt), (*instant)(&a.CreatedAt), &a.Version, asJSON(&a.Parts))
 	return a, err

@@ -2,7 +2,6 @@ package sqldb
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -20,7 +19,7 @@ func contentCell(r approval.Request) cell {
 
 const approvalColumns = `id, account, session, ceremony, site, purpose, sealed_content, status, credential, created_at, expires_at, answered_at`
 
-func (r reader) scanApproval(rows *sql.Rows) (a approval.Request, err error) {
+func (r reader) scanApproval(rows row) (a approval.Request, err error) {
 	var content []byte
 	err = rows.Scan(&a.ID, &a.Account, &a.Session, &a.Transaction, &a.Site, &a.Purpose, &content, &a.Status, &a.Credential,
 		(*instant)(&a.CreatedAt), (*instant)(&a.ExpiresAt), (*instant)(&a.AnsweredAt))

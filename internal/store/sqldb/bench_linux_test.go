@@ -85,7 +85,7 @@ type lone struct {
 
 func startLone(b *testing.B, store *DB) *lone {
 	var path string
-	if err := store.q.each(b.Context(), func(rows *sql.Rows) error {
+	if err := store.q.each(b.Context(), func(rows row) error {
 		var seq int
 		var name string
 		return rows.Scan(&seq, &name, &path)

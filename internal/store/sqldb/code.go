@@ -2,7 +2,6 @@ package sqldb
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"time"
 
@@ -10,7 +9,7 @@ import (
 	"github.com/stepgate/stepgate/factors/oob"
 )
 
-func scanCode(rows *sql.Rows) (c oob.Code, err error) {
+func scanCode(rows row) (c oob.Code, err error) {
 	err = rows.Scan(&c.Account, &c.Session, &c.Purpose, &c.Factor, &c.Transaction, &c.Credential, &c.MAC, &c.To,
 		(*instant)(&c.SentAt), (*instant)(&c.ExpiresAt), &c.Sends, &c.Tries, &c.Spent)
 	return c, err

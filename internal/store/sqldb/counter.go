@@ -3,7 +3,6 @@ package sqldb
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"encoding/hex"
 	"fmt"
 	"slices"
@@ -95,7 +94,7 @@ func (t *tx) readCounters(ctx context.Context, keys []throttle.Key) ([]throttle.
 		}
 	}
 	counters := make([]throttle.Counter, len(keys))
-	err := t.q.each(ctx, func(rows *sql.Rows) error {
+	err := t.q.each(ctx, func(rows row) error {
 		var name []byte
 		var c throttle.Counter
 		if err := rows.Scan(&name, &c.Count, (*instant)(&c.At), (*instant)(&c.Until)); err != nil {

@@ -2,7 +2,6 @@ package sqldb
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"maps"
 	"slices"
@@ -20,7 +19,7 @@ func addressCell(c account.Credential) cell {
 	return cell{"credential.sealed_address", []string{string(c.ID), string(c.Account), c.Factor}}
 }
 
-func (r reader) scanCredential(rows *sql.Rows) (c account.Credential, err error) {
+func (r reader) scanCredential(rows row) (c account.Credential, err error) {
 	var secret, address []byte
 	err = rows.Scan(&c.ID, &c.Account, &c.Factor, &c.Label, &address, &secret, &c.Counter, &c.Default,
 		(*instant)(&c.CreatedAt), (*instant)(&c.LastUsedAt), asJSON(&c.BoundBy), (*instant)(&c.CountsFrom), &c.Handle, &c.MACKey)

@@ -3,7 +3,6 @@ package sqldb
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,12 +11,12 @@ import (
 	"github.com/stepgate/stepgate/internal/audit"
 )
 
-func scanEventRow(rows *sql.Rows) (r audit.Row, err error) {
+func scanEventRow(rows row) (r audit.Row, err error) {
 	err = rows.Scan(&r.Seq, (*instant)(&r.At), &r.Name, &r.Reference, &r.Account, &r.Actor, &r.Organisation, &r.Body, &r.Hash)
 	return r, err
 }
 
-func scanEvent(rows *sql.Rows) (audit.Record, error) {
+func scanEvent(rows row) (audit.Record, error) {
 	row, err := scanEventRow(rows)
 	if err != nil {
 		return audit.Record{}, err
@@ -25,7 +24,7 @@ func scanEvent(rows *sql.Rows) (audit.Record, error) {
 	return row.Record()
 }
 
-func scanLink(rows *sql.Rows) (l audit.Link, err error) {
+func scanLink(rows row) (l audit.Link, err error) {
 	err = rows.Scan(&l.Seq, &l.Hash)
 	return l, err
 }

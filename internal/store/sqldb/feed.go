@@ -2,7 +2,6 @@ package sqldb
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 
@@ -49,7 +48,7 @@ func (r reader) Changes(ctx context.Context, seq int64) ([]session.Change, int64
 	}
 	var changes []session.Change
 	head, found := int64(0), false
-	err := r.q.each(ctx, func(rows *sql.Rows) error {
+	err := r.q.each(ctx, func(rows row) error {
 		var c session.Change
 		var kind string
 		found = true

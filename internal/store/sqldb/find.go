@@ -93,7 +93,7 @@ func (r reader) Usernames(ctx context.Context, ids []account.ID) (map[account.ID
 	for i, id := range ids {
 		args[i], places[i] = string(id), "$"+strconv.Itoa(i+1)
 	}
-	err := r.q.each(ctx, func(rows *sql.Rows) error {
+	err := r.q.each(ctx, func(rows row) error {
 		var id, name, source string
 		var shared bool
 		err := rows.Scan(&id, &name, &source, &shared)
@@ -212,7 +212,7 @@ func (r reader) wordBehind(ctx context.Context, after account.ID, term string) (
 	if after == "" {
 		return foundAt{word: term}, nil
 	}
-	return one(ctx, r.q, account.ErrNotFound, func(rows *sql.Rows) (at foundAt, err error) {
+	return one(ctx, r.q, account.ErrNotFound, func(rows row) (at foundAt, err error) {
 		return at, rows.Scan(&at.word, &at.username)
 	}, `SELECT word, word_username FROM account_word WHERE word_account = $1 AND word >= $2 AND word < $3 ORDER BY word LIMIT 1`,
 		string(after), term, afterWords(term))
@@ -222,7 +222,7 @@ func (r reader) wordBehind(ctx context.Context, after account.ID, term string) (
 // changed it writes nothing.
 func writeWords(ctx context.Context, q querier, a account.Account) error {
 	places := placesOf(a)
-	same, err := list(ctx, q, func(rows *sql.Rows) (at foundAt, err error) {
+	same, err := list(ctx, q, func(rows row) (at foundAt, err error) {
 		return at, rows.Scan(&at.word, &at.username, &at.organisation, &at.before, &at.all)
 	}, `SELECT word, word_username, word_organisation, word_before, word_all FROM account_word WHERE word_account = $1 ORDER BY word`, string(a.ID))
 	if err != nil || slices.Equal(same, places) {
@@ -263,7 +263,7 @@ func dropWords(ctx context.Context, q querier, id account.ID) error {
 func fillWords(ctx context.Context, q querier) error {
 	var last account.Account
 	for {
-		page, err := list(ctx, q, func(rows *sql.Rows) (a account.Account, err error) {
+		page, err := list(ctx, q, func(rows row) (a account.Account, err error) {
 			return a, rows.Scan(&a.ID, &a.Username, &a.Name, &a.Email, &a.Organisation)
 		}, `SELECT id, username, full_name, email, organisation FROM account WHERE id > $1 ORDER BY id LIMIT 1000`, string(last.ID))
 		if err != nil || len(page) == 0 {

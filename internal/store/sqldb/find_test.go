@@ -1,7 +1,6 @@
 package sqldb
 
 import (
-	"database/sql"
 	"fmt"
 	"io/fs"
 	"path/filepath"
@@ -63,7 +62,7 @@ func TestEventsGoAlongTheirOwnIndex(t *testing.T) {
 func planOf(t *testing.T, db *DB, query string, args ...any) string {
 	t.Helper()
 	var plan []string
-	err := db.q.each(t.Context(), func(rows *sql.Rows) error {
+	err := db.q.each(t.Context(), func(rows row) error {
 		var id, parent, unused int
 		var detail string
 		err := rows.Scan(&id, &parent, &unused, &detail)

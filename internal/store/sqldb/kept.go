@@ -2,7 +2,6 @@ package sqldb
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -80,7 +79,7 @@ type keptSize struct {
 	size int64
 }
 
-func scanKeptSize(rows *sql.Rows) (s keptSize, err error) {
+func scanKeptSize(rows row) (s keptSize, err error) {
 	err = rows.Scan(&s.id, &s.size)
 	return s, err
 }
@@ -204,7 +203,7 @@ func (db *DB) FinishKept(ctx context.Context, q kept.Request, e audit.Event) err
 	})
 }
 
-func (r reader) scanKept(rows *sql.Rows) (q kept.Request, err error) {
+func (r reader) scanKept(rows row) (q kept.Request, err error) {
 	var stage string
 	var head []byte
 	err = rows.Scan(&q.ID, &q.Account, (*hashColumn)(&q.Browser), &q.Site, &stage, &head, &q.Size,

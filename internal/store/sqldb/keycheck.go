@@ -2,7 +2,6 @@ package sqldb
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"time"
 
@@ -13,7 +12,7 @@ import (
 // Keys implements store.Store. The opener gives the checks of those that are
 // not retired to keys.Ring.Knows before it does anything else with the store.
 func (db *DB) Keys(ctx context.Context) ([]keys.Known, error) {
-	known, err := list(ctx, db.q, func(rows *sql.Rows) (k keys.Known, err error) {
+	known, err := list(ctx, db.q, func(rows row) (k keys.Known, err error) {
 		return k, rows.Scan(&k.Check, (*instant)(&k.UsedAt), (*instant)(&k.RetiredAt))
 	}, `SELECT value, used_at, retired_at FROM key_check ORDER BY value`)
 	if err != nil {

@@ -2,14 +2,13 @@ package sqldb
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/session"
 )
 
-func scanOrganisation(rows *sql.Rows) (o account.Organisation, err error) {
+func scanOrganisation(rows row) (o account.Organisation, err error) {
 	err = rows.Scan(&o.Name, &o.Require, &o.Enrolment, (*instant)(&o.CreatedAt))
 	return o, err
 }

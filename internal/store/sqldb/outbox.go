@@ -56,7 +56,7 @@ type claimed struct {
 	sealed []byte
 }
 
-func scanClaimed(rows *sql.Rows) (c claimed, err error) {
+func scanClaimed(rows row) (c claimed, err error) {
 	k := &c.kept
 	err = rows.Scan(&k.ID, &k.Channel, &k.Account, &c.sealed, &k.Tries, (*instant)(&k.DueAt), (*instant)(&k.ExpiresAt))
 	return c, err
@@ -133,7 +133,7 @@ func (db *DB) WaitingMessages(ctx context.Context, now time.Time) (n int, since 
 		n     int
 		since instant
 	}
-	b, err := one(ctx, db.q, sql.ErrNoRows, func(rows *sql.Rows) (b backlog, err error) {
+	b, err := one(ctx, db.q, sql.ErrNoRows, func(rows row) (b backlog, err error) {
 		err = rows.Scan(&b.n, &b.since)
 		return b, err
 	}, `SELECT COUNT(*), COALESCE(MIN(CASE WHEN due_at <= $1 THEN due_at END), 0) FROM outbox WHERE expires_at > $1`, instant(now))

@@ -2,7 +2,6 @@ package sqldb
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 
 	"github.com/stepgate/stepgate/internal/account"
@@ -10,7 +9,7 @@ import (
 
 const pinColumns = `source, kind, name, account, at`
 
-func scanPin(rows *sql.Rows) (p account.Pin, err error) {
+func scanPin(rows row) (p account.Pin, err error) {
 	err = rows.Scan(&p.Source, &p.Kind, &p.Name, &p.Account, (*instant)(&p.At))
 	return p, err
 }

@@ -13,17 +13,20 @@ import (
 type querier interface {
 	// exec returns how many rows were affected.
 	exec(ctx context.Context, query string, args ...any) (int64, error)
-	// each calls row for every row of the answer, which must only scan it.
-	each(ctx context.Context, row func(*sql.Rows) error, query string, args ...any) error
+	// each calls take for every row of the answer, which must only scan it.
+	each(ctx context.Context, take func(row) error, query string, args ...any) error
 	// later is exec for what nobody waits for: in a transaction it may be sent
 	// with the statement behind it or with the end, whose error is then its own.
 	later(ctx context.Context, query string, args ...any) error
 }
 
+// row is one of an answer, as its driver gives it.
+type row interface{ Scan(to ...any) error }
+
 // list reads all rows. What cannot be kept cannot be found either.
-func list[T any](ctx context.Context, q querier, scan func(*sql.Rows) (T, error), query string, args ...any) ([]T, error) {
+func list[T any](ctx context.Context, q querier, scan func(row) (T, error), query string, args ...any) ([]T, error) {
 	var all []T
-	err := q.each(ctx, func(rows *sql.Rows) error {
+	err := q.each(ctx, func(rows row) error {
 		one, err := scan(rows)
 		all = append(all, one)
 		return err
@@ -38,7 +41,7 @@ func list[T any](ctx context.Context, q querier, scan func(*sql.Rows) (T, error)
 }
 
 // one reads the first row, or returns none where there is no row.
-func one[T any](ctx context.Context, q querier, none error, scan func(*sql.Rows) (T, error), query string, args ...any) (T, error) {
+func one[T any](ctx context.Context, q querier, none error, scan func(row) (T, error), query string, args ...any) (T, error) {
 	var zero T
 	all, err := list(ctx, q, scan, query, args...)
 	if err != nil {
@@ -51,7 +54,7 @@ func one[T any](ctx context.Context, q querier, none error, scan func(*sql.Rows)
 }
 
 // value scans a row of one column.
-func value[T any](rows *sql.Rows) (T, error) {
+func value[T any](rows row) (T, error) {
 	var v T
 	err := rows.Scan(&v)
 	return v, err
@@ -71,14 +74,14 @@ func execOn(ctx context.Context, h handle, query string, args []any) (int64, err
 	return result.RowsAffected()
 }
 
-func eachOn(ctx context.Context, h handle, row func(*sql.Rows) error, query string, args []any) error {
+func eachOn(ctx context.Context, h handle, take func(row) error, query string, args []any) error {
 	rows, err := h.QueryContext(ctx, query, args...)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		if err := row(rows); err != nil {
+		if err := take(rows); err != nil {
 			return err
 		}
 	}
@@ -118,7 +121,7 @@ func (p *pool) later(ctx context.Context, query string, args ...any) error {
 	return err
 }
 
-func (p *pool) each(ctx context.Context, row func(*sql.Rows) error, query string, args ...any) error {
+func (p *pool) each(ctx context.Context, take func(row) error, query string, args ...any) error {
 	if err := p.ready(args); err != nil {
 		return err
 	}
@@ -129,7 +132,7 @@ func (p *pool) each(ctx context.Context, row func(*sql.Rows) error, query string
 	}
 	ctx, step := telemetry.Begin(ctx, "stepgate store read")
 	began := time.Now()
-	err := p.read(ctx, row, query, args)
+	err := p.read(ctx, take, query, args)
 	if p.watch.Took != nil {
 		p.watch.Took("read", time.Since(began))
 	}
@@ -137,11 +140,11 @@ func (p *pool) each(ctx context.Context, row func(*sql.Rows) error, query string
 	return err
 }
 
-func (p *pool) read(ctx context.Context, row func(*sql.Rows) error, query string, args []any) error {
+func (p *pool) read(ctx context.Context, take func(row) error, query string, args []any) error {
 	begun := false
-	first := func(rows *sql.Rows) error {
+	first := func(rows row) error {
 		begun = true
-		return row(rows)
+		return take(rows)
 	}
 	for left := p.stale; ; left-- {
 		err := eachOn(ctx, p.db, first, query, args)

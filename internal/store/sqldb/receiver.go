@@ -2,7 +2,6 @@ package sqldb
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"time"
 
@@ -44,7 +43,7 @@ func (db *DB) MoveReceiver(ctx context.Context, name, holder string, seq int64) 
 
 // ReceiversBehind implements audit.Receivers.
 func (r reader) ReceiversBehind(ctx context.Context, seq int64, heldAfter time.Time) ([]audit.Behind, error) {
-	all, err := list(ctx, r.q, func(rows *sql.Rows) (b audit.Behind, err error) {
+	all, err := list(ctx, r.q, func(rows row) (b audit.Behind, err error) {
 		return b, rows.Scan(&b.Name, &b.Seq)
 	}, `SELECT name, seq FROM audit_receiver WHERE seq < $1 AND until_at > $2 ORDER BY name`, seq, instant(heldAfter))
 	if err != nil {

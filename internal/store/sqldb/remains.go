@@ -2,14 +2,13 @@ package sqldb
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/session"
 )
 
-func scanRemains(rows *sql.Rows) (left session.Remains, err error) {
+func scanRemains(rows row) (left session.Remains, err error) {
 	err = rows.Scan(&left.Account, &left.Site, (*instant)(&left.SeenAt), (*instant)(&left.EndsAt))
 	return left, err
 }

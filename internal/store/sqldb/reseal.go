@@ -2,7 +2,6 @@ package sqldb
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -45,7 +44,7 @@ func (db *DB) KeyNeeds(ctx context.Context) ([]keys.Need, error) {
 	rows := map[string]int64{}
 	for _, t := range sealedTables {
 		for _, column := range t.columns {
-			err := db.q.each(ctx, func(found *sql.Rows) error {
+			err := db.q.each(ctx, func(found row) error {
 				var id []byte
 				var n int64
 				err := found.Scan(&id, &n)
@@ -66,7 +65,7 @@ func (db *DB) KeyNeeds(ctx context.Context) ([]keys.Need, error) {
 	for id, n := range rows {
 		needs = append(needs, keys.Need{What: keys.NeedRows, Key: id, Count: n})
 	}
-	standing, err := list(ctx, db.q, func(found *sql.Rows) (n keys.Need, err error) {
+	standing, err := list(ctx, db.q, func(found row) (n keys.Need, err error) {
 		return n, found.Scan(&n.What, &n.Key, &n.Count)
 	}, `SELECT CASE WHEN factor = $1 THEN $2 ELSE $3 END AS what, mac_key, count(*) FROM credential WHERE factor IN ($1, $4, $5) GROUP BY 1, 2`,
 		string(policy.BackupCode), keys.NeedBackupCodes, keys.NeedAnswers, string(policy.PIN), string(policy.SecurityQuestions))
@@ -139,7 +138,7 @@ func (db *DB) resealPage(ctx context.Context, t sealedTable, after string) (last
 	return page[len(page)-1].row[0], broken
 }
 
-func (t sealedTable) scan(rows *sql.Rows) (r sealedRow, err error) {
+func (t sealedTable) scan(rows row) (r sealedRow, err error) {
 	r.row, r.sealed = make([]string, len(t.row)), make([][]byte, len(t.columns))
 	into := make([]any, 0, len(t.row)+len(t.columns))
 	for i := range r.row {

@@ -82,7 +82,7 @@ func withoutIndexes(b testing.TB, db *DB, tables []string, fill func()) {
 	}
 	var names, made []string
 	for _, table := range tables {
-		if err := db.q.each(b.Context(), func(rows *sql.Rows) error {
+		if err := db.q.each(b.Context(), func(rows row) error {
 			var name, text string
 			err := rows.Scan(&name, &text)
 			names, made = append(names, "DROP INDEX "+name), append(made, text)

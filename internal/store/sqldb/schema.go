@@ -65,7 +65,7 @@ func schema(ctx context.Context) ([]table, error) {
 func describe(ctx context.Context, q querier, name string) (table, error) {
 	t := table{name: name}
 	places := map[int]column{}
-	err := q.each(ctx, func(rows *sql.Rows) error {
+	err := q.each(ctx, func(rows row) error {
 		var c column
 		var kind string
 		var place int

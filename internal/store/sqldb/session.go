@@ -2,7 +2,6 @@ package sqldb
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"maps"
@@ -34,7 +33,7 @@ func sessionColumns(s *session.Session) []any {
 		(*instant)(&s.CreatedAt), (*instant)(&s.SeenAt), (*instant)(&s.EndsAt), (*instant)(&s.SupersededAt), &s.Address, &s.UserAgent}
 }
 
-func scanSession(rows *sql.Rows) (s session.Session, err error) {
+func scanSession(rows row) (s session.Session, err error) {
 	err = rows.Scan(sessionColumns(&s)...)
 	return s, err
 }
@@ -44,7 +43,7 @@ type ownedSession struct {
 	owner   session.Owner
 }
 
-func scanOwnedSession(rows *sql.Rows) (o ownedSession, err error) {
+func scanOwnedSession(rows row) (o ownedSession, err error) {
 	a := &o.owner.Account
 	err = rows.Scan(append(sessionColumns(&o.session),
 		&a.ID, &a.Source, &a.Subject, &a.Username, &a.Name, &a.Email, &a.Mobile, asJSON(&a.Groups), &a.Organisation,

@@ -43,7 +43,7 @@ func (s *statements) exec(ctx context.Context, query string, args ...any) (int64
 	return n, err
 }
 
-func (s *statements) each(ctx context.Context, row func(*sql.Rows) error, query string, args ...any) error {
+func (s *statements) each(ctx context.Context, take func(row) error, query string, args ...any) error {
 	ctx, err := s.begin(ctx, args)
 	if err != nil {
 		return err
@@ -51,7 +51,7 @@ func (s *statements) each(ctx context.Context, row func(*sql.Rows) error, query 
 	if err := s.flush(ctx); err != nil {
 		return err
 	}
-	s.failed = eachOn(ctx, s.tx, row, query, args)
+	s.failed = eachOn(ctx, s.tx, take, query, args)
 	return s.failed
 }
 

@@ -2,7 +2,6 @@ package sqldb
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -33,7 +32,7 @@ func (t *tx) insertTie(ctx context.Context, s session.Session) error {
 
 // SessionNote implements session.Store.
 func (r reader) SessionNote(ctx context.Context, id session.ID) ([]byte, error) {
-	note, err := one(ctx, r.q, session.ErrNotFound, func(rows *sql.Rows) ([]byte, error) {
+	note, err := one(ctx, r.q, session.ErrNotFound, func(rows row) ([]byte, error) {
 		var sealed []byte
 		if err := rows.Scan(&sealed); err != nil {
 			return nil, err

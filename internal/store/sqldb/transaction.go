@@ -2,7 +2,6 @@ package sqldb
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,7 +18,7 @@ func stateCell(t ceremony.Transaction) cell {
 	return cell{"challenge_transaction.sealed_state", []string{t.ID, string(t.Session), string(t.Subject), string(t.Factor)}}
 }
 
-func (r reader) scanTransaction(rows *sql.Rows) (t ceremony.Transaction, err error) {
+func (r reader) scanTransaction(rows row) (t ceremony.Transaction, err error) {
 	var state []byte
 	err = rows.Scan(&t.ID, &t.Session, &t.Key, &t.Actor, &t.Subject, &t.Site, &t.Purpose, &t.Factor, &state,
 		(*instant)(&t.CreatedAt), (*instant)(&t.ExpiresAt), &t.Version)

@@ -2,7 +2,6 @@ package sqldb
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 
@@ -27,7 +26,7 @@ func (r reader) Visits(ctx context.Context, owner account.ID) (account.Secret, e
 }
 
 func (r reader) visits(ctx context.Context, owner account.ID) (account.Secret, error) {
-	return one(ctx, r.q, account.ErrNotFound, func(rows *sql.Rows) (account.Secret, error) {
+	return one(ctx, r.q, account.ErrNotFound, func(rows row) (account.Secret, error) {
 		var sealed []byte
 		if err := rows.Scan(&sealed); err != nil {
 			return nil, err

@@ -3,7 +3,6 @@ package sqldb
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -57,7 +56,7 @@ func (r reader) BondsOf(ctx context.Context, id session.ID, now time.Time) ([]we
 	return all, nil
 }
 
-func scanBond(rows *sql.Rows) (b weld.Bond, err error) {
+func scanBond(rows row) (b weld.Bond, err error) {
 	err = rows.Scan((*hashColumn)(&b.Hash), &b.Session, &b.Offered, (*instant)(&b.At), (*instant)(&b.ExpiresAt))
 	return b, err
 }
@@ -93,7 +92,7 @@ func (r reader) SessionsBound(ctx context.Context, hashes []weld.Hash, but sessi
 	return slices.Compact(all), nil
 }
 
-func scanSessionID(rows *sql.Rows) (id session.ID, err error) {
+func scanSessionID(rows row) (id session.ID, err error) {
 	err = rows.Scan(&id)
 	return id, err
 }
