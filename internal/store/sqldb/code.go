@@ -10,8 +10,10 @@ import (
 )
 
 func scanCode(rows row) (c oob.Code, err error) {
+	var spent int64
 	err = rows.Scan(&c.Account, &c.Session, &c.Purpose, &c.Factor, &c.Transaction, &c.Credential, &c.MAC, &c.To,
-		(*instant)(&c.SentAt), (*instant)(&c.ExpiresAt), &c.Sends, &c.Tries, &c.Spent)
+		(*instant)(&c.SentAt), (*instant)(&c.ExpiresAt), &c.Sends, &c.Tries, &spent)
+	c.Spent = spent != 0
 	return c, err
 }
 

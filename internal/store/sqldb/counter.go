@@ -3,7 +3,6 @@ package sqldb
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
 	"fmt"
 	"slices"
 	"strconv"
@@ -76,22 +75,14 @@ func marks(inRow, n int) string {
 	return text.String()
 }
 
-// readCounters locks the keys in an order that all callers share.
+// readCounters needs no lock: whoever changes counters holds lockUpdates.
 func (t *tx) readCounters(ctx context.Context, keys []throttle.Key) ([]throttle.Counter, error) {
 	if len(keys) == 0 {
 		return nil, nil
 	}
-	var names []string
 	var args []any
 	for _, key := range keys {
-		names = append(names, "counter "+hex.EncodeToString(key[:]))
 		args = append(args, key[:])
-	}
-	slices.SortFunc(names, strings.Compare)
-	for _, name := range names {
-		if err := t.lock(ctx, name); err != nil {
-			return nil, err
-		}
 	}
 	counters := make([]throttle.Counter, len(keys))
 	err := t.q.each(ctx, func(rows row) error {

@@ -17,18 +17,27 @@ func (t *tx) publish(ctx context.Context) error {
 	if len(t.changes) == 0 {
 		return nil
 	}
-	head, err := one(ctx, t.q, errNoHead, value[int64],
-		t.moveHead, len(t.changes))
+	n, moved := len(t.changes), false
+	err := t.q.soon(ctx, func(row) error {
+		moved = true
+		return nil
+	}, t.moveHead, n)
 	if err != nil {
 		return fmt.Errorf("move the feed's head: %w", err)
 	}
-	first := head - int64(len(t.changes)) + 1
 	for i, c := range t.changes {
-		err := t.q.later(ctx, `INSERT INTO feed_change (seq, kind, name, at) VALUES ($1, $2, $3, $4)`,
-			first+int64(i), string(c.Kind), c.Key, instant(t.db.now()))
+		err := t.q.later(ctx, `INSERT INTO feed_change (seq, kind, name, at)
+			VALUES ((SELECT seq FROM feed_head) - CAST($1 AS BIGINT), $2, $3, $4)`,
+			n-1-i, string(c.Kind), c.Key, instant(t.db.now()))
 		if err != nil {
 			return fmt.Errorf("add to the feed: %w", err)
 		}
+	}
+	if err := t.st.flush(ctx); err != nil {
+		return fmt.Errorf("add to the feed: %w", err)
+	}
+	if !moved {
+		return errNoHead
 	}
 	return nil
 }

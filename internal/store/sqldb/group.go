@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/session"
 )
 
 // groupTurns is how many callers share one commit at most. It bounds how long
@@ -107,12 +108,13 @@ type group struct {
 	back      chan struct{} // a turn is given back
 	over      chan struct{} // closed when err is final
 
-	tx   *sql.Tx
-	kept int         // changes to be committed
-	err  error       // the whole group has failed
-	lazy bool        // its commit waits for no disk
-	left bool        // somebody could not join, and the next group is theirs
-	tail *audit.Link // the trail's end, where a change has come to know it
+	tx      *sql.Tx
+	kept    int              // changes to be committed
+	changes []session.Change // of these, for the feed
+	err     error            // the whole group has failed
+	lazy    bool             // its commit waits for no disk
+	left    bool             // somebody could not join, and the next group is theirs
+	tail    *audit.Link      // the trail's end, where a change has come to know it
 }
 
 // suits tells whether a change may be of the group. The first one says whether
@@ -143,10 +145,9 @@ func (g *group) take(ctx context.Context, change func(*tx) error) error {
 			g.undo()
 		}
 	}()
-	st := &statements{tx: g.tx, under: context.Background()}
-	t := g.committer.store.newTx(st, lockNothing, moveHead)
+	t := g.newTx()
 	t.tail = g.tail
-	if err := t.run(ctx, change); err != nil {
+	if err := t.work(change); err != nil {
 		return err
 	}
 	if err := g.exec(`RELEASE turn`); err != nil {
@@ -154,8 +155,13 @@ func (g *group) take(ctx context.Context, change func(*tx) error) error {
 	}
 	kept = true
 	g.kept++
+	g.changes = append(g.changes, t.changes...)
 	g.tail = t.tail
 	return nil
+}
+
+func (g *group) newTx() *tx {
+	return g.committer.store.newTx(&statements{tx: g.tx, under: context.Background()}, lockNothing, moveHead)
 }
 
 func lockNothing(context.Context, string) error { return nil }
@@ -214,7 +220,7 @@ func (g *group) exec(query string) error {
 	return nil
 }
 
-// end commits what is to be kept. A file that was replaced meanwhile makes
+// end adds the changes of all to the feed and commits. A file that was replaced meanwhile makes
 // the commit worthless, so that is looked at once more.
 func (g *group) end() {
 	if g.tx == nil {
@@ -222,6 +228,12 @@ func (g *group) end() {
 	}
 	if g.err != nil || g.kept == 0 {
 		g.tx.Rollback() // its error adds nothing: nobody is told of success
+		return
+	}
+	t := g.newTx()
+	t.changes = g.changes
+	if g.err = t.publish(context.Background()); g.err != nil {
+		g.tx.Rollback()
 		return
 	}
 	if err := g.tx.Commit(); err != nil {

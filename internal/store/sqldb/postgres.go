@@ -339,6 +339,9 @@ func (p *postgres) beginOn(ctx context.Context, how manner) (*begun, error) {
 	if err == nil && how == inTurn {
 		err = lockPostgres(b.whole, st, lockUpdates)
 	}
+	if err == nil && how == inTurn {
+		err = st.later(b.whole, beginTurn)
+	}
 	if err == nil {
 		err = st.flush(b.whole)
 	}

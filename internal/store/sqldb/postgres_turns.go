@@ -33,6 +33,15 @@ type turns struct {
 	err     error            // all have failed
 }
 
+// A turn's savepoint is there before the first statement of the turn is sent: a
+// statement that the server does not even take fails the transaction as well,
+// and the driver has all that it sends together taken before any of it runs.
+const (
+	beginTurn = `SAVEPOINT turn`
+	endTurn   = `RELEASE turn`
+	undoTurn  = `ROLLBACK TO turn`
+)
+
 // attemptInTurn runs change in a transaction that others of this node may
 // share, with a savepoint of its own. Once begun it listens to ctx between
 // statements only, for one that is interrupted would take the changes of others
@@ -105,11 +114,14 @@ func (p *postgres) shareOne(c *caller) {
 	ts.end()
 }
 
-// take runs change in a savepoint. An error means that nothing of it is kept;
+// take runs change in the savepoint that is there, and makes the next one's. An error means that nothing of it is kept;
 // nil, that the outcome of all decides. It also gives the turn back when
 // change panics or ends its goroutine.
 func (ts *turns) take(ctx context.Context, change func(*tx) error) error {
 	defer func() { ts.back <- struct{}{} }()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	t := ts.newTx()
 	t.tail = ts.tail
 	kept := false
@@ -118,14 +130,18 @@ func (ts *turns) take(ctx context.Context, change func(*tx) error) error {
 			ts.undo()
 		}
 	}()
-	if err := t.st.later(ctx, `SAVEPOINT turn`); err != nil {
-		return err
-	}
 	if err := t.work(change); err != nil {
 		return err
 	}
-	if err := t.st.later(context.WithoutCancel(ctx), `RELEASE turn`); err != nil {
-		return err
+	if t.st.asked { // once the turn has ended it is too late not to like an answer
+		if err := t.st.flush(ctx); err != nil {
+			return err
+		}
+	}
+	for _, query := range []string{endTurn, beginTurn} {
+		if err := t.st.later(context.WithoutCancel(ctx), query); err != nil {
+			return err
+		}
 	}
 	if err := t.st.flush(ctx); err != nil {
 		return err
@@ -145,14 +161,11 @@ func (ts *turns) newTx() *tx {
 	return ts.begun.newTx(st)
 }
 
-// undo takes back what the present turn did. Where that fails, the connection
-// is gone, and all with it.
+// undo takes back what the present turn did; its savepoint is then the next
+// one's. Where that fails, the connection is gone, and all with it.
 func (ts *turns) undo() {
-	for _, query := range []string{`ROLLBACK TO turn`, `RELEASE turn`} {
-		if _, err := ts.begun.tx.ExecContext(ts.begun.whole, query); err != nil {
-			ts.err = fmt.Errorf("%s: %w", query, err)
-			return
-		}
+	if _, err := ts.begun.tx.ExecContext(ts.begun.whole, undoTurn); err != nil {
+		ts.err = fmt.Errorf("%s: %w", undoTurn, err)
 	}
 }
 

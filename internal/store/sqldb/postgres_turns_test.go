@@ -78,15 +78,25 @@ func isKept(t *testing.T, db *DB, names ...string) {
 }
 
 // TestPostgresFailureInTurnIsItsOwn has neighbours that fail before, in and
-// behind their statements, one in what is sent late, and one that panics: what
-// others do in the same transaction is kept, and the trail has no gap.
+// behind their statements, in what is sent late, where the server or the driver
+// does not even take it, in reading an answer, and one that panics: what others
+// do in the same transaction is kept, and the trail has no gap.
 func TestPostgresFailureInTurnIsItsOwn(t *testing.T) {
 	wrong := errors.New("wrong")
 	failing := map[string]func(*tx) error{
-		"at once":  func(*tx) error { return wrong },
-		"at last":  func(t *tx) error { return errors.Join(noted("lost")(t), wrong) },
-		"broken":   raw(`SELECT no_such`),
-		"late":     func(t *tx) error { return t.q.later(context.Background(), `SELECT 1 / CAST($1 AS BIGINT)`, 0) },
+		"at once": func(*tx) error { return wrong },
+		"at last": func(t *tx) error { return errors.Join(noted("lost")(t), wrong) },
+		"broken":  raw(`SELECT no_such`),
+		"late":    func(t *tx) error { return t.q.later(context.Background(), `SELECT 1 / CAST($1 AS BIGINT)`, 0) },
+		"untaken": func(t *tx) error { return t.q.later(context.Background(), `SELECT no_such`) },
+		"unsaid":  func(t *tx) error { return t.q.later(context.Background(), `SELECT CAST($1 AS BIGINT)`, "one") },
+		"unread": func(t *tx) error {
+			noted("lost")(t)
+			return t.q.soon(context.Background(), func(row) error { return wrong }, `SELECT id FROM account`)
+		},
+		"untaken behind others": func(t *tx) error {
+			return errors.Join(noted("lost")(t), raw(`UPDATE feed_head SET seq = seq`)(t), t.q.later(context.Background(), `SELECT no_such`))
+		},
 		"panics":   func(t *tx) error { panic(errors.Join(noted("lost")(t), wrong)) },
 		"swallows": func(t *tx) error { raw(`SELECT no_such`)(t); return nil },
 	}

@@ -18,6 +18,9 @@ type querier interface {
 	// later is exec for what nobody waits for: in a transaction it may be sent
 	// with the statement behind it or with the end, whose error is then its own.
 	later(ctx context.Context, query string, args ...any) error
+	// soon is each for an answer that may come, as later's, with that of the
+	// statement behind it.
+	soon(ctx context.Context, take func(row) error, query string, args ...any) error
 }
 
 // row is one of an answer, as its driver gives it.
@@ -119,6 +122,10 @@ func (p *pool) exec(ctx context.Context, query string, args ...any) (int64, erro
 func (p *pool) later(ctx context.Context, query string, args ...any) error {
 	_, err := p.exec(ctx, query, args...)
 	return err
+}
+
+func (p *pool) soon(ctx context.Context, take func(row) error, query string, args ...any) error {
+	return p.each(ctx, take, query, args...)
 }
 
 func (p *pool) each(ctx context.Context, take func(row) error, query string, args ...any) error {

@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
@@ -22,10 +23,12 @@ type statements struct {
 	begins func()
 	failed error
 
-	// conn, where it is set, is the connection of tx, on which what nobody waits
-	// for is sent together; behind is what is to be sent.
+	// conn, where it is set, is PostgreSQL's connection of tx. All that has been
+	// queued is sent together once somebody waits for an answer.
 	conn   *sql.Conn
-	behind *pgx.Batch
+	queued *pgx.Batch
+	// asked is set while an answer is among what is queued.
+	asked bool
 	// sent is set once the server has been sent anything.
 	sent bool
 }
@@ -35,24 +38,54 @@ func (s *statements) exec(ctx context.Context, query string, args ...any) (int64
 	if err != nil {
 		return 0, err
 	}
-	if err := s.flush(ctx); err != nil {
+	if s.conn == nil {
+		var n int64
+		n, s.failed = execOn(ctx, s.tx, query, args)
+		return n, s.failed
+	}
+	queued, err := s.queue(query, args)
+	if err != nil {
 		return 0, err
 	}
-	n, err := execOn(ctx, s.tx, query, args)
-	s.failed = err
+	var n int64
+	queued.Exec(func(done pgconn.CommandTag) error {
+		n = done.RowsAffected()
+		return nil
+	})
+	err = s.flush(ctx)
 	return n, err
 }
 
 func (s *statements) each(ctx context.Context, take func(row) error, query string, args ...any) error {
+	if err := s.soon(ctx, take, query, args...); err != nil {
+		return err
+	}
+	return s.flush(ctx)
+}
+
+func (s *statements) soon(ctx context.Context, take func(row) error, query string, args ...any) error {
 	ctx, err := s.begin(ctx, args)
 	if err != nil {
 		return err
 	}
-	if err := s.flush(ctx); err != nil {
+	if s.conn == nil {
+		s.failed = eachOn(ctx, s.tx, take, query, args)
+		return s.failed
+	}
+	queued, err := s.queue(query, args)
+	if err != nil {
 		return err
 	}
-	s.failed = eachOn(ctx, s.tx, take, query, args)
-	return s.failed
+	s.asked = true
+	queued.Query(func(rows pgx.Rows) error {
+		for rows.Next() {
+			if err := take(rows); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	})
+	return nil
 }
 
 func (s *statements) later(ctx context.Context, query string, args ...any) error {
@@ -63,27 +96,32 @@ func (s *statements) later(ctx context.Context, query string, args ...any) error
 	if _, err := s.begin(ctx, args); err != nil {
 		return err
 	}
+	_, err := s.queue(query, args)
+	return err
+}
+
+// queue has a statement sent with the next that is waited for.
+func (s *statements) queue(query string, args []any) (*pgx.QueuedQuery, error) {
 	plain := make([]any, len(args))
 	for i, arg := range args {
 		plain[i] = arg
 		if valuer, ok := arg.(driver.Valuer); ok {
 			value, err := valuer.Value()
 			if err != nil {
-				return err
+				return nil, err
 			}
 			plain[i] = value
 		}
 	}
-	if s.behind == nil {
-		s.behind = &pgx.Batch{}
+	if s.queued == nil {
+		s.queued = &pgx.Batch{}
 	}
-	s.behind.Queue(query, plain...)
-	return nil
+	return s.queued.Queue(query, plain...), nil
 }
 
-// flush sends what is to be sent, in one round trip.
+// flush sends what is queued, in one round trip.
 func (s *statements) flush(ctx context.Context) error {
-	batch := s.behind
+	batch := s.queued
 	if batch == nil || s.failed != nil {
 		return s.failed
 	}
@@ -93,7 +131,7 @@ func (s *statements) flush(ctx context.Context) error {
 	if s.begins != nil {
 		s.begins()
 	}
-	s.behind, s.sent = nil, true
+	s.queued, s.asked, s.sent = nil, false, true
 	s.failed = s.conn.Raw(func(raw any) error {
 		conn := raw.(*stdlib.Conn).Conn()
 		if conn.PgConn().TxStatus() != 'T' { // given up meanwhile, because it took too long

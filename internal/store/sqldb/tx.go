@@ -37,9 +37,9 @@ type tx struct {
 }
 
 // What is locked, always in this order: updates, then an account. Feed numbers
-// come last, by the row lock on feed_head. Who holds more than one account,
-// session or counter holds updates first. The outbox and a code are locked in
-// transactions of their own.
+// come last, by the row lock on feed_head. Who holds more than one account or
+// session holds updates first, and so does who changes counters. The outbox and
+// a code are locked in transactions of their own.
 const lockUpdates = "updates"
 
 func lockAccount(id account.ID) string { return "account " + string(id) }
