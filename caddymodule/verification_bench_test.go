@@ -94,10 +94,10 @@ func (v *verifier) ceremony(ctx context.Context) error {
 		s.Proofs = []policy.Proof{s.Proofs[0], proof}
 		return nil
 	}
-	v.entry, err = r.sessions.RaiseBy(ctx, httptest.NewRecorder(), benchPlace, v.entry, func(raising session.Raising) error {
+	v.entry, err = r.sessions.RaiseBy(ctx, httptest.NewRecorder(), benchPlace, v.entry, func(raising session.Raising) (session.Risen, error) {
 		raising.Change = raise
 		return r.store.Answer(ctx, ceremony.Tried{
-			Counters: keys,
+			Account: raising.Account, Session: raising.ID, Counters: keys,
 			Charge: func(counters []throttle.Counter) (err error) {
 				receipt, err = take(counters)
 				return err

@@ -10,6 +10,7 @@ import (
 	"github.com/stepgate/stepgate/factors/delivery"
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/ceremony"
+	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/policy"
 )
 
@@ -67,12 +68,12 @@ func (s *countedStore) OpenTransaction(ctx context.Context, t ceremony.Transacti
 	return s.Store.OpenTransaction(ctx, t, now)
 }
 
-func (s *countedStore) Pass(ctx context.Context, p ceremony.Passed, now time.Time) error {
+func (s *countedStore) Pass(ctx context.Context, p ceremony.Passed, now time.Time) (session.Risen, error) {
 	s.passed++
 	return s.Store.Pass(ctx, p, now)
 }
 
-func (s *countedStore) Answer(ctx context.Context, a ceremony.Tried, now time.Time) error {
+func (s *countedStore) Answer(ctx context.Context, a ceremony.Tried, now time.Time) (session.Risen, error) {
 	s.answered++
 	return s.Store.Answer(ctx, a, now)
 }

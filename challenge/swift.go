@@ -33,7 +33,8 @@ func (k *walk) verifyAtOnce(w http.ResponseWriter, r *http.Request, t ceremony.T
 		a.receipt, err = take(counters)
 		return err
 	}}
-	v, err := k.riseBy(w, r, func() policy.Proof { return proof }, func(raising session.Raising) error {
+	v, err := k.riseBy(w, r, func() policy.Proof { return proof }, func(raising session.Raising) (session.Risen, error) {
+		tried.Account, tried.Session = raising.Account, raising.ID
 		tried.Compare = func(ctx context.Context) (*ceremony.Passed, error) {
 			verified, err := k.factor.Verify(ctx, a.scope, k.held, t.State, answer)
 			if refused = err; err != nil {
@@ -45,10 +46,11 @@ func (k *walk) verifyAtOnce(w http.ResponseWriter, r *http.Request, t ceremony.T
 			p.Raising = raising
 			return &p, nil
 		}
-		if err := k.s.Store.Answer(r.Context(), tried, raising.Now); err != nil {
-			return err
+		risen, err := k.s.Store.Answer(r.Context(), tried, raising.Now)
+		if err != nil {
+			return risen, err
 		}
-		return refused
+		return risen, refused
 	})
 	switch {
 	case errors.Is(err, throttle.ErrSpent):

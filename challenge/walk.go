@@ -62,6 +62,9 @@ func (k *walk) fresh() ceremony.Transaction {
 // find finds the step's transaction. Where there is none yet it gives a fresh
 // one, which is kept once there is something to keep in it.
 func (k *walk) find(ctx context.Context) (t ceremony.Transaction, stored bool, err error) {
+	if _, momentary := k.factor.(factors.Momentary); momentary {
+		return k.fresh(), false, nil
+	}
 	t, err = k.s.Store.FindTransaction(ctx, k.v.Session.ID, k.key(), k.s.Now().UTC())
 	switch {
 	case errors.Is(err, ceremony.ErrTransactionGone):

@@ -79,6 +79,14 @@ const (
 	ProgressOver        Progress = "over"
 )
 
+// Momentary is a factor that keeps nothing of a challenge: Prepare remembers
+// nothing, and Verify looks neither at a state nor at the transaction.
+type Momentary interface {
+	Factor
+	// Momentary does nothing: it says so.
+	Momentary()
+}
+
 // Waiting is a factor whose answer comes from elsewhere: the page waits for it,
 // and its form only fetches it. Verify and ConfirmEnrolment give ErrPending
 // before.

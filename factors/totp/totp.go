@@ -22,12 +22,16 @@ type Steps interface {
 type Factor struct{ Steps Steps }
 
 var (
-	_ factors.Enroller = (*Factor)(nil)
-	_ factors.Swift    = (*Factor)(nil)
+	_ factors.Enroller  = (*Factor)(nil)
+	_ factors.Swift     = (*Factor)(nil)
+	_ factors.Momentary = (*Factor)(nil)
 )
 
 // Swift implements factors.Swift.
 func (f *Factor) Swift() {}
+
+// Momentary implements factors.Momentary.
+func (f *Factor) Momentary() {}
 
 // Kind implements factors.Factor.
 func (f *Factor) Kind() policy.Factor { return policy.TOTP }

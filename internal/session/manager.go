@@ -244,7 +244,12 @@ func (m *Manager) Begin(ctx context.Context, w http.ResponseWriter, b Beginning)
 	if err := m.Store.InsertSession(ctx, s); err != nil {
 		return nil, fmt.Errorf("keep the session: %w", err)
 	}
-	return m.give(ctx, w, b.Place, id)
+	before := m.seq.Load()
+	s, owner, err := m.Store.SessionByHash(ctx, s.Hash, m.Now())
+	if err != nil {
+		return nil, fmt.Errorf("read the session back: %w", err)
+	}
+	return m.give(w, b.Place, id, Risen{s, owner}, before)
 }
 
 // Raising is the change of a session under a new identifier, as the store does
@@ -259,30 +264,37 @@ type Raising struct {
 	Change      func(*Session) error
 }
 
+// Risen is a session as the write that has raised it leaves it, with its owner:
+// what SessionByHash would give then.
+type Risen struct {
+	Session Session
+	Owner   Owner
+}
+
 // Raise changes a session under a new identifier and gives that to the
 // browser (contract, section 7; ASVS 5.0 7.2.4: a new one at every rise, so
 // that one which was planted before stays as weak as it was). It refuses a superseded one with ErrNotFound:
 // the browser has been given a newer identifier already.
 func (m *Manager) Raise(ctx context.Context, w http.ResponseWriter, p Place, e *Entry, change func(*Session) error) (*Entry, error) {
-	return m.RaiseBy(ctx, w, p, e, func(r Raising) error {
+	return m.RaiseBy(ctx, w, p, e, func(r Raising) (Risen, error) {
 		r.Change = change
-		_, err := m.Store.RaiseSession(ctx, r)
-		return err
+		return m.Store.RaiseSession(ctx, r)
 	})
 }
 
 // RaiseBy is Raise by the caller's own write, which says the change as well.
-func (m *Manager) RaiseBy(ctx context.Context, w http.ResponseWriter, p Place, e *Entry, write func(Raising) error) (*Entry, error) {
+func (m *Manager) RaiseBy(ctx context.Context, w http.ResponseWriter, p Place, e *Entry, write func(Raising) (Risen, error)) (*Entry, error) {
 	if !e.Session.SupersededAt.IsZero() {
 		return nil, ErrNotFound
 	}
-	now := m.Now().UTC()
+	now, before := m.Now().UTC(), m.seq.Load()
 	id := NewIdentifier()
-	if err := write(Raising{ID: e.Session.ID, Account: e.Session.Account, Next: id.Hash(), Now: now, OverlapEnds: now.Add(Overlap)}); err != nil {
+	risen, err := write(Raising{ID: e.Session.ID, Account: e.Session.Account, Next: id.Hash(), Now: now, OverlapEnds: now.Add(Overlap)})
+	if err != nil {
 		return nil, fmt.Errorf("raise the session: %w", err)
 	}
 	m.memory.apply(Change{Kind: SessionChanged, Key: string(e.Session.ID)})
-	return m.give(ctx, w, p, id)
+	return m.give(w, p, id, risen, before)
 }
 
 // Again gives the browser that holds an older identifier of a session a new
@@ -295,19 +307,15 @@ func (m *Manager) Again(ctx context.Context, w http.ResponseWriter, p Place, e *
 	return m.Raise(ctx, w, p, current, func(*Session) error { return nil })
 }
 
-// give reads the session back, so that memory holds what the store holds.
-func (m *Manager) give(ctx context.Context, w http.ResponseWriter, p Place, id Identifier) (*Entry, error) {
+// give gives the browser the identifier of a session that the store holds so,
+// or held so when the feed was at before or later.
+func (m *Manager) give(w http.ResponseWriter, p Place, id Identifier, held Risen, before int64) (*Entry, error) {
 	value, err := m.seal(p.Cookie, id)
 	if err != nil {
 		return nil, fmt.Errorf("seal the session cookie: %w", err)
 	}
-	before := m.seq.Load()
-	s, owner, err := m.Store.SessionByHash(ctx, id.Hash(), m.Now())
-	if err != nil {
-		return nil, fmt.Errorf("read the session back: %w", err)
-	}
 	p.SetCookie(w, value)
-	return m.keep(value, s, owner, before), nil
+	return m.keep(value, held.Session, held.Owner, before), nil
 }
 
 // Rescore gives a session another risk, under the identifier that it has, here

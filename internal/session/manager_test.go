@@ -64,13 +64,13 @@ func (s *shelf) SessionByHash(_ context.Context, h Hash, now time.Time) (row Ses
 	return row, owner, err
 }
 
-func (s *shelf) RaiseSession(_ context.Context, r Raising) (row Session, err error) {
+func (s *shelf) RaiseSession(_ context.Context, r Raising) (risen Risen, err error) {
 	err = s.with(func() error {
 		for h, old := range s.rows {
 			if old.ID != r.ID || !old.SupersededAt.IsZero() {
 				continue
 			}
-			row = old
+			row := old
 			row.Hash, row.Proofs = r.Next, slices.Clone(old.Proofs)
 			if err := r.Change(&row); err != nil {
 				return err
@@ -78,11 +78,12 @@ func (s *shelf) RaiseSession(_ context.Context, r Raising) (row Session, err err
 			old.SupersededAt, old.EndsAt = r.Now, r.OverlapEnds
 			s.rows[h], s.rows[r.Next] = old, row
 			s.tell(SessionChanged, string(r.ID))
+			risen = Risen{row, s.owners[row.Account]}
 			return nil
 		}
 		return ErrNotFound
 	})
-	return row, err
+	return risen, err
 }
 
 func (s *shelf) TouchSessions(_ context.Context, seen map[ID]time.Time) error {

@@ -49,13 +49,14 @@ func sealCredential(ring *keys.Ring, c account.Credential) (address, secret []by
 	return address, secret, nil
 }
 
+const selectCredentials = `SELECT id, account, factor, label, sealed_address, sealed_secret, counter, is_default,
+		created_at, last_used_at, bound_by, counts_from, handle, mac_key
+	FROM credential WHERE account = $1
+	ORDER BY is_default DESC, last_used_at DESC, created_at, id`
+
 // Credentials implements store.Reader and challenge.Store.
 func (r reader) Credentials(ctx context.Context, owner account.ID) ([]account.Credential, error) {
-	all, err := list(ctx, r.q, r.scanCredential,
-		`SELECT id, account, factor, label, sealed_address, sealed_secret, counter, is_default,
-			created_at, last_used_at, bound_by, counts_from, handle, mac_key
-		FROM credential WHERE account = $1
-		ORDER BY is_default DESC, last_used_at DESC, created_at, id`, string(owner))
+	all, err := list(ctx, r.q, r.scanCredential, selectCredentials, string(owner))
 	if err != nil {
 		return nil, fmt.Errorf("list credentials: %w", err)
 	}

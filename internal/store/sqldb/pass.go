@@ -7,14 +7,14 @@ import (
 	"time"
 
 	"github.com/stepgate/stepgate/internal/ceremony"
+	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/throttle"
 )
 
-// Pass implements ceremony.Store. What is locked last are the counters, which
-// nobody holds who waits for anything else.
-func (db *DB) Pass(ctx context.Context, p ceremony.Passed, now time.Time) error {
-	err := db.update(ctx, func(t *tx) error {
-		if err := t.pass(ctx, p, now); err != nil {
+// Pass implements ceremony.Store.
+func (db *DB) Pass(ctx context.Context, p ceremony.Passed, now time.Time) (risen session.Risen, err error) {
+	err = db.update(ctx, func(t *tx) (err error) {
+		if risen, err = t.pass(ctx, p, now); err != nil {
 			return err
 		}
 		return t.counters(ctx, p.Counters, func(counters []throttle.Counter) error {
@@ -23,34 +23,35 @@ func (db *DB) Pass(ctx context.Context, p ceremony.Passed, now time.Time) error 
 		})
 	})
 	if err != nil {
-		return fmt.Errorf("pass: %w", err)
+		return session.Risen{}, fmt.Errorf("pass: %w", err)
 	}
-	return nil
+	return risen, nil
 }
 
 // pass keeps what a right answer brings, but for the counters.
-func (t *tx) pass(ctx context.Context, p ceremony.Passed, now time.Time) error {
-	if _, err := t.raiseSession(ctx, p.Raising); err != nil {
-		return err
+func (t *tx) pass(ctx context.Context, p ceremony.Passed, now time.Time) (risen session.Risen, err error) {
+	if risen, err = t.raiseSession(ctx, p.Raising); err != nil {
+		return risen, err
 	}
 	if p.Transaction != "" {
 		if err := t.RedeemTransaction(ctx, p.Transaction, now); err != nil {
-			return err
+			return risen, err
 		}
 	}
 	if p.Earmark != nil {
 		if _, err := t.openTransaction(ctx, *p.Earmark, now); err != nil {
-			return err
+			return risen, err
 		}
 	}
-	return t.note(ctx, p.Event, p.Messages)
+	return risen, t.note(ctx, p.Event, p.Messages)
 }
 
-// Answer implements ceremony.Store. It holds the counters while it waits for
-// the account; who holds an account and waits for counters holds lockUpdates
-// too, and that is here.
-func (db *DB) Answer(ctx context.Context, a ceremony.Tried, now time.Time) error {
-	err := db.update(ctx, func(t *tx) error {
+// Answer implements ceremony.Store.
+func (db *DB) Answer(ctx context.Context, a ceremony.Tried, now time.Time) (risen session.Risen, err error) {
+	err = db.update(ctx, func(t *tx) error {
+		if err := t.foreseeRaising(ctx, a.Account, a.Session, now); err != nil {
+			return err
+		}
 		before, err := t.readCounters(ctx, a.Counters)
 		if err != nil {
 			return fmt.Errorf("read counters: %w", err)
@@ -64,7 +65,7 @@ func (db *DB) Answer(ctx context.Context, a ceremony.Tried, now time.Time) error
 			return err
 		}
 		if passed != nil {
-			if err := t.pass(ctx, *passed, now); err != nil {
+			if risen, err = t.pass(ctx, *passed, now); err != nil {
 				return err
 			}
 			passed.Settle(after)
@@ -72,9 +73,9 @@ func (db *DB) Answer(ctx context.Context, a ceremony.Tried, now time.Time) error
 		return t.writeCounters(ctx, a.Counters, before, after)
 	})
 	if err != nil {
-		return fmt.Errorf("answer: %w", err)
+		return session.Risen{}, fmt.Errorf("answer: %w", err)
 	}
-	return nil
+	return risen, nil
 }
 
 // joining is the key of the transaction that writes by a context belong to.

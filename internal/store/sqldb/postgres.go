@@ -131,7 +131,7 @@ func OpenPostgres(ctx context.Context, dsn string, o Options) (*DB, error) {
 	readers := openPool(ofEachQuery(config), postgresReaders, pooled)
 	db := newDB(o, &pool{
 		db: readers, present: func() error { return nil }, timeout: readTimeout, watch: o.Watch,
-		lost: hungUp, stale: postgresReaders,
+		lost: hungUp, stale: postgresReaders, planned: plannedOnce(config),
 	})
 	p := &postgres{
 		store: db, config: config, writers: writers, readers: readers, pooled: pooled, step: stepTimeout,
@@ -196,6 +196,15 @@ func ofEachQuery(config *pgx.ConnConfig) *pgx.ConnConfig {
 		config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	}
 	return config
+}
+
+// plannedOnce are the queries of every sign-in and every code that find by whole
+// keys: they have one plan, whatever they ask. A pooler keeps none.
+func plannedOnce(config *pgx.ConnConfig) map[string]any {
+	if config.DefaultQueryExecMode != pgx.QueryExecModeCacheStatement {
+		return nil
+	}
+	return map[string]any{selectByHash: pgx.QueryExecModeCacheStatement, selectCredentials: pgx.QueryExecModeCacheStatement}
 }
 
 func openPool(config *pgx.ConnConfig, connections int, pooled bool) *sql.DB {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/stepgate/stepgate/internal/telemetry"
@@ -103,6 +104,9 @@ type pool struct {
 	// nothing yet is then read by another. Default: none is lost.
 	lost  func(error) bool
 	stale int
+	// planned, where it is set, is what goes before the arguments of the queries
+	// in it.
+	planned map[string]any
 }
 
 func (p *pool) ready(args []any) error {
@@ -136,6 +140,9 @@ func (p *pool) each(ctx context.Context, take func(row) error, query string, arg
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, p.timeout)
 		defer cancel()
+	}
+	if how, ok := p.planned[query]; ok {
+		args = slices.Insert(args, 0, how)
 	}
 	ctx, step := telemetry.Begin(ctx, "stepgate store read")
 	began := time.Now()

@@ -43,6 +43,13 @@ type ownedSession struct {
 	owner   session.Owner
 }
 
+const selectOwned = `SELECT s.hash, s.id, s.account, s.site, s.source, s.proofs, s.device, s.device_id, s.risk,
+		s.created_at, s.seen_at, s.ends_at, s.superseded_at, s.address, s.user_agent,
+		a.id, a.source, a.subject, a.username, a.full_name, a.email, a.mobile, a.member_of, a.organisation,
+		a.role, a.two_factor, a.suspended_at, a.created_at, a.version, o.requires, o.enrolment
+	FROM session s JOIN account a ON a.id = s.account JOIN organisation o ON o.name = a.organisation
+	`
+
 func scanOwnedSession(rows row) (o ownedSession, err error) {
 	a := &o.owner.Account
 	err = rows.Scan(append(sessionColumns(&o.session),
@@ -51,15 +58,11 @@ func scanOwnedSession(rows row) (o ownedSession, err error) {
 	return o, err
 }
 
+const selectByHash = selectOwned + `WHERE s.hash = $1 AND s.ends_at > $2`
+
 // SessionByHash implements session.Store.
 func (r reader) SessionByHash(ctx context.Context, h session.Hash, now time.Time) (session.Session, session.Owner, error) {
-	o, err := one(ctx, r.q, session.ErrNotFound, scanOwnedSession,
-		`SELECT s.hash, s.id, s.account, s.site, s.source, s.proofs, s.device, s.device_id, s.risk,
-			s.created_at, s.seen_at, s.ends_at, s.superseded_at, s.address, s.user_agent,
-			a.id, a.source, a.subject, a.username, a.full_name, a.email, a.mobile, a.member_of, a.organisation,
-			a.role, a.two_factor, a.suspended_at, a.created_at, a.version, o.requires, o.enrolment
-		FROM session s JOIN account a ON a.id = s.account JOIN organisation o ON o.name = a.organisation
-		WHERE s.hash = $1 AND s.ends_at > $2`, h[:], instant(now))
+	o, err := one(ctx, r.q, session.ErrNotFound, scanOwnedSession, selectByHash, h[:], instant(now))
 	if err != nil {
 		return session.Session{}, session.Owner{}, fmt.Errorf("read session: %w", err)
 	}
@@ -120,32 +123,49 @@ func (t *tx) insertSession(ctx context.Context, s session.Session) error {
 // RaiseSession implements session.Store. Of what change leaves, the IDs, the
 // hash and the state stay as the store knows them. On PostgreSQL change may
 // run again after a conflict, on a fresh copy.
-func (db *DB) RaiseSession(ctx context.Context, r session.Raising) (session.Session, error) {
-	var raised session.Session
+func (db *DB) RaiseSession(ctx context.Context, r session.Raising) (session.Risen, error) {
+	var risen session.Risen
 	err := db.write(ctx, func(t *tx) (err error) {
-		raised, err = t.raiseSession(ctx, r)
+		risen, err = t.raiseSession(ctx, r)
 		return err
 	})
 	if err != nil {
-		return session.Session{}, err
+		return session.Risen{}, err
 	}
-	return raised, nil
+	return risen, nil
 }
 
-func (t *tx) raiseSession(ctx context.Context, r session.Raising) (session.Session, error) {
-	current, err := t.lockSession(ctx, r.Account, r.ID, r.Now)
+func (t *tx) raiseSession(ctx context.Context, r session.Raising) (session.Risen, error) {
+	owned, err := t.lockSession(ctx, r.Account, r.ID, r.Now)
 	if err != nil {
-		return current, fmt.Errorf("raise session: %w", err)
+		return session.Risen{}, fmt.Errorf("raise session: %w", err)
 	}
-	raised := current
+	current, raised := owned.session, owned.session
 	if err := r.Change(&raised); err != nil {
-		return current, err
+		return session.Risen{}, err
 	}
 	raised.ID, raised.Account, raised.Hash, raised.SupersededAt = current.ID, current.Account, r.Next, time.Time{}
 	if err := t.replaceSession(ctx, current, raised, r.Now, r.OverlapEnds); err != nil {
-		return current, fmt.Errorf("raise session: %w", err)
+		return session.Risen{}, fmt.Errorf("raise session: %w", err)
 	}
-	return raised, nil
+	if raised, err = asKept(raised); err != nil {
+		return session.Risen{}, fmt.Errorf("raise session: %w", err)
+	}
+	return session.Risen{Session: raised, Owner: owned.owner}, nil
+}
+
+// asKept is a session as it reads back.
+func asKept(s session.Session) (session.Session, error) {
+	proofs, err := asJSON(&s.Proofs).Value()
+	if err != nil {
+		return s, err
+	}
+	s.Proofs, s.Tie, s.Password = nil, session.Tie{}, ""
+	s.Address, s.UserAgent = storable(s.Address), storable(s.UserAgent)
+	for _, at := range []*time.Time{&s.CreatedAt, &s.SeenAt, &s.EndsAt, &s.SupersededAt} {
+		*at = fromNanoseconds(nanoseconds(*at))
+	}
+	return s, asJSON(&s.Proofs).Scan(proofs)
 }
 
 // replaceSession supersedes the current row and puts its successor beside it.
@@ -166,14 +186,54 @@ func (t *tx) replaceSession(ctx context.Context, current, raised session.Session
 // lockSession locks the session's owner, so that ending everything of an
 // account and raising one of its sessions never cross, and reads the current
 // row.
-func (t *tx) lockSession(ctx context.Context, owner account.ID, id session.ID, now time.Time) (session.Session, error) {
-	if err := t.lock(ctx, lockAccount(owner)); err != nil {
-		return session.Session{}, err
+func (t *tx) lockSession(ctx context.Context, owner account.ID, id session.ID, now time.Time) (ownedSession, error) {
+	foreseen, err := t.foreseen, error(nil)
+	if t.foreseen = nil; foreseen == nil || !foreseen.is(owner, id, now) {
+		foreseen, err = t.askForSession(ctx, owner, id, now)
 	}
-	return one(ctx, t.q, session.ErrNotFound, scanSession,
-		`SELECT hash, id, account, site, source, proofs, device, device_id, risk,
-			created_at, seen_at, ends_at, superseded_at, address, user_agent
-		FROM session WHERE id = $1 AND account = $2 AND superseded_at = 0 AND ends_at > $3`, string(id), string(owner), instant(now))
+	if err == nil {
+		err = t.st.flush(ctx)
+	}
+	if err != nil {
+		return ownedSession{}, err
+	}
+	if len(foreseen.found) == 0 {
+		return ownedSession{}, session.ErrNotFound
+	}
+	return foreseen.found[0], nil
+}
+
+// foreseen is what lockSession is going to ask for, with the answer, once what
+// is queued has been sent. It is good until the session is written to.
+type foreseen struct {
+	owner account.ID
+	id    session.ID
+	now   time.Time
+	found []ownedSession
+}
+
+func (f *foreseen) is(owner account.ID, id session.ID, now time.Time) bool {
+	return f.owner == owner && f.id == id && f.now.Equal(now)
+}
+
+// foreseeRaising has the lock and the row for raising a session come with the
+// answer to the next statement.
+func (t *tx) foreseeRaising(ctx context.Context, owner account.ID, id session.ID, now time.Time) (err error) {
+	t.foreseen, err = t.askForSession(ctx, owner, id, now)
+	return err
+}
+
+func (t *tx) askForSession(ctx context.Context, owner account.ID, id session.ID, now time.Time) (*foreseen, error) {
+	f := &foreseen{owner: owner, id: id, now: now}
+	if err := t.lock(ctx, lockAccount(owner)); err != nil {
+		return nil, err
+	}
+	err := t.q.soon(ctx, func(rows row) error {
+		o, err := scanOwnedSession(rows)
+		f.found = append(f.found, o)
+		return err
+	}, selectOwned+`WHERE s.id = $1 AND s.account = $2 AND s.superseded_at = 0 AND s.ends_at > $3`, string(id), string(owner), instant(now))
+	return f, err
 }
 
 func (t *tx) sessionOwner(ctx context.Context, id session.ID) (account.ID, error) {

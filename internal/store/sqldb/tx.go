@@ -31,6 +31,8 @@ type tx struct {
 	changes []session.Change
 	// tail is the last link of the audit trail, once this transaction knows it.
 	tail *audit.Link
+	// foreseen is the session that this transaction is about to raise.
+	foreseen *foreseen
 	// appended are the audit events of this transaction.
 	appended []audit.Event
 	told     map[session.Change]bool

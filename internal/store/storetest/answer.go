@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
@@ -38,8 +39,9 @@ func charge(c []throttle.Counter) error {
 
 // answer burns step, and brings a session of high risk where that was new.
 func (a *answering) answer(of session.ID, step int64, charge func([]throttle.Counter) error, after error) (won bool, err error) {
-	err = a.b.Answer(a.b.Context(), ceremony.Tried{
-		Counters: []throttle.Key{a.key}, Charge: charge,
+	next := session.NewIdentifier().Hash()
+	risen, err := a.b.Answer(a.b.Context(), ceremony.Tried{
+		Account: a.session.Account, Session: of, Counters: []throttle.Key{a.key}, Charge: charge,
 		Compare: func(ctx context.Context) (*ceremony.Passed, error) {
 			if won, err = a.b.ConsumeStep(ctx, a.credential.ID, step, Noon); err != nil || !won || after != nil {
 				return nil, errors.Join(err, after)
@@ -48,12 +50,23 @@ func (a *answering) answer(of session.ID, step int64, charge func([]throttle.Cou
 				Settle: func(c []throttle.Counter) { clear(c) },
 				Event:  audit.Event{At: Noon, Name: audit.ChallengePassed, Account: string(a.session.Account)},
 				Raising: session.Raising{
-					ID: of, Account: a.session.Account, Next: session.NewIdentifier().Hash(), Now: Noon, OverlapEnds: Noon.Add(session.Overlap),
-					Change: func(s *session.Session) error { s.Risk = "high"; return nil },
+					ID: of, Account: a.session.Account, Next: next, Now: Noon, OverlapEnds: Noon.Add(session.Overlap),
+					Change: func(s *session.Session) error {
+						s.Risk, s.UserAgent, s.Password = "high", "a\x00b", "mark"
+						s.SeenAt = time.Now() // which has a monotonic clock too
+						return nil
+					},
 				},
 			}, nil
 		},
 	}, Noon)
+	if err == nil && won {
+		got, owner, readErr := a.b.SessionByHash(a.b.Context(), next, Noon)
+		a.b.same(risen, session.Risen{Session: got, Owner: owner})
+		if readErr != nil || risen.Session.SeenAt != got.SeenAt {
+			a.b.Errorf("the risen session was seen at %#v, the one read back at %#v, %v", risen.Session.SeenAt, got.SeenAt, readErr)
+		}
+	}
 	return won, err
 }
 

@@ -198,10 +198,11 @@ func testRaise(t *testing.T, b *bench) {
 	want := s
 	want.Hash, want.Risk = next, "high"
 	want.Proofs = append(want.Proofs[:1:1], policy.Proof{Factor: policy.TOTP, Credential: "c", At: at})
-	b.same(raised, want)
-	got, _, err := b.SessionByHash(t.Context(), next, at)
+	b.same(raised.Session, want)
+	got, owner, err := b.SessionByHash(t.Context(), next, at)
 	b.must(err)
 	b.same(got, want)
+	b.same(raised.Owner, owner)
 
 	old, _, err := b.SessionByHash(t.Context(), s.Hash, overlap.Add(-1))
 	b.must(err)

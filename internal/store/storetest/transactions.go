@@ -275,7 +275,7 @@ func testPassOnce(t *testing.T, b *bench) {
 	}
 	mark := newTransaction(s, "once/mark")
 	pass := func(of session.ID, transaction string) error {
-		return b.Pass(t.Context(), ceremony.Passed{
+		_, err := b.Pass(t.Context(), ceremony.Passed{
 			Transaction: transaction, Earmark: &mark, Counters: []throttle.Key{key}, Settle: func(c []throttle.Counter) { c[0] = throttle.Counter{} },
 			Event: audit.Event{At: Noon, Name: audit.ChallengePassed, Account: string(a.ID)},
 			Raising: session.Raising{
@@ -283,6 +283,7 @@ func testPassOnce(t *testing.T, b *bench) {
 				Change: func(s *session.Session) error { s.Risk = "high"; return nil },
 			},
 		}, Noon)
+		return err
 	}
 	b.is(pass("gone", open.ID), session.ErrNotFound)
 	b.is(pass(s.ID, "gone"), ceremony.ErrTransactionGone)
