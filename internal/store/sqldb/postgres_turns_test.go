@@ -145,8 +145,26 @@ func TestPostgresLostTransactionFailsAll(t *testing.T) {
 	isKept(t, db)
 }
 
-// TestPostgresDoesNotWaitForOneWhoHasGone has a caller leave while it waits for
-// another node.
+// TestPostgresFailedCommitFailsAll has the server find out at the commit alone
+// that one of them must not be.
+func TestPostgresFailedCommitFailsAll(t *testing.T) {
+	late := func(t *tx) error {
+		if err := raw(`CREATE TABLE probe (n BIGINT UNIQUE DEFERRABLE INITIALLY DEFERRED)`)(t); err != nil {
+			return err
+		}
+		return raw(`INSERT INTO probe (n) VALUES (1), (1)`)(t)
+	}
+	db, errs := inTurns(t, noted("one"), late, noted("two"))
+	for i, err := range errs {
+		if err == nil {
+			t.Errorf("caller %d was told of success", i)
+		}
+	}
+	isKept(t, db)
+}
+
+// TestPostgresDoesNotWaitForOneWhoHasGone has callers leave while another node
+// has the turn: one whose transaction waits for it, and one who waits behind.
 func TestPostgresDoesNotWaitForOneWhoHasGone(t *testing.T) {
 	dsn, ring := freshSchema(t), storetest.NewRing(t)
 	here, there := openSchema(t, dsn, ring), openSchema(t, dsn, ring)
@@ -155,6 +173,9 @@ func TestPostgresDoesNotWaitForOneWhoHasGone(t *testing.T) {
 		ended <- there.update(t.Context(), func(*tx) error { close(entered); <-leave; return nil })
 	}()
 	<-entered
+	taken := &caller{turn: make(chan *turns), refused: make(chan error, 1), gone: make(chan struct{})}
+	here.engine.(*postgres).inTurn <- taken // whose transaction now waits for the other node's
+	close(taken.gone)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		ended <- here.update(ctx, func(*tx) error { t.Error("the change ran"); return nil })
