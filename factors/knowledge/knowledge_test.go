@@ -87,6 +87,22 @@ func try(t *testing.T, f factors.Factor, c account.Credential, fields map[string
 	return err
 }
 
+func TestAListOfQuestionsIsCalledInThePersonsLanguage(t *testing.T) {
+	var seen []string
+	f := knowledge.NewQuestions(ring{"one"}, plain{&seen}, new(drawer), []string{"pet", "street", "song"}, text)
+	answers := map[string]string{
+		"question_1": "pet", "question_2": "street", "question_3": "song", "answer_1": "quokka", "answer_2": "heol y bont", "answer_3": "calon lan",
+	}
+	welsh := joe
+	welsh.Language = "cy"
+	if c, err := enrol(t, f, welsh, answers); err != nil || c.Label != "Cwestiynau diogelwch" {
+		t.Errorf("%q, %v", c.Label, err)
+	}
+	if c, err := enrol(t, f, joe, answers); err != nil || c.Label != "Security questions" {
+		t.Errorf("%q, %v", c.Label, err)
+	}
+}
+
 func TestAPINIsRightForItsPersonInEveryScript(t *testing.T) {
 	var seen []string
 	f := knowledge.NewPIN(ring{"one"}, plain{&seen}, new(drawer))

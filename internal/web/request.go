@@ -13,13 +13,19 @@ import (
 // own. Browsers that say what they do (Fetch Metadata) are believed; of others
 // it is a navigation when Accept names HTML. "*/*" names nothing: fetch,
 // XMLHttpRequest and command-line clients send it. What a library of the page
-// marks as its own is none either.
+// marks as its own is none either, nor is a handshake of a WebSocket, whatever
+// its program accepts.
 func Navigation(r *http.Request) bool {
 	if mode, said := fetchHeader(r, "Sec-Fetch-Mode"); said {
 		dest, _ := fetchHeader(r, "Sec-Fetch-Dest")
 		return mode == "navigate" && (dest == "" || dest == "document")
 	}
-	return !scripted(r.Header) && namesHTML(r.Header.Values("Accept"))
+	return !scripted(r.Header) && !handshake(r.Header) && namesHTML(r.Header.Values("Accept"))
+}
+
+// handshake tells whether a request asks for a WebSocket (RFC 6455 §4.1).
+func handshake(h http.Header) bool {
+	return slices.ContainsFunc(h["Upgrade"], func(to string) bool { return strings.EqualFold(to, "websocket") })
 }
 
 // scriptMarks are headers that libraries set on requests whose answer they put

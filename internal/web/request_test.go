@@ -28,6 +28,7 @@ func TestKindOfRequest(t *testing.T) {
 		{"fetch", headers{"Sec-Fetch-Mode": {"cors"}, "Sec-Fetch-Dest": {"empty"}}, false, false, false},
 		{"image", headers{"Sec-Fetch-Mode": {"no-cors"}, "Sec-Fetch-Dest": {"image"}}, false, false, false},
 		{"WebSocket", headers{"Sec-Fetch-Mode": {"websocket"}, "Sec-Fetch-Dest": {"empty"}}, false, false, false},
+		{"WebSocket of a program", headers{"Upgrade": {"WebSocket"}, "Connection": {"Upgrade"}, "Accept": {"text/html, */*"}}, false, false, true},
 		{"iframe", headers{"Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Dest": {"iframe"}}, false, true, false},
 		{"frame", headers{"Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Dest": {"frame"}}, false, true, false},
 		{"embed", headers{"Sec-Fetch-Mode": {"navigate"}, "Sec-Fetch-Dest": {"embed"}}, false, true, false},
