@@ -167,9 +167,15 @@ func (p *People) insert(ctx context.Context, tx Tx, actor Actor, a account.Accou
 	return nil
 }
 
+// namesakes knows who has a name or an identifier. A Reader does.
+type namesakes interface {
+	AccountByUsername(ctx context.Context, source, folded string) (account.Account, error)
+	AccountBySubject(ctx context.Context, source, subject string) (account.Account, error)
+}
+
 // free tells whether the account's name and its source's identifier are
 // nobody's, or its own.
-func (p *People) free(ctx context.Context, r Reader, a account.Account) error {
+func (p *People) free(ctx context.Context, r namesakes, a account.Account) error {
 	other, err := r.AccountByUsername(ctx, a.Source, account.FoldUsername(a.Username))
 	if err == nil && other.ID != a.ID {
 		return taken(say("source %q has an account %q already", a.Source, other.Username), say("choose another username, or change that account with `user edit`"))
@@ -190,7 +196,7 @@ func (p *People) free(ctx context.Context, r Reader, a account.Account) error {
 
 // unshared tells whether no source that a site has beside the account's own
 // knows somebody by the same username: to the app behind it they would be one.
-func (p *People) unshared(ctx context.Context, r Reader, a account.Account) error {
+func (p *People) unshared(ctx context.Context, r namesakes, a account.Account) error {
 	for _, s := range p.sources() {
 		if s.Name != a.Source {
 			continue

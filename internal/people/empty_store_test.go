@@ -13,12 +13,12 @@ func noonNow() time.Time { return noon }
 // emptyStore has the default organisation and nobody in it.
 type emptyStore struct{ people.Store }
 
-func (emptyStore) AccountByUsername(context.Context, string, string) (account.Account, error) {
-	return account.Account{}, account.ErrNotFound
+func (emptyStore) AccountsNamed(context.Context, ...string) ([]account.Account, error) {
+	return nil, nil
 }
 
-func (emptyStore) AccountBySubject(context.Context, string, string) (account.Account, error) {
-	return account.Account{}, account.ErrNotFound
+func (emptyStore) AccountsBySubject(context.Context, string, []string) ([]account.Account, error) {
+	return nil, nil
 }
 
 func (emptyStore) Organisation(_ context.Context, name string) (account.Organisation, error) {

@@ -1,15 +1,18 @@
 package people
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/audit"
 )
 
 // maxImport is how many accounts one table may have: they are made in one
-// transaction, for which others wait.
+// transaction.
 const maxImport = 20_000
 
 // maxProblems bounds what a refused import reports.
@@ -89,25 +92,40 @@ type drafted struct {
 	account.Account
 }
 
-// checkTable drafts all rows, or reports what is wrong with them.
+// checkTable drafts all rows, or reports what is wrong with them. What it asks
+// of the store it asks for all rows together.
 func (p *People) checkTable(ctx context.Context, actor Actor, rows []row) ([]drafted, error) {
-	var problems []Phrase
-	seen := make(map[[3]string]int, 2*len(rows))
-	known := make(map[string]error)
-	drafts := make([]drafted, 0, len(rows))
-	for _, r := range rows {
-		a, err := p.checkRow(ctx, actor, r, known)
-		if err == nil {
-			err = once(seen, a, r.line)
+	drafts, wrong := make([]drafted, 0, len(rows)), make([]error, len(rows))
+	for i, r := range rows {
+		d := drafted{line: r.line}
+		if wrong[i] = r.wrong; r.wrong == nil {
+			d.Account, wrong[i] = p.draft(actor, r.NewAccount)
 		}
-		var wrong *Error
+		drafts = append(drafts, d)
+	}
+	others, err := readNamesakes(ctx, p.Store, drafts)
+	if err != nil {
+		return nil, err
+	}
+	var problems []Phrase
+	seen, known := make(map[[3]string]int, 2*len(rows)), make(map[string]error)
+	for i, d := range drafts {
+		err := wrong[i]
+		if err == nil {
+			err = mayMake(ctx, p.Store, actor, d.Account, known)
+		}
+		if err == nil {
+			err = p.unnamed(ctx, others, d.Account)
+		}
+		if err == nil {
+			err = once(seen, d.Account, d.line)
+		}
+		var refusal *Error
 		switch {
-		case errors.As(err, &wrong):
-			problems = append(problems, say("line %d: %s", r.line, wrong.whole()))
+		case errors.As(err, &refusal):
+			problems = append(problems, say("line %d: %s", d.line, refusal.whole()))
 		case err != nil:
-			return nil, fmt.Errorf("line %d: %w", r.line, err)
-		default:
-			drafts = append(drafts, drafted{line: r.line, Account: a})
+			return nil, fmt.Errorf("line %d: %w", d.line, err)
 		}
 	}
 	if len(problems) > 0 {
@@ -116,30 +134,84 @@ func (p *People) checkTable(ctx context.Context, actor Actor, rows []row) ([]dra
 	return drafts, nil
 }
 
-// checkRow drafts one row. known remembers which organisations there are.
-func (p *People) checkRow(ctx context.Context, actor Actor, r row, known map[string]error) (account.Account, error) {
-	if r.wrong != nil {
-		return account.Account{}, r.wrong
-	}
-	a, err := p.draft(actor, r.NewAccount)
-	if err != nil {
-		return account.Account{}, err
+// mayMake tells whether an actor may make an account. known remembers which
+// organisations there are.
+func mayMake(ctx context.Context, r Reader, actor Actor, a account.Account, known map[string]error) error {
+	if err := actor.may(ActManage); err != nil {
+		return err
 	}
 	missing, asked := known[a.Organisation]
 	if !asked {
-		_, missing = organisation(ctx, p.Store, actor, a.Organisation)
+		_, missing = organisation(ctx, r, actor, a.Organisation)
 		known[a.Organisation] = missing
 	}
 	if missing != nil {
-		return account.Account{}, missing
+		return missing
 	}
-	if err := actor.mayGrant(a.Role); err != nil {
-		return account.Account{}, err
+	return actor.mayGrant(a.Role)
+}
+
+// unnamed tells whether nobody has what an account is to be known by.
+func (p *People) unnamed(ctx context.Context, others namesakes, a account.Account) error {
+	if err := p.free(ctx, others, a); err != nil {
+		return err
 	}
-	if err := p.free(ctx, p.Store, a); err != nil {
-		return a, err
+	return p.unshared(ctx, others, a)
+}
+
+// readAhead are the namesakes of many accounts, by source and name and by
+// source and identifier.
+type readAhead struct{ names, subjects map[[2]string]account.Account }
+
+// readNamesakes reads all accounts that are in the way of some. An identifier of
+// the local source is new with its account.
+func readNamesakes(ctx context.Context, r Reader, drafts []drafted) (readAhead, error) {
+	var names []string
+	subjects := map[string][]string{}
+	for _, d := range drafts {
+		if d.Username == "" { // a row that is none
+			continue
+		}
+		names = append(names, account.FoldUsername(d.Username))
+		if d.Source != account.LocalSource {
+			subjects[d.Source] = append(subjects[d.Source], d.Subject)
+		}
 	}
-	return a, p.unshared(ctx, p.Store, a)
+	read := readAhead{names: map[[2]string]account.Account{}, subjects: map[[2]string]account.Account{}}
+	same, err := r.AccountsNamed(ctx, names...)
+	if err != nil {
+		return read, fmt.Errorf("look for the names: %w", err)
+	}
+	for _, a := range same {
+		read.names[[2]string{a.Source, account.FoldUsername(a.Username)}] = a
+	}
+	for source, all := range subjects {
+		same, err := r.AccountsBySubject(ctx, source, all)
+		if err != nil {
+			return read, fmt.Errorf("look for the identifiers: %w", err)
+		}
+		for _, a := range same {
+			read.subjects[[2]string{a.Source, a.Subject}] = a
+		}
+	}
+	return read, nil
+}
+
+// AccountByUsername implements namesakes.
+func (r readAhead) AccountByUsername(_ context.Context, source, folded string) (account.Account, error) {
+	return among(r.names, source, folded)
+}
+
+// AccountBySubject implements namesakes.
+func (r readAhead) AccountBySubject(_ context.Context, source, subject string) (account.Account, error) {
+	return among(r.subjects, source, subject)
+}
+
+func among(read map[[2]string]account.Account, source, name string) (account.Account, error) {
+	if a, found := read[[2]string{source, name}]; found {
+		return a, nil
+	}
+	return account.Account{}, account.ErrNotFound
 }
 
 // once refuses a name or an identifier that an earlier line has.
@@ -156,22 +228,62 @@ func once(seen map[[3]string]int, a account.Account, line int) error {
 	return nil
 }
 
+// insertAll makes the accounts while others go on with their work, and then, in
+// turn with them, looks whether all still holds that was checked before, and
+// records it.
 func (p *People) insertAll(ctx context.Context, actor Actor, drafts []drafted, reason string) error {
-	return p.Store.Update(ctx, func(tx Tx) error {
-		current, err := actor.refresh(ctx, tx)
-		if err != nil {
+	accounts, events := make([]account.Account, len(drafts)), make([]audit.Event, len(drafts))
+	for i, d := range drafts {
+		accounts[i], events[i] = d.Account, p.signed(addEvent(d.Account, reason), actor)
+	}
+	return p.Store.UpdateAtLength(ctx, func(tx Tx) error {
+		err := tx.InsertAccounts(ctx, accounts)
+		if errors.Is(err, account.ErrTaken) {
+			err = cmp.Or(p.clash(ctx, tx, drafts), err)
+		}
+		return err
+	}, func(tx Tx) error {
+		if err := p.stillMayMake(ctx, tx, actor, drafts); err != nil {
 			return err
 		}
-		for _, d := range drafts {
-			if err := p.insert(ctx, tx, current, d.Account); err != nil {
-				return fmt.Errorf("line %d: %w", d.line, err)
-			}
-			if err := p.record(ctx, tx, current, addEvent(d.Account, reason)); err != nil {
-				return err
-			}
+		if err := tx.AppendEvents(ctx, events); err != nil {
+			return fmt.Errorf("append audit events: %w", err)
 		}
 		return nil
 	})
+}
+
+// stillMayMake looks again at what somebody else may have changed since the
+// table was checked. That nobody of the same source has got one of the names
+// meanwhile the store has seen to.
+func (p *People) stillMayMake(ctx context.Context, tx Tx, actor Actor, drafts []drafted) error {
+	current, err := actor.refresh(ctx, tx)
+	if err != nil {
+		return err
+	}
+	known := make(map[string]error)
+	for _, d := range drafts {
+		if err := mayMake(ctx, tx, current, d.Account, known); err != nil {
+			return fmt.Errorf("line %d: %w", d.line, err)
+		}
+	}
+	if slices.ContainsFunc(p.sources(), func(s Source) bool { return len(s.Beside) > 0 }) {
+		return p.clash(ctx, tx, drafts)
+	}
+	return nil
+}
+
+// clash says which of the accounts has a name that is somebody else's.
+func (p *People) clash(ctx context.Context, tx Tx, drafts []drafted) error {
+	others, err := readNamesakes(ctx, tx, drafts)
+	for _, d := range drafts {
+		if err == nil {
+			if err = p.unnamed(ctx, others, d.Account); err != nil {
+				err = fmt.Errorf("line %d: %w", d.line, err)
+			}
+		}
+	}
+	return err
 }
 
 func tableError(problems []Phrase) error {

@@ -1,6 +1,7 @@
 package people_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -159,4 +160,69 @@ func FuzzImportNeverBreaks(fz *testing.F) {
 			t.Errorf("%d accounts and an error: %v", n.Accounts, err)
 		}
 	})
+}
+
+// sudden is a store in which somebody does something while an import makes its
+// accounts.
+type sudden struct {
+	people.Store
+	do func()
+}
+
+func (s sudden) UpdateAtLength(ctx context.Context, long, end func(people.Tx) error) error {
+	s.do()
+	return s.Store.UpdateAtLength(ctx, long, end)
+}
+
+func TestImportIsRefusedWholeForWhatHappensMeanwhile(t *testing.T) {
+	f := newFixture(t)
+	given := table("username,source,subject", "good,,", "joe,directory,1")
+	f.Sources = []people.Source{{Name: "local", Beside: []string{"directory"}}, {Name: "directory", Beside: []string{"local"}}}
+	owner := f.actor(t, "owner")
+	for name, c := range map[string]struct {
+		meanwhile func(*people.People) error
+		kind      error
+		words     []string
+	}{
+		"the name is given away": {func(p *people.People) error {
+			_, err := p.AddAccount(t.Context(), people.Operator(), people.NewAccount{Username: "Joe", Source: "directory", Subject: "2"})
+			return err
+		}, account.ErrTaken, []string{"line 3", "account \"Joe\" already"}},
+		"the identifier is given away": {func(p *people.People) error {
+			_, err := p.AddAccount(t.Context(), people.Operator(), people.NewAccount{Username: "eve", Source: "directory", Subject: "1"})
+			return err
+		}, account.ErrTaken, []string{"line 3", "subject \"1\""}},
+		"another source has the name": {func(p *people.People) error {
+			_, err := p.AddAccount(t.Context(), people.Operator(), people.NewAccount{Username: "joe", Source: "local"})
+			return err
+		}, account.ErrTaken, []string{"line 3", "both sources"}},
+		"the actor is suspended": {func(p *people.People) error {
+			_, err := p.Suspend(t.Context(), people.Operator(), people.Who{Username: "actor-owner"}, "")
+			return err
+		}, people.ErrForbidden, nil},
+		"the trail cannot be written": {nil, errDisk, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := *f.People
+			if p.Store = (sudden{f.Store, func() {
+				if err := c.meanwhile(f.People); err != nil {
+					t.Error(err)
+				}
+			}}); c.meanwhile == nil {
+				p.Store = unrecorded{f.Store}
+			}
+			_, err := p.Import(t.Context(), owner, given)
+			wantError(t, err, c.kind, c.words...)
+			if _, err := f.db.AccountByUsername(t.Context(), "local", "good"); err == nil {
+				t.Error("a line of a refused table was imported")
+			}
+			for _, gone := range []people.Who{{Username: "joe"}, {Username: "eve"}} {
+				f.DeleteAccount(t.Context(), people.Operator(), gone, "")
+			}
+			f.Resume(t.Context(), people.Operator(), people.Who{Username: "actor-owner"}, "")
+		})
+	}
+	if n, err := f.Import(t.Context(), owner, given); err != nil || n.Accounts != 2 {
+		t.Errorf("%d, %v", n.Accounts, err)
+	}
 }

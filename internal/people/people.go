@@ -19,8 +19,10 @@ type Reader interface {
 	AccountBySubject(ctx context.Context, source, subject string) (account.Account, error)
 	// Accounts lists by folded username, f.Limit at most, behind f.After.
 	Accounts(ctx context.Context, f account.Filter) ([]account.Account, error)
-	// AccountsNamed are those of a folded username, of all sources.
-	AccountsNamed(ctx context.Context, folded string) ([]account.Account, error)
+	// AccountsNamed are those of some folded usernames, of all sources, and
+	// AccountsBySubject those of some identifiers of one source.
+	AccountsNamed(ctx context.Context, folded ...string) ([]account.Account, error)
+	AccountsBySubject(ctx context.Context, source string, subjects []string) ([]account.Account, error)
 	// Pin returns what a name has led to; account.ErrNotFound for nothing.
 	Pin(ctx context.Context, source string, kind account.PinKind, name string) (account.Pin, error)
 	// Pins lists the names, submitted and given, that have led to an account.
@@ -44,6 +46,9 @@ type Reader interface {
 type Tx interface {
 	Reader
 	InsertAccount(ctx context.Context, a account.Account) error
+	// InsertAccounts keeps many; account.ErrTaken where one of them cannot be,
+	// and the transaction has to be given up.
+	InsertAccounts(ctx context.Context, all []account.Account) error
 	// UpdateAccount replaces everything but ID, Source, CreatedAt; it moves
 	// Version and tells the feed.
 	UpdateAccount(ctx context.Context, a account.Account) error
@@ -82,6 +87,8 @@ type Tx interface {
 	ReplaceTransaction(ctx context.Context, t ceremony.Transaction) error
 	RedeemTransaction(ctx context.Context, id string, now time.Time) error
 	AppendEvent(ctx context.Context, e audit.Event) (audit.Record, error)
+	// AppendEvents appends many, in their order.
+	AppendEvents(ctx context.Context, all []audit.Event) error
 	// KeepVisits lets change alter what is remembered of where an account has
 	// been, and in which browsers. It goes with the account;
 	// account.ErrNotFound where that is gone.
@@ -95,6 +102,10 @@ type Tx interface {
 type Store interface {
 	Reader
 	Update(ctx context.Context, change func(Tx) error) error
+	// UpdateAtLength is Update for what takes long: others need not wait for
+	// long, which makes nothing but what is new and relies on nothing that it
+	// reads, and end is in turn with all other changes.
+	UpdateAtLength(ctx context.Context, long, end func(Tx) error) error
 }
 
 // Passwords judges and hashes passwords of local accounts.

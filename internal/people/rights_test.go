@@ -21,11 +21,17 @@ func (u unrecorded) Update(ctx context.Context, change func(people.Tx) error) er
 	return u.Store.Update(ctx, func(tx people.Tx) error { return change(unrecordedTx{tx}) })
 }
 
+func (u unrecorded) UpdateAtLength(ctx context.Context, long, end func(people.Tx) error) error {
+	return u.Store.UpdateAtLength(ctx, long, func(tx people.Tx) error { return end(unrecordedTx{tx}) })
+}
+
 type unrecordedTx struct{ people.Tx }
 
 func (unrecordedTx) AppendEvent(context.Context, audit.Event) (audit.Record, error) {
 	return audit.Record{}, errDisk
 }
+
+func (unrecordedTx) AppendEvents(context.Context, []audit.Event) error { return errDisk }
 
 // matrix says for each actor on whom each kind of verb works: roles in the
 // actor's own organisation, and in another after the slash.

@@ -12,6 +12,11 @@ func ForPeople(s Store) people.Store { return forPeople{s} }
 
 type forPeople struct{ Store }
 
+// UpdateAtLength implements people.Store.
+func (s forPeople) UpdateAtLength(ctx context.Context, long, end func(people.Tx) error) error {
+	return s.Store.UpdateAtLength(ctx, func(tx Tx) error { return long(tx) }, func(tx Tx) error { return end(tx) })
+}
+
 // Update implements people.Store.
 func (s forPeople) Update(ctx context.Context, change func(people.Tx) error) error {
 	return s.Store.Update(ctx, func(tx Tx) error { return change(tx) })

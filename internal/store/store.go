@@ -79,6 +79,12 @@ type Store interface {
 	// Update runs change in one write transaction, grouped with others that
 	// wait. It returns only when the commit is durable.
 	Update(ctx context.Context, change func(Tx) error) error
+	// UpdateAtLength is Update for what takes long. Where the store can, other
+	// changes come and go while long runs: it must make nothing but what is new,
+	// and rely on nothing that it has read. Then comes end, in turn with all
+	// other changes, which checks what must hold and appends the events. All of
+	// both happens, or none.
+	UpdateAtLength(ctx context.Context, long, end func(Tx) error) error
 	// RevokeDevice is Tx.RevokeDevice with its event, in one transaction.
 	RevokeDevice(ctx context.Context, owner account.ID, id account.CredentialID, e audit.Event, messages []delivery.Queued) error
 	// KeepVisits is Tx.KeepVisits in a transaction of its own.

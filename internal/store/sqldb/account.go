@@ -1,6 +1,7 @@
 package sqldb
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -67,32 +68,47 @@ func (r reader) PasswordHash(ctx context.Context, id account.ID) (string, error)
 	return phc, nil
 }
 
-// InsertAccount implements store.Tx. An account that names no organisation
+// InsertAccount implements store.Tx.
+func (t *tx) InsertAccount(ctx context.Context, a account.Account) error {
+	return t.InsertAccounts(ctx, []account.Account{a})
+}
+
+// InsertAccounts implements store.Tx. An account that names no organisation
 // joins the default one; account.ErrNotFound says that there is none of that
 // name.
-func (t *tx) InsertAccount(ctx context.Context, a account.Account) error {
-	a = storableAccount(a)
-	if err := t.joins(ctx, &a); err != nil {
-		return fmt.Errorf("insert account: %w", err)
-	}
-	n, err := t.q.exec(ctx,
-		`INSERT INTO account (id, source, subject, username, username_folded, full_name, name_folded, email, email_folded,
-			mobile, member_of, organisation, role, two_factor, suspended_at, created_at, version, name_parts)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
-		ON CONFLICT DO NOTHING`,
-		string(a.ID), a.Source, a.Subject, a.Username, account.FoldUsername(a.Username), a.Name, account.FoldUsername(a.Name),
-		a.Email, account.FoldUsername(a.Email), a.Mobile, asJSON(&a.Groups), a.Organisation, string(a.Role), a.TwoFactor,
-		instant(a.SuspendedAt), instant(a.CreatedAt), a.Version, asJSON(&a.Parts))
-	if err == nil && n == 0 {
-		err = account.ErrTaken
-	}
-	if err == nil {
-		err = writeWords(ctx, t.q, a)
-	}
-	if err != nil {
+func (t *tx) InsertAccounts(ctx context.Context, all []account.Account) error {
+	if err := t.insertAccounts(ctx, all); err != nil {
 		return fmt.Errorf("insert account: %w", err)
 	}
 	return nil
+}
+
+func (t *tx) insertAccounts(ctx context.Context, all []account.Account) error {
+	rows := &manyRows{table: "account", columns: `id, source, subject, username, username_folded, full_name, name_folded, email, email_folded,
+		mobile, member_of, organisation, role, two_factor, suspended_at, created_at, version, name_parts`}
+	var found []foundAt
+	joined := map[string]bool{}
+	for _, a := range all {
+		a = storableAccount(a)
+		if a.Organisation = cmp.Or(a.Organisation, account.DefaultOrganisation); !joined[a.Organisation] {
+			if _, err := t.Organisation(ctx, a.Organisation); err != nil {
+				return err
+			}
+			joined[a.Organisation] = true
+		}
+		rows.add(string(a.ID), a.Source, a.Subject, a.Username, account.FoldUsername(a.Username), a.Name, account.FoldUsername(a.Name),
+			a.Email, account.FoldUsername(a.Email), a.Mobile, asJSON(&a.Groups), a.Organisation, string(a.Role), a.TwoFactor,
+			instant(a.SuspendedAt), instant(a.CreatedAt), a.Version, asJSON(&a.Parts))
+		found = append(found, placesOf(a)...)
+	}
+	inserted, err := rows.free(ctx, t.q)
+	if err == nil && inserted < int64(len(all)) {
+		err = account.ErrTaken
+	}
+	if err == nil {
+		err = insertWords(ctx, t.q, found)
+	}
+	return err
 }
 
 // storableAccount cleans the free text of an account.
@@ -102,16 +118,6 @@ func storableAccount(a account.Account) account.Account {
 		*part = storable(*part)
 	}
 	return a
-}
-
-// joins fills in the default organisation and checks that the account's own
-// exists.
-func (t *tx) joins(ctx context.Context, a *account.Account) error {
-	if a.Organisation == "" {
-		a.Organisation = account.DefaultOrganisation
-	}
-	_, err := t.Organisation(ctx, a.Organisation)
-	return err
 }
 
 // UpdateAccount implements store.Tx. A suspended account loses its sessions
@@ -128,7 +134,8 @@ func (t *tx) updateAccount(ctx context.Context, a account.Account) error {
 	if err := t.lock(ctx, lockAccount(a.ID)); err != nil {
 		return err
 	}
-	if err := t.joins(ctx, &a); err != nil {
+	a.Organisation = cmp.Or(a.Organisation, account.DefaultOrganisation)
+	if _, err := t.Organisation(ctx, a.Organisation); err != nil {
 		return err
 	}
 	others, err := list(ctx, t.q, value[string],

@@ -67,6 +67,8 @@ const (
 	lazily
 	// inTurn is before or behind every other one that is inTurn, on all nodes.
 	inTurn
+	// byItself is alone, and shares its transaction with nobody.
+	byItself
 )
 
 var _ store.Store = (*DB)(nil)
@@ -135,6 +137,20 @@ func (db *DB) update(ctx context.Context, change func(*tx) error) error {
 // whatever becomes of ctx: it never reports a failure for what was kept.
 func (db *DB) Update(ctx context.Context, change func(store.Tx) error) error {
 	return db.update(ctx, func(t *tx) error { return change(t) })
+}
+
+// UpdateAtLength implements store.Store. On PostgreSQL others take their turns
+// while long runs; on SQLite they wait, for there is one writer.
+func (db *DB) UpdateAtLength(ctx context.Context, long, end func(store.Tx) error) error {
+	return db.commit(ctx, byItself, func(t *tx) error {
+		if err := long(t); err != nil {
+			return err
+		}
+		if err := t.lock(ctx, lockUpdates); err != nil {
+			return err
+		}
+		return end(t)
+	})
 }
 
 // Listen implements session.Store.

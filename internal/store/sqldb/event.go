@@ -45,43 +45,56 @@ func (db *DB) AppendEvent(ctx context.Context, e audit.Event) (audit.Record, err
 // AppendEvent implements store.Tx. Only transactions that hold lockUpdates
 // get here, so nobody else reads the same last link.
 func (t *tx) AppendEvent(ctx context.Context, e audit.Event) (audit.Record, error) {
-	record, err := t.appendEvent(ctx, e)
+	records, err := t.appendEvents(ctx, e)
 	if err != nil {
 		return audit.Record{}, fmt.Errorf("append event: %w", err)
 	}
-	t.appended = append(t.appended, e)
-	return record, nil
+	return records[0], nil
 }
 
-func (t *tx) appendEvent(ctx context.Context, e audit.Event) (audit.Record, error) {
-	if t.tail == nil {
-		links, err := list(ctx, t.q, scanLink, `SELECT seq, hash FROM audit_event ORDER BY seq DESC LIMIT 1`)
-		if err != nil {
-			return audit.Record{}, err
-		}
-		t.tail = &audit.Link{}
-		if len(links) > 0 {
-			t.tail = &links[0]
-		}
+// AppendEvents implements store.Tx.
+func (t *tx) AppendEvents(ctx context.Context, all []audit.Event) error {
+	if _, err := t.appendEvents(ctx, all...); err != nil {
+		return fmt.Errorf("append events: %w", err)
 	}
-	if e.At.IsZero() {
-		e.At = t.db.now()
-	}
-	record, err := t.db.chain.Seal(*t.tail, e)
+	return nil
+}
+
+func (t *tx) appendEvents(ctx context.Context, all ...audit.Event) ([]audit.Record, error) {
+	last, err := t.lastLink(ctx)
 	if err != nil {
-		return audit.Record{}, err
+		return nil, err
 	}
-	r := record.Row()
-	err = t.q.later(ctx,
-		`INSERT INTO audit_event (seq, at, name, reference, account, actor, organisation, body, hash)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		r.Seq, instant(r.At), string(r.Name), r.Reference, r.Account, r.Actor, r.Organisation, r.Body, r.Hash)
-	if err != nil {
-		return audit.Record{}, err
+	records := make([]audit.Record, len(all))
+	rows := &manyRows{table: "audit_event", columns: "seq, at, name, reference, account, actor, organisation, body, hash"}
+	for i, e := range all {
+		if e.At.IsZero() {
+			e.At = t.db.now()
+		}
+		if records[i], err = t.db.chain.Seal(last, e); err != nil {
+			return nil, err
+		}
+		r := records[i].Row()
+		rows.add(r.Seq, instant(r.At), string(r.Name), r.Reference, r.Account, r.Actor, r.Organisation, r.Body, r.Hash)
+		last = records[i].Link()
 	}
-	last := record.Link()
-	t.tail = &last
-	return record, nil
+	if err := rows.later(ctx, t.q); err != nil {
+		return nil, err
+	}
+	t.tail, t.appended = &last, append(t.appended, all...)
+	return records, nil
+}
+
+// lastLink is the trail's end.
+func (t *tx) lastLink(ctx context.Context) (audit.Link, error) {
+	if t.tail != nil {
+		return *t.tail, nil
+	}
+	links, err := list(ctx, t.q, scanLink, `SELECT seq, hash FROM audit_event ORDER BY seq DESC LIMIT 1`)
+	if err != nil || len(links) == 0 {
+		return audit.Link{}, err
+	}
+	return links[0], nil
 }
 
 // Events implements audit.Store. However long the trail, it reads hardly more
@@ -266,11 +279,12 @@ func (r reader) EventRows(ctx context.Context, after int64, limit int) ([]audit.
 }
 
 // PruneEvents implements store.Store: the oldest rows up to a number, some at a
-// time, so that nobody waits long. It returns how many went.
+// time, with rests between, so that nobody waits long. It returns how many went.
 func (db *DB) PruneEvents(ctx context.Context, upTo int64) (int64, error) {
 	var all int64
 	for {
 		var gone int64
+		began := time.Now()
 		err := db.write(ctx, func(t *tx) (err error) {
 			gone, err = t.q.exec(ctx, `DELETE FROM audit_event WHERE seq IN (
 				SELECT seq FROM audit_event WHERE seq <= $1 ORDER BY seq LIMIT $2)`, upTo, pruneRows)
@@ -282,7 +296,10 @@ func (db *DB) PruneEvents(ctx context.Context, upTo int64) (int64, error) {
 		if gone < pruneRows {
 			return all, nil
 		}
+		if err := rest(ctx, time.Since(began)); err != nil {
+			return all, err
+		}
 	}
 }
 
-const pruneRows = 5000
+const pruneRows = 1000

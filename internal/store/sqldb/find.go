@@ -1,12 +1,12 @@
 package sqldb
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/stepgate/stepgate/internal/account"
@@ -75,10 +75,19 @@ func (r reader) usernameBehind(ctx context.Context, after account.ID) (string, e
 }
 
 // AccountsNamed implements store.Reader.
-func (r reader) AccountsNamed(ctx context.Context, folded string) ([]account.Account, error) {
-	all, err := list(ctx, r.q, scanAccount, selectAccount+` WHERE username_folded = $1 ORDER BY source`, folded)
+func (r reader) AccountsNamed(ctx context.Context, folded ...string) ([]account.Account, error) {
+	all, err := amongMany(ctx, r.q, scanAccount, selectAccount+` WHERE username_folded IN (%s) ORDER BY username_folded, source`, nil, folded)
 	if err != nil {
-		return nil, fmt.Errorf("list accounts of a name: %w", err)
+		return nil, fmt.Errorf("list accounts of names: %w", err)
+	}
+	return all, nil
+}
+
+// AccountsBySubject implements store.Reader.
+func (r reader) AccountsBySubject(ctx context.Context, source string, subjects []string) ([]account.Account, error) {
+	all, err := amongMany(ctx, r.q, scanAccount, selectAccount+` WHERE source = $1 AND subject IN (%s)`, []any{source}, subjects)
+	if err != nil {
+		return nil, fmt.Errorf("list accounts by subject: %w", err)
 	}
 	return all, nil
 }
@@ -89,10 +98,11 @@ func (r reader) Usernames(ctx context.Context, ids []account.ID) (map[account.ID
 	if len(ids) == 0 {
 		return names, nil
 	}
-	args, places := make([]any, len(ids)), make([]string, len(ids))
+	texts := make([]string, len(ids))
 	for i, id := range ids {
-		args[i], places[i] = string(id), "$"+strconv.Itoa(i+1)
+		texts[i] = string(id)
 	}
+	marks, args := among(nil, texts)
 	err := r.q.each(ctx, func(rows row) error {
 		var id, name, source string
 		var shared bool
@@ -103,7 +113,7 @@ func (r reader) Usernames(ctx context.Context, ids []account.ID) (map[account.ID
 		names[account.ID(id)] = name
 		return err
 	}, `SELECT id, username, source, EXISTS (SELECT 1 FROM account other WHERE other.username_folded = account.username_folded AND other.id <> account.id)
-		FROM account WHERE id IN (`+strings.Join(places, ", ")+`)`, args...)
+		FROM account WHERE id IN (`+marks+`)`, args...)
 	if err != nil && !errors.Is(err, errUnstorable) {
 		return nil, fmt.Errorf("read usernames: %w", err)
 	}
@@ -203,7 +213,7 @@ func amongWords(terms []string, i int) string {
 func afterWords(term string) string { return term + "\U0010FFFF" }
 
 // foundAt is the place of an account among the words.
-type foundAt struct{ word, username, organisation, before, all string }
+type foundAt struct{ word, username, account, organisation, before, all string }
 
 // wordBehind is where the account is found that a page begins behind. That of
 // the first is the term itself: PostgreSQL begins to read there, whatever else
@@ -223,22 +233,28 @@ func (r reader) wordBehind(ctx context.Context, after account.ID, term string) (
 func writeWords(ctx context.Context, q querier, a account.Account) error {
 	places := placesOf(a)
 	same, err := list(ctx, q, func(rows row) (at foundAt, err error) {
-		return at, rows.Scan(&at.word, &at.username, &at.organisation, &at.before, &at.all)
-	}, `SELECT word, word_username, word_organisation, word_before, word_all FROM account_word WHERE word_account = $1 ORDER BY word`, string(a.ID))
+		return at, rows.Scan(&at.word, &at.username, &at.account, &at.organisation, &at.before, &at.all)
+	}, `SELECT word, word_username, word_account, word_organisation, word_before, word_all FROM account_word WHERE word_account = $1 ORDER BY word`, string(a.ID))
 	if err != nil || slices.Equal(same, places) {
 		return err
 	}
 	if err := dropWords(ctx, q, a.ID); err != nil {
 		return err
 	}
+	return insertWords(ctx, q, places)
+}
+
+// insertWords inserts places in the order in which they are kept, so that
+// neighbours are written together.
+func insertWords(ctx context.Context, q querier, places []foundAt) error {
+	slices.SortFunc(places, func(a, b foundAt) int {
+		return cmp.Or(cmp.Compare(a.word, b.word), cmp.Compare(a.username, b.username), cmp.Compare(a.account, b.account))
+	})
+	rows := &manyRows{table: "account_word", columns: "word, word_username, word_account, word_organisation, word_before, word_all"}
 	for _, at := range places {
-		if _, err := q.exec(ctx,
-			`INSERT INTO account_word (word, word_username, word_account, word_organisation, word_before, word_all) VALUES ($1, $2, $3, $4, $5, $6)`,
-			at.word, at.username, string(a.ID), at.organisation, at.before, at.all); err != nil {
-			return err
-		}
+		rows.add(at.word, at.username, at.account, at.organisation, at.before, at.all)
 	}
-	return nil
+	return rows.later(ctx, q)
 }
 
 // placesOf are all places where an account is found, in their order.
@@ -247,7 +263,7 @@ func placesOf(a account.Account) []foundAt {
 	all, before := " "+strings.Join(words, " "), ""
 	places := make([]foundAt, len(words))
 	for i, word := range words {
-		places[i] = foundAt{word, account.FoldUsername(a.Username), a.Organisation, before, all}
+		places[i] = foundAt{word, account.FoldUsername(a.Username), string(a.ID), a.Organisation, before, all}
 		before = word
 	}
 	return places

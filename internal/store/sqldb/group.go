@@ -49,14 +49,13 @@ func (c *committer) stop() {
 }
 
 func (c *committer) write(ctx context.Context, how manner, change func(*tx) error) error {
-	lazy := how == lazily
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	for {
 		select {
 		case g := <-c.turns:
-			if !g.suits(lazy) {
+			if !g.suits(how) {
 				g.back <- struct{}{}
 				continue
 			}
@@ -113,17 +112,20 @@ type group struct {
 	changes []session.Change // of these, for the feed
 	err     error            // the whole group has failed
 	lazy    bool             // its commit waits for no disk
-	left    bool             // somebody could not join, and the next group is theirs
+	own     bool             // it is of one change
+	left    bool             // nobody else can join, and the next group is theirs
 	tail    *audit.Link      // the trail's end, where a change has come to know it
 }
 
 // suits tells whether a change may be of the group. The first one says whether
-// it is lazy; in a lazy group there is none that has to be on the disk.
-func (g *group) suits(lazy bool) bool {
+// it is lazy; in a lazy group there is none that has to be on the disk. One that
+// is by itself is the first and the last.
+func (g *group) suits(how manner) bool {
 	if g.tx == nil {
-		g.lazy = lazy
+		g.lazy, g.own, g.left = how == lazily, how == byItself, how == byItself
+		return true
 	}
-	g.left = g.lazy && !lazy
+	g.left = g.lazy && how != lazily || how == byItself
 	return !g.left
 }
 
@@ -150,7 +152,7 @@ func (g *group) take(ctx context.Context, change func(*tx) error) error {
 	if err := t.work(change); err != nil {
 		return err
 	}
-	if err := g.exec(`RELEASE turn`); err != nil {
+	if err := g.keep(); err != nil {
 		return err
 	}
 	kept = true
@@ -166,7 +168,8 @@ func (g *group) newTx() *tx {
 
 func lockNothing(context.Context, string) error { return nil }
 
-// begin opens the transaction for the first turn and a savepoint for each.
+// begin opens the transaction for the first turn and a savepoint for each. A
+// change by itself has none: SQLite would keep what each page was before it.
 func (g *group) begin() error {
 	if g.tx == nil {
 		if err := g.committer.present(); err != nil {
@@ -181,7 +184,18 @@ func (g *group) begin() error {
 		}
 		g.tx = tx
 	}
+	if g.own {
+		return nil
+	}
 	return g.exec(`SAVEPOINT turn`)
+}
+
+// keep ends the present turn's savepoint.
+func (g *group) keep() error {
+	if g.own {
+		return nil
+	}
+	return g.exec(`RELEASE turn`)
 }
 
 // setLazy sets what the connection's next commits wait for. In either way they
@@ -204,6 +218,9 @@ func (c *committer) setLazy(lazy bool) error {
 // undo takes back what the present turn did. Where SQLite has rolled back by
 // itself (a full disk) there is no savepoint any more, and the group fails.
 func (g *group) undo() {
+	if g.own {
+		return // nothing is kept, and the transaction is given up
+	}
 	if err := g.exec(`ROLLBACK TO turn`); err != nil {
 		g.err = err
 		return

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/store"
 	"github.com/stepgate/stepgate/internal/store/storetest"
 )
 
@@ -221,4 +222,67 @@ func TestPostgresLetsNobodyWaitWithoutEnd(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
+}
+
+// TestPostgresLongUpdateHoldsNobodyUp writes to the trail in the midst of a
+// change that takes long, which comes in the trail behind it.
+func TestPostgresLongUpdateHoldsNobodyUp(t *testing.T) {
+	db := openSchema(t, freshSchema(t), storetest.NewRing(t))
+	event := func(account string) audit.Event { return audit.Event{Name: audit.UserCreated, Account: account} }
+	err := db.UpdateAtLength(t.Context(), func(tx store.Tx) error {
+		if err := tx.InsertAccount(t.Context(), named("slow")); err != nil {
+			return err
+		}
+		if _, err := db.AppendEvent(t.Context(), event("quick")); err != nil {
+			return err
+		}
+		return db.update(t.Context(), insert("quick"))
+	}, func(tx store.Tx) error { return tx.AppendEvents(t.Context(), []audit.Event{event("slow")}) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	isKept(t, db, "quick", "slow")
+	records, err := db.Events(t.Context(), audit.Query{})
+	if err != nil || records[0].Account != "slow" {
+		t.Errorf("the newest is %+v, %v", records[0], err)
+	}
+}
+
+// TestPostgresLongUpdateOfTheSameName has a change that is in turn wait for what
+// a long one has made, while that waits for its turn: one of them is tried
+// again, and one has the name.
+func TestPostgresLongUpdateOfTheSameName(t *testing.T) {
+	db := openSchema(t, freshSchema(t), storetest.NewRing(t))
+	same := named("same")
+	same.Username = "jo"
+	other := same
+	other.ID, other.Subject = "other", "other"
+	var errs [2]error
+	begun := make(chan struct{})
+	var once sync.Once
+	var both sync.WaitGroup
+	both.Go(func() {
+		errs[0] = db.UpdateAtLength(t.Context(), func(tx store.Tx) error {
+			err := tx.InsertAccount(t.Context(), same)
+			once.Do(func() { close(begun) })
+			for err == nil && !waiting(t, db) {
+				time.Sleep(time.Millisecond)
+			}
+			return err
+		}, func(tx store.Tx) error { return tx.AppendEvents(t.Context(), []audit.Event{{Name: audit.UserCreated}}) })
+	})
+	both.Go(func() {
+		<-begun
+		errs[1] = db.Update(t.Context(), func(tx store.Tx) error { return tx.InsertAccount(t.Context(), other) })
+	})
+	both.Wait()
+	if (errs[0] == nil) == (errs[1] == nil) || !errors.Is(errors.Join(errs[:]...), account.ErrTaken) {
+		t.Errorf("%v and %v", errs[0], errs[1])
+	}
+}
+
+// waiting tells whether a transaction waits for another's row.
+func waiting(t *testing.T, db *DB) bool {
+	n, err := one(t.Context(), db.q, sql.ErrNoRows, value[int], `SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'`)
+	return err != nil || n > 0
 }

@@ -1,17 +1,13 @@
 package sqldb
 
 import (
-	"cmp"
-	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -144,33 +140,19 @@ func fillTown(b testing.TB, db *DB, n int) {
 	})
 }
 
-// fillStreet keeps some of the accounts, and their words in the order in which
-// they are kept.
+// fillStreet keeps some of the accounts.
 func fillStreet(b testing.TB, db *DB, from, to int) {
 	b.Helper()
 	accounts := &manyRows{table: "account", columns: "id, source, subject, username, username_folded, full_name, name_folded, email, email_folded, mobile, member_of, organisation, role, two_factor, suspended_at, created_at, version, name_parts"}
-	words := &manyRows{table: "account_word", columns: "word, word_username, word_account, word_organisation, word_before, word_all"}
-	type place struct {
-		foundAt
-		account string
-	}
-	var places []place
+	var places []foundAt
 	for i := from; i < to; i++ {
 		a := townsman(i)
 		accounts.add(string(a.ID), a.Source, a.Subject, a.Username, account.FoldUsername(a.Username), a.Name, account.FoldUsername(a.Name), a.Email,
 			account.FoldUsername(a.Email), "", asJSON(&a.Groups), a.Organisation, string(a.Role), false, instant{}, instant(a.CreatedAt), int64(1), asJSON(&a.Parts))
-		for _, at := range placesOf(a) {
-			places = append(places, place{at, string(a.ID)})
-		}
-	}
-	slices.SortFunc(places, func(a, b place) int {
-		return cmp.Or(cmp.Compare(a.word, b.word), cmp.Compare(a.username, b.username), cmp.Compare(a.account, b.account))
-	})
-	for _, at := range places {
-		words.add(at.word, at.username, at.account, at.organisation, at.before, at.all)
+		places = append(places, placesOf(a)...)
 	}
 	if err := db.write(b.Context(), func(t *tx) error {
-		return errors.Join(accounts.insert(b.Context(), t.q), words.insert(b.Context(), t.q))
+		return errors.Join(accounts.later(b.Context(), t.q), insertWords(b.Context(), t.q, places))
 	}); err != nil {
 		b.Fatal(err)
 	}
@@ -194,7 +176,7 @@ func fillTrail(b testing.TB, db *DB, chain *audit.Chain, n int) {
 					r := record.Row()
 					rows.add(r.Seq, instant(r.At), string(r.Name), r.Reference, r.Account, r.Actor, r.Organisation, r.Body, r.Hash)
 				}
-				return rows.insert(b.Context(), t.q)
+				return rows.later(b.Context(), t.q)
 			})
 			if err != nil {
 				b.Fatal(err)
@@ -225,35 +207,4 @@ func trailEvent(i int) audit.Event {
 		e.Organisation = "village"
 	}
 	return e
-}
-
-// manyRows are rows of a table, many of which are inserted by one statement.
-type manyRows struct {
-	table, columns string
-	width          int
-	args           []any
-}
-
-func (r *manyRows) add(values ...any) {
-	r.width = len(values)
-	r.args = append(r.args, values...)
-}
-
-func (r *manyRows) insert(ctx context.Context, q querier) error {
-	for len(r.args) > 0 {
-		n := min(len(r.args)/r.width, 9000/r.width)
-		rows, marks := make([]string, n), make([]string, r.width)
-		for i := range rows {
-			for j := range marks {
-				marks[j] = "$" + strconv.Itoa(i*r.width+j+1)
-			}
-			rows[i] = "(" + strings.Join(marks, ", ") + ")"
-		}
-		text := "INSERT INTO " + r.table + " (" + r.columns + ") VALUES " + strings.Join(rows, ", ")
-		if _, err := q.exec(ctx, text, r.args[:n*r.width]...); err != nil {
-			return err
-		}
-		r.args = r.args[n*r.width:]
-	}
-	return nil
 }

@@ -40,8 +40,10 @@ type tx struct {
 
 // What is locked, always in this order: updates, then an account. Feed numbers
 // come last, by the row lock on feed_head. Who holds more than one account or
-// session holds updates first, and so does who changes counters. The outbox and
-// a code are locked in transactions of their own.
+// session holds updates first, and so does who changes counters. UpdateAtLength
+// takes it behind rows that are new, for which others have to wait only where
+// they make the same: PostgreSQL then ends the one or the other, which is tried
+// again. The outbox and a code are locked in transactions of their own.
 const lockUpdates = "updates"
 
 func lockAccount(id account.ID) string { return "account " + string(id) }

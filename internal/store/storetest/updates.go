@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/store"
 )
 
@@ -32,6 +33,7 @@ func testUpdate(t *testing.T, f *fixture) {
 		b.is(err, account.ErrNotFound)
 	})
 	f.run(t, "FailuresOfOthersAreTheirOwn", testIsolation)
+	f.run(t, "WhatTakesLongIsWholeOrNothing", testUpdateAtLength)
 	f.run(t, "AfterTechnicalFailureNothingIsKept", func(t *testing.T, b *bench) {
 		a := newAccount("jo")
 		err := b.Update(t.Context(), func(tx store.Tx) error {
@@ -183,4 +185,61 @@ func testIsolation(t *testing.T, b *bench) {
 		}
 	}
 	b.person("afterwards")
+}
+
+func testUpdateAtLength(t *testing.T, b *bench) {
+	var all []account.Account
+	var events []audit.Event
+	for i := range 500 { // more than one statement takes
+		a := newAccount(numbered("town", i))
+		all = append(all, a)
+		events = append(events, audit.Event{At: Noon, Name: audit.UserCreated, Account: string(a.ID)})
+	}
+	none := func() {
+		b.Helper()
+		found, err := b.AccountsNamed(t.Context(), account.FoldUsername(all[0].Username), account.FoldUsername(all[499].Username))
+		b.must(err)
+		if len(found) > 0 {
+			b.Errorf("%d of accounts that could not be kept", len(found))
+		}
+		b.chainHolds(0)
+	}
+	insert := func(tx store.Tx) error { return tx.InsertAccounts(t.Context(), all) }
+	record := func(tx store.Tx) error { return tx.AppendEvents(t.Context(), events) }
+
+	b.is(b.UpdateAtLength(t.Context(), func(tx store.Tx) error { return errors.Join(insert(tx), errSpent) }, func(store.Tx) error {
+		t.Error("the end of what has failed was begun")
+		return nil
+	}), errSpent)
+	none()
+	b.is(b.UpdateAtLength(t.Context(), insert, func(tx store.Tx) error { return errors.Join(record(tx), errSpent) }), errSpent)
+	none()
+	b.is(b.UpdateAtLength(t.Context(), func(tx store.Tx) error {
+		last := all[499]
+		last.ID, last.Subject = "another", "another"
+		return tx.InsertAccounts(t.Context(), append(all[:499:499], all[498], last))
+	}, record), account.ErrTaken)
+	none()
+	b.must(b.UpdateAtLength(t.Context(), insert, record))
+	b.chainHolds(len(all))
+	for _, a := range []account.Account{all[0], all[250], all[499]} {
+		got, err := b.Account(t.Context(), a.ID)
+		b.must(err)
+		b.same(got, a)
+		found, err := b.Accounts(t.Context(), account.Filter{Query: a.Username})
+		b.must(err)
+		b.same(found, []account.Account{a})
+	}
+	many := []string{"nobody"}
+	for _, a := range all {
+		many = append(many, a.Subject)
+	}
+	found, err := b.AccountsBySubject(t.Context(), account.LocalSource, append(many, many...)) // asked for in parts
+	b.must(err)
+	if len(found) < len(all) {
+		b.Errorf("%d accounts of %d by their subjects", len(found), len(all))
+	}
+	_, err = b.AppendEvent(t.Context(), audit.Event{Name: audit.LoginSuccess})
+	b.must(err)
+	b.chainHolds(len(all) + 1)
 }
