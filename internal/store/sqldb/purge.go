@@ -3,6 +3,7 @@ package sqldb
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/stepgate/stepgate/factors/approval"
@@ -42,16 +43,15 @@ func (db *DB) Purge(ctx context.Context, now time.Time) error {
 			SELECT name FROM throttle_counter WHERE at <= $1 AND until_at <= $1 LIMIT $2)`, now.Add(-throttle.Idle)},
 		{"bonds", `DELETE FROM weld_bond WHERE expires_at <= $1 AND hash IN (
 			SELECT hash FROM weld_bond WHERE expires_at <= $1 LIMIT $2)`, now},
-		{"feed", `DELETE FROM feed_change WHERE seq IN (
-			SELECT seq FROM feed_change WHERE at <= $1 ORDER BY seq LIMIT $2)`, now.Add(-feedKept)},
-		{"ties", `DELETE FROM session_tie WHERE session IN (
-			SELECT t.session FROM session_tie t WHERE $1 > CAST(0 AS BIGINT)
-			AND NOT EXISTS (SELECT 1 FROM session s WHERE s.id = t.session)
-			AND NOT EXISTS (SELECT 1 FROM session_tie o WHERE o.root = t.session) LIMIT $2)`, now},
+		{"feed", `DELETE FROM feed_change WHERE at <= $1 AND seq IN (
+			SELECT seq FROM feed_change ORDER BY seq LIMIT $2)`, now.Add(-feedKept)},
 	} {
 		if err := db.purge(ctx, p.query, p.before); err != nil {
 			return fmt.Errorf("purge %s: %w", p.what, err)
 		}
+	}
+	if err := db.purgeTies(ctx); err != nil {
+		return fmt.Errorf("purge ties: %w", err)
 	}
 	if err := db.purgeKept(ctx, now); err != nil {
 		return fmt.Errorf("purge kept requests: %w", err)
@@ -76,6 +76,50 @@ func (db *DB) purge(ctx context.Context, query string, before time.Time) error {
 			return err
 		}
 	}
+}
+
+// overTie says of a tie that its session is no more, and that none came of it.
+const overTie = `NOT EXISTS (SELECT 1 FROM session s WHERE s.id = session_tie.session)
+	AND NOT EXISTS (SELECT 1 FROM session_tie o WHERE o.root = session_tie.session)`
+
+// purgeTies deletes ties that bind nothing. No index knows them, so that all
+// are looked at, outside of transactions.
+func (db *DB) purgeTies(ctx context.Context) error {
+	for after := ""; ; {
+		began := time.Now()
+		var over []string
+		last := ""
+		err := db.q.each(ctx, func(rows row) error {
+			var gone bool
+			err := rows.Scan(&last, &gone)
+			if gone {
+				over = append(over, last)
+			}
+			return err
+		}, `SELECT session, `+overTie+` FROM session_tie WHERE session > $1 ORDER BY session LIMIT $2`, after, tieRows)
+		if err != nil || last == "" {
+			return err
+		}
+		for some := range slices.Chunk(over, purgeRows) {
+			if err := db.write(ctx, func(t *tx) error { return t.dropTies(ctx, some) }); err != nil {
+				return err
+			}
+		}
+		after = last
+		if err := rest(ctx, time.Since(began)); err != nil {
+			return err
+		}
+	}
+}
+
+// tieRows is how many ties are looked at together.
+const tieRows = 2000
+
+// dropTies deletes those of some ties that still bind nothing.
+func (t *tx) dropTies(ctx context.Context, sessions []string) error {
+	marks, args := among(nil, sessions)
+	_, err := t.q.exec(ctx, `DELETE FROM session_tie WHERE session IN (`+marks+`) AND `+overTie, args...)
+	return err
 }
 
 // rest waits, unless ctx ends.
