@@ -66,9 +66,8 @@ type Account struct {
 	// sessions and gets none.
 	SuspendedAt time.Time
 	CreatedAt   time.Time
-	// Version grows with every change of the account, of its credentials or
-	// of its organisation's requirements, so that a cached copy can tell
-	// that it is old.
+	// Version grows with every change of the account or of its credentials, so
+	// that who changes it can tell whether somebody else has meanwhile.
 	Version int64
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/ceremony"
 	"github.com/stepgate/stepgate/internal/people"
+	"github.com/stepgate/stepgate/internal/session"
 )
 
 func TestAddAccountKeepsWhatWasSaidInOneForm(t *testing.T) {
@@ -303,15 +304,16 @@ func TestOrganisations(t *testing.T) {
 	wantError(t, second(f.EditOrganisation(ctx, operator, "north", people.OrganisationRules{Require: ptr("public")}, "")), people.ErrInvalid)
 	wantError(t, second(f.EditOrganisation(ctx, operator, "nort", people.OrganisationRules{Require: ptr("mfa")}, "")), account.ErrNotFound, `did you mean "north"?`)
 
-	joe := f.add(t, people.NewAccount{Username: "joe", Organisation: "north"})
+	f.add(t, people.NewAccount{Username: "joe", Organisation: "north"})
+	_, head, _ := f.db.Changes(ctx, -1)
 	if _, err := f.EditOrganisation(ctx, operator, "north", people.OrganisationRules{Require: ptr("phishing_resistant")}, ""); err != nil {
 		t.Fatal(err)
 	}
 	if e := f.lastEvent(t); e.Name != audit.OrganisationUpdated || e.Organisation != "north" || e.Detail[0].Value != "phishing_resistant" {
 		t.Errorf("event %+v", e)
 	}
-	if now, _ := f.db.Account(ctx, joe.ID); now.Version <= joe.Version {
-		t.Error("accounts of the organisation did not notice")
+	if changes, _, err := f.db.Changes(ctx, head); err != nil || len(changes) != 1 || changes[0].Kind != session.OrganisationChanged || changes[0].Key != "north" {
+		t.Errorf("who remembers accounts of the organisation hears of %v, %v", changes, err)
 	}
 	wantError(t, f.DeleteOrganisation(ctx, operator, "north", ""), account.ErrInUse, "accounts")
 	wantError(t, f.DeleteOrganisation(ctx, operator, "default", ""), people.ErrRefused, "stays")

@@ -46,14 +46,12 @@ func (t *tx) InsertOrganisation(ctx context.Context, o account.Organisation) err
 }
 
 // UpdateOrganisation implements store.Tx: it replaces the organisation's
-// rules and moves the versions of its accounts.
+// rules. However many accounts it has, none of them is touched: who remembers
+// one hears of its organisation.
 func (t *tx) UpdateOrganisation(ctx context.Context, o account.Organisation) error {
 	n, err := t.q.exec(ctx, `UPDATE organisation SET requires = $1, enrolment = $2 WHERE name = $3`, o.Require, o.Enrolment, o.Name)
 	if err == nil && n == 0 {
 		err = account.ErrNotFound
-	}
-	if err == nil {
-		_, err = t.q.exec(ctx, `UPDATE account SET version = version + 1 WHERE organisation = $1`, o.Name)
 	}
 	if err != nil {
 		return fmt.Errorf("update organisation: %w", err)

@@ -351,7 +351,6 @@ func testOrganisations(t *testing.T, f *fixture) {
 		s := b.session(a.ID)
 		_, owner, err := b.SessionByHash(t.Context(), s.Hash, Noon)
 		b.must(err)
-		a.Version = 1
 		b.same(owner, session.Owner{Account: a, Require: "phishing_resistant"})
 
 		remove := func(tx store.Tx) error { return tx.DeleteOrganisation(t.Context(), "police") }
