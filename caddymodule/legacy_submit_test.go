@@ -25,6 +25,8 @@ func TestAmbiguousSubmitIsRefused(t *testing.T) {
 		"by semicolons":   func() *page { return b.raw("/login.php", "user=joe;user=ann&pass=old-Pass1") },
 		"control byte":    func() *page { return b.raw("/login.php", "user=joe%00ann&pass=old-Pass1") },
 		"empty":           func() *page { return b.raw("/login.php", "user=+&pass=old-Pass1") },
+		"and in query":    func() *page { return b.raw("/login.php?user=ann", "user=joe&pass=old-Pass1") },
+		"in query alone":  func() *page { return b.raw("/login.php?user=ann", "pass=old-Pass1") },
 		"no text":         func() *page { return b.raw("/login.php", "user=%ff%fe&pass=old-Pass1") },
 	} {
 		if p := send(); p.status != 400 {
@@ -33,10 +35,6 @@ func TestAmbiguousSubmitIsRefused(t *testing.T) {
 		if g.last() != nil {
 			t.Errorf("%s: the app saw it", name)
 		}
-	}
-	// With a query it is not the submit that is named.
-	if p := b.raw("/login.php?user=ann", "user=joe&pass=old-Pass1"); p.status < 400 || g.last() != nil {
-		t.Errorf("in body and query: %d", p.status)
 	}
 	if b.signedIn() {
 		t.Error("signed in")

@@ -65,6 +65,13 @@ func TestSightIsExact(t *testing.T) {
 		{"POST", "/login.php?next=/a%20b", login, Submit},
 		{"POST", "/login.php?x=1", login, Stray},
 		{"POST", "/login.php?next=a&x=1", login, Stray},
+		{"POST", "/login.php?user=ann", login, Submit}, // and then refused
+		{"POST", "/login.php?x=1&us%65r=ann", login, Submit},
+		{"POST", "/login.php?user=ann", "pass=x", Submit},
+		{"POST", "/login.php?user=ann", login + "&_method=DELETE", Stray},
+		{"PUT", "/login.php?user=ann", login, Stray},
+		{"POST", "/index.php?lang=en&user=ann", "do=login&" + login, Submit},
+		{"POST", "/index.php?lang=en&user=ann", "do=admin&" + login, Stray},
 		{"PUT", "/login.php", login, Stray},
 		{"POST", "/LOGIN.php", login, Stray},
 		{"POST", "/login.php/x", login, Stray},

@@ -72,10 +72,23 @@ func (f *Form) Sight(s *Seen) Sight {
 			return SignOut
 		}
 	}
-	if f.stray(s) {
+	switch {
+	case !f.stray(s):
+		return Elsewhere
+	case f.namedInQuery(s):
+		return Submit
+	default:
 		return Stray
 	}
-	return Elsewhere
+}
+
+// namedInQuery tells whether a stray request is a submit but for a query that
+// has the name: Submission refuses it as one that names nobody in one way.
+func (f *Form) namedInQuery(s *Seen) bool {
+	if values, _ := s.Target.QueryValues(f.fields()[0]); len(values) == 0 {
+		return false
+	}
+	return slices.ContainsFunc(f.submit, func(t *target) bool { return t.path == s.Target.RawPath() && t.asked(s) })
 }
 
 // ambiguous tells whether a body is a form by one of several types and may be
@@ -106,8 +119,11 @@ func (s *Seen) hasBody() bool {
 const methodField = "_method"
 
 // is tells whether a request whose path is the target's is it exactly.
-func (t *target) is(s *Seen) bool {
-	if s.Claimed || !slices.Contains(t.methods, s.Method) || !t.queryIs(s) {
+func (t *target) is(s *Seen) bool { return t.queryIs(s) && t.asked(s) }
+
+// asked is is without the query.
+func (t *target) asked(s *Seen) bool {
+	if s.Claimed || !slices.Contains(t.methods, s.Method) {
 		return false
 	}
 	for _, field := range t.form {
