@@ -128,7 +128,7 @@ func diffPolicies(c *cobra.Command, args []string) error {
 	}
 	switch {
 	case failOn == "weaker" && (d.weaker > 0 || !d.complete):
-		return fmt.Errorf("the new configuration is not proved to be never weaker: %d changes may let somebody through", d.weaker)
+		return fmt.Errorf("the new configuration is not proved to be never weaker: %s", d.verdict())
 	case failOn == "any" && (d.changes > 0 || !d.complete):
 		return fmt.Errorf("the configurations differ in %d places", d.changes)
 	default:
