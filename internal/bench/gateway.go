@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,7 +32,7 @@ type gateway struct {
 func (g *gateway) url() string { return "http://" + g.addr }
 
 // gateway starts one with a Caddyfile, or finds the one that was started under
-// that name. {{site}} and {{upstream}} are filled in. prepare, if it is not
+// that name. {{site}}, {{upstream}} and {{admin}} are filled in. prepare, if it is not
 // nil, is called with the Caddyfile's path before the start.
 func (b *bench) gateway(ctx context.Context, name, caddyfile string, prepare func(file string) error) (*gateway, error) {
 	if g := b.gateways[name]; g != nil {
@@ -45,7 +47,7 @@ func (b *bench) gateway(ctx context.Context, name, caddyfile string, prepare fun
 		return nil, err
 	}
 	file := filepath.Join(g.dir, "Caddyfile")
-	text := strings.NewReplacer("{{site}}", g.url(), "{{upstream}}", b.upstream.says).Replace(caddyfile)
+	text := strings.NewReplacer("{{site}}", g.url(), "{{upstream}}", b.upstream.says, "{{admin}}", g.admin()).Replace(caddyfile)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
@@ -113,6 +115,9 @@ func (g *gateway) stop() {
 	}
 }
 
+// admin is the socket of Caddy's admin endpoint, where the Caddyfile has one.
+func (g *gateway) admin() string { return filepath.Join(g.dir, "admin") }
+
 func (g *gateway) cpu() (time.Duration, error) { return cpu(g.process.Process.Pid) }
 func (g *gateway) memory() (int64, error)      { return resident(g.process.Process.Pid) }
 func (c *child) cpu() (time.Duration, error)   { return cpu(c.process.Process.Pid) }
@@ -141,4 +146,41 @@ func statusOf(pid int, field string) (int64, error) {
 		}
 	}
 	return 0, errors.New("no " + field)
+}
+
+// live is what the process has alive in its heap once the collector has been
+// through it. A profile of that goes to a file, where one is named.
+func (g *gateway) live(profile string) (int64, error) {
+	text, err := g.profile("debug=1")
+	if err != nil {
+		return 0, err
+	}
+	if profile != "" {
+		compressed, err := g.profile("debug=0")
+		if err != nil {
+			return 0, err
+		}
+		if err := os.WriteFile(profile, compressed, 0o600); err != nil {
+			return 0, err
+		}
+	}
+	_, rest, _ := strings.Cut(string(text), "\n# HeapAlloc = ")
+	number, _, _ := strings.Cut(rest, "\n")
+	return strconv.ParseInt(number, 10, 64)
+}
+
+// profile is the profile of the heap that Caddy's admin endpoint tells.
+func (g *gateway) profile(form string) ([]byte, error) {
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", g.admin())
+	}}}
+	resp, err := client.Get("http://localhost/debug/pprof/heap?gc=1&" + form)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("the profile of the heap: %s", resp.Status)
+	}
+	return io.ReadAll(resp.Body)
 }

@@ -18,6 +18,7 @@ type options struct {
 	requests int
 	parallel int
 	sessions int
+	heap     string
 	only     []string
 	postgres string
 	peers    []peer
@@ -33,6 +34,7 @@ func main() {
 	flag.IntVar(&o.requests, "requests", 2000, "requests of a turn; fewer of large answers")
 	flag.IntVar(&o.parallel, "parallel", 16, "connections")
 	flag.IntVar(&o.sessions, "sessions", 100_000, "sessions of the row that has many")
+	flag.StringVar(&o.heap, "heap", "", "`file` that a profile of what the gateway with many sessions has alive at the end goes to")
 	flag.StringVar(&o.postgres, "postgres", os.Getenv("STEPGATE_TEST_POSTGRES"), "DSN of a PostgreSQL whose database may be filled; none leaves its rows out")
 	flag.Func("only", "rows to measure, by commas; a part of a name will do", func(text string) error {
 		o.only = append(o.only, strings.Split(text, ",")...)
@@ -105,6 +107,8 @@ type row struct {
 	take func() (turn, error)
 	// memory is what the process has at the end; 0 where that says nothing.
 	memory func() (int64, error)
+	// live is what of that is alive in its heap; nil where nobody asks.
+	live func() (int64, error)
 	// beside are the rows that this one is compared with, and bySpeed tells
 	// that the comparison is of how many a second, not of CPU time.
 	beside  []*row

@@ -25,6 +25,13 @@ func (b *bench) report(w io.Writer) error {
 			}
 			memory = fmt.Sprintf("%d MB", n/1_000_000)
 		}
+		if r.live != nil {
+			n, err := r.live()
+			if err != nil {
+				return err
+			}
+			memory += fmt.Sprintf(", %d MB alive", n/1_000_000)
+		}
 		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %s |\n", r.name, number(r.median(cpuOf)), strings.Join(r.ratios(), " | "),
 			number(r.median(rateOf)), latency(r.median(p50Of)), latency(r.median(p99Of)), memory)
 	}

@@ -235,7 +235,8 @@ func public(ctx context.Context, b *bench, name string) error {
 // manySessions has two rows of one gateway: all requests by one person, and by
 // many in turn.
 func manySessions(ctx context.Context, b *bench, _ string) error {
-	g, err := b.gateway(ctx, "sessions", gated(onSQLite, false, trusted, "\t\t\trequire signed_in /cases/*\n"), nil)
+	site := gated(onSQLite, false, trusted, "\t\t\trequire signed_in /cases/*\n")
+	g, err := b.gateway(ctx, "sessions", strings.Replace(site, "admin off", "admin unix/{{admin}}", 1), nil)
 	if err != nil {
 		return err
 	}
@@ -269,7 +270,7 @@ func manySessions(ctx context.Context, b *bench, _ string) error {
 	for _, cookies := range [][]string{lines[:1], lines} {
 		l := b.ask(g, "", false, false)
 		l.cookies, l.named = cookies, "person"
-		b.add(&row{name: "sessions: " + grouped(len(cookies)), beside: beside}, g, l)
+		b.add(&row{name: "sessions: " + grouped(len(cookies)), beside: beside, live: func() (int64, error) { return g.live(b.heap) }}, g, l)
 	}
 	return nil
 }
