@@ -18,10 +18,11 @@ func (m *Manager) Run(ctx context.Context) error {
 	m.seq.Store(seq)
 	m.heardAt.Store(asked.UnixNano())
 	ctx, m.stop = context.WithCancel(context.Background())
-	m.done.Add(3)
+	m.done.Add(4)
 	go m.follow(ctx)
 	go m.listen(ctx)
 	go m.touch(ctx)
+	go m.tidy(ctx)
 	return nil
 }
 
@@ -99,6 +100,27 @@ func (m *Manager) poll(ctx context.Context) error {
 
 func (m *Manager) silent(now time.Time) bool {
 	return now.UnixNano()-m.heardAt.Load() > int64(m.limits.Load().Grace)
+}
+
+// tidy lets go of what nobody uses any more: sessions that have ended by
+// themselves, and of the others what was derived for a moment.
+func (m *Manager) tidy(ctx context.Context) {
+	defer m.done.Done()
+	tick := time.NewTicker(tidyEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			m.tidyUp()
+		}
+	}
+}
+
+func (m *Manager) tidyUp() {
+	now := m.Now()
+	m.memory.tidy(now, func(e *Entry) bool { return !now.Before(e.Session.EndsAt) || m.idle(e, now) })
 }
 
 // touch writes SeenAt off the request, for many sessions at once.

@@ -123,14 +123,14 @@ func TestWhatWasNotUsedForLongMakesRoom(t *testing.T) {
 	if share := float64(kept) / float64(shardCount*shardCapacity/4); share < 0.95 {
 		t.Errorf("of the sessions used last %.2f are in memory", share)
 	}
-	if len(m.bySession) != n.Entries {
-		t.Errorf("%d sessions are indexed, %d in memory", len(m.bySession), n.Entries)
+	if len(m.bySession.first) != n.Entries {
+		t.Errorf("%d sessions are indexed, %d in memory", len(m.bySession.first), n.Entries)
 	}
 	m.limit(shardCount)
 	for i := range shardCount * 20 {
 		m.store(used(many + i))
 	}
-	if n := m.numbers(); n.Entries > shardCount || len(m.bySession) != n.Entries {
-		t.Errorf("%d sessions after the bound went down, %d indexed", n.Entries, len(m.bySession))
+	if n := m.numbers(); n.Entries > shardCount || len(m.bySession.first) != n.Entries {
+		t.Errorf("%d sessions after the bound went down, %d indexed", n.Entries, len(m.bySession.first))
 	}
 }

@@ -27,6 +27,9 @@ const (
 	// pollTimeout bounds one look at the feed, so that a store that hangs is
 	// noticed well within the grace.
 	pollTimeout = 3 * time.Second
+	// tidyEvery is how often what nobody uses any more is let go of: twice in the
+	// time that an identity assertion is good for.
+	tidyEvery = 15 * time.Second
 	// listenAgain is the wait after the store has stopped telling of changes.
 	listenAgain = time.Second
 	// touchRows is how many sessions are touched in one write, and touchWait

@@ -2,6 +2,8 @@ package session
 
 import (
 	"hash/maphash"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,7 +17,8 @@ type Entry struct {
 	Session Session
 	Owner   Owner
 	// Memo is for what the handler derives from the session and wants to
-	// find again (levels met, identity headers). It dies with the entry.
+	// find again (levels met, identity headers). It dies with the entry. A Fader
+	// is asked from time to time to let go of what has become old.
 	Memo atomic.Value
 	// Scope is what a secret that a program sends may be used for; nil for a
 	// browser's session.
@@ -25,6 +28,17 @@ type Entry struct {
 	seen    atomic.Int64 // unix nanoseconds of the last request here
 	touched atomic.Int64 // of the last SeenAt sent to the store
 	vetted  atomic.Pointer[Vet]
+
+	// Those beside it in the indexes, and whether it is in them.
+	ofSession, ofAccount neighbours
+	indexed              bool
+}
+
+// Fader is what has parts that are good for a moment only.
+type Fader interface {
+	// Fade lets go of what is of no use any more at now. It may be called
+	// beside any use.
+	Fade(now time.Time)
 }
 
 // SeenAt is the last request that this process knows of.
@@ -48,9 +62,11 @@ type memory struct {
 	shards   [shardCount]shard
 	capacity atomic.Int64 // of each shard
 
+	words *words
+
 	mu        sync.Mutex
-	bySession map[ID]map[*Entry]struct{}
-	byAccount map[account.ID]map[*Entry]struct{}
+	bySession index[ID]
+	byAccount index[account.ID]
 }
 
 type shard struct {
@@ -63,8 +79,9 @@ type shard struct {
 func newMemory() *memory {
 	m := &memory{
 		seed:      maphash.MakeSeed(),
-		bySession: map[ID]map[*Entry]struct{}{},
-		byAccount: map[account.ID]map[*Entry]struct{}{},
+		words:     newWords(),
+		bySession: index[ID]{map[ID]*Entry{}, func(e *Entry) ID { return e.Session.ID }, func(e *Entry) *neighbours { return &e.ofSession }},
+		byAccount: index[account.ID]{map[account.ID]*Entry{}, func(e *Entry) account.ID { return e.Owner.Account.ID }, func(e *Entry) *neighbours { return &e.ofAccount }},
 	}
 	for i := range m.shards {
 		m.shards[i].entries = map[string]*Entry{}
@@ -127,9 +144,10 @@ func (s *shard) oldest() (old *Entry) {
 	return old
 }
 
-// store keeps e under its cookie. A full shard drops an entry that has not
+// store keeps e, which nobody else knows yet, under its cookie. A full shard drops an entry that has not
 // been used for long: it is read again from the store when it is next seen.
 func (m *memory) store(e *Entry) {
+	m.words.compact(e)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.shard(e.cookie)
@@ -149,27 +167,17 @@ func (m *memory) store(e *Entry) {
 	for _, e := range gone {
 		m.unindex(e)
 	}
-	link(m.bySession, e.Session.ID, e)
-	link(m.byAccount, e.Owner.Account.ID, e)
-}
-
-func link[K comparable](index map[K]map[*Entry]struct{}, key K, e *Entry) {
-	if index[key] == nil {
-		index[key] = map[*Entry]struct{}{}
-	}
-	index[key][e] = struct{}{}
-}
-
-func unlink[K comparable](index map[K]map[*Entry]struct{}, key K, e *Entry) {
-	delete(index[key], e)
-	if len(index[key]) == 0 {
-		delete(index, key)
-	}
+	m.bySession.link(e)
+	m.byAccount.link(e)
+	e.indexed = true
 }
 
 func (m *memory) unindex(e *Entry) {
-	unlink(m.bySession, e.Session.ID, e)
-	unlink(m.byAccount, e.Owner.Account.ID, e)
+	if e.indexed {
+		m.bySession.unlink(e)
+		m.byAccount.unlink(e)
+		e.indexed = false
+	}
 }
 
 // drop forgets an entry, unless another has taken its place.
@@ -193,7 +201,7 @@ func (m *memory) forget(e *Entry) {
 func (m *memory) current(id ID) *Entry {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for e := range m.bySession[id] {
+	for e := range m.bySession.all(id) {
 		if e.Session.SupersededAt.IsZero() {
 			return e
 		}
@@ -207,16 +215,16 @@ func (m *memory) apply(c Change) {
 	defer m.mu.Unlock()
 	switch c.Kind {
 	case SessionChanged:
-		for e := range m.bySession[ID(c.Key)] {
+		for e := range m.bySession.all(ID(c.Key)) {
 			m.drop(e)
 		}
 	case AccountChanged:
-		for e := range m.byAccount[account.ID(c.Key)] {
+		for e := range m.byAccount.all(account.ID(c.Key)) {
 			m.drop(e)
 		}
 	case OrganisationChanged:
-		for _, entries := range m.byAccount {
-			for e := range entries {
+		for id := range m.byAccount.first {
+			for e := range m.byAccount.all(id) {
 				if e.Owner.Account.Organisation == c.Key {
 					m.drop(e)
 				}
@@ -228,12 +236,35 @@ func (m *memory) apply(c Change) {
 func (m *memory) clear() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	var all []*Entry
 	for i := range m.shards {
 		s := &m.shards[i]
 		s.Lock()
+		all = slices.AppendSeq(all, maps.Values(s.entries))
 		clear(s.entries)
 		s.Unlock()
 	}
-	clear(m.bySession)
-	clear(m.byAccount)
+	for _, e := range all {
+		m.unindex(e)
+	}
+}
+
+// tidy has each entry let go of what has become old, and forgets those of
+// which over says that they are of no use any more. It holds up nobody for
+// longer than the copying of a shard's pointers takes.
+func (m *memory) tidy(now time.Time, over func(*Entry) bool) {
+	var all []*Entry
+	for i := range m.shards {
+		s := &m.shards[i]
+		s.RLock()
+		all = slices.AppendSeq(all[:0], maps.Values(s.entries))
+		s.RUnlock()
+		for _, e := range all {
+			if over(e) {
+				m.forget(e)
+			} else if f, ok := e.Memo.Load().(Fader); ok {
+				f.Fade(now)
+			}
+		}
+	}
 }

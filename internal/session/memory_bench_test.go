@@ -3,6 +3,7 @@ package session
 import (
 	"fmt"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,39 +11,69 @@ import (
 	"github.com/stepgate/stepgate/policy"
 )
 
-// benchEntry is a session as an ordinary one is, of another person each time.
+// benchEntry is a session as an ordinary one is read from the store, each text
+// by itself: of another person each time, with one of forty browsers.
 func benchEntry(i int) *Entry {
 	n := fmt.Sprint(i)
+	same := strings.Clone
 	pad := func(s string) string { return s + n }
 	e := &Entry{cookie: pad(string(make([]byte, 170))), Session: Session{
-		ID: ID(pad("ABCDEFGHIJKLMNOPQRST")), Account: account.ID(pad("ABCDEFGHIJKLMNOPQRST")), Site: "https://portal.example.gov", Source: "local",
-		Address: pad("192.0.2."), UserAgent: pad("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36 "),
-		Proofs: []policy.Proof{{Factor: policy.Password, At: time.Now()}, {Factor: policy.TOTP, At: time.Now(), Credential: pad("ABCDEFGHIJKLMNOPQRST")}},
+		ID: ID(pad("ABCDEFGHIJKLMNOPQRST")), Account: account.ID(pad("ABCDEFGHIJKLMNOPQRST")), Site: same("https://portal.example.gov"), Source: same("local"),
+		Address: pad("192.0.2."), UserAgent: fmt.Sprintf("Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/%d.0.0.0 Safari/537.36", 100+i%40),
+		Proofs: []policy.Proof{{Factor: policy.Factor(same("password")), At: time.Now()}, {Factor: policy.Factor(same("totp")), At: time.Now(), Credential: pad("ABCDEFGHIJKLMNOPQRST")}},
 	}}
 	e.Owner.Account = account.Account{
-		ID: e.Session.Account, Username: pad("joe"), Name: pad("Joe Bloggs"), Email: pad("joe@example.gov"), Mobile: "+447700900123",
-		Groups: []string{pad("clerks"), "users"}, Organisation: "courts",
+		ID: account.ID(same(string(e.Session.Account))), Source: same("local"), Subject: same(string(e.Session.Account)), Username: pad("joe"), Name: pad("Joe Bloggs"),
+		Email: pad("joe@example.gov"), Mobile: same("+447700900123"),
+		Groups: []string{fmt.Sprint("clerks", i%30), same("users")}, Organisation: same("courts"), Role: account.Role(same("user")),
 	}
 	return e
+}
+
+// heapOf is what is alive after make that was not before.
+func heapOf(make func()) int64 {
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	make()
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	return int64(after.HeapAlloc) - int64(before.HeapAlloc)
+}
+
+// A session takes some 1.5 kB, the indexes and the cookie that finds it
+// included.
+func TestASessionInMemoryIsSmall(t *testing.T) {
+	const many, most = 20_000, 1_800
+	m := newMemory()
+	m.limit(2 * many)
+	size := heapOf(func() {
+		for i := range many {
+			m.store(benchEntry(i))
+		}
+	}) / many
+	if size > most {
+		t.Errorf("a session takes %d bytes", size)
+	}
+	if n := m.numbers().Entries; n != many {
+		t.Errorf("%d sessions are in memory", n)
+	}
 }
 
 // BenchmarkMemory is what a session costs in memory, cookie and index included.
 func BenchmarkMemory(b *testing.B) {
 	m := newMemory()
 	m.limit(1_000_000)
-	runtime.GC()
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
 	const many = 100_000
-	for i := range many {
-		m.store(benchEntry(i))
-	}
-	runtime.GC()
-	runtime.ReadMemStats(&after)
+	size := heapOf(func() {
+		for i := range many {
+			m.store(benchEntry(i))
+		}
+	})
 	for i := 0; b.Loop(); i++ {
 		m.store(benchEntry(many + i%many))
 	}
-	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/many, "bytes/session")
+	b.ReportMetric(float64(size)/many, "bytes/session")
 	runtime.KeepAlive(m)
 }
 
