@@ -165,28 +165,53 @@ func connectionOption(option string) bool {
 // WithholdCookies removes the gateway's own cookies from a Cookie line. It
 // returns the line itself where there are none.
 func WithholdCookies(line string) string {
-	if !mentionsGateway(line) {
-		return line
+	if left, whole := betweenOurs(line); whole {
+		return left
 	}
 	var left []string
 	for part := range strings.SplitSeq(line, ";") {
-		name, _, _ := strings.Cut(part, "=")
-		if !session.Reserved(strings.Trim(name, " \t\"")) {
+		if !ours(part) {
 			left = append(left, strings.TrimSpace(part))
 		}
 	}
 	return strings.Join(left, "; ")
 }
 
-// mentionsGateway is a cheap look for "stepgate" in any letter case.
-func mentionsGateway(line string) bool {
-	const word = "stepgate"
-	for i := 0; i+len(word) <= len(line); i++ {
-		if line[i]|0x20 == 's' && strings.EqualFold(line[i:i+len(word)], word) {
-			return true
+// ours tells whether a part of a Cookie line is the gateway's.
+func ours(part string) bool {
+	name, _, _ := strings.Cut(part, "=")
+	return session.Reserved(strings.Trim(name, " \t\""))
+}
+
+// betweenOurs is what a Cookie line has besides the gateway's cookies, where
+// these stand at its ends; whole is false where one is between others.
+func betweenOurs(line string) (left string, whole bool) {
+	from, to, found := -1, 0, false // of what is left; one of ours is behind it
+	for at := 0; at <= len(line); {
+		end := len(line)
+		if i := strings.IndexByte(line[at:], ';'); i >= 0 {
+			end = at + i
 		}
+		switch {
+		case ours(line[at:end]):
+			found = true
+		case from < 0:
+			from, to = at, end
+		case found && to < at-1:
+			return "", false
+		default:
+			to = end
+		}
+		at = end + 1
 	}
-	return false
+	switch {
+	case !found:
+		return line, true
+	case from < 0:
+		return "", true
+	default:
+		return strings.TrimSpace(line[from:to]), true
+	}
 }
 
 // WithholdRequestCookies takes the gateway's cookies out of the request.

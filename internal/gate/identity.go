@@ -2,6 +2,7 @@ package gate
 
 import (
 	"crypto/rand"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -46,16 +47,22 @@ const assertionHeader = "Stepgate-Assertion"
 const AssertionPlaceholder = "http.stepgate.assertion"
 
 // identity is what the upstream is told of a session, made once and used for
-// up to half a minute.
+// up to half a minute. What the session says by itself is not kept a second
+// time: a node has as many of these as sessions were served in the last minute.
 type identity struct {
-	until  time.Time
-	values map[string]string
-	header []preparedHeader
+	gate          identities
+	entry         *session.Entry
+	memo          *memo
+	issued, until time.Time
+	// values are those of the headers that the site names, in its order; "" for
+	// one that is not sent.
+	values []string
 	// provide resolves the placeholders.
 	provide func(placeholder string) (any, bool)
-}
 
-type preparedHeader struct{ name, value string }
+	signing   sync.Mutex
+	assertion string // "" until somebody asks
+}
 
 // roomFor is how many header values of the gateway's own an Answer has room
 // for: those of the identity headers without a block, and the Cookie line.
@@ -82,14 +89,16 @@ func (h *Handler) prepare(r *http.Request, p *passage, v visitor, d policy.Decis
 	// read them when the gate has returned: none is shared with another request,
 	// nor used again. One array holds them all.
 	values := p.answer.room[:]
-	if len(who.header) >= len(values) {
-		values = make([]string, len(who.header)+1)
+	last := len(who.values)
+	if last >= len(values) {
+		values = make([]string, last+1)
 	}
-	for i := range who.header {
-		values[i] = who.header[i].value
-		r.Header[who.header[i].name] = values[i : i+1 : i+1]
+	copy(values, who.values)
+	for i, value := range who.values {
+		if value != "" {
+			r.Header[h.Names[i].Name] = values[i : i+1 : i+1]
+		}
 	}
-	last := len(who.header)
 	withholdKnownCookies(r.Header, v.memo, values[last:last+1:last+1])
 	h.Server.Provide(r, who.provide)
 }
@@ -107,26 +116,41 @@ func (p *passage) room(h *Handler) {
 	p.answer, p.held = &both.Answer, &both.held
 }
 
-// withholdKnownCookies is WithholdRequestCookies for a session whose last
-// Cookie line is remembered with what is left of it. room has the place for
-// one value.
+// withholdKnownCookies is WithholdRequestCookies without an allocation where
+// the gateway's cookies stand together at an end of the one line, and else
+// where the line is the session's last, which is remembered with what is left
+// of it. room has the place for one value.
 func withholdKnownCookies(header http.Header, m *memo, room []string) {
 	lines := header["Cookie"]
 	if len(lines) != 1 {
 		WithholdRequestCookies(header)
 		return
 	}
-	last := m.cookies.Load()
-	if last == nil || last[0] != lines[0] {
-		last = &[2]string{lines[0], WithholdCookies(lines[0])}
-		m.cookies.Store(last)
+	left, whole := betweenOurs(lines[0])
+	if !whole {
+		left = m.between(lines[0])
 	}
-	if last[1] == "" {
+	if left == "" {
 		delete(header, "Cookie")
 		return
 	}
-	room[0] = last[1]
+	room[0] = left
 	header["Cookie"] = room
+}
+
+// rememberedLine is how long a Cookie line may be that is remembered.
+const rememberedLine = 4 << 10
+
+// between is WithholdCookies, remembered.
+func (m *memo) between(line string) string {
+	last := m.cookies.Load()
+	if last == nil || last[0] != line {
+		last = &[2]string{line, WithholdCookies(line)}
+		if len(line) <= rememberedLine {
+			m.cookies.Store(last)
+		}
+	}
+	return last[1]
 }
 
 // identities is who somebody is, as the app is told it.
@@ -166,84 +190,108 @@ type claims struct {
 }
 
 func (h identities) newIdentity(v visitor, now time.Time) (*identity, error) {
-	owner, row := &v.entry.Owner.Account, &v.entry.Session
-	until, expires := now.Add(assertionReuse), now.Add(assertionLife)
-	// Never past the end of a level that it names, nor of the session.
-	for _, end := range [...]time.Time{v.memo.until, row.EndsAt} {
-		if !end.IsZero() && end.Before(until) {
-			until = end
+	who := &identity{gate: h, entry: v.entry, memo: v.memo, issued: now, values: make([]string, len(h.Names))}
+	who.until = who.sooner(now.Add(assertionReuse))
+	for i, name := range h.Names {
+		value, err := who.value(name.Placeholder)
+		if err != nil {
+			return nil, err
 		}
-		if !end.IsZero() && end.Before(expires) {
-			expires = end
-		}
+		who.values[i] = value
 	}
-	groups := cleanGroups(owner.Groups)
-	levels := h.Policy.MetNames(v.memo.met)
-	amr := methodReferences(row.Proofs)
-	authTime := lastProof(row)
-	said := claims{
-		Issuer: h.Origin, Audience: h.audience(), Subject: string(owner.ID), PreferredUsername: cleanValue(owner.Username),
-		Name: cleanValue(owner.Name), Email: cleanValue(owner.Email), Groups: groups, Organisation: owner.Organisation,
-		ACR: strings.Join(levels, " "), AMR: amr, AuthTime: authTime.Unix(), Session: string(row.ID),
-		IssuedAt: now.Unix(), NotBefore: now.Unix(), Expires: expires.Unix(), ID: rand.Text(),
-	}
-	values := map[string]string{
-		"http.auth.user.id":          cleanValue(owner.Username),
-		"http.stepgate.name":         cleanValue(owner.Name),
-		"http.stepgate.email":        cleanValue(owner.Email),
-		"http.stepgate.groups":       strings.Join(groups, ","),
-		"http.stepgate.organisation": cleanValue(owner.Organisation),
-		"http.stepgate.levels":       strings.Join(levels, " "),
-		"http.stepgate.amr":          strings.Join(amr, " "),
-		"http.stepgate.auth_time":    authTime.UTC().Format(time.RFC3339),
-		"http.stepgate.session":      string(row.ID),
-		"http.stepgate.device":       string(v.memo.device),
-	}
-	who := &identity{until: until, values: values}
-	if err := h.sign(who, said); err != nil {
-		return nil, err
-	}
-	for _, header := range h.Names {
-		if value := header.expand(values); value != "" {
-			who.header = append(who.header, preparedHeader{header.Name, value})
-		}
-	}
+	who.provide = who.provided
 	return who, nil
 }
 
-// sign adds the assertion: at once where a header of the site has it, and else
-// when a handler further on asks for it, which most never do.
-func (h identities) sign(who *identity, said claims) error {
-	ring := h.live.Load().Ring
-	asked := sync.OnceValue(func() string {
-		assertion, err := ring.SignAssertion(said)
-		if err != nil {
-			h.Log.Error("sign the assertion", zap.Error(err))
+// sooner is the earliest of a moment, the end of a level that the identity
+// names, and the end of the session.
+func (who *identity) sooner(t time.Time) time.Time {
+	for _, end := range [...]time.Time{who.memo.until, who.entry.Session.EndsAt} {
+		if !end.IsZero() && end.Before(t) {
+			t = end
 		}
-		return assertion
-	})
-	if slices.ContainsFunc(h.Names, func(n IdentityHeader) bool { return n.Placeholder == AssertionPlaceholder }) {
-		assertion, err := ring.SignAssertion(said)
-		if err != nil {
-			return err
-		}
-		who.values[AssertionPlaceholder] = assertion
 	}
-	who.provide = func(key string) (any, bool) {
-		value, ok := who.values[key]
-		if !ok && key == AssertionPlaceholder {
-			value = asked()
-			ok = value != ""
-		}
-		if !ok {
-			return nil, false
-		}
-		return value, true
-	}
-	return nil
+	return t
 }
 
-func (i IdentityHeader) expand(values map[string]string) string { return values[i.Placeholder] }
+// provided is what a placeholder stands for. An assertion that cannot be signed
+// is not there, and is told of.
+func (who *identity) provided(placeholder string) (any, bool) {
+	for i := range who.values {
+		if who.gate.Names[i].Placeholder == placeholder {
+			return who.values[i], true
+		}
+	}
+	value, err := who.value(placeholder)
+	switch {
+	case errors.Is(err, errNoPlaceholder):
+		return nil, false
+	case err != nil:
+		who.gate.Log.Error("sign the assertion", zap.Error(err))
+		return nil, false
+	default:
+		return value, true
+	}
+}
+
+// errNoPlaceholder says that a placeholder is nothing of the gateway's.
+var errNoPlaceholder = errors.New("no placeholder of the gateway's")
+
+// value is what a placeholder without braces stands for. An error is
+// errNoPlaceholder, or that of signing.
+func (who *identity) value(placeholder string) (string, error) {
+	owner, row := &who.entry.Owner.Account, &who.entry.Session
+	switch placeholder {
+	case "http.auth.user.id":
+		return cleanValue(owner.Username), nil
+	case "http.stepgate.name":
+		return cleanValue(owner.Name), nil
+	case "http.stepgate.email":
+		return cleanValue(owner.Email), nil
+	case "http.stepgate.groups":
+		return strings.Join(cleanGroups(owner.Groups), ","), nil
+	case "http.stepgate.organisation":
+		return cleanValue(owner.Organisation), nil
+	case "http.stepgate.levels":
+		return strings.Join(who.gate.Policy.MetNames(who.memo.met), " "), nil
+	case "http.stepgate.amr":
+		return strings.Join(methodReferences(row.Proofs), " "), nil
+	case "http.stepgate.auth_time":
+		return lastProof(row).UTC().Format(time.RFC3339), nil
+	case "http.stepgate.session":
+		return string(row.ID), nil
+	case "http.stepgate.device":
+		return string(who.memo.device), nil
+	case AssertionPlaceholder:
+		return who.sign()
+	}
+	return "", errNoPlaceholder
+}
+
+// sign is the assertion. It is signed at once where a header of the site has
+// it, and else when a handler further on asks for it, which most never do.
+func (who *identity) sign() (string, error) {
+	who.signing.Lock()
+	defer who.signing.Unlock()
+	if who.assertion != "" {
+		return who.assertion, nil
+	}
+	assertion, err := who.gate.live.Load().Ring.SignAssertion(who.claims())
+	who.assertion = assertion
+	return assertion, err
+}
+
+func (who *identity) claims() claims {
+	owner, row := &who.entry.Owner.Account, &who.entry.Session
+	issued := who.issued.Unix()
+	return claims{
+		Issuer: who.gate.Origin, Audience: who.gate.audience(), Subject: string(owner.ID), PreferredUsername: cleanValue(owner.Username),
+		Name: cleanValue(owner.Name), Email: cleanValue(owner.Email), Groups: cleanGroups(owner.Groups), Organisation: owner.Organisation,
+		ACR: strings.Join(who.gate.Policy.MetNames(who.memo.met), " "), AMR: methodReferences(row.Proofs),
+		AuthTime: lastProof(row).Unix(), Session: string(row.ID),
+		IssuedAt: issued, NotBefore: issued, Expires: who.sooner(who.issued.Add(assertionLife)).Unix(), ID: rand.Text(),
+	}
+}
 
 func (h identities) audience() string {
 	if h.Audience != "" {

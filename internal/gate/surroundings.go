@@ -32,6 +32,9 @@ func (h visitors) look(r *http.Request, live *Live, v visitor) policy.Risk {
 		h.Log.Error("score a session whose surroundings changed", zap.Error(err))
 		return policy.RiskUnset
 	}
+	if agent == v.entry.Session.UserAgent {
+		agent = v.entry.Session.UserAgent // one text is kept, not two
+	}
 	v.memo.around.Store(&surroundings{client, agent, risk})
 	return risk
 }

@@ -45,6 +45,13 @@ type memo struct {
 	watched watched.Memo
 }
 
+// Fade implements session.Fader: an identity that is too old is not used again.
+func (m *memo) Fade(now time.Time) {
+	if who := m.identity.Load(); who != nil && !now.Before(who.until) {
+		m.identity.CompareAndSwap(who, nil)
+	}
+}
+
 // find finds the session of a request, from memory if it was seen before.
 func (h *Handler) find(r *http.Request, p *passage) visitor {
 	ctx, step := telemetry.Begin(r.Context(), "stepgate find")
