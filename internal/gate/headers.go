@@ -177,10 +177,17 @@ func WithholdCookies(line string) string {
 	return strings.Join(left, "; ")
 }
 
-// ours tells whether a part of a Cookie line is the gateway's.
+// ours tells whether a part of a Cookie line is the gateway's. Most are told
+// apart by their first letter.
 func ours(part string) bool {
+	for part != "" && (part[0] == ' ' || part[0] == '\t' || part[0] == '"') {
+		part = part[1:]
+	}
+	if part == "" || part[0] != '_' && part[0]|0x20 != 's' {
+		return false
+	}
 	name, _, _ := strings.Cut(part, "=")
-	return session.Reserved(strings.Trim(name, " \t\""))
+	return session.Reserved(strings.TrimRight(name, " \t\""))
 }
 
 // betweenOurs is what a Cookie line has besides the gateway's cookies, where
