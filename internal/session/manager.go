@@ -38,7 +38,7 @@ const (
 	touchWait = time.Second
 )
 
-// DefaultInMemory is Limits.InMemory where that is 0: some 210 MB of sessions.
+// DefaultInMemory is Limits.InMemory where that is 0: some 170 MB of sessions, and half as much again while all are in use.
 const DefaultInMemory = 100_000
 
 // Limits are the server's own ends of a session (SP 800-63B-4 §5.2).
