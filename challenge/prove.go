@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/stepgate/stepgate/factors"
@@ -13,6 +14,7 @@ import (
 	"github.com/stepgate/stepgate/internal/people"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/internal/throttle"
+	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 )
 
@@ -46,11 +48,15 @@ func (k *walk) attempt(r *http.Request, t ceremony.Transaction) (a attempt, err 
 	return a, nil
 }
 
-// verify compares an answer and, when it is right, raises the session.
+// verify compares an answer and, when it is right, raises the session. A code
+// that was left out is no try.
 func (k *walk) verify(w http.ResponseWriter, r *http.Request, answer factors.Answer) error {
 	t, _, err := k.find(r.Context())
 	if err != nil {
 		return err
+	}
+	if typed, asked := answer.Fields["code"]; asked && strings.TrimSpace(typed) == "" {
+		return k.show(w, r, factors.Answer{}, []web.FieldError{{Field: "code", Text: "error.no-code"}})
 	}
 	if _, swift := k.factor.(factors.Swift); swift && k.current() {
 		if answered, err := k.verifyAtOnce(w, r, t, answer); answered || err != nil {

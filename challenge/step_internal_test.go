@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,6 +24,11 @@ func TestAStepUpLeadsBackToTheVeryTarget(t *testing.T) {
 	before := b.fork()
 	if wrong := b.send(page, map[string]string{"code": "000000"}); wrong.status != http.StatusBadRequest || wrong.to != "" {
 		t.Errorf("a wrong code: %d to %q", wrong.status, wrong.to)
+	}
+	for range 6 { // more often than may be tried
+		if empty := b.send(page, map[string]string{"code": " "}); empty.status != http.StatusBadRequest || !strings.Contains(empty.text, "Enter the code") {
+			t.Fatalf("no code: %d\n%s", empty.status, empty.text)
+		}
 	}
 	if right := b.send(page, map[string]string{"code": k.code([]byte(rigSeed))}); right.to != target {
 		t.Errorf("the right code: %d to %q\n%s", right.status, right.to, right.text)
