@@ -30,8 +30,8 @@ func buildOrganisation(cmd *cobra.Command) {
 		return changeOrganisation(c, operation.OrganisationEdit, args[0], "changed organisation %s")
 	})
 	for _, c := range []*cobra.Command{add, edit} {
-		c.Flags().String("require", "", "a built-in `level` that its accounts need everywhere")
-		c.Flags().String("enrolment", "", "who may enrol a first second factor: self, contact or invited; the site's `rule` where none is given")
+		c.Flags().String("require", "", "a built-in `level` that its accounts need everywhere; \"\" for none")
+		c.Flags().String("enrolment", "", "who may enrol a first second factor: self, contact or invited; \"\" for the site's `rule`")
 	}
 	remove := leaf("delete NAME", "Deletes an organisation without accounts", cobra.ExactArgs(1), func(c *cobra.Command, args []string) error {
 		return changeOrganisation(c, operation.OrganisationDelete, args[0], "deleted organisation %s")
