@@ -203,3 +203,27 @@ func TestNearest(t *testing.T) {
 		t.Errorf("of equals %q", got)
 	}
 }
+
+// TestPlainSegmentsAreReadAsAllOthers holds the short way of reading a pattern
+// to the long one, over all segments of three bytes.
+func TestPlainSegmentsAreReadAsAllOthers(t *testing.T) {
+	some := 0
+	for i := range 1 << 24 {
+		text := string([]byte{byte(i), byte(i >> 8), byte(i >> 16)})
+		if !plain(text) {
+			continue
+		}
+		some++
+		if decoded, err := decodeSegment(text); err != nil || fold(decoded) != text || strings.ContainsAny(text, `*{}\#/?`) || strings.Trim(text, ".") == "" {
+			t.Fatalf("%q is taken as it is", text)
+		}
+	}
+	if some != 38*39*39 {
+		t.Errorf("%d plain segments of three bytes", some)
+	}
+	for text, want := range map[string]bool{"": false, ".": false, "a": true, "..": false, "a.": true} {
+		if plain(text) != want {
+			t.Errorf("plain(%q) is not %v", text, want)
+		}
+	}
+}

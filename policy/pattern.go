@@ -100,6 +100,9 @@ func readSegment(text string) (segment, error) {
 	if text == "*" {
 		return segment{kind: free, text: "*"}, nil
 	}
+	if plain(text) {
+		return segment{kind: literal, text: text}, nil
+	}
 	if strings.Contains(text, "**") {
 		return segment{}, errors.New("`**` is not known: `/*` at the end is a subtree, `*` elsewhere a part of one segment")
 	}
@@ -129,6 +132,17 @@ func readSegment(text string) (segment, error) {
 		return fold(plain)
 	})
 	return segment{kind: globbed, text: g.String(), glob: &g}, nil
+}
+
+// plain tells whether a segment is a literal in which there is nothing to
+// decode, to fold or to refuse, as nearly all are where there are many.
+func plain(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' && (c != '.' || i == 0) {
+			return false
+		}
+	}
+	return text != ""
 }
 
 // decodeSegment decodes what is percent-encoded, but for an encoded slash:

@@ -45,7 +45,7 @@ const maxMethods = 63
 // nearest known word. c is not kept.
 func Compile(c *Config, o CompileOptions) (*Policy, error) {
 	p := &Policy{methods: []string{""}, paths: newTree(c.patterns()), rules: make([]Rule, 0, c.patterns())}
-	if err := p.compile(c, o, func(r *Rule) { p.rules = append(p.rules, *r) }); err != nil {
+	if err := p.compile(c, o, func(r Rule) { p.rules = append(p.rules, r) }); err != nil {
 		return nil, err
 	}
 	p.index()
@@ -66,12 +66,11 @@ func (c *Config) patterns() int {
 // it takes a fraction of the time and hardly any memory.
 func Check(c *Config, o CompileOptions) error {
 	p := &Policy{methods: []string{""}}
-	return p.compile(c, o, func(*Rule) {})
+	return p.compile(c, o, func(Rule) {})
 }
 
-// compile compiles everything but the rules' trees; add gets each rule, in a
-// place that is used again.
-func (p *Policy) compile(c *Config, o CompileOptions, add func(*Rule)) error {
+// compile compiles everything but the rules' trees; add gets each rule.
+func (p *Policy) compile(c *Config, o CompileOptions, add func(Rule)) error {
 	m := &mistakes{}
 	p.defineLevels(c.Levels, m)
 	for i := range c.Rules {
@@ -82,30 +81,29 @@ func (p *Policy) compile(c *Config, o CompileOptions, add func(*Rule)) error {
 	return m.err()
 }
 
-func (p *Policy) compileRule(c *RuleConfig, where place, o CompileOptions, m *mistakes, add func(*Rule)) {
-	base := Rule{verb: c.Verb, pos: c.Pos, ruleBlock: p.compileBlock(c, where, o, m)}
-	base.verb, base.levels = p.ruleLevels(c, where, m)
-	base.levels = p.aged(base.levels, c, where, m)
-	base.methods, base.mask = p.ruleMethods(c.Methods, where, m)
-	if base.verb != VerbRequire && len(c.Groups)+len(c.Users)+len(c.Raises) > 0 {
-		m.add(where, string(base.verb), "a block with `group`, `user` or `raise` belongs to `require`")
+func (p *Policy) compileRule(c *RuleConfig, where place, o CompileOptions, m *mistakes, add func(Rule)) {
+	rule := Rule{verb: c.Verb, pos: c.Pos, ruleBlock: p.compileBlock(c, where, o, m)}
+	rule.verb, rule.levels = p.ruleLevels(c, where, m)
+	rule.levels = p.aged(rule.levels, c, where, m)
+	rule.methods, rule.mask = p.ruleMethods(c.Methods, where, m)
+	if rule.verb != VerbRequire && len(c.Groups)+len(c.Users)+len(c.Raises) > 0 {
+		m.add(where, string(rule.verb), "a block with `group`, `user` or `raise` belongs to `require`")
 	}
 	if len(c.Patterns) == 0 {
 		m.add(where, string(c.Verb), "without a pattern; expected a path like `/cases/*`")
 	}
-	rule := base
 	for _, text := range c.Patterns {
 		pattern, err := ParsePattern(text)
 		if err != nil {
 			m.add(where, text, "%v", err)
 			continue
 		}
-		if pattern.Queried() && base.verb == VerbPublic {
+		if pattern.Queried() && rule.verb == VerbPublic {
 			m.add(where, text, "a query pattern only ever adds to what its path needs; `public` adds nothing")
 			continue
 		}
 		rule.pattern = pattern
-		add(&rule)
+		add(rule)
 	}
 }
 
