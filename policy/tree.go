@@ -25,8 +25,8 @@ type tree struct {
 	others    []others
 	verdicts  []verdict
 	endpoints []endpoint
-	edges     map[edge]spot // the literal steps while the tree grows
-	queried   bool          // set where its rules have query patterns
+	edges     edges // the literal steps while the tree grows
+	queried   bool  // set where its rules have query patterns
 }
 
 // spot is where the segments of a path have led to: a fork, or with leaf set
@@ -79,16 +79,11 @@ type others struct {
 	globs *globSet
 }
 
-type edge struct {
-	from spot
-	text string
-}
-
 // newTree makes a tree for about so many patterns.
 func newTree(patterns int) *tree {
 	return &tree{
 		forks: make([]fork, 1, patterns+1), others: make([]others, 1), verdicts: make([]verdict, 1),
-		edges: make(map[edge]spot, patterns), seed: maphash.MakeSeed(),
+		edges: newEdges(patterns), seed: maphash.MakeSeed(),
 	}
 }
 
@@ -132,14 +127,12 @@ func (t *tree) several(first *Rule) stop {
 // child returns where a step from n leads, making it if it is new.
 func (t *tree) child(n spot, s segment) spot {
 	if s.kind == literal {
-		e := edge{n, s.text}
-		to, known := t.edges[e]
-		if !known {
+		to := t.edges.child(n, s.text, maphash.String(t.seed, s.text))
+		if *to == 0 {
 			t.forks[n].literals = true
-			to = t.grow()
-			t.edges[e] = to
+			*to = t.grow()
 		}
-		return to
+		return *to
 	}
 	if t.forks[n].others == 0 {
 		t.others = append(t.others, others{})
@@ -183,11 +176,12 @@ func (t *tree) freeze(rules []Rule, methods int) {
 	}
 	grown := t.forks
 	moved := t.move()
-	t.table = make([]step, len(t.edges)*4/3+1)
-	for e, to := range t.edges {
-		t.put(moved[e.from], e.text, &grown[to], moved[to])
+	t.table = make([]step, len(t.edges.list)*4/3+1)
+	for i := range t.edges.list {
+		e := &t.edges.list[i]
+		t.put(moved[e.from], e, &grown[e.to], moved[e.to])
 	}
-	t.endpoints, t.edges = slices.Clip(t.endpoints), nil
+	t.endpoints, t.edges = slices.Clip(t.endpoints), edges{}
 }
 
 // settled is a stop once all rules are in. known are the verdicts so far.
@@ -212,8 +206,8 @@ func (t *tree) settled(at stop, rules []Rule, known map[verdict]uint32) stop {
 // leaf for those that go into the table.
 func (t *tree) move() (moved []spot) {
 	moved = make([]spot, len(t.forks))
-	for _, to := range t.edges {
-		if t.forks[to].leaf() {
+	for i := range t.edges.list {
+		if to := t.edges.list[i].to; t.forks[to].leaf() {
 			moved[to] = leaf
 		}
 	}
@@ -241,8 +235,8 @@ func (f *fork) leaf() bool {
 	return !f.literals && f.others == 0 && (plain(f.exact) && f.subtree.kind == 0 || plain(f.subtree) && f.exact.kind == 0)
 }
 
-// put adds a step to the table.
-func (t *tree) put(from spot, text string, f *fork, to spot) {
+// put adds a step to the table: that of an edge from where its fork has moved to.
+func (t *tree) put(from spot, e *edge, f *fork, to spot) {
 	s := step{from: from, to: uint32(to), size: tooLong}
 	if to == leaf {
 		at := f.exact
@@ -251,17 +245,17 @@ func (t *tree) put(from spot, text string, f *fork, to spot) {
 		}
 		s.verdict, s.to = uint16(at.kind), at.rule
 	}
-	at := t.place(from, maphash.String(t.seed, text))
+	at := t.place(from, e.hash)
 	for t.table[at].size != 0 {
 		at = t.after(at)
 	}
-	if len(text) <= len(s.text) {
-		s.size = uint8(copy(s.text[:], text)) + 1
+	if len(e.text) <= len(s.text) {
+		s.size = uint8(copy(s.text[:], e.text)) + 1
 	} else {
 		if t.long == nil {
 			t.long = map[uint64]string{}
 		}
-		t.long[at] = text
+		t.long[at] = e.text
 	}
 	t.table[at] = s
 }
@@ -269,8 +263,7 @@ func (t *tree) put(from spot, text string, f *fork, to spot) {
 // place is where a step is looked for first, and after where next. There is
 // always one that is free.
 func (t *tree) place(from spot, hash uint64) uint64 {
-	hash ^= uint64(from) * 0x9E3779B97F4A7C15 // equal segments are many
-	return hash >> 32 * uint64(len(t.table)) >> 32
+	return mixed(from, hash) >> 32 * uint64(len(t.table)) >> 32
 }
 
 func (t *tree) after(at uint64) uint64 {
