@@ -162,12 +162,11 @@ func (p *policyParser) rule(d *caddyfile.Dispenser) error {
 	if len(rule.Patterns) == 0 {
 		return d.Errf("%s: expected one or more paths, such as /cases/*", rule.Verb)
 	}
-	err := p.inRule(d, &rule)
 	if rules := &p.config.Rules; len(*rules) == cap(*rules) {
 		*rules = slices.Grow(*rules, max(16, len(*rules))) // append would move a hundred thousand five times as often
 	}
 	p.config.Rules = append(p.config.Rules, rule)
-	return err
+	return p.inRule(d, &p.config.Rules[len(p.config.Rules)-1])
 }
 
 // inRule reads the block of a rule. Most rules have none, and of a hundred

@@ -33,7 +33,7 @@ func (l RuleConfigs) MarshalJSON() ([]byte, error) {
 		return json.Marshal([]RuleConfig(l))
 	}
 	var elements []any // texts and rules
-	var text []byte    // of the last, as long as it grows
+	text := make([]byte, 0, l.room())
 	end := func() {
 		if len(text) > 0 {
 			elements = append(elements, string(text))
@@ -62,6 +62,20 @@ func (l RuleConfigs) MarshalJSON() ([]byte, error) {
 	}
 	end()
 	return json.Marshal(elements)
+}
+
+// room is about how long the text of all is, without their places.
+func (l RuleConfigs) room() int {
+	n := 0
+	for i := range l {
+		n += len(l[i].Verb) + len(jointMark)
+		for _, words := range [...][]string{l[i].Levels, l[i].Methods, l[i].Patterns} {
+			for _, word := range words {
+				n += len(word) + 1
+			}
+		}
+	}
+	return n
 }
 
 // appendPlace says where a rule was written, as far as the place of the one before
