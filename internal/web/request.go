@@ -103,7 +103,7 @@ func namesHTML(accept []string) bool {
 	for _, line := range accept {
 		for part := range strings.SplitSeq(line, ",") {
 			kind, params, err := mime.ParseMediaType(part)
-			if err != nil || kind != "text/html" && kind != "application/xhtml+xml" {
+			if err != nil || kind != "text/html" {
 				continue
 			}
 			q, given := params["q"]

@@ -18,6 +18,7 @@ func TestKindOfRequest(t *testing.T) {
 		{"anything is not HTML by name", headers{"Accept": {"*/*"}}, false, false, true},
 		{"text of any kind is not HTML by name", headers{"Accept": {"text/*"}}, false, false, true},
 		{"JSON", headers{"Accept": {"application/json"}}, false, false, true},
+		{"XHTML alone is not HTML by name", headers{"Accept": {"application/xhtml+xml"}}, false, false, true},
 		{"HTML in a second line", headers{"Accept": {"application/json", "TEXT/HTML"}}, true, false, true},
 		{"HTML unwanted", headers{"Accept": {"text/html;q=0, application/json"}}, false, false, true},
 		{"HTML with a broken weight", headers{"Accept": {"text/html;q=x"}}, false, false, true},
