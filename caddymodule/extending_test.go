@@ -88,11 +88,11 @@ const rosterTest = `package roster
 import (
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -120,12 +120,7 @@ func TestSource(t *testing.T) {
 		fmt.Fprintf(w, "app: %s, %s", r.Header.Get("Remote-Name"), r.Header.Get("Remote-Groups"))
 	}))
 	defer app.Close()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	site := strings.Replace("http://"+l.Addr().String(), "127.0.0.1", "localhost", 1)
-	l.Close()
+	site := "http://" + os.Getenv("SITE")
 	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte("{\n\tadmin off\n\tpersist_config off\n\tauto_https off\n\tstepgate {\n\t\tstore sqlite "+filepath.Join(t.TempDir(), "stepgate.db")+"\n\t}\n}\n"+site+" {\n\tstepgate {\n\t\tsign_in roster "+system.URL+"\n\t\tpolicy {\n\t\t\tdefault signed_in\n\t\t}\n\t}\n\treverse_proxy "+strings.TrimPrefix(app.URL, "http://")+"\n}\n"), map[string]any{"filename": "Caddyfile"})
 	if err != nil {
 		t.Fatal(err)
@@ -213,7 +208,7 @@ func runDocumented(t *testing.T, name, test string) {
 	write("go.sum", read("go.sum"))
 	cmd := exec.CommandContext(t.Context(), "go", "test", "-vet=all", "-count=1", ".")
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GOWORK=off")
+	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GOWORK=off", "SITE="+freeAddress(t))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("go test: %v\n%s", err, out)
 	}
