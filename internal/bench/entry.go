@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -112,10 +114,14 @@ func expect(b *browser, r *http.Request, path string) error {
 	}
 	defer resp.Body.Close()
 	if to := resp.Header.Get("Location"); resp.StatusCode != http.StatusSeeOther || !strings.HasPrefix(strings.TrimPrefix(to, b.base), path) {
-		return fmt.Errorf("%s: status %d, to %q", r.URL.Path, resp.StatusCode, to)
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+		return fmt.Errorf("%s: status %d, to %q, %q", r.URL.Path, resp.StatusCode, to, pageError.FindSubmatch(text))
 	}
 	return nil
 }
+
+// pageError finds what a page says is wrong.
+var pageError = regexp.MustCompile(`(?s) data-focus.*?<a [^>]*>([^<]*)`)
 
 // person is one who answers with codes of an authenticator app.
 type person struct {
