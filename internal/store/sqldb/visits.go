@@ -74,10 +74,21 @@ func (t *tx) keepVisits(ctx context.Context, owner account.ID, change func(accou
 	return err
 }
 
-// RescoreSession implements session.Store.
+// RescoreSession implements session.Store. The owner is locked: of a session
+// that is raised meanwhile the row that follows gets the risk too.
 func (db *DB) RescoreSession(ctx context.Context, id session.ID, risk string) error {
 	return db.write(ctx, func(t *tx) error {
-		if _, err := t.q.exec(ctx, `UPDATE session SET risk = $1 WHERE id = $2`, risk, string(id)); err != nil {
+		owner, err := t.sessionOwner(ctx, id)
+		if errors.Is(err, session.ErrNotFound) {
+			return nil
+		}
+		if err == nil {
+			err = t.lock(ctx, lockAccount(owner))
+		}
+		if err == nil {
+			_, err = t.q.exec(ctx, `UPDATE session SET risk = $1 WHERE id = $2`, risk, string(id))
+		}
+		if err != nil {
 			return fmt.Errorf("rescore session: %w", err)
 		}
 		t.tell(session.SessionChanged, string(id))

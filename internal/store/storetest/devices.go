@@ -98,6 +98,30 @@ func testVisits(t *testing.T, f *fixture) {
 		b.must(err)
 		b.same(kept, account.Secret(nil))
 	})
+	f.run(t, "ARiskReachesASessionThatIsRaisedMeanwhile", func(t *testing.T, b *bench) {
+		s, next := b.session(b.person("jo").ID), session.NewIdentifier().Hash()
+		rescored := make(chan error, 1)
+		var once sync.Once
+		_, err := b.RaiseSession(t.Context(), session.Raising{ID: s.ID, Account: s.Account, Next: next, Now: Noon, OverlapEnds: Noon.Add(time.Second), Change: func(*session.Session) error {
+			once.Do(func() {
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					rescored <- b.RescoreSession(t.Context(), s.ID, "high")
+				}()
+				select {
+				case <-done:
+				case <-time.After(100 * time.Millisecond): // it waits for the raise
+				}
+			})
+			return nil
+		}})
+		b.must(err)
+		b.must(<-rescored)
+		got, _, err := b.SessionByHash(t.Context(), next, Noon)
+		b.must(err)
+		b.same(got.Risk, "high")
+	})
 	f.run(t, "TheRiskOfASessionIsOneOverItsIdentifiers", func(t *testing.T, b *bench) {
 		a := b.person("jo")
 		s := b.session(a.ID)
