@@ -8,10 +8,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stepgate/stepgate/factors/oob"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/store"
 	"github.com/stepgate/stepgate/internal/store/storetest"
+	"github.com/stepgate/stepgate/internal/throttle"
+	"github.com/stepgate/stepgate/policy"
 )
 
 // inTurns lets changes run in one transaction, in their order: turns are
@@ -278,6 +281,62 @@ func TestPostgresLongUpdateOfTheSameName(t *testing.T) {
 	both.Wait()
 	if (errs[0] == nil) == (errs[1] == nil) || !errors.Is(errors.Join(errs[:]...), account.ErrTaken) {
 		t.Errorf("%v and %v", errs[0], errs[1])
+	}
+}
+
+// TestPostgresSweepLeavesWhatIsRenewedMeanwhile has a sweep wait for a code and a
+// counter that it has found to be over, and that are renewed under their keys.
+func TestPostgresSweepLeavesWhatIsRenewedMeanwhile(t *testing.T) {
+	db := openSchema(t, freshSchema(t), storetest.NewRing(t))
+	slot := oob.Slot{Account: "jo", Session: "one", Purpose: "sign-in", Factor: policy.SMS}
+	keys, now := []throttle.Key{{1}}, storetest.Noon.Add(2*throttle.Idle)
+	sent := func(at time.Time) {
+		err := db.ReplaceCode(t.Context(), slot, func(oob.Code) (oob.Code, error) {
+			return oob.Code{Slot: slot, MAC: []byte("mac"), To: []byte("to"), SentAt: at, ExpiresAt: at.Add(time.Minute)}, nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	counted := func(at time.Time) func([]throttle.Counter) error {
+		return func(c []throttle.Counter) error { c[0] = throttle.Counter{Count: c[0].Count + 1, At: at}; return nil }
+	}
+	if err := db.Counters(t.Context(), keys, counted(storetest.Noon)); err != nil {
+		t.Fatal(err)
+	}
+	renewed := func(renew func(*tx) error) {
+		swept := make(chan error)
+		err := db.update(t.Context(), func(tx *tx) error {
+			err := renew(tx)
+			if err == nil {
+				err = tx.st.flush(t.Context())
+			}
+			go func() { swept <- db.Purge(t.Context(), now) }()
+			for err == nil && !waiting(t, db) {
+				time.Sleep(time.Millisecond)
+			}
+			return err
+		})
+		if err := errors.Join(err, <-swept); err != nil {
+			t.Fatal(err)
+		}
+	}
+	renewed(func(tx *tx) error { return tx.counters(t.Context(), keys, counted(now)) })
+	sent(storetest.Noon)
+	renewed(func(tx *tx) error {
+		return tx.q.later(t.Context(), `UPDATE one_time_code SET expires_at = $1`, instant(now.Add(time.Minute)))
+	})
+	if held, err := db.Code(t.Context(), slot); err != nil || held.MAC == nil {
+		t.Errorf("of the code there is %+v, %v", held, err)
+	}
+	err := db.Counters(t.Context(), keys, func(c []throttle.Counter) error {
+		if c[0].Count != 2 {
+			t.Errorf("the counter is %+v", c[0])
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }
 

@@ -23,7 +23,8 @@ const (
 	purgeRows = 500
 )
 
-// Purge implements store.Store.
+// Purge implements store.Store. What may be renewed under its key is looked at
+// again where it is deleted: on PostgreSQL that waits for who renews it.
 func (db *DB) Purge(ctx context.Context, now time.Time) error {
 	for _, p := range []struct {
 		what, query string
@@ -34,12 +35,12 @@ func (db *DB) Purge(ctx context.Context, now time.Time) error {
 			SELECT hash FROM session_remains WHERE ends_at <= $1 LIMIT $2)`, now.Add(-session.Remembered)},
 		{"transactions", `DELETE FROM challenge_transaction WHERE id IN (
 			SELECT id FROM challenge_transaction WHERE expires_at <= $1 LIMIT $2)`, now},
-		{"codes", `DELETE FROM one_time_code WHERE (account, session, purpose, factor) IN (
+		{"codes", `DELETE FROM one_time_code WHERE expires_at <= $1 AND (account, session, purpose, factor) IN (
 			SELECT account, session, purpose, factor FROM one_time_code WHERE expires_at <= $1 LIMIT $2)`, now.Add(-codeKept)},
 		{"requests on phones", `DELETE FROM approval_request WHERE id IN (
 			SELECT id FROM approval_request WHERE expires_at <= $1 LIMIT $2)`, now.Add(-approval.DeniedFor)},
 		{"messages", `DELETE FROM outbox WHERE id IN (SELECT id FROM outbox WHERE expires_at <= $1 LIMIT $2)`, now},
-		{"counters", `DELETE FROM throttle_counter WHERE name IN (
+		{"counters", `DELETE FROM throttle_counter WHERE at <= $1 AND until_at <= $1 AND name IN (
 			SELECT name FROM throttle_counter WHERE at <= $1 AND until_at <= $1 LIMIT $2)`, now.Add(-throttle.Idle)},
 		{"bonds", `DELETE FROM weld_bond WHERE expires_at <= $1 AND hash IN (
 			SELECT hash FROM weld_bond WHERE expires_at <= $1 LIMIT $2)`, now},
