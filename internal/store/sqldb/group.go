@@ -52,10 +52,14 @@ func (c *committer) write(ctx context.Context, how manner, change func(*tx) erro
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	turns := c.turns
 	for {
 		select {
-		case g := <-c.turns:
+		case g := <-turns:
 			if !g.suits(how) {
+				g.next = &successor{turn: make(chan *group), gone: make(chan struct{})}
+				turns = g.next.turn
+				defer close(g.next.gone)
 				g.back <- struct{}{}
 				continue
 			}
@@ -74,18 +78,42 @@ func (c *committer) write(ctx context.Context, how manner, change func(*tx) erro
 
 func (c *committer) work() {
 	defer close(c.done)
+	var next *successor
 	for {
 		g := &group{committer: c, back: make(chan struct{}), over: make(chan struct{})}
-		select {
-		case c.turns <- g:
-			<-g.back
-		case <-c.closing:
-			return
+		if !next.begins(g) {
+			select {
+			case c.turns <- g:
+				<-g.back
+			case <-c.closing:
+				return
+			}
 		}
 		for n := 1; n < groupTurns && g.err == nil && !g.left && c.offer(g); n++ {
 		}
 		g.end()
 		close(g.over)
+		next = g.next
+	}
+}
+
+// successor is somebody who could not join a group, and begins the next: among
+// those who wait at any time it might never be the first.
+type successor struct {
+	turn chan *group
+	gone chan struct{} // closed when it does not wait any more
+}
+
+func (s *successor) begins(g *group) bool {
+	if s == nil {
+		return false
+	}
+	select {
+	case s.turn <- g:
+		<-g.back
+		return true
+	case <-s.gone:
+		return false
 	}
 }
 
@@ -113,7 +141,8 @@ type group struct {
 	err     error            // the whole group has failed
 	lazy    bool             // its commit waits for no disk
 	own     bool             // it is of one change
-	left    bool             // nobody else can join, and the next group is theirs
+	left    bool             // nobody else can join
+	next    *successor       // who could not
 	tail    *audit.Link      // the trail's end, where a change has come to know it
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/mattn/go-sqlite3"
 
 	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/store"
 	"github.com/stepgate/stepgate/internal/store/storetest"
 )
 
@@ -181,4 +183,50 @@ func TestNobodyIsAcknowledgedByACommitThatWaitsForNoDisk(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// TestWhoCannotJoinAGroupBeginsTheNext has somebody else wait behind one whose
+// change is by itself: among many who write it would never be the first.
+func TestWhoCannotJoinAGroupBeginsTheNext(t *testing.T) {
+	path, ring := filepath.Join(t.TempDir(), "stepgate.db"), storetest.NewRing(t)
+	synctest.Test(t, func(t *testing.T) {
+		db := openFile(t, path, ring)
+		var all sync.WaitGroup
+		var order []string
+		leave := make(chan struct{})
+		call := func(name string, write func(change func(store.Tx) error) error) {
+			all.Go(func() {
+				err := write(func(store.Tx) error {
+					order = append(order, name)
+					if name == "first" {
+						<-leave
+					}
+					return nil
+				})
+				if err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			})
+			synctest.Wait()
+		}
+		update := func(change func(store.Tx) error) error { return db.Update(t.Context(), change) }
+		call("first", update)
+		call("long", func(change func(store.Tx) error) error {
+			return db.UpdateAtLength(t.Context(), change, func(store.Tx) error { return nil })
+		})
+		over, cancel := context.WithCancel(t.Context())
+		all.Go(func() {
+			if err := db.UpdateAtLength(over, func(store.Tx) error { return nil }, func(store.Tx) error { return nil }); !errors.Is(err, context.Canceled) {
+				t.Errorf("who has gone got %v", err)
+			}
+		})
+		synctest.Wait()
+		cancel()
+		call("behind", update)
+		close(leave)
+		all.Wait()
+		if want := []string{"first", "long", "behind"}; !slices.Equal(order, want) {
+			t.Errorf("the order is %q, want %q", order, want)
+		}
+	})
 }
