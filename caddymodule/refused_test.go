@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stepgate/stepgate/factors/token"
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/kept"
 )
@@ -37,6 +38,7 @@ func (g *rig) writtenUnder(p *page) audit.Record {
 // out a reference can be helped (contract, section 4).
 func TestTheTrailKnowsTheReferenceOfEveryPageThatRefuses(t *testing.T) {
 	site := strings.Replace(withOption(keptSite, "keep_requests 1KiB"), "stepgate {\n", "stepgate {\n\t\tadmin_pages\n", 1)
+	site = strings.Replace(site, "policy {\n", "policy {\n\t\t\tpublic /open\n", 1)
 	g := startGateway(t, site, nil)
 	b := g.visitor("joe")
 	elsewhere := func(r *http.Request) {
@@ -48,6 +50,12 @@ func TestTheTrailKnowsTheReferenceOfEveryPageThatRefuses(t *testing.T) {
 	door := tired.get("/")
 	for range 10 {
 		tired.signInAs(door, "joe", "not the password").want(403, "")
+	}
+	guess := func(at string) *page {
+		return g.browser().get(at, func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token.Prefix+"none") })
+	}
+	for range 41 {
+		guess("/open") // which costs the trail one event, not two
 	}
 	large := b.post("/payments", kind, []byte(strings.Repeat("a", 1<<10+1)))
 	offered := b.enrol(b.post("/payments", kind, []byte("amount=12"))).offered()
@@ -67,6 +75,7 @@ func TestTheTrailKnowsTheReferenceOfEveryPageThatRefuses(t *testing.T) {
 		"a link that is over": {b.get("/.stepgate/register/AAAAAAAAAAAAAAAAAAAAAAAAAA"), 410, audit.SequenceFail, "over"},
 		"sent already":        {b.submit(offered, kept.Field, nil), 409, audit.SequenceFail, "kept-continued"},
 		"tried too often":     {tired.signInAs(door, "joe", "not the password"), 429, audit.RateLimitExceeded, "throttled"},
+		"guessed too often":   {guess("/payments"), 429, audit.RateLimitExceeded, "throttled"},
 		"too large to keep":   {large, 413, audit.StepUpRequired, "level-missing"},
 	} {
 		if row.page.status != row.status {
@@ -74,7 +83,7 @@ func TestTheTrailKnowsTheReferenceOfEveryPageThatRefuses(t *testing.T) {
 			continue
 		}
 		e := g.writtenUnder(row.page)
-		if e.Name != row.event || e.Reason != row.reason || (e.Account == "") != (name == "tried too often") {
+		if e.Name != row.event || e.Reason != row.reason || (e.Account == "") != strings.HasSuffix(name, "too often") {
 			t.Errorf("%s: the trail has %s, %s of %q; want %s, %s", name, e.Name, e.Reason, e.Account, row.event, row.reason)
 		}
 		for _, f := range e.Detail {

@@ -51,6 +51,7 @@ func (h *Handler) unavailable(w http.ResponseWriter, r *http.Request, err error)
 	}
 	if failure.Reference == "" {
 		failure.Reference = audit.NewReference()
+		h.Refused(r, failure.Reference, &failure)
 	}
 	trail{h}.tellStopped(r, outcomeUnavailable, 0, failure.Reference)
 	return h.fail(w, r, &failure)

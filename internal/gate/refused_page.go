@@ -18,7 +18,7 @@ func (h *Handler) Refused(r *http.Request, reference string, err error) {
 		return
 	}
 	var v visitor
-	v.entry, _ = live.Sessions.Find(r.Context(), r.Header, live.Ceremonies.Place)
+	v.entry, _ = live.Sessions.Peek(r.Context(), r.Header, live.Ceremonies.Place)
 	e := trail{h}.event(r, "", v)
 	e.Name, e.Reason = refusal(known)
 	e.Reference, e.Outcome = reference, "refused"
@@ -39,6 +39,8 @@ func refusal(f *web.Fail) (name audit.Name, reason string) {
 		return audit.MaliciousCSRF, "form-token"
 	}
 	switch f.Status {
+	case http.StatusUnauthorized:
+		return audit.StepUpRequired, "app-asks"
 	case http.StatusForbidden:
 		return audit.AccessDenied, "not-permitted"
 	case http.StatusNotFound:

@@ -1,0 +1,16 @@
+package gate
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/stepgate/stepgate/internal/audit"
+	"github.com/stepgate/stepgate/internal/web"
+)
+
+// The app's own question to a stranger is no malformed request.
+func TestTheAppsQuestionIsAStepUp(t *testing.T) {
+	if name, reason := refusal(&web.Fail{Status: http.StatusUnauthorized}); name != audit.StepUpRequired || reason != "app-asks" {
+		t.Errorf("the trail has %s, %s", name, reason)
+	}
+}
