@@ -1,10 +1,15 @@
 package caddymodule
 
 import (
+	"context"
 	"errors"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -82,4 +87,51 @@ func TestARefusedConfigurationPutsBackWhatItTook(t *testing.T) {
 	if !g.logged("first.log", "a test says so") {
 		t.Error("the log of a refused configuration stays in use")
 	}
+}
+
+// present watches the server that is running, if one is: what it returns waits
+// until that has closed a connection of its own, which it does once it takes no
+// more. Until then it may still answer, after a reload, by the configuration
+// that it had.
+func (g *rig) present() (gone func()) {
+	g.t.Helper()
+	w := &watchedConn{closed: make(chan struct{})}
+	transport := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, address)
+		w.Conn = conn
+		return w, err
+	}}
+	r, err := http.NewRequestWithContext(g.t.Context(), http.MethodGet, g.url, nil)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	r.Host = "present.invalid"
+	resp, err := transport.RoundTrip(r)
+	if err != nil {
+		return func() {}
+	}
+	io.Copy(io.Discard, resp.Body)
+	resp.Body.Close()
+	return func() {
+		g.t.Helper()
+		defer transport.CloseIdleConnections()
+		select {
+		case <-w.closed:
+		case <-time.After(patience):
+			g.t.Error("the server from before the reload keeps its connections")
+		}
+	}
+}
+
+// watchedConn tells when it is closed: net/http does that with an idle one
+// whose other end was.
+type watchedConn struct {
+	net.Conn
+	once   sync.Once
+	closed chan struct{}
+}
+
+func (w *watchedConn) Close() error {
+	w.once.Do(func() { close(w.closed) })
+	return w.Conn.Close()
 }

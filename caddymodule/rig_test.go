@@ -143,9 +143,11 @@ const testHead = `{
 // load runs a configuration, in place of the one before.
 func (g *rig) load(caddyfile string) {
 	g.t.Helper()
+	gone := g.present()
 	if err := g.tryLoad(caddyfile); err != nil {
 		g.t.Fatal(err)
 	}
+	gone()
 	g.settle()
 }
 
