@@ -93,3 +93,16 @@ func TestTheTrailKnowsTheReferenceOfEveryPageThatRefuses(t *testing.T) {
 		}
 	}
 }
+
+// What a page's script asks by itself is no use of the session, refused or not.
+func TestARefusalKeepsNoSessionFromIdlingOut(t *testing.T) {
+	g := startGateway(t, walkSite, nil)
+	g.addUser("joe")
+	b := g.browser()
+	b.enrol(b.signIn(b.get("/cases/1"), "joe")).want(200, "/cases/1")
+	g.load(strings.Replace(testHead, "stepgate.db\n", "stepgate.db\n\t\tsession {\n\t\t\tidle 2s\n\t\t}\n", 1) + walkSite)
+	waitFor(t, func() bool {
+		b.do("PUT", "/.stepgate/status", nil).want(405, "")
+		return b.idled()
+	})
+}
