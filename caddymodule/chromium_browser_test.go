@@ -200,6 +200,7 @@ func (c *chromium) first(t *testing.T, l looks) *tab {
 	if err := chromedp.Do(c.ctx, chromedp.EmulateViewport(l.width, 800)); err != nil {
 		t.Fatal(err)
 	}
+	b.hearLoads()
 	return b
 }
 
@@ -223,6 +224,7 @@ func openTab(t *testing.T, parent context.Context, shots string, l looks, option
 	if !l.scripts {
 		call(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 	}
+	b.hearLoads()
 	return b
 }
 
