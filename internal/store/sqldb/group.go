@@ -192,7 +192,7 @@ func (g *group) take(ctx context.Context, change func(*tx) error) error {
 }
 
 func (g *group) newTx() *tx {
-	return g.committer.store.newTx(&statements{tx: g.tx, under: context.Background()}, lockNothing, moveHead)
+	return g.committer.store.newTx(&statements{tx: g.tx, under: context.Background(), spell: steady}, lockNothing, moveHead)
 }
 
 func lockNothing(context.Context, string) error { return nil }

@@ -104,6 +104,8 @@ type pool struct {
 	// nothing yet is then read by another. Default: none is lost.
 	lost  func(error) bool
 	stale int
+	// spell, where it is set, is how the engine is told a query.
+	spell func(query string) string
 	// planned, where it is set, is what goes before the arguments of the queries
 	// in it.
 	planned map[string]any
@@ -143,6 +145,9 @@ func (p *pool) each(ctx context.Context, take func(row) error, query string, arg
 	}
 	if how, ok := p.planned[query]; ok {
 		args = slices.Insert(args, 0, how)
+	}
+	if p.spell != nil {
+		query = p.spell(query)
 	}
 	ctx, step := telemetry.Begin(ctx, "stepgate store read")
 	began := time.Now()

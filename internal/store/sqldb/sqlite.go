@@ -60,7 +60,7 @@ func openSQLite(ctx context.Context, path string, o Options) (*DB, error) {
 	}
 	readers.SetMaxOpenConns(max(4, 2*runtime.GOMAXPROCS(0)))
 	readers.SetMaxIdleConns(max(4, 2*runtime.GOMAXPROCS(0)))
-	db := newDB(o, &pool{db: readers, present: file.present, watch: o.Watch})
+	db := newDB(o, &pool{db: readers, present: file.present, watch: o.Watch, spell: steady})
 	db.engine = &sqlite{committer: startCommitter(db, writer, file.present), readers: readers}
 	db.bodies = bodiesOf(path)
 	return db, nil

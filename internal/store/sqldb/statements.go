@@ -22,6 +22,8 @@ type statements struct {
 	// begins, where it is set, is told of each statement before it.
 	begins func()
 	failed error
+	// spell, where it is set, is how the engine is told a statement.
+	spell func(query string) string
 
 	// conn, where it is set, is PostgreSQL's connection of tx. All that has been
 	// queued is sent together once somebody waits for an answer.
@@ -40,7 +42,7 @@ func (s *statements) exec(ctx context.Context, query string, args ...any) (int64
 	}
 	if s.conn == nil {
 		var n int64
-		n, s.failed = execOn(ctx, s.tx, query, args)
+		n, s.failed = execOn(ctx, s.tx, s.spelt(query), args)
 		return n, s.failed
 	}
 	queued, err := s.queue(query, args)
@@ -69,7 +71,7 @@ func (s *statements) soon(ctx context.Context, take func(row) error, query strin
 		return err
 	}
 	if s.conn == nil {
-		s.failed = eachOn(ctx, s.tx, take, query, args)
+		s.failed = eachOn(ctx, s.tx, take, s.spelt(query), args)
 		return s.failed
 	}
 	queued, err := s.queue(query, args)
@@ -98,6 +100,13 @@ func (s *statements) later(ctx context.Context, query string, args ...any) error
 	}
 	_, err := s.queue(query, args)
 	return err
+}
+
+func (s *statements) spelt(query string) string {
+	if s.spell == nil {
+		return query
+	}
+	return s.spell(query)
 }
 
 // queue has a statement sent with the next that is waited for.
