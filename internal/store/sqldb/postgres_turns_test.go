@@ -264,19 +264,22 @@ func TestPostgresLongUpdateOfTheSameName(t *testing.T) {
 	begun := make(chan struct{})
 	var once sync.Once
 	var both sync.WaitGroup
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
 	both.Go(func() {
-		errs[0] = db.UpdateAtLength(t.Context(), func(tx store.Tx) error {
-			err := tx.InsertAccount(t.Context(), same)
+		errs[0] = db.UpdateAtLength(ctx, func(tx store.Tx) error {
+			err := tx.InsertAccount(ctx, same)
 			once.Do(func() { close(begun) })
 			for err == nil && !waiting(t, db) {
 				time.Sleep(time.Millisecond)
+				err = ctx.Err()
 			}
 			return err
-		}, func(tx store.Tx) error { return tx.AppendEvents(t.Context(), []audit.Event{{Name: audit.UserCreated}}) })
+		}, func(tx store.Tx) error { return tx.AppendEvents(ctx, []audit.Event{{Name: audit.UserCreated}}) })
 	})
 	both.Go(func() {
 		<-begun
-		errs[1] = db.Update(t.Context(), func(tx store.Tx) error { return tx.InsertAccount(t.Context(), other) })
+		errs[1] = db.Update(ctx, func(tx store.Tx) error { return tx.InsertAccount(ctx, other) })
 	})
 	both.Wait()
 	if (errs[0] == nil) == (errs[1] == nil) || !errors.Is(errors.Join(errs[:]...), account.ErrTaken) {
