@@ -1,6 +1,7 @@
 package watched
 
 import (
+	"crypto/sha256"
 	"net/http"
 	"strings"
 	"time"
@@ -109,12 +110,17 @@ func (q *Request) passCookies() (passed weld.Passed) {
 	if passed.Foreign {
 		q.noteForeign()
 	}
-	if passed.Own && memo != nil {
+	if passed.Own && memo != nil && len(line) <= longestKept {
 		memo.welded.Store(&weldedLine{line, passed})
 	}
 	weld.SetLine(q.HTTP.Header, passed.Line)
 	return passed
 }
+
+// longestKept is the longest Cookie line, in bytes, that a session's memory
+// keeps. A browser hardly ever sends a longer one to an app that takes it; who
+// does has it judged at each request.
+const longestKept = 4 << 10
 
 // weldedLine is a Cookie line of which all that counts is the session's own,
 // as it came and as it passes.
@@ -127,7 +133,8 @@ type weldedLine struct {
 // another node may have bound them since, or the app may say that they are.
 func (q *Request) passAnew(line string, passed weld.Passed) weld.Passed {
 	s, memo, now := q.site, q.Visitor.Memo, q.site.Now()
-	if last := memo.withheld.Load(); last != nil && last.line == line && now.Before(last.until) {
+	digest := sha256.Sum256([]byte(line))
+	if last := memo.withheld.Load(); last != nil && last.line == digest && now.Before(last.until) {
 		return passed
 	}
 	again := func() {
@@ -143,14 +150,14 @@ func (q *Request) passAnew(line string, passed weld.Passed) weld.Passed {
 		again()
 	}
 	if !passed.Own {
-		memo.withheld.Store(&withheldLine{line, now.Add(withheldFor)})
+		memo.withheld.Store(&withheldLine{digest, now.Add(withheldFor)})
 	}
 	return passed
 }
 
-// withheldLine is a Cookie line that was judged not long ago.
+// withheldLine is a Cookie line, by its digest, that was judged not long ago.
 type withheldLine struct {
-	line  string
+	line  [sha256.Size]byte
 	until time.Time
 }
 
