@@ -124,7 +124,7 @@ var kinds = map[Name]description{
 	SessionExpired:        {Info, "a session ended by time, or was ended by someone else's act; reason `source-refused`: all of a person's, whose directory does not have them any more"},
 	SessionLogout:         {Info, "someone signed out, here or where they had signed in"},
 	RateLimitExceeded:     {Warn, "a budget of requests, tries or messages was spent"},
-	SequenceFail:          {Warn, "a step of a ceremony was asked for out of order, or a link or kept request that is over"},
+	SequenceFail:          {Warn, "a step of a ceremony was asked for out of order, or a link, form or kept request that is over"},
 	InputRefused:          {Warn, "a malformed request was refused, or one for a page that the gateway does not have"},
 	MaliciousCSRF:         {Critical, "a form came from another site or without its token"},
 	PermissionsChanged:    {Warn, "the role or groups of an account were changed"},

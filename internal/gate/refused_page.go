@@ -37,6 +37,8 @@ func refusal(f *web.Fail) (name audit.Name, reason string) {
 		return audit.MaliciousCSRF, "cross-site"
 	case errors.Is(f, web.ErrToken):
 		return audit.MaliciousCSRF, "form-token"
+	case errors.Is(f, web.ErrOldForm):
+		return audit.SequenceFail, "form-over"
 	}
 	switch f.Status {
 	case http.StatusUnauthorized:

@@ -16,8 +16,10 @@ var (
 	ErrNotPost = errors.New("not a POST")
 	// ErrCrossSite: the request was not made by a page of this origin, or does not say so.
 	ErrCrossSite = errors.New("request from another origin")
-	// ErrToken: the form's token is missing, foreign, altered or older than a day.
+	// ErrToken: the form's token is missing, foreign or altered.
 	ErrToken = errors.New("form token does not hold")
+	// ErrOldForm: the form's token is one of ours, and older than a day.
+	ErrOldForm = errors.New("form token is over")
 )
 
 const (
@@ -74,7 +76,7 @@ func (g *Guard) verify(mac, head []byte, binding string) bool {
 
 // Check lets r change something: a POST by a page of this origin, with a token
 // made for the same binding in the last 24 hours. ReadForm comes first. Errors
-// are *Fail around ErrNotPost, ErrCrossSite or ErrToken.
+// are *Fail around ErrNotPost, ErrCrossSite, ErrToken or ErrOldForm.
 func (g *Guard) Check(r *http.Request, binding string) error {
 	if r.Method != http.MethodPost {
 		return &Fail{Status: http.StatusMethodNotAllowed, Allow: http.MethodPost, Err: ErrNotPost}
@@ -82,8 +84,8 @@ func (g *Guard) Check(r *http.Request, binding string) error {
 	if !g.SameOrigin(r) {
 		return &Fail{Status: http.StatusForbidden, Title: "forged.title", Advice: "forged.advice", Err: ErrCrossSite}
 	}
-	if !g.holds(r.PostForm.Get(tokenField), binding) {
-		return &Fail{Status: http.StatusForbidden, Title: "stale.title", Advice: "stale.advice", Err: ErrToken}
+	if err := g.holds(r.PostForm.Get(tokenField), binding); err != nil {
+		return &Fail{Status: http.StatusForbidden, Title: "stale.title", Advice: "stale.advice", Err: err}
 	}
 	return nil
 }
@@ -98,18 +100,24 @@ func (g *Guard) SameOrigin(r *http.Request) bool {
 	return len(origin) == 1 && g.Site.Origin != "" && origin[0] == g.Site.Origin
 }
 
-func (g *Guard) holds(token, binding string) bool {
+// holds gives nil, ErrToken or ErrOldForm.
+func (g *Guard) holds(token, binding string) error {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(token)
 	if err != nil || len(raw) <= tokenHeadBytes || binding == "" {
-		return false
+		return ErrToken
 	}
 	head, mac := raw[:tokenHeadBytes], raw[tokenHeadBytes:]
 	if !g.verify(mac, head, binding) {
-		return false
+		return ErrToken
 	}
 	made := time.Unix(int64(binary.BigEndian.Uint64(head)), 0)
-	age := g.Now().Sub(made)
-	return age >= -tokenSkew && age < tokenTTL
+	switch age := g.Now().Sub(made); {
+	case age < -tokenSkew:
+		return ErrToken
+	case age >= tokenTTL:
+		return ErrOldForm
+	}
+	return nil
 }
 
 // Visit is the binding of a browser that has no session: the value of a cookie
