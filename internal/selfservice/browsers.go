@@ -7,7 +7,6 @@ import (
 
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/people"
-	"github.com/stepgate/stepgate/internal/web"
 )
 
 // browsers lists those in which less is asked, with the site of those that are
@@ -33,7 +32,7 @@ func (s *Site) forgetBrowser(w http.ResponseWriter, r *http.Request, at *visit) 
 	}
 	err := s.Self.ForgetBrowser(r.Context(), at.own, at.fields["browser"])
 	if errors.Is(err, account.ErrNotFound) {
-		return &web.Fail{Status: http.StatusNotFound, Title: "gone.title", Advice: "gone.advice"}
+		return s.refusal(http.StatusNotFound, "gone.title", "gone.advice")
 	}
 	if err != nil {
 		return s.told(err)

@@ -54,7 +54,7 @@ func (s *Site) contact(kind policy.Factor) func(http.ResponseWriter, *http.Reque
 	return func(w http.ResponseWriter, r *http.Request, at *visit) error {
 		enroller, ok := s.Factors.Enroller(kind)
 		if !ok {
-			return &web.Fail{Status: http.StatusConflict, Title: "contact.off.title", Advice: "contact.off"}
+			return s.refusal(http.StatusConflict, "contact.off.title", "contact.off")
 		}
 		page := s.Web.Path(Path + "/" + name)
 		c := &changing{s: s, at: at, w: w, r: r, enroller: enroller, page: page, o: ceremony.Operation{Once: "contact " + name, Text: "operation.contact", Page: page}}

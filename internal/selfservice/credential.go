@@ -33,14 +33,14 @@ type renameView struct {
 
 // ownCredential finds the credential that the address names, among the
 // person's own.
-func ownCredential(r *http.Request, at *visit) (account.Credential, error) {
+func (s *Site) ownCredential(r *http.Request, at *visit) (account.Credential, error) {
 	id := account.CredentialID(r.URL.Query().Get("credential"))
 	for _, c := range at.record.Credentials {
 		if c.ID == id && shown(c) {
 			return c, nil
 		}
 	}
-	return account.Credential{}, &web.Fail{Status: http.StatusNotFound, Title: "gone.title", Advice: "gone.advice"}
+	return account.Credential{}, s.refusal(http.StatusNotFound, "gone.title", "gone.advice")
 }
 
 // operation names what is done to a credential, and the page that does it.
@@ -103,9 +103,9 @@ func (s *Site) finish(at *visit, o step) error {
 func (s *Site) told(err error) error {
 	switch {
 	case errors.Is(err, account.ErrNotFound):
-		return &web.Fail{Status: http.StatusNotFound, Title: "gone.title", Advice: "gone.advice"}
+		return s.refusal(http.StatusNotFound, "gone.title", "gone.advice")
 	case errors.Is(err, people.ErrNeeded):
-		return &web.Fail{Status: http.StatusConflict, Title: "needed.title", Advice: "needed.advice"}
+		return s.refusal(http.StatusConflict, "needed.title", "needed.advice")
 	case errors.Is(err, people.ErrForbidden):
 		return &web.Fail{Status: http.StatusForbidden, Err: err}
 	case errors.Is(err, people.ErrInvalid), errors.Is(err, people.ErrRefused):
@@ -118,7 +118,7 @@ func (s *Site) told(err error) error {
 }
 
 func (s *Site) rename(w http.ResponseWriter, r *http.Request, at *visit) error {
-	c, err := ownCredential(r, at)
+	c, err := s.ownCredential(r, at)
 	if err != nil {
 		return err
 	}
@@ -144,7 +144,7 @@ func (s *Site) rename(w http.ResponseWriter, r *http.Request, at *visit) error {
 }
 
 func (s *Site) makeDefault(w http.ResponseWriter, r *http.Request, at *visit) error {
-	c, err := ownCredential(r, at)
+	c, err := s.ownCredential(r, at)
 	if err != nil {
 		return err
 	}
@@ -160,13 +160,13 @@ func (s *Site) makeDefault(w http.ResponseWriter, r *http.Request, at *visit) er
 }
 
 func (s *Site) remove(w http.ResponseWriter, r *http.Request, at *visit) error {
-	c, err := ownCredential(r, at)
+	c, err := s.ownCredential(r, at)
 	if err != nil {
 		return err
 	}
 	needed := s.needed(at.Owner.Require)
 	if c.Factor != string(policy.DevicePIN) && len(needed(at.record.Account, at.record.Credentials, without(at.record.Credentials, c.ID))) > 0 {
-		return &web.Fail{Status: http.StatusConflict, Title: "needed.title", Advice: "needed.advice"}
+		return s.refusal(http.StatusConflict, "needed.title", "needed.advice")
 	}
 	o := s.operation("remove", "operation.remove", c.ID)
 	return s.operate(w, r, at, step{operation: o, show: func() error {
@@ -199,7 +199,7 @@ func (s *Site) twoFactor(w http.ResponseWriter, r *http.Request, at *visit) erro
 	on := !at.record.Account.TwoFactor
 	switch {
 	case s.enforced(at.Owner):
-		return &web.Fail{Status: http.StatusConflict, Title: "enforced.title", Advice: "enforced.advice"}
+		return s.refusal(http.StatusConflict, "enforced.title", "enforced.advice")
 	case on && !s.meetsMFA(at.record.Credentials):
 		return s.add(w, r, at)
 	}

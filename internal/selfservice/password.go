@@ -61,7 +61,7 @@ func (s *Site) password(w http.ResponseWriter, r *http.Request, at *visit) error
 	owner := at.record.Account
 	can, elsewhere := s.changesPassword(at)
 	if !can {
-		return &web.Fail{Status: http.StatusConflict, Title: "password.elsewhere.title", Advice: "password.elsewhere"}
+		return s.refusal(http.StatusConflict, "password.elsewhere.title", "password.elsewhere")
 	}
 	second := holdsSecond(at.record.Credentials)
 	present, chosen := account.Secret(at.fields["password"]), account.Secret(at.fields["new_password"])

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/stepgate/stepgate/internal/session"
-	"github.com/stepgate/stepgate/internal/web"
 )
 
 // sessionRow is a session as its owner sees it.
@@ -77,7 +76,7 @@ func (s *Site) endSessions(w http.ResponseWriter, r *http.Request, at *visit) er
 	id := session.ID(at.fields["session"])
 	err := s.Self.EndSession(r.Context(), at.own, id)
 	if errors.Is(err, session.ErrNotFound) {
-		return &web.Fail{Status: http.StatusNotFound, Title: "gone.title", Advice: "gone.advice"}
+		return s.refusal(http.StatusNotFound, "gone.title", "gone.advice")
 	}
 	if err != nil {
 		return s.told(err)

@@ -212,6 +212,12 @@ func (s *Site) below(at *visit) web.View {
 	return v
 }
 
+// refusal is why the account cannot be changed like that. It leads back to the
+// account: asking again changes nothing.
+func (s *Site) refusal(status int, title, advice string) error {
+	return &web.Fail{Status: status, Title: title, Advice: advice, Back: s.Web.Path(Path)}
+}
+
 // back leads to the account's page, which says what has just happened: one of
 // dones.
 func (s *Site) back(w http.ResponseWriter, r *http.Request, done string) error {

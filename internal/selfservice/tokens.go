@@ -116,7 +116,7 @@ func (s *Site) revokeToken(w http.ResponseWriter, r *http.Request, at *visit) er
 	id := account.CredentialID(r.URL.Query().Get("credential"))
 	i := slices.IndexFunc(at.record.Credentials, func(c account.Credential) bool { return c.ID == id && isToken(c) })
 	if i < 0 {
-		return &web.Fail{Status: http.StatusNotFound, Title: "gone.title", Advice: "gone.advice"}
+		return s.refusal(http.StatusNotFound, "gone.title", "gone.advice")
 	}
 	o := ceremony.Operation{
 		Once: "revoke-token " + string(id), Text: "operation.token", Page: s.Web.Path(Path + "/tokens/revoke?credential=" + url.QueryEscape(string(id))),

@@ -16,6 +16,9 @@ type Fail struct {
 	// Title and Advice: what is the matter, and what the person can do. Ids of
 	// a catalogue, or plain words.
 	Title, Advice string
+	// Back is the page of the gateway's that the person is led back to, instead
+	// of being offered the same page again. Empty is none.
+	Back string
 	// Args are parameters of both texts: name, value, name, value.
 	Args []any
 	// RetryAfter is when trying again makes sense. Zero is what Err says by a
@@ -106,7 +109,7 @@ func (p *Pages) RenderFail(w http.ResponseWriter, r *http.Request, site *Site, e
 		Problem{Status: f.Status, Title: title, Detail: advice, Reference: f.Reference}.Write(w, site)
 		return f.Reference
 	}
-	view := &failView{View: View{Title: title}, Advice: advice, Reference: f.Reference, Wait: waitText(words, f.RetryAfter)}
+	view := &failView{View: View{Title: title, Back: f.Back}, Advice: advice, Reference: f.Reference, Wait: waitText(words, f.RetryAfter)}
 	view.nextSteps(r, f.Status)
 	if err := p.kit.own.render(w, p.kit.own.newPage(r, site, lang), f.Status, "fail", view); err != nil {
 		p.kit.log(r, "error page", f.Reference, err)
@@ -120,7 +123,7 @@ func (v *failView) nextSteps(r *http.Request, status int) {
 	asked := r.Method == http.MethodGet || r.Method == http.MethodHead
 	v.Home = !asked || r.RequestURI != "/"
 	mayPass := status >= 500 || status == http.StatusTooManyRequests || status == http.StatusConflict
-	if asked && SafePath(r.RequestURI) && (mayPass || !v.Home) {
+	if asked && SafePath(r.RequestURI) && (mayPass || !v.Home) && v.Back == "" {
 		v.Again = r.RequestURI
 	}
 	v.Other = status == http.StatusForbidden

@@ -264,3 +264,14 @@ func TestNoFailureIsADeadEnd(t *testing.T) {
 		}
 	}
 }
+
+// Asking again for what cannot be had leads nowhere.
+func TestAFailureLeadsBackWhereThereIsAWay(t *testing.T) {
+	p, _ := loggingPages(t)
+	w := httptest.NewRecorder()
+	p.RenderFail(w, navigation("GET", "/.stepgate/account/password", ""), testSite(), &Fail{Status: 409, Back: "/.stepgate/account"})
+	body := bodyOf(t, w)
+	if !strings.Contains(body, `href="/.stepgate/account"`) || strings.Contains(body, "Try again") {
+		t.Error(body)
+	}
+}
