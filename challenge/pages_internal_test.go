@@ -58,6 +58,7 @@ func TestPagesOfCodesHaveAllTheirTexts(t *testing.T) {
 			{Prompt: factors.Prompt{MayResend: true}},
 			{Prompt: factors.Prompt{Sent: true, MayResend: true, ResendAfterS: 30, LifetimeMin: 10}},
 			{Prompt: factors.Prompt{Sent: true, LifetimeMin: 1}, Enrolling: true},
+			{Prompt: factors.Prompt{Sent: true, LifetimeMin: 1}, Others: "/challenge"},
 		} {
 			view.Shape, view.Factor, view.Destination, view.Action = factors.ShapeCode, kind, "ending 609", "/challenge/"+string(kind)
 			page := rendered(t, pageOf(view.Prompt), &view)
@@ -66,7 +67,7 @@ func TestPagesOfCodesHaveAllTheirTexts(t *testing.T) {
 			}
 			for what, want := range map[string]bool{
 				`name="code"`: view.Sent, `value="send"`: !view.Sent && view.MayResend, `value="resend"`: view.Sent && view.MayResend,
-				`data-countdown="30"`: view.ResendAfterS > 0, `value="new"`: view.Enrolling,
+				"use another way or": view.Others != "", `data-countdown="30"`: view.ResendAfterS > 0, `value="new"`: view.Enrolling,
 			} {
 				if strings.Contains(page, what) != want {
 					t.Errorf("%s: %+v: %s is there: %v", kind, view.Prompt, what, !want)
@@ -130,6 +131,7 @@ func TestErrorsStandAtTheFieldOfTheirPage(t *testing.T) {
 		"a number that is taken": {factors.Prompt{Shape: factors.ShapeAddress, Field: "mobile"}, factors.ErrTaken, "mobile", "error.taken"},
 		"a wrong code":           {factors.Prompt{Shape: factors.ShapeCode, Destination: "ending 609", Sent: true}, factors.ErrWrongAnswer, "code", "error.wrong"},
 		"an old code":            {factors.Prompt{Shape: factors.ShapeCode, Destination: "ending 609"}, factors.ErrExpired, "", "error.expired"},
+		"the last wrong code":    {factors.Prompt{Shape: factors.ShapeCode, Destination: "ending 609"}, factors.ErrWrongAnswer, "", "error.tries"},
 		"an app's code":          {factors.Prompt{Shape: factors.ShapeCode}, factors.ErrWrongAnswer, "code", "error.wrong"},
 	} {
 		got := errorsOf(c.prompt, answerError(policy.SMS, c.err))

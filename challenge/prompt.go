@@ -111,6 +111,15 @@ func (v *promptView) Unlocks() bool { return v.Factor == policy.DevicePIN }
 // Delivered tells a code that is sent from one that the person makes or has.
 func (v *promptView) Delivered() bool { return v.Destination != "" }
 
+// LostText is the text for who does not get codes that are sent; it speaks of
+// another way where there is one.
+func (v *promptView) LostText() string {
+	if v.Others == "" {
+		return "code.missing.lost.only." + string(v.Factor)
+	}
+	return "code.missing.lost." + string(v.Factor)
+}
+
 // AddressKind is the kind of the address's input.
 func (v *promptView) AddressKind() string {
 	if v.Field == "email" {
@@ -129,7 +138,8 @@ type countdown struct {
 }
 
 // errorsOf puts the words for an answer at the field that the page has: that
-// of the address, or none where there is only a button to ask for a code.
+// of the address, or none where there is only a button to ask for a code. A
+// wrong code that leads to that button was the last that could be tried.
 func errorsOf(prompt factors.Prompt, errs []web.FieldError) []web.FieldError {
 	for i := range errs {
 		switch {
@@ -140,6 +150,9 @@ func errorsOf(prompt factors.Prompt, errs []web.FieldError) []web.FieldError {
 			}
 		case prompt.Destination != "" && !prompt.Sent:
 			errs[i].Field = ""
+			if errs[i].Text == "error.wrong" {
+				errs[i].Text = "error.tries"
+			}
 		}
 	}
 	return errs
