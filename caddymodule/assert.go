@@ -21,6 +21,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/stepgate/stepgate/internal/gate"
+	"github.com/stepgate/stepgate/internal/signin/legacyform"
 	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 	"github.com/stepgate/stepgate/policy/author"
@@ -157,6 +158,9 @@ func (h *Handler) authoredPolicy(config *policy.Config, p *policy.Policy) *autho
 		Origin: h.Origin, Config: config, Policy: p, Reader: h.gate.Reader, Prefix: h.Prefix,
 		ClaimsMethod: gate.MethodOverrides.Has, Position: parsePosition(h.Source),
 	}
+	if h.gate.Form != nil {
+		site.Login = h.loginPart
+	}
 	if asksCaddy(config) {
 		site.Describe = func() func(author.Facts) any {
 			i := &imagination{handler: h}
@@ -167,6 +171,22 @@ func (h *Handler) authoredPolicy(config *policy.Config, p *policy.Policy) *autho
 		}
 	}
 	return site
+}
+
+// loginPart tells which part of the watched login a request is.
+func (h *Handler) loginPart(f *author.Facts, readings *target.Readings) string {
+	claims := func(field author.Field) bool { return gate.MethodOverrides.Has(field.Name) }
+	seen := legacyform.Seen{Method: f.Method, Claimed: slices.ContainsFunc(f.Header, claims), Target: readings, Form: f.Body()}
+	switch h.gate.Form.Named(&seen) {
+	case legacyform.Submit:
+		return "submit"
+	case legacyform.LoginPage:
+		return "login_page"
+	case legacyform.SignOut:
+		return "sign_out"
+	default:
+		return ""
+	}
 }
 
 // parsePosition reads FILE:LINE.

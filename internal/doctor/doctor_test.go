@@ -1,14 +1,17 @@
 package doctor
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stepgate/stepgate/policy"
+	"github.com/stepgate/stepgate/policy/accesslog"
 	"github.com/stepgate/stepgate/policy/author"
 	"github.com/stepgate/stepgate/policy/target"
 )
@@ -72,6 +75,27 @@ func examined(t *testing.T, server *httptest.Server) (findings map[string]string
 		}
 	}
 	return findings
+}
+
+// TestTheDoctorIsNobodyInALog: its spellings of a path are no page that people
+// ask for, so that `rehearse` leaves them out of what it drafts.
+func TestTheDoctorIsNobodyInALog(t *testing.T) {
+	var log strings.Builder
+	var mu sync.Mutex
+	server := gateway(t, func(_ http.ResponseWriter, r *http.Request) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Fprintf(&log, "1.2.3.4 - - [02/Mar/2026:12:00:00 +0100] %q 200 1 \"-\" %q\n", r.Method+" "+r.RequestURI+" HTTP/1.1", r.UserAgent())
+		return false
+	})
+	examined(t, server)
+	site := siteAt(t, server.URL)
+	r := author.Rehearsal{Sites: []*author.Site{site}, Limits: author.Limits{Idle: time.Hour, Absolute: time.Hour}}
+	r.Facts.Complete(time.Now())
+	report, err := r.Run(t.Context(), accesslog.Log{Name: "access.log", Reader: strings.NewReader(log.String())})
+	if err != nil || report.Requests == 0 || report.Bots != report.Requests {
+		t.Errorf("%d of %d requests are a program's, %v", report.Bots, report.Requests, err)
+	}
 }
 
 // TestEachFaultIsFoundByItsCheck breaks a gateway in one way after the other.

@@ -100,6 +100,9 @@ type answer struct {
 	body string
 }
 
+// Agent is what the prober calls itself, for who reads access logs.
+const Agent = "stepgate-doctor"
+
 // ask sends a request as it stands: target in its bytes, and no redirect is
 // followed.
 func (p *Prober) ask(ctx context.Context, method, target string, header http.Header, body string) (answer, error) {
@@ -109,6 +112,7 @@ func (p *Prober) ask(ctx context.Context, method, target string, header http.Hea
 	}
 	path, query, _ := strings.Cut(target, "?")
 	r.URL.Opaque, r.URL.RawQuery = path, query
+	r.Header.Set("User-Agent", Agent)
 	for name, values := range header {
 		r.Header[name] = values
 	}

@@ -29,7 +29,7 @@ type circumstance struct {
 // request makes the facts those of a request for readings.
 func (c *circumstance) request(method string, readings *target.Readings) policy.Request {
 	r := policy.Request{
-		Method: method, Target: readings, Form: c.facts.form(), SignedIn: true, Username: c.facts.Username, Groups: c.facts.Groups,
+		Method: method, Target: readings, Form: c.facts.Body(), SignedIn: true, Username: c.facts.Username, Groups: c.facts.Groups,
 		Organisation: c.facts.Organisation, Device: c.facts.Device, Risk: c.facts.Risk, Country: c.facts.Country, Now: c.facts.Now, Context: c,
 	}
 	if c.claimed != "" {

@@ -33,6 +33,9 @@ type Answer struct {
 	Refused *Refusal `json:"refused"`
 	// Own is set where the target is a page of the gateway itself.
 	Own bool `json:"own,omitempty"`
+	// Login is the part of the watched login that the request is, as
+	// Site.Login calls it: it passes without a session.
+	Login string `json:"login,omitempty"`
 	// Assumed are the facts that nobody said.
 	Assumed []string `json:"assumed"`
 	// Losing are rules that match and do not hold, and Ways the sets of proofs
@@ -60,7 +63,18 @@ func (s *Site) Explain(f Facts) Answer {
 	}
 	r := s.request(&f, &readings, s.describer())
 	a.Explanation = s.Policy.Explain(&r)
+	if a.Reason != policy.ReasonPathDenied {
+		a.Login = s.login(&f, &readings)
+	}
 	return a
+}
+
+// login is Login, also where there is none.
+func (s *Site) login(f *Facts, readings *target.Readings) string {
+	if s.Login == nil {
+		return ""
+	}
+	return s.Login(f, readings)
 }
 
 // InFull adds what only who explains needs: the rules that match the request
@@ -112,7 +126,7 @@ func (s *Site) describer() func(Facts) any {
 // request is the facts in the form in which the policy takes them.
 func (s *Site) request(f *Facts, readings *target.Readings, describe func(Facts) any) policy.Request {
 	r := policy.Request{
-		Method: f.Method, Target: readings, Form: f.form(), SignedIn: f.SignedIn, Username: f.Username, Groups: f.Groups,
+		Method: f.Method, Target: readings, Form: f.Body(), SignedIn: f.SignedIn, Username: f.Username, Groups: f.Groups,
 		Organisation: f.Organisation, Requires: f.Requires, Device: f.Device, Risk: f.Risk, Country: f.Country, Now: f.Now,
 	}
 	for _, h := range f.Header {

@@ -250,6 +250,9 @@ func (j *judge) judgeFor(s *Site, f *Facts, describe func(Facts) any) cameTo {
 	}
 	j.asked = s.request(f, &j.readings, describe)
 	d := s.Policy.Decide(&j.asked)
+	if d.Reason != policy.ReasonPathDenied && s.login(f, &j.readings) != "" {
+		return cameTo{need: need{public: true}}
+	}
 	return cameTo{needOf(d), d.Rule, d.Rule == nil}
 }
 
@@ -293,7 +296,7 @@ const maxAgents = 20_000
 // who could answer.
 var botWords = []string{
 	"bot", "crawl", "spider", "slurp", "archiver", "externalhit", "pingdom", "uptime", "nagios", "zabbix", "prometheus", "blackbox", "kube-probe",
-	"healthcheck", "masscan", "nmap", "nikto", "zgrab",
+	"healthcheck", "stepgate-doctor", "masscan", "nmap", "nikto", "zgrab",
 }
 
 func (a agents) bot(agent string) bool {

@@ -25,6 +25,9 @@ func (a Answer) Render(w io.Writer) error {
 		b.WriteString("  needs       nothing: it is a page of the gateway itself, which no rule is asked about\n")
 	default:
 		explanation(&b, a.Explanation)
+		if a.Login != "" {
+			fmt.Fprintf(&b, "  passes      without a session all the same: it is a %s of the login that is watched\n", a.Login)
+		}
 		if len(a.Ways) > 0 {
 			fmt.Fprintf(&b, "  could pass  whoever signed in with %s\n", ways(a.Ways))
 		}

@@ -25,6 +25,11 @@ type Site struct {
 	// ClaimsMethod tells whether a request may claim another method by a
 	// header of this name. Nil: none.
 	ClaimsMethod func(header string) bool
+	// Login tells which part of the application's own login a request is, as
+	// its option is called: login_page, submit or sign_out. Where the path is
+	// not denied, such a request passes without a session, whatever the policy
+	// asks for. Nil, and the empty word: none.
+	Login func(f *Facts, readings *target.Readings) string
 	// Position is where the gate was written.
 	Position policy.Position
 	// Settings are the options of the gate and of the app that are no part of
@@ -171,8 +176,9 @@ func (f *Facts) Complete(now time.Time) {
 	}
 }
 
-// form is the body of a form with the fields, as a browser would send it.
-func (f *Facts) form() func() (string, []byte, bool) {
+// Body is that of a form with the fields, as a browser would send it, in the
+// form in which the policy takes it; nil where there are none.
+func (f *Facts) Body() func() (string, []byte, bool) {
 	if len(f.Form) == 0 {
 		return nil
 	}

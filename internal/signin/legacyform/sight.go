@@ -53,6 +53,20 @@ type target struct {
 // Sight tells what a request is. It reads a form's body only where that could
 // matter.
 func (f *Form) Sight(s *Seen) Sight {
+	switch named := f.Named(s); {
+	case named != Elsewhere:
+		return named
+	case !f.stray(s):
+		return Elsewhere
+	case f.namedInQuery(s):
+		return Submit
+	default:
+		return Stray
+	}
+}
+
+// Named is Sight without the look for a name and a password where no login is.
+func (f *Form) Named(s *Seen) Sight {
 	at := s.Target.RawPath()
 	for _, t := range f.submit {
 		if t.path == at && t.is(s) {
@@ -72,14 +86,7 @@ func (f *Form) Sight(s *Seen) Sight {
 			return SignOut
 		}
 	}
-	switch {
-	case !f.stray(s):
-		return Elsewhere
-	case f.namedInQuery(s):
-		return Submit
-	default:
-		return Stray
-	}
+	return Elsewhere
 }
 
 // namedInQuery tells whether a stray request is a submit but for a query that
