@@ -177,7 +177,7 @@ func (h *Handler) authoredPolicy(config *policy.Config, p *policy.Policy) *autho
 func (h *Handler) loginPart(f *author.Facts, readings *target.Readings) string {
 	claims := func(field author.Field) bool { return gate.MethodOverrides.Has(field.Name) }
 	seen := legacyform.Seen{Method: f.Method, Claimed: slices.ContainsFunc(f.Header, claims), Target: readings, Form: f.Body()}
-	switch h.gate.Form.Named(&seen) {
+	switch h.gate.Form.Part(&seen) {
 	case legacyform.Submit:
 		return "submit"
 	case legacyform.LoginPage:

@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/stepgate/stepgate/policy"
 	"github.com/stepgate/stepgate/policy/accesslog"
+	"github.com/stepgate/stepgate/policy/target"
 )
 
 // clfTime is how the common format writes a time.
@@ -70,6 +72,34 @@ func TestRehearseCountsWhatItCannotRead(t *testing.T) {
 	got := summary(run(t, rehearsal(t, contractSample), log))
 	if want := "400=1 deny=1 mfa=1 public=1 default=1 other=5 unreadable=8 sign-ins=1 challenges=1 people=1"; got != want {
 		t.Errorf("%s\nwant %s", got, want)
+	}
+}
+
+// TestTheWatchedLoginAsksNobody: the gate lets it pass without a session, but
+// for what is denied.
+func TestTheWatchedLoginAsksNobody(t *testing.T) {
+	r := rehearsal(t, contractSample)
+	r.Sites[0].Login = func(f *Facts, readings *target.Readings) string {
+		if path := readings.RawPath(); f.Method == "GET" && (path == "/login" || path == "/debug/login") {
+			return "login_page"
+		}
+		return ""
+	}
+	var log strings.Builder
+	for _, request := range []string{"GET /login", "GET /login", "POST /login", "GET /debug/login"} {
+		fmt.Fprintf(&log, `1.2.3.4 - - [02/Mar/2026:12:00:00 +0100] "%s HTTP/1.1" 200 1`+"\n", request)
+	}
+	got := summary(run(t, r, log.String()))
+	if want := "public=2 deny=1 mfa fresh_key=1 default=1 other=0 unreadable=0 sign-ins=1 challenges=1 people=1"; got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	a := r.Sites[0].Explain(Facts{Method: "GET", Target: "/login"})
+	var text strings.Builder
+	if err := a.Render(&text); err != nil || a.Login != "login_page" || !slices.Equal(a.Levels, []string{"mfa"}) || !strings.Contains(text.String(), "without a session") {
+		t.Errorf("%+v, %v:\n%s", a, err, &text)
+	}
+	if a := r.Sites[0].Explain(Facts{Method: "GET", Target: "/debug/login"}); a.Login != "" {
+		t.Errorf("what is denied passes as %s", a.Login)
 	}
 }
 

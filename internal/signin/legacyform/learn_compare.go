@@ -102,7 +102,7 @@ func (c *comparison) compareAnswers() {
 		c.Reasons["failure body"] = "only the answer to a bad password says so"
 	}
 	if len(c.Config.Success)+len(c.Config.Failure) == 0 {
-		c.open("The answers to a good and to a bad password look alike (status %d).", good.Status)
+		c.open("The answers to a good and to a bad password look alike (status %d): was the good one the right one?", good.Status)
 	}
 }
 

@@ -53,9 +53,9 @@ type target struct {
 // Sight tells what a request is. It reads a form's body only where that could
 // matter.
 func (f *Form) Sight(s *Seen) Sight {
-	switch named := f.Named(s); {
-	case named != Elsewhere:
-		return named
+	switch part := f.Part(s); {
+	case part != Elsewhere:
+		return part
 	case !f.stray(s):
 		return Elsewhere
 	case f.namedInQuery(s):
@@ -65,8 +65,8 @@ func (f *Form) Sight(s *Seen) Sight {
 	}
 }
 
-// Named is Sight without the look for a name and a password where no login is.
-func (f *Form) Named(s *Seen) Sight {
+// Part is Sight without the look for a name and a password where no login is.
+func (f *Form) Part(s *Seen) Sight {
 	at := s.Target.RawPath()
 	for _, t := range f.submit {
 		if t.path == at && t.is(s) {
