@@ -49,7 +49,7 @@ func openSQLite(ctx context.Context, path string, o Options) (*DB, error) {
 	}
 	writer.SetMaxOpenConns(1)
 	m := migrator{db: writer, files: steps("sqlite"), fill: fills, lock: func(context.Context, querier) error { return nil }}
-	if err := errors.Join(m.run(ctx), file.present()); err != nil {
+	if err := errors.Join(m.run(ctx), keepJournalInMemory(ctx, writer), file.present()); err != nil {
 		writer.Close()
 		return nil, err
 	}
@@ -64,6 +64,15 @@ func openSQLite(ctx context.Context, path string, o Options) (*DB, error) {
 	db.engine = &sqlite{committer: startCommitter(db, writer, file.present), readers: readers}
 	db.bodies = bodiesOf(path)
 	return db, nil
+}
+
+// keepJournalInMemory has the connection remember in memory what each page was
+// before a turn. A turn changes more than SQLite's own bound of 64 KiB, past
+// which it goes to a temporary file that nobody reads. A migration, which may
+// sort whole tables, comes before.
+func keepJournalInMemory(ctx context.Context, writer *sql.DB) error {
+	_, err := writer.ExecContext(ctx, "PRAGMA temp_store = MEMORY")
+	return err
 }
 
 // listen has nobody to hear of: processes that share a file do not tell each

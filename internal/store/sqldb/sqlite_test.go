@@ -72,6 +72,7 @@ func TestSQLiteSettings(t *testing.T) {
 	err := db.write(t.Context(), func(tx *tx) error {
 		for pragma, want := range map[string]string{
 			"journal_mode": "wal", "synchronous": "2", "foreign_keys": "1", "busy_timeout": "5000", "query_only": "0",
+			"temp_store": "2",
 		} {
 			got, err := one(t.Context(), tx.q, errNoHead, value[string], "PRAGMA "+pragma)
 			if err != nil || got != want {
