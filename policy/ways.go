@@ -130,7 +130,9 @@ func sorted(way []Factor) []Factor {
 }
 
 // strength is a factor's place in Factors.
-func strength(f Factor) int { return slices.Index(Factors(), f) }
+func strength(f Factor) int {
+	return slices.IndexFunc(natures, func(n nature) bool { return n.factor == f })
+}
 
 // minimal drops ways that contain another, and sorts the rest.
 func minimal(ways [][]Factor) [][]Factor {
