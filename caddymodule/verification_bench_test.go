@@ -94,7 +94,7 @@ func (v *verifier) ceremony(ctx context.Context) error {
 		s.Proofs = []policy.Proof{s.Proofs[0], proof}
 		return nil
 	}
-	v.entry, err = r.sessions.RaiseBy(ctx, httptest.NewRecorder(), benchPlace, v.entry, func(raising session.Raising) (session.Risen, error) {
+	v.entry, err = r.sessions.RaiseBy(ctx, httptest.NewRecorder(), benchPlace, v.entry, func(raising session.Raising) (*session.Risen, error) {
 		raising.Change = raise
 		return r.store.Answer(ctx, ceremony.Tried{
 			Account: raising.Account, Session: raising.ID, Counters: keys,

@@ -63,6 +63,12 @@ func (k *walk) verify(w http.ResponseWriter, r *http.Request, answer factors.Ans
 			return err
 		}
 	}
+	return k.verifyInSteps(w, r, t, answer)
+}
+
+// verifyInSteps is verify's way for a comparison that may take its time: the
+// try is charged before it, and what it brings is kept behind it.
+func (k *walk) verifyInSteps(w http.ResponseWriter, r *http.Request, t ceremony.Transaction, answer factors.Answer) error {
 	a, err := k.attempt(r, t)
 	if err != nil {
 		return err
@@ -133,7 +139,7 @@ func (k *walk) passed(w http.ResponseWriter, r *http.Request, a attempt, verifie
 	if err != nil {
 		return err
 	}
-	v, err := k.riseBy(w, r, func() policy.Proof { return proof }, func(raising session.Raising) (session.Risen, error) {
+	v, err := k.riseBy(w, r, func() policy.Proof { return proof }, func(raising session.Raising) (*session.Risen, error) {
 		p.Raising = raising
 		return k.s.Store.Pass(r.Context(), p, raising.Now)
 	})
@@ -197,7 +203,7 @@ func (k *walk) rise(w http.ResponseWriter, r *http.Request, proof policy.Proof) 
 
 // riseBy is rise by a write of the caller's, where there is one; proof is known
 // by then. Errors of the write come back as they are.
-func (k *walk) riseBy(w http.ResponseWriter, r *http.Request, proof func() policy.Proof, write func(session.Raising) (session.Risen, error)) (*session.Entry, error) {
+func (k *walk) riseBy(w http.ResponseWriter, r *http.Request, proof func() policy.Proof, write func(session.Raising) (*session.Risen, error)) (*session.Entry, error) {
 	marked := func() policy.Proof {
 		p := proof()
 		p.Form = k.form
@@ -209,7 +215,7 @@ func (k *walk) riseBy(w http.ResponseWriter, r *http.Request, proof func() polic
 	if write == nil {
 		entry, err = k.s.Sessions.Raise(r.Context(), w, k.s.Place, k.v, change)
 	} else {
-		entry, err = k.s.Sessions.RaiseBy(r.Context(), w, k.s.Place, k.v, func(raising session.Raising) (session.Risen, error) {
+		entry, err = k.s.Sessions.RaiseBy(r.Context(), w, k.s.Place, k.v, func(raising session.Raising) (*session.Risen, error) {
 			raising.Change = change
 			return write(raising)
 		})

@@ -74,12 +74,12 @@ func (s *countedStore) OpenTransaction(ctx context.Context, t ceremony.Transacti
 	return s.Store.OpenTransaction(ctx, t, now)
 }
 
-func (s *countedStore) Pass(ctx context.Context, p ceremony.Passed, now time.Time) (session.Risen, error) {
+func (s *countedStore) Pass(ctx context.Context, p ceremony.Passed, now time.Time) (*session.Risen, error) {
 	s.passed++
 	return s.Store.Pass(ctx, p, now)
 }
 
-func (s *countedStore) Answer(ctx context.Context, a ceremony.Tried, now time.Time) (session.Risen, error) {
+func (s *countedStore) Answer(ctx context.Context, a ceremony.Tried, now time.Time) (*session.Risen, error) {
 	s.answered++
 	return s.Store.Answer(ctx, a, now)
 }

@@ -33,7 +33,7 @@ func (k *walk) verifyAtOnce(w http.ResponseWriter, r *http.Request, t ceremony.T
 		a.receipt, err = take(counters)
 		return err
 	}}
-	v, err := k.riseBy(w, r, func() policy.Proof { return proof }, func(raising session.Raising) (session.Risen, error) {
+	v, err := k.riseBy(w, r, func() policy.Proof { return proof }, func(raising session.Raising) (*session.Risen, error) {
 		tried.Account, tried.Session = raising.Account, raising.ID
 		tried.Compare = func(ctx context.Context) (*ceremony.Passed, error) {
 			verified, err := k.factor.Verify(ctx, a.scope, k.held, t.State, answer)
@@ -48,7 +48,7 @@ func (k *walk) verifyAtOnce(w http.ResponseWriter, r *http.Request, t ceremony.T
 		}
 		risen, err := k.s.Store.Answer(r.Context(), tried, raising.Now)
 		if err != nil {
-			return risen, err
+			return nil, err
 		}
 		return risen, refused
 	})

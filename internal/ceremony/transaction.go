@@ -140,13 +140,13 @@ type Store interface {
 	// credential has its handle.
 	Enrol(ctx context.Context, e Enrolled, now time.Time) error
 	// Pass keeps all that a right answer brings, or nothing.
-	Pass(ctx context.Context, p Passed, now time.Time) (session.Risen, error)
+	Pass(ctx context.Context, p Passed, now time.Time) (*session.Risen, error)
 	// Answer charges a try, has the answer compared, and keeps all that a right
 	// one brings, in one write: by the time that it returns, and no earlier,
 	// the outcome is durable and may be told. Errors of Charge and Compare
 	// come back, as do those of Pass. Nothing has risen where the answer was
 	// wrong.
-	Answer(ctx context.Context, a Tried, now time.Time) (session.Risen, error)
+	Answer(ctx context.Context, a Tried, now time.Time) (*session.Risen, error)
 	// Note appends an event and puts the messages that tell of it into the
 	// outbox, all or nothing.
 	Note(ctx context.Context, e audit.Event, messages []delivery.Queued) error

@@ -252,7 +252,7 @@ func (m *Manager) Begin(ctx context.Context, w http.ResponseWriter, b Beginning)
 	if err != nil {
 		return nil, fmt.Errorf("read the session back: %w", err)
 	}
-	return m.give(w, b.Place, id, Risen{s, owner}, before)
+	return m.give(w, b.Place, id, &Risen{s, owner}, before)
 }
 
 // Raising is the change of a session under a new identifier, as the store does
@@ -279,14 +279,14 @@ type Risen struct {
 // that one which was planted before stays as weak as it was). It refuses a superseded one with ErrNotFound:
 // the browser has been given a newer identifier already.
 func (m *Manager) Raise(ctx context.Context, w http.ResponseWriter, p Place, e *Entry, change func(*Session) error) (*Entry, error) {
-	return m.RaiseBy(ctx, w, p, e, func(r Raising) (Risen, error) {
+	return m.RaiseBy(ctx, w, p, e, func(r Raising) (*Risen, error) {
 		r.Change = change
 		return m.Store.RaiseSession(ctx, r)
 	})
 }
 
 // RaiseBy is Raise by the caller's own write, which says the change as well.
-func (m *Manager) RaiseBy(ctx context.Context, w http.ResponseWriter, p Place, e *Entry, write func(Raising) (Risen, error)) (*Entry, error) {
+func (m *Manager) RaiseBy(ctx context.Context, w http.ResponseWriter, p Place, e *Entry, write func(Raising) (*Risen, error)) (*Entry, error) {
 	if !e.Session.SupersededAt.IsZero() {
 		return nil, ErrNotFound
 	}
@@ -312,7 +312,7 @@ func (m *Manager) Again(ctx context.Context, w http.ResponseWriter, p Place, e *
 
 // give gives the browser the identifier of a session that the store holds so,
 // or held so when the feed was at before or later.
-func (m *Manager) give(w http.ResponseWriter, p Place, id Identifier, held Risen, before int64) (*Entry, error) {
+func (m *Manager) give(w http.ResponseWriter, p Place, id Identifier, held *Risen, before int64) (*Entry, error) {
 	value, err := m.seal(p.Cookie, id)
 	if err != nil {
 		return nil, fmt.Errorf("seal the session cookie: %w", err)

@@ -64,7 +64,7 @@ func (s *shelf) SessionByHash(_ context.Context, h Hash, now time.Time) (row Ses
 	return row, owner, err
 }
 
-func (s *shelf) RaiseSession(_ context.Context, r Raising) (risen Risen, err error) {
+func (s *shelf) RaiseSession(_ context.Context, r Raising) (risen *Risen, err error) {
 	err = s.with(func() error {
 		for h, old := range s.rows {
 			if old.ID != r.ID || !old.SupersededAt.IsZero() {
@@ -78,7 +78,7 @@ func (s *shelf) RaiseSession(_ context.Context, r Raising) (risen Risen, err err
 			old.SupersededAt, old.EndsAt = r.Now, r.OverlapEnds
 			s.rows[h], s.rows[r.Next] = old, row
 			s.tell(SessionChanged, string(r.ID))
-			risen = Risen{row, s.owners[row.Account]}
+			risen = &Risen{row, s.owners[row.Account]}
 			return nil
 		}
 		return ErrNotFound

@@ -162,7 +162,7 @@ type Store interface {
 	// row, lets change alter a copy, keeps that under next and leaves the
 	// old row, superseded, until overlapEnds. Two raises at once both hold:
 	// the later sees what the earlier wrote. ErrNotFound when it has ended.
-	RaiseSession(ctx context.Context, r Raising) (Risen, error)
+	RaiseSession(ctx context.Context, r Raising) (*Risen, error)
 	// TouchSessions moves SeenAt of current rows forward, never back, in one
 	// write. Sessions that have ended are left out.
 	TouchSessions(ctx context.Context, seen map[ID]time.Time) error

@@ -12,9 +12,9 @@ import (
 )
 
 // Pass implements ceremony.Store.
-func (db *DB) Pass(ctx context.Context, p ceremony.Passed, now time.Time) (risen session.Risen, err error) {
+func (db *DB) Pass(ctx context.Context, p ceremony.Passed, now time.Time) (risen *session.Risen, err error) {
 	err = db.update(ctx, func(t *tx) (err error) {
-		if risen, err = t.pass(ctx, p, now); err != nil {
+		if risen, err = t.pass(ctx, &p, now); err != nil {
 			return err
 		}
 		return t.counters(ctx, p.Counters, func(counters []throttle.Counter) error {
@@ -23,13 +23,13 @@ func (db *DB) Pass(ctx context.Context, p ceremony.Passed, now time.Time) (risen
 		})
 	})
 	if err != nil {
-		return session.Risen{}, fmt.Errorf("pass: %w", err)
+		return nil, fmt.Errorf("pass: %w", err)
 	}
 	return risen, nil
 }
 
 // pass keeps what a right answer brings, but for the counters.
-func (t *tx) pass(ctx context.Context, p ceremony.Passed, now time.Time) (risen session.Risen, err error) {
+func (t *tx) pass(ctx context.Context, p *ceremony.Passed, now time.Time) (risen *session.Risen, err error) {
 	if risen, err = t.raiseSession(ctx, p.Raising); err != nil {
 		return risen, err
 	}
@@ -47,7 +47,7 @@ func (t *tx) pass(ctx context.Context, p ceremony.Passed, now time.Time) (risen 
 }
 
 // Answer implements ceremony.Store.
-func (db *DB) Answer(ctx context.Context, a ceremony.Tried, now time.Time) (risen session.Risen, err error) {
+func (db *DB) Answer(ctx context.Context, a ceremony.Tried, now time.Time) (risen *session.Risen, err error) {
 	err = db.update(ctx, func(t *tx) error {
 		if err := t.foreseeRaising(ctx, a.Account, a.Session, now); err != nil {
 			return err
@@ -65,7 +65,7 @@ func (db *DB) Answer(ctx context.Context, a ceremony.Tried, now time.Time) (rise
 			return err
 		}
 		if passed != nil {
-			if risen, err = t.pass(ctx, *passed, now); err != nil {
+			if risen, err = t.pass(ctx, passed, now); err != nil {
 				return err
 			}
 			passed.Settle(after)
@@ -73,7 +73,7 @@ func (db *DB) Answer(ctx context.Context, a ceremony.Tried, now time.Time) (rise
 		return t.writeCounters(ctx, a.Counters, before, after)
 	})
 	if err != nil {
-		return session.Risen{}, fmt.Errorf("answer: %w", err)
+		return nil, fmt.Errorf("answer: %w", err)
 	}
 	return risen, nil
 }

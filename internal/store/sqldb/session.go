@@ -50,9 +50,10 @@ const selectOwned = `SELECT s.hash, s.id, s.account, s.site, s.source, s.proofs,
 	FROM session s JOIN account a ON a.id = s.account JOIN organisation o ON o.name = a.organisation
 	`
 
-func scanOwnedSession(rows row) (o ownedSession, err error) {
+func scanOwnedSession(rows row) (*ownedSession, error) {
+	o := &ownedSession{}
 	a := &o.owner.Account
-	err = rows.Scan(append(sessionColumns(&o.session),
+	err := rows.Scan(append(sessionColumns(&o.session),
 		&a.ID, &a.Source, &a.Subject, &a.Username, &a.Name, &a.Email, &a.Mobile, asJSON(&a.Groups), &a.Organisation,
 		&a.Role, &a.TwoFactor, (*instant)(&a.SuspendedAt), (*instant)(&a.CreatedAt), &a.Version, &o.owner.Require, &o.owner.Enrolment)...)
 	return o, err
@@ -104,10 +105,10 @@ func (t *tx) beginSession(ctx context.Context, s session.Session) error {
 	if s.Password != "" && s.Password != account.MarkPassword(phc) {
 		return session.ErrChanged
 	}
-	return t.insertSession(ctx, s)
+	return t.insertSession(ctx, &s)
 }
 
-func (t *tx) insertSession(ctx context.Context, s session.Session) error {
+func (t *tx) insertSession(ctx context.Context, s *session.Session) error {
 	err := t.q.later(ctx,
 		`INSERT INTO session (hash, id, account, site, source, proofs, device, device_id, risk,
 			created_at, seen_at, ends_at, superseded_at, address, user_agent)
@@ -123,54 +124,55 @@ func (t *tx) insertSession(ctx context.Context, s session.Session) error {
 // RaiseSession implements session.Store. Of what change leaves, the IDs, the
 // hash and the state stay as the store knows them. On PostgreSQL change may
 // run again after a conflict, on a fresh copy.
-func (db *DB) RaiseSession(ctx context.Context, r session.Raising) (session.Risen, error) {
-	var risen session.Risen
+func (db *DB) RaiseSession(ctx context.Context, r session.Raising) (*session.Risen, error) {
+	var risen *session.Risen
 	err := db.write(ctx, func(t *tx) (err error) {
 		risen, err = t.raiseSession(ctx, r)
 		return err
 	})
 	if err != nil {
-		return session.Risen{}, err
+		return nil, err
 	}
 	return risen, nil
 }
 
-func (t *tx) raiseSession(ctx context.Context, r session.Raising) (session.Risen, error) {
+func (t *tx) raiseSession(ctx context.Context, r session.Raising) (*session.Risen, error) {
 	owned, err := t.lockSession(ctx, r.Account, r.ID, r.Now)
 	if err != nil {
-		return session.Risen{}, fmt.Errorf("raise session: %w", err)
+		return nil, fmt.Errorf("raise session: %w", err)
 	}
-	current, raised := owned.session, owned.session
-	if err := r.Change(&raised); err != nil {
-		return session.Risen{}, err
+	current, risen := &owned.session, &session.Risen{Session: owned.session, Owner: owned.owner}
+	raised := &risen.Session
+	if err := r.Change(raised); err != nil {
+		return nil, err
 	}
 	raised.ID, raised.Account, raised.Hash, raised.SupersededAt = current.ID, current.Account, r.Next, time.Time{}
 	if err := t.replaceSession(ctx, current, raised, r.Now, r.OverlapEnds); err != nil {
-		return session.Risen{}, fmt.Errorf("raise session: %w", err)
+		return nil, fmt.Errorf("raise session: %w", err)
 	}
-	if raised, err = asKept(raised); err != nil {
-		return session.Risen{}, fmt.Errorf("raise session: %w", err)
+	if err := readBack(raised); err != nil {
+		return nil, fmt.Errorf("raise session: %w", err)
 	}
-	return session.Risen{Session: raised, Owner: owned.owner}, nil
+	return risen, nil
 }
 
-// asKept is a session as it reads back.
-func asKept(s session.Session) (session.Session, error) {
+// readBack makes a session what is read of it once it is kept.
+func readBack(s *session.Session) error {
 	proofs, err := asJSON(&s.Proofs).Value()
 	if err != nil {
-		return s, err
+		return err
 	}
 	s.Proofs, s.Tie, s.Password = nil, session.Tie{}, ""
 	s.Address, s.UserAgent = storable(s.Address), storable(s.UserAgent)
 	for _, at := range []*time.Time{&s.CreatedAt, &s.SeenAt, &s.EndsAt, &s.SupersededAt} {
 		*at = fromNanoseconds(nanoseconds(*at))
 	}
-	return s, asJSON(&s.Proofs).Scan(proofs)
+	return asJSON(&s.Proofs).Scan(proofs)
 }
 
 // replaceSession supersedes the current row and puts its successor beside it.
 // The old row never lives longer than it would have.
-func (t *tx) replaceSession(ctx context.Context, current, raised session.Session, now, overlapEnds time.Time) error {
+func (t *tx) replaceSession(ctx context.Context, current, raised *session.Session, now, overlapEnds time.Time) error {
 	if current.EndsAt.Before(overlapEnds) {
 		overlapEnds = current.EndsAt
 	}
@@ -186,7 +188,7 @@ func (t *tx) replaceSession(ctx context.Context, current, raised session.Session
 // lockSession locks the session's owner, so that ending everything of an
 // account and raising one of its sessions never cross, and reads the current
 // row.
-func (t *tx) lockSession(ctx context.Context, owner account.ID, id session.ID, now time.Time) (ownedSession, error) {
+func (t *tx) lockSession(ctx context.Context, owner account.ID, id session.ID, now time.Time) (*ownedSession, error) {
 	foreseen, err := t.foreseen, error(nil)
 	if t.foreseen = nil; foreseen == nil || !foreseen.is(owner, id, now) {
 		foreseen, err = t.askForSession(ctx, owner, id, now)
@@ -195,10 +197,10 @@ func (t *tx) lockSession(ctx context.Context, owner account.ID, id session.ID, n
 		err = t.st.flush(ctx)
 	}
 	if err != nil {
-		return ownedSession{}, err
+		return nil, err
 	}
 	if len(foreseen.found) == 0 {
-		return ownedSession{}, session.ErrNotFound
+		return nil, session.ErrNotFound
 	}
 	return foreseen.found[0], nil
 }
@@ -209,7 +211,7 @@ type foreseen struct {
 	owner account.ID
 	id    session.ID
 	now   time.Time
-	found []ownedSession
+	found []*ownedSession
 }
 
 func (f *foreseen) is(owner account.ID, id session.ID, now time.Time) bool {

@@ -15,7 +15,7 @@ func noteCell(id session.ID) cell { return cell{"session_tie.sealed_note", []str
 
 // insertTie keeps what a session ends with, in place of what it ended with
 // before.
-func (t *tx) insertTie(ctx context.Context, s session.Session) error {
+func (t *tx) insertTie(ctx context.Context, s *session.Session) error {
 	if s.Tie.IssuerSession == "" && s.Tie.Root == "" && len(s.Tie.Note) == 0 {
 		return nil
 	}

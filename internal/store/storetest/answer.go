@@ -62,7 +62,7 @@ func (a *answering) answer(of session.ID, step int64, charge func([]throttle.Cou
 	}, Noon)
 	if err == nil && won {
 		got, owner, readErr := a.b.SessionByHash(a.b.Context(), next, Noon)
-		a.b.same(risen, session.Risen{Session: got, Owner: owner})
+		a.b.same(risen, &session.Risen{Session: got, Owner: owner})
 		if readErr != nil || risen.Session.SeenAt != got.SeenAt {
 			a.b.Errorf("the risen session was seen at %#v, the one read back at %#v, %v", risen.Session.SeenAt, got.SeenAt, readErr)
 		}
