@@ -83,12 +83,21 @@ func (s notices) signedIn(r *http.Request, v *session.Entry, e audit.Event) erro
 // fromNew tells whether a sign-in comes after a long time, and from a network
 // that is none of those before.
 func (s notices) fromNew(ctx context.Context, e audit.Event) (bool, error) {
-	before, err := s.Store.Events(ctx, audit.Query{Account: e.Account, Names: []audit.Name{audit.LoginSuccess}, Limit: lastSignIns})
-	if err != nil || len(before) == 0 || e.At.Sub(before[0].Event.At) < longAbsence {
+	last, err := s.signIns(ctx, e.Account, 1)
+	if err != nil || len(last) == 0 || e.At.Sub(last[0].Event.At) < longAbsence {
+		return false, err
+	}
+	before, err := s.signIns(ctx, e.Account, lastSignIns)
+	if err != nil {
 		return false, err
 	}
 	network := networkOf(e.Address)
 	return !slices.ContainsFunc(before, func(r audit.Record) bool { return networkOf(r.Event.Address) == network }), nil
+}
+
+// signIns are the newest of an account's.
+func (s notices) signIns(ctx context.Context, of string, limit int) ([]audit.Record, error) {
+	return s.Store.Events(ctx, audit.Query{Account: of, Names: []audit.Name{audit.LoginSuccess}, Limit: limit})
 }
 
 // networkOf is what neighbours share: the /24 of IPv4, the /48 of IPv6. What

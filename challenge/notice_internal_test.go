@@ -73,6 +73,30 @@ func TestASignInFromSomewhereNewAfterALongTimeIsTold(t *testing.T) {
 	}
 }
 
+// askedStore keeps how many events were asked for, each time.
+type askedStore struct {
+	Store
+	limits []int
+}
+
+func (s *askedStore) Events(ctx context.Context, q audit.Query) ([]audit.Record, error) {
+	s.limits = append(s.limits, q.Limit)
+	return s.Store.Events(ctx, q)
+}
+
+// TestASignInReadsOneOfThoseBefore holds that only one after a long absence
+// reads where the others came from: they are twenty.
+func TestASignInReadsOneOfThoseBefore(t *testing.T) {
+	k, _ := toldRig(t)
+	k.browser().signIn("/.stepgate/sign-in", "jo")
+	asked := &askedStore{Store: k.Store}
+	k.Store = asked
+	k.browser().signIn("/.stepgate/sign-in", "jo")
+	if !slices.Equal(asked.limits, []int{1}) {
+		t.Errorf("asked for %v events", asked.limits)
+	}
+}
+
 func TestANewCredentialIsToldInItsTransaction(t *testing.T) {
 	k, _ := toldRig(t)
 	b := k.browser()
