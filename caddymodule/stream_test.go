@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -212,6 +213,29 @@ func (s *openStream) follow() *openStream {
 	return s
 }
 
+// deafen sends and sends, and reads nothing of what comes back, until the
+// stream ends. It returns once nothing more goes out.
+func (s *openStream) deafen() *openStream {
+	s.t.Helper()
+	var sent atomic.Int64
+	go func() {
+		for lines := strings.Repeat("hello\n", 10_000); ; {
+			n, err := io.WriteString(s.send, lines)
+			if sent.Add(int64(n)); err != nil {
+				s.ended <- time.Now()
+				return
+			}
+		}
+	}()
+	waitFor(s.t, func() bool {
+		before := sent.Load()
+		time.Sleep(300 * time.Millisecond)
+		return before > 0 && sent.Load() == before
+	})
+	s.name += " that nobody reads"
+	return s
+}
+
 // endsWithin wants the stream's end within five seconds of something.
 func (s *openStream) endsWithin(since time.Time) {
 	s.t.Helper()
@@ -319,6 +343,9 @@ func TestStreamsEndWithTheirSession(t *testing.T) {
 			}
 			for _, o := range append(gone, public...) {
 				o.follow()
+			}
+			if !row.secure {
+				gone = append(gone, b.socket(t, s.url, "/socket").deafen())
 			}
 			since := time.Now()
 			row.end(s, b)

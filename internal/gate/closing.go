@@ -15,8 +15,9 @@ const (
 )
 
 // closeWithin is how long a WebSocket that is to end may take for the frame
-// that it is sending.
-const closeWithin = time.Second
+// that it is sending, and for saying why: with the tick of its supervision well
+// within the five seconds of the contract's section 6.
+const closeWithin = 1500 * time.Millisecond
 
 // socket is the client's side of a WebSocket. It follows what the upstream
 // sends, so that the gateway can say why it ends it: a frame of its own may
@@ -54,8 +55,11 @@ func (s *socket) Write(p []byte) (int, error) {
 }
 
 // close ends the WebSocket with a code and words, as soon as a frame has
-// ended, or soon.
+// ended, or soon. A client that does not read is not waited for: it may hold up
+// the frame that is being sent, and s.mu with it.
 func (s *socket) close(code uint16, why string) {
+	deadline := time.Now().Add(closeWithin)
+	_ = s.Conn.SetWriteDeadline(deadline)
 	s.mu.Lock()
 	s.ending = append([]byte{0x88, byte(2 + len(why))}, binary.BigEndian.AppendUint16(nil, code)...)
 	s.ending = append(s.ending, why...)
@@ -63,7 +67,7 @@ func (s *socket) close(code uint16, why string) {
 		s.sayClose()
 	}
 	s.mu.Unlock()
-	for deadline := time.Now().Add(closeWithin); !s.hasEnded() && time.Now().Before(deadline); {
+	for !s.hasEnded() && time.Now().Before(deadline) {
 		time.Sleep(20 * time.Millisecond)
 	}
 }
@@ -79,8 +83,6 @@ func (s *socket) sayClose() {
 		return
 	}
 	s.ended = true
-	// A client that does not read is not waited for.
-	_ = s.Conn.SetWriteDeadline(time.Now().Add(closeWithin))
 	_, _ = s.Conn.Write(s.ending)
 }
 

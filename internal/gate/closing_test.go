@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -80,5 +81,36 @@ func TestAWebSocketThatEndsSaysWhyBetweenTwoFrames(t *testing.T) {
 		if all := <-got; !bytes.Equal(all, want) {
 			t.Errorf("cut at %d: %q, want %q", cut, all, want)
 		}
+	}
+}
+
+// Who does not read what is sent does not keep a WebSocket open by it: they
+// could go on sending.
+func TestAWebSocketEndsForAClientThatDoesNotRead(t *testing.T) {
+	t.Parallel()
+	client, server := net.Pipe()
+	defer client.Close()
+	s := &socket{Conn: server}
+	frame := frameOf("nobody reads all of this")
+	sent := make(chan error)
+	go func() {
+		_, err := s.Write(frame)
+		sent <- err
+	}()
+	if _, err := io.ReadFull(client, make([]byte, len(frame)/2)); err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan struct{})
+	go func() {
+		s.close(closeUnauthorized, "over")
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(30 * closeWithin):
+		t.Fatal("it waits for the client")
+	}
+	if err := <-sent; err == nil {
+		t.Error("the frame counts as sent")
 	}
 }
