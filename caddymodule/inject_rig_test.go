@@ -198,7 +198,8 @@ func (s *scripted) until(expression string) {
 		}
 		if ctx.Err() != nil {
 			s.shoot("failed")
-			s.t.Fatalf("%s never became true: %v\n%s\n%s", expression, err, s.text(), s.spoken())
+			out, _ := chromedp.Run(s.ctx, chromedp.Evaluate[string](`JSON.stringify(window.out ?? null)`))
+			s.t.Fatalf("%s never became true: %v\nout is %s\n%s\n%s", expression, err, out, s.text(), s.spoken())
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
