@@ -33,7 +33,7 @@ func (o *open) add(p open) {
 func openOf(n *pathNode, segment string) open {
 	o := open{actions: map[string]int64{}}
 	for as, k := range n.seen {
-		if as.rule != nil || as.apart != ordinaryVisit || as.need.refused {
+		if as.rule != nil || as.apart != ordinaryVisit || as.need.refused || as.unasked {
 			continue
 		}
 		o.all += k

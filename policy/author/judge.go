@@ -168,7 +168,7 @@ func (j *judge) request(b *batch) {
 		j.fallback.add(url, how)
 	}
 	if j.tree != nil {
-		j.tree.add(site, path, seenAs{came.need, j.tree.method(e.Method), chosen, came.rule, how})
+		j.tree.add(site, path, seenAs{came.need, j.tree.method(e.Method), chosen, came.rule, how, came.rule == nil && !came.byDefault})
 	}
 	if came.need.refused || came.need.deny || came.need.public || how == byBot {
 		return

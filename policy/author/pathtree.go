@@ -32,6 +32,9 @@ type seenAs struct {
 	action string // `?name=value`, where that chooses what is done
 	rule   *policy.Rule
 	apart  apart
+	// unasked: no rule was asked, nor the default, about a page of the gateway
+	// or of the login that is watched.
+	unasked bool
 }
 
 const (

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/stepgate/stepgate/policy/target"
 )
 
 // traffic is a log of requests, each so many times.
@@ -41,6 +43,19 @@ func TestProposeGolden(t *testing.T) {
 		"GET /missing/%d": 500, "GET /rare": 1, "GET /{$HOME}/x": 30, "GET /.stepgate/sign-in": 40, "GET /a/../b": 3, "GET /static/css/a.css": 40, "GET /app/list": 90,
 	}))
 	golden(t, "propose.golden", text)
+}
+
+// TestNothingIsProposedForTheWatchedLogin, which no rule is asked about.
+func TestNothingIsProposedForTheWatchedLogin(t *testing.T) {
+	r := rehearsal(t, "default mfa")
+	r.Paths = true
+	r.Sites[0].Login = func(_ *Facts, readings *target.Readings) string {
+		return map[string]string{"/login": "login_page"}[readings.RawPath()]
+	}
+	list, err := r.Propose(run(t, r, traffic(map[string]int{"GET /login": 50, "POST /login": 50, "GET /cases/%d": 50})), noon)
+	if err != nil || len(list) != 1 || strings.Contains(list[0].Text, "/login") || !strings.Contains(list[0].Text, "/cases") {
+		t.Errorf("%v, %v", list, err)
+	}
 }
 
 // TestProposeIsNeverWeakerThanARule that is enforced, whatever was guessed.
