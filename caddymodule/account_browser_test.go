@@ -98,7 +98,7 @@ func TestAPersonLooksAfterTheirAccountInABrowser(t *testing.T) {
 		b.at("/account").says("Your account")
 		see("overview")
 		b.press(`main a[href*="/account/rename"]`)
-		b.says("You are about to change something on your account")
+		b.says("You are about to rename a way to confirm it is you")
 		prove()
 		see("rename")
 		b.fill("label", "Work phone").press(submitButton).at("/account").says("The name was changed").says("Work phone")

@@ -13,7 +13,7 @@ import (
 	"github.com/stepgate/stepgate/internal/session"
 )
 
-var removal = ceremony.Operation{Once: "remove-credential 1", Text: "operation.remove", Page: "/.stepgate/account/remove?credential=1"}
+var removal = ceremony.Operation{Once: "remove-credential 1", Text: "operation.remove.totp", Page: "/.stepgate/account/remove?credential=1"}
 
 // may asks the port as a page of another package does, and gives where the
 // browser is sent if it may not.
@@ -33,7 +33,7 @@ func (b *browser) prove(to string) sheet {
 	b.k.t.Helper()
 	b.k.wait(time.Minute) // each of an app's codes is good once
 	page := b.open(to)
-	if !strings.Contains(page.text, "remove something") {
+	if !strings.Contains(page.text, "remove an authenticator app") {
 		b.k.t.Fatalf("the page of the proof does not name the operation: %d to %q\n%s", page.status, page.to, page.text)
 	}
 	return b.send(page, map[string]string{"code": b.k.code([]byte(rigSeed))})

@@ -118,6 +118,15 @@ func TestEveryPageRendersWithNothingToSayAndWithAll(t *testing.T) {
 		if id := textID.FindString(page); id != "" && f != policy.Password && f != policy.TemporaryCode && f != policy.Token {
 			t.Errorf("%s has no text %s", f, id)
 		}
+		page = rendered(t, "choose", &chooseView{Purpose: purpose{Operation: "operation.remove." + string(f)}})
+		if id := textID.FindString(page); id != "" && f != policy.Password && f != policy.TemporaryCode && f != policy.Token {
+			t.Errorf("the removal of %s has no text %s", f, id)
+		}
+	}
+	for _, operation := range []string{"rename", "default", "two-factor.on", "two-factor.off"} {
+		if id := textID.FindString(rendered(t, "choose", &chooseView{Purpose: purpose{Operation: "operation." + operation}})); id != "" {
+			t.Errorf("%s has no text %s", operation, id)
+		}
 	}
 }
 

@@ -35,7 +35,7 @@ type Operation struct {
 //	func (p *Page) remove(w http.ResponseWriter, r *http.Request) error {
 //		// … find the visitor v, and the credential that the address names
 //		o := ceremony.Operation{
-//			Once: "remove-credential " + id, Text: "operation.remove", Page: p.Web.Path("/account/remove?credential=" + id),
+//			Once: "remove-credential " + id, Text: "operation.remove.totp", Page: p.Web.Path("/account/remove?credential=" + id),
 //		}
 //		if r.Method != http.MethodPost {
 //			if on, err := p.Authority.Authorised(w, r, v, o); err != nil || !on {

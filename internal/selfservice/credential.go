@@ -122,7 +122,7 @@ func (s *Site) rename(w http.ResponseWriter, r *http.Request, at *visit) error {
 	if err != nil {
 		return err
 	}
-	o := s.operation("rename", "operation.change", c.ID)
+	o := s.operation("rename", "operation.rename", c.ID)
 	label := factors.CleanLabel(at.fields["label"])
 	page := func(status int, errs ...web.FieldError) error {
 		view := &renameView{View: s.below(at), Action: o.Page, Label: c.Label}
@@ -148,7 +148,7 @@ func (s *Site) makeDefault(w http.ResponseWriter, r *http.Request, at *visit) er
 	if err != nil {
 		return err
 	}
-	o := s.operation("default", "operation.change", c.ID)
+	o := s.operation("default", "operation.default", c.ID)
 	return s.operate(w, r, at, step{operation: o, show: func() error {
 		return s.confirm(w, r, at, confirmView{Action: o.Page, What: "default", Label: c.Label})
 	}, do: func() error {
@@ -168,7 +168,7 @@ func (s *Site) remove(w http.ResponseWriter, r *http.Request, at *visit) error {
 	if c.Factor != string(policy.DevicePIN) && len(needed(at.record.Account, at.record.Credentials, without(at.record.Credentials, c.ID))) > 0 {
 		return s.refusal(http.StatusConflict, "needed.title", "needed.advice")
 	}
-	o := s.operation("remove", "operation.remove", c.ID)
+	o := s.operation("remove", "operation.remove."+c.Factor, c.ID)
 	return s.operate(w, r, at, step{operation: o, show: func() error {
 		return s.confirm(w, r, at, confirmView{Action: o.Page, What: "remove", Label: c.Label, Warning: true})
 	}, do: func() error {
@@ -204,7 +204,7 @@ func (s *Site) twoFactor(w http.ResponseWriter, r *http.Request, at *visit) erro
 		return s.add(w, r, at)
 	}
 	word := map[bool]string{true: "on", false: "off"}[on]
-	o := ceremony.Operation{Once: "two-factor " + word, Text: "operation.change", Page: s.Web.Path(Path + "/two-factor")}
+	o := ceremony.Operation{Once: "two-factor " + word, Text: "operation.two-factor." + word, Page: s.Web.Path(Path + "/two-factor")}
 	return s.operate(w, r, at, step{operation: o, show: func() error {
 		return s.confirm(w, r, at, confirmView{Action: o.Page, What: "two-factor." + word, Warning: !on})
 	}, do: func() error {
