@@ -28,6 +28,33 @@ type Namespace struct {
 // that was killed has left can be told.
 const namespacePrefix = "stepgate-"
 
+// ownNetwork tells a test that it runs in a network of its own.
+const ownNetwork = "STEPGATE_TEST_OWN_NETWORK"
+
+// InOwnNetwork runs the test again where its cables trouble nobody: browsers of
+// other tests give up their connections when an interface of theirs comes or
+// goes. It tells whether the test is over with that; it is not in there, nor
+// where there are no such networks.
+func InOwnNetwork(tb testing.TB) bool {
+	tb.Helper()
+	_, err := exec.LookPath("unshare")
+	if os.Getenv(ownNetwork) != "" || os.Geteuid() != 0 || err != nil {
+		return false
+	}
+	program, err := os.Executable()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	again := exec.CommandContext(tb.Context(), "unshare", "--net", "sh", "-c", `ip link set lo up && exec "$0" "$@"`,
+		program, "-test.run", "^"+tb.Name()+"$", "-test.v")
+	again.Env = append(os.Environ(), ownNetwork+"=1")
+	out, err := again.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "--- PASS: "+tb.Name()+" ") {
+		tb.Errorf("%v\n%s", err, out)
+	}
+	return true
+}
+
 // StartNamespace makes one that goes with the test, or says why it cannot.
 func StartNamespace(tb testing.TB) (*Namespace, error) {
 	tb.Helper()
