@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 
+	"github.com/stepgate/stepgate/caddymodule/command"
 	"github.com/stepgate/stepgate/policy/author"
 )
 
@@ -73,8 +74,8 @@ func TestLintNamesLoginPagesThatNeedMore(t *testing.T) {
 	}
 }
 
-// lintText lints a Caddyfile.
-func lintText(t *testing.T, text string) []author.Finding {
+// drawText draws the gates of a Caddyfile.
+func drawText(t *testing.T, text string) command.Drawing {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "Caddyfile")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -84,10 +85,17 @@ func lintText(t *testing.T, text string) []author.Finding {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := drawGates(file, raw)
+	drawn, err := drawGates(file, raw)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return drawn
+}
+
+// lintText lints a Caddyfile.
+func lintText(t *testing.T, text string) []author.Finding {
+	t.Helper()
+	d := drawText(t, text)
 	found, err := d.Lint()
 	if err != nil {
 		t.Fatal(err)

@@ -1,11 +1,7 @@
 package caddymodule
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
-
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 
 	"github.com/stepgate/stepgate/policy/author"
 )
@@ -15,18 +11,7 @@ import (
 func TestExplainKnowsThePartsOfAWatchedLogin(t *testing.T) {
 	const text = "http://a.test {\nstepgate {\nsign_in legacy_form {\nsubmit POST /login.php\nsubmit POST /index.php form do login\nusername_field user\npassword_field pass\n" +
 		"login_page /login.php?lang=*\nsign_out /logout.php\nsuccess status 302\nsession_cookie SESS\nidentity header X-User\n}\n}\nreverse_proxy 127.0.0.1:9000\n}\n"
-	file := filepath.Join(t.TempDir(), "Caddyfile")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	raw, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text), map[string]any{"filename": file})
-	if err != nil {
-		t.Fatal(err)
-	}
-	d, err := drawGates(file, raw)
-	if err != nil {
-		t.Fatal(err)
-	}
+	d := drawText(t, text)
 	site := d.Sites()[0]
 	for _, tt := range []struct {
 		method, target string
