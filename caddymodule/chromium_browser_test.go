@@ -17,6 +17,7 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 	"github.com/pquerna/otp/totp"
 )
@@ -226,6 +227,23 @@ func openTab(t *testing.T, parent context.Context, shots string, l looks, option
 	}
 	b.hearLoads()
 	return b
+}
+
+// takeOver is a tab that the browser has opened by itself. Between two of its
+// pages nobody can begin with it.
+func takeOver(t *testing.T, parent context.Context, id target.ID, shots string, l looks) *tab {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		ctx, cancel := chromedp.NewContext(parent, chromedp.WithTargetID(id))
+		t.Cleanup(cancel)
+		err := chromedp.Do(ctx)
+		if err == nil {
+			return &tab{t: t, ctx: ctx, looks: l, shots: shots}
+		}
+		if !passing(err) || time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
 }
 
 func call[P, R any](b *tab, command cdp.Command[P, R], params P) {

@@ -292,12 +292,7 @@ func (s *scripted) small() *tab {
 	case id := <-s.opens:
 		s.had = append(s.had, id)
 		s.expectWindow()
-		ctx, cancel := chromedp.NewContext(s.ctx, chromedp.WithTargetID(id))
-		s.t.Cleanup(cancel)
-		if err := chromedp.Do(ctx); err != nil {
-			s.t.Fatal(err)
-		}
-		w := &tab{t: s.t, ctx: ctx, looks: s.looks, shots: s.shots}
+		w := takeOver(s.t, s.ctx, id, s.shots, s.looks)
 		w.awaitURL("/.stepgate/challenge/password")
 		return w
 	case <-time.After(patience):

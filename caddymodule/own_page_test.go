@@ -143,7 +143,11 @@ func TestTheSealedPasswordIsOnePersonsInOneSession(t *testing.T) {
 	if strings.Contains(thief.get("/public").body, "ann") {
 		t.Error("the sealed password alone names somebody on a public path")
 	}
-	for name, value := range map[string]string{"another's": stolen, "cut": own[:len(own)-4], "none": "", "turned": own[:10] + "A" + own[11:]} {
+	letter := "A"
+	if own[10] == 'A' {
+		letter = "B"
+	}
+	for name, value := range map[string]string{"another's": stolen, "cut": own[:len(own)-4], "none": "", "turned": own[:10] + letter + own[11:]} {
 		eve := g.browser()
 		eve.atOwnPage(eve.get("/letters"), "bob", "another").wantBody(`as "bob"`)
 		eve.put("stepgate_app", value)

@@ -62,12 +62,7 @@ func (c *chromium) restored(t *testing.T, site string, many int) (tabs []*tab) {
 		return len(found) == many
 	})
 	for _, id := range found {
-		ctx, cancel := chromedp.NewContext(c.ctx, chromedp.WithTargetID(id))
-		t.Cleanup(cancel)
-		if err := chromedp.Do(ctx); err != nil {
-			t.Fatal(err)
-		}
-		tabs = append(tabs, &tab{t: t, ctx: ctx, looks: looks{width: 1280, scripts: true}, shots: c.shots})
+		tabs = append(tabs, takeOver(t, c.ctx, id, c.shots, looks{width: 1280, scripts: true}))
 	}
 	return tabs
 }
