@@ -1,10 +1,8 @@
 package caddymodule
 
 import (
-	"strconv"
-	"strings"
-
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/dustin/go-humanize"
 
 	"github.com/stepgate/stepgate/caddymodule/block"
 )
@@ -39,27 +37,11 @@ func keepRequests(into *int64) func(*caddyfile.Dispenser) error {
 			*into = -1
 			return nil
 		}
-		size, ok := parseSize(text)
-		if !ok || size < 1 || size > maxKeepRequests {
+		size, err := humanize.ParseBytes(text)
+		if err != nil || size < 1 || size > maxKeepRequests {
 			return d.Errf("keep_requests: `%s`: expected a size up to 1GiB, such as 10MiB, or off", text)
 		}
-		*into = size
+		*into = int64(size)
 		return nil
 	}
-}
-
-// sizeUnits are bytes and their multiples: of 1024 with an i, of 1000 without.
-var sizeUnits = map[string]int64{
-	"": 1, "b": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30,
-}
-
-// parseSize reads a whole number of bytes or of a unit, in any letter case.
-func parseSize(text string) (int64, bool) {
-	digits := strings.TrimRight(strings.ToLower(text), "bgikm")
-	unit, known := sizeUnits[strings.ToLower(text)[len(digits):]]
-	n, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || !known || n < 0 || n > maxKeepRequests {
-		return 0, false
-	}
-	return n * unit, true
 }

@@ -445,8 +445,8 @@ func TestKeptAndContinuedRequestsAreInTheTrail(t *testing.T) {
 
 func TestKeepRequestsReadsSizes(t *testing.T) {
 	for text, want := range map[string]int64{
-		"10MiB": 10 << 20, "512KiB": 512 << 10, "2MB": 2e6, "1kb": 1000, "1GiB": 1 << 30, "4096": 4096, "7B": 7, "off": -1,
-		"0": 0, "-1": 0, "1GiB1": 0, "2GiB": 0, "": 0, "many": 0, "MiB": 0, "1.5MiB": 0, "1iB": 0, "99999999999999999999": 0, "9999999999GiB": 0,
+		"10MiB": 10 << 20, "512KiB": 512 << 10, "2MB": 2e6, "1kb": 1000, "1GiB": 1 << 30, "4096": 4096, "7B": 7, "1.5MiB": 3 << 19, "10 mib": 10 << 20, "off": -1,
+		"0": 0, "-1": 0, "1GiB1": 0, "2GiB": 0, "": 0, "many": 0, "MiB": 0, "1iB": 0, "99999999999999999999": 0, "9999999999GiB": 0,
 	} {
 		var got int64
 		d := caddyfile.NewTestDispenser("keep_requests \"" + text + "\"")
