@@ -299,31 +299,31 @@ func (s joins) signOutAt(ctx context.Context, at *Join, note []byte) (string, er
 		return "", nil
 	}
 	now := s.Now().UTC()
-	kept := ceremony.Transaction{
+	waiting := ceremony.Transaction{
 		ID: rand.Text(), Key: signOut + " " + rand.Text(), Site: at.At, Purpose: signOut, State: note, CreatedAt: now, ExpiresAt: now.Add(codeTTL),
 	}
-	if _, err := s.Store.OpenTransaction(ctx, kept, now); err != nil {
+	if _, err := s.Store.OpenTransaction(ctx, waiting, now); err != nil {
 		return "", err
 	}
-	return at.Page + "?" + url.Values{signOutField: {kept.ID}}.Encode(), nil
+	return at.Page + "?" + url.Values{signOutField: {waiting.ID}}.Encode(), nil
 }
 
 // passOn sends somebody whom another site has signed out to where this one had
 // sent them to sign in. Where that cannot be done they are told what has been.
 func (s joins) passOn(w http.ResponseWriter, r *http.Request, id string) error {
 	ctx, now := r.Context(), s.Now().UTC()
-	kept, err := s.Store.Transaction(ctx, id, now)
-	if err == nil && (kept.Purpose != signOut || kept.Site != s.Place.Origin) {
+	waiting, err := s.Store.Transaction(ctx, id, now)
+	if err == nil && (waiting.Purpose != signOut || waiting.Site != s.Place.Origin) {
 		err = ceremony.ErrTransactionGone
 	}
 	if err == nil {
-		err = s.Store.RedeemTransaction(ctx, kept.ID, now)
+		err = s.Store.RedeemTransaction(ctx, waiting.ID, now)
 	}
 	if err != nil && !errors.Is(err, ceremony.ErrTransactionGone) {
 		return s.unavailable(err)
 	}
 	var there origin
-	if err != nil || json.Unmarshal(kept.State, &there) != nil {
+	if err != nil || json.Unmarshal(waiting.State, &there) != nil {
 		return web.Redirect(w, r, s.Web, s.Web.Path("/sign-out"))
 	}
 	away := signOuts(s).endedThere(r, there.Source, there.Note)

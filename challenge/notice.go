@@ -41,7 +41,7 @@ func (s notices) tell(r *http.Request, v *session.Entry, what people.Told, c acc
 	if err != nil {
 		return nil, err
 	}
-	return s.Notices.Kept(people.Notice{
+	return s.Notices.Messages(people.Notice{
 		What: what, Account: v.Owner.Account, Credential: c, Held: held, From: s.whence(r), At: s.Now().UTC(),
 	}), nil
 }

@@ -60,7 +60,7 @@ func (s signIns) signInPage(w http.ResponseWriter, r *http.Request, v *session.E
 	if err != nil {
 		return err
 	}
-	view := &signInView{View: s.view(w, r, v), Continuation: sealed, Place: rand.Text(), Kept: to.place}
+	view := &signInView{View: s.view(w, r, v), Continuation: sealed, Place: rand.Text(), PutAway: to.place}
 	view.Errors, view.Values = to.errs, map[string]string{"username": to.username}
 	view.Beside = c.Beside
 	view.Done, view.Elsewhere, view.Passwords = c.Done, departures(s).elsewhere(), len(s.Passwords) > 0

@@ -18,8 +18,8 @@ type signInView struct {
 	web.View
 	Continuation string
 	// Place is the name under which the browser may put its place away, and
-	// Kept that under which it has (placeField).
-	Place, Kept string
+	// PutAway that under which it has (placeField).
+	Place, PutAway string
 	// Done is the id of the text that says what has just happened, Beside that
 	// of one that goes with it.
 	Done, Beside string

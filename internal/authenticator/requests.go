@@ -256,7 +256,7 @@ func (s *Server) tell(r *http.Request, p phone, what people.Told, site string) (
 	if err != nil {
 		return nil, err
 	}
-	return s.Notices(site).Kept(people.Notice{
+	return s.Notices(site).Messages(people.Notice{
 		What: what, Account: p.owner, Credential: p.Credential, Held: held, From: s.whence(r), At: s.Now().UTC(),
 	}), nil
 }
@@ -279,7 +279,7 @@ func (s *Server) tellHelpdesk(r *http.Request, p phone, q approval.Request) ([]d
 		if helper.Email == "" || helper.ID == p.owner.ID || helper.Suspended() {
 			continue
 		}
-		all = append(all, s.Notices(q.Site).Kept(people.Notice{
+		all = append(all, s.Notices(q.Site).Messages(people.Notice{
 			What: people.ToldHelpdeskDenied, Account: helper, About: p.owner.Username,
 			From: people.Whence{Address: about.Address, Place: about.Place}, At: s.Now().UTC(),
 		})...)

@@ -60,7 +60,7 @@ type Answer struct {
 	body     inject.Body     // where the script is being added
 	status   int             // of the header that is under way, as far as the steps are
 	sent     bool
-	held     http.Header            // the header of a page, until the length is known that the script gives it
+	parked   http.Header            // the header of a page, until the length is known that the script gives it
 	opened   bool                   // a WebSocket that was asked for and accepted
 	waiting  *waitingAnswer         // set while nothing goes out yet
 	bodiless bool                   // the app's body is not shown
@@ -122,7 +122,7 @@ func (a *Answer) send(from int, h http.Header) {
 	}
 	if a.Page != nil {
 		if _, soon := a.Page.Length(); soon && a.sent {
-			a.held = h.Clone() // what is said after this is not of the header
+			a.parked = h.Clone() // what is said after this is not of the header
 			return
 		}
 		a.count(h)
@@ -137,14 +137,14 @@ func (a *Answer) count(h http.Header) {
 	}
 }
 
-// showHeader sends a header that has been held.
+// showHeader sends a header that has been parked.
 func (a *Answer) showHeader() {
-	if a.held == nil {
+	if a.parked == nil {
 		return
 	}
-	h, held := a.ResponseWriter.Header(), a.held
-	a.held = nil
-	late := putBack(h, held)
+	h, was := a.ResponseWriter.Header(), a.parked
+	a.parked = nil
+	late := putBack(h, was)
 	a.count(h)
 	a.ResponseWriter.WriteHeader(a.status)
 	maps.Copy(h, late)

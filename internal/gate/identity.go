@@ -111,9 +111,9 @@ func (p *passage) room(h *Handler) {
 	}
 	both := new(struct {
 		Answer
-		held watched.Answer
+		weld watched.Answer
 	})
-	p.answer, p.held = &both.Answer, &both.held
+	p.answer, p.weld = &both.Answer, &both.weld
 }
 
 // withholdKnownCookies is WithholdRequestCookies without an allocation where

@@ -38,10 +38,10 @@ type passage struct {
 	unclaimed bool
 	traced    bool      // set where a trace is recorded
 	now       time.Time // of the decision; zero where it is to be asked anew
-	// answer is set once this is made ready for the app, and held as well where
+	// answer is set once this is made ready for the app, and weld as well where
 	// a login of the app is watched. They are not used again.
 	answer  *Answer
-	held    *watched.Answer
+	weld    *watched.Answer
 	forward string // what the upstream is sent where it is not what came
 	body    peeked
 	shake   *Handshake       // set where this asks for a WebSocket

@@ -116,7 +116,7 @@ func (h logins) hold(r *http.Request, p *passage, v visitor, d policy.Decision) 
 	if r.Body != nil && (r.ContentLength < 0 || r.ContentLength > maxFormBytes) {
 		r.Body = h.Form.Watch(r.Body, r.Header.Get("Content-Type"))
 	}
-	a := p.held
+	a := p.weld
 	q := watched.Request{HTTP: r, Visitor: v.watched(), Seen: p.see(r), Next: p.next, Lost: v.err != nil, Public: d.Public, Changes: p.changesPerson(r)}
 	live := h.live.Load()
 	if live == nil {

@@ -129,10 +129,10 @@ func noticeText(language, id string) string {
 	return noticeTexts[defaultNoticeLanguage][id]
 }
 
-// Kept are the messages of a notice, one to each place, for the transaction
+// Messages are those of a notice, one to each place, for the transaction
 // that does what it tells of: so none is lost, and none goes out for what did
 // not happen.
-func (n *Notices) Kept(told Notice) []delivery.Queued {
+func (n *Notices) Messages(told Notice) []delivery.Queued {
 	if n == nil || noticeText(defaultNoticeLanguage, string(told.What)+".text") == "" {
 		return nil
 	}
@@ -279,7 +279,7 @@ func (p *People) tell(ctx context.Context, tx Tx, n *Notices, told Notice) error
 		return fmt.Errorf("list credentials: %w", err)
 	}
 	told.Held, told.At = held, p.now()
-	for _, k := range n.Kept(told) {
+	for _, k := range n.Messages(told) {
 		if err := tx.QueueMessage(ctx, k, maxNotices); err != nil {
 			return fmt.Errorf("keep a notice: %w", err)
 		}

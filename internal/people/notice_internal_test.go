@@ -79,7 +79,7 @@ func TestANoticeGoesWhereThePersonWasAndIs(t *testing.T) {
 	} {
 		got := map[string][]string{}
 		n := &Notices{Name: "Portal", Offers: func(string) bool { return true }}
-		for _, k := range n.Kept(c.told) {
+		for _, k := range n.Messages(c.told) {
 			got[k.Channel] = append(got[k.Channel], k.To)
 			if k.Account != string(c.told.Account.ID) || k.ID == "" || k.Body == "" || (k.Subject == "") != (k.Channel == delivery.SMS) {
 				t.Errorf("%s: %+v", name, k)
@@ -90,7 +90,7 @@ func TestANoticeGoesWhereThePersonWasAndIs(t *testing.T) {
 		}
 	}
 	silent := &Notices{Name: "Portal", Offers: func(string) bool { return false }}
-	if got := silent.Kept(Notice{What: ToldPasswordReset, Account: joe}); len(got) > 0 {
+	if got := silent.Messages(Notice{What: ToldPasswordReset, Account: joe}); len(got) > 0 {
 		t.Errorf("without a provider: %v", got)
 	}
 }
