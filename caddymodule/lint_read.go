@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,7 +20,7 @@ const (
 	codeProxiesEveryone  = "trusted-proxies-everyone"
 	codeBindingDelay     = "binding-delay-none"
 	codeProxyWithoutGate = "proxy-without-gate"
-	// codeRewriteAfterGate: the upstream gets another path than was judged.
+	// codeRewriteAfterGate: the upstream gets another request than was judged.
 	codeRewriteAfterGate = "rewrite-after-gate"
 	// codeForwarder: something stands before Caddy that it does not believe.
 	codeForwarder       = "no-trusted-proxies"
@@ -111,18 +112,21 @@ type lintHandler struct {
 	} `json:"handle_response"` // of reverse_proxy and intercept
 }
 
-// rewriting is what changes a path, as Caddy's rewrite handler writes it.
+// rewriting is what changes a request, as Caddy's rewrite handler writes it.
 type rewriting struct {
+	Method    string          `json:"method"`
 	URI       string          `json:"uri"`
 	Prefix    string          `json:"strip_path_prefix"`
 	Suffix    string          `json:"strip_path_suffix"`
 	Substring json.RawMessage `json:"uri_substring"`
 	Regexp    json.RawMessage `json:"path_regexp"`
+	Query     json.RawMessage `json:"query"`
 }
 
 // changes names what a rewriting does, or is empty. Files that were found by
 // the path that was judged (`try_files`, `php_fastcgi`) are not another path,
-// and what an answer of the app leads to is the app's own word.
+// and what an answer of the app leads to is the app's own word, which is shown
+// by a GET whatever was asked.
 func (r *rewriting) changes() string {
 	switch {
 	case r == nil:
@@ -137,6 +141,10 @@ func (r *rewriting) changes() string {
 		return "path_regexp"
 	case r.URI != "" && !strings.HasPrefix(r.URI, "{http.matchers.file") && !strings.HasPrefix(r.URI, "{http.reverse_proxy.header."):
 		return "to " + r.URI
+	case r.Query != nil:
+		return "query"
+	case r.Method != "" && r.Method != http.MethodGet:
+		return "method " + r.Method
 	default:
 		return ""
 	}

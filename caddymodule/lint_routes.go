@@ -223,8 +223,8 @@ func narrowing(route lintRoute) []string {
 	return names
 }
 
-// rewrite tells of a path that is changed behind the gate: the policy has
-// judged another one than the upstream gets.
+// rewrite tells of a path, a query or a method that is changed behind the
+// gate: the policy has judged another one than the upstream gets.
 func (w *routeWalk) rewrite(r *rewriting, gated bool, host string) {
 	what := r.changes()
 	if !gated || what == "" {
@@ -232,8 +232,8 @@ func (w *routeWalk) rewrite(r *rewriting, gated bool, host string) {
 	}
 	w.found = append(w.found, author.Finding{
 		Code: codeRewriteAfterGate,
-		Text: fmt.Sprintf("a rewrite (%s) at %s stands behind the gate: the upstream gets another path than the policy has judged", what, host),
-		Mend: "rewrite before `stepgate`, which judges both paths then, or write the policy for the paths that browsers ask for and pin it with assertions",
+		Text: fmt.Sprintf("a rewrite (%s) at %s stands behind the gate: the upstream gets another request than the policy has judged", what, host),
+		Mend: "rewrite before `stepgate`, which judges both paths then, or write the policy for what browsers ask for and pin it with assertions",
 	})
 }
 
