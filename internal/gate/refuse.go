@@ -122,7 +122,11 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) error 
 // endWaiting makes an answer of the gateway the last of its connection where
 // the client waits for permission to send a body (RFC 9110 §10.1.1). Otherwise
 // net/http, which does not see through Caddy's wrapping of that body, would
-// read it before it answers, without having given the permission.
+// read it before it answers, without having given the permission. It goes by
+// the Body of the request that it has handed out, in which Caddy's timeouts of
+// reading stand. Either could mend it: net/http by remembering its own reader
+// for such a body instead of looking for it there, Caddy by wrapping the body of
+// its copy of the request. This is superfluous then, and does no harm.
 func endWaiting(w http.ResponseWriter, r *http.Request) {
 	if r.ProtoMajor == 1 && len(r.Header["Expect"]) > 0 {
 		w.Header().Set("Connection", "close")
