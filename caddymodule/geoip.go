@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/oschwald/maxminddb-golang/v2"
@@ -64,7 +65,8 @@ func (a *App) followGeoIP(every time.Duration) (stop func()) {
 	}
 	done := make(chan struct{})
 	before := fileMark(a.GeoIP)
-	go func() {
+	var following sync.WaitGroup
+	following.Go(func() {
 		tick := time.NewTicker(every)
 		defer tick.Stop()
 		for {
@@ -78,8 +80,11 @@ func (a *App) followGeoIP(every time.Duration) (stop func()) {
 				a.renewGeoIP()
 			}
 		}
-	}()
-	return func() { close(done) }
+	})
+	return func() {
+		close(done)
+		following.Wait()
+	}
 }
 
 func (a *App) renewGeoIP() {

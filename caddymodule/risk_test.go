@@ -14,6 +14,7 @@ import (
 
 	"github.com/stepgate/stepgate/internal/audit"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 )
 
@@ -253,4 +254,37 @@ func TestADatabaseOfPlacesIsTakenAnew(t *testing.T) {
 	atlasOf(t, file, map[string]spot{"81.2.69.0/24": {"FR", 48.9, 2.4, 1, false}})
 	waitFor(t, func() bool { return app.place(here).Country == "FR" })
 	app.countries.Load().Close()
+}
+
+// Who stops waits for a database that is being taken anew: it would be left
+// open.
+func TestNoDatabaseOfPlacesIsTakenAfterTheEnd(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "atlas.mmdb")
+	atlasOf(t, file, atlas)
+	begun, goOn := make(chan struct{}, 1), make(chan struct{})
+	core, _ := observer.New(zap.InfoLevel)
+	app := &App{GeoIP: file, logger: zap.New(core, zap.Hooks(func(zapcore.Entry) error {
+		begun <- struct{}{}
+		<-goOn
+		return nil
+	}))}
+	stop, stopped := app.followGeoIP(time.Millisecond), make(chan struct{})
+	if err := os.Rename(file, file+".old"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte("none"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	<-begun
+	go func() {
+		stop()
+		close(stopped)
+	}()
+	select {
+	case <-stopped:
+		t.Error("it was not waited for")
+	case <-time.After(100 * time.Millisecond):
+	}
+	close(goOn)
+	<-stopped
 }
