@@ -128,8 +128,10 @@ type visit struct {
 func (q *visit) ctx() context.Context { return q.r.Context() }
 func (q *visit) posted() bool         { return q.r.Method == http.MethodPost }
 
-// query is a value of the address.
-func (q *visit) query(name string) string { return strings.TrimSpace(q.r.URL.Query().Get(name)) }
+// query is a value of the address, where forms put what was typed, too.
+func (q *visit) query(name string) string {
+	return strings.TrimSpace(web.Plainly(q.r.URL.Query().Get(name)))
+}
 
 // Handler serves the pages. The path that it is given has the prefix.
 func (s *Site) Handler() http.Handler { return s.Pages.Handle(s.Web, s.serve) }

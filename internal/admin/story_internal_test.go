@@ -70,6 +70,7 @@ func TestAnAccountIsFoundMadeChangedSuspendedAndDeleted(t *testing.T) {
 	}).wants(t, http.StatusOK, "invitation is on its way", "Dr", "King", "Lovelace", "447700900609", "north")
 	id := account.ID(made.at[len(home+"person/"):strings.Index(made.at, "?")])
 	b.open(home+"?q=lovel").wants(t, http.StatusOK, "Ada King Lovelace", string(id))
+	b.open(home+"?q="+url.QueryEscape("\u2068lov\u200bel\u2069")).wants(t, http.StatusOK, "Ada King Lovelace") // as it was pasted
 	b.open(home+"?q=nobody-at-all").wants(t, http.StatusOK, "Nobody was found")
 
 	edit := b.open(personPath(id)+"/edit").form(t, "/edit")
@@ -285,6 +286,9 @@ func TestTheTrailIsFilteredAndExplained(t *testing.T) {
 	b.open(home+"trail?since=yesterday").wants(t, http.StatusBadRequest, `href="#since"`)
 	b.open(home+"trail?reference="+reference).wants(t, http.StatusOK, "/debug/*", "authz_fail", "because {&#34;rule&#34;:1}")
 	b.open(home+"event?reference=NONE").wants(t, http.StatusNotFound)
+	k.Web.Zone = time.FixedZone("the site's", 3600)
+	b.open(home+"event?record=1").wants(t, http.StatusOK, "&#43;01:00")
+	k.Web.Zone = nil
 	admin, _ := k.administrator(account.RoleAdmin, "north")
 	for _, page := range []string{"trail", "event?record=1", "messages"} {
 		admin.open(home+page).wants(t, http.StatusForbidden)

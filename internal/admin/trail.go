@@ -221,7 +221,7 @@ func (q *visit) event(_ string) error {
 		}
 	}
 	add("event", string(record.Name))
-	add("time", record.At.Format(time.RFC3339))
+	add("time", record.At.In(q.zone()).Format(time.RFC3339))
 	for _, f := range [][2]string{
 		{"outcome", line.Outcome}, {"reason", record.Reason}, {"account", line.Who}, {"actor", line.By}, {"organisation", record.Organisation},
 		{"site", record.Site}, {"factor", record.Factor}, {"levels", strings.Join(record.Levels, " ")}, {"rule", record.Rule}, {"address", record.Address},

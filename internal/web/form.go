@@ -23,7 +23,7 @@ var ErrBadForm = errors.New("malformed form")
 
 // ReadForm reads the urlencoded body of a POST of at most 64 KiB. A field that
 // comes twice is refused, unless repeatable names it; so is what is not UTF-8.
-// Every field but passwords is read plainly: see there. Fields of the query
+// Every field but passwords is read by Plainly. Fields of the query
 // are not part of it. All errors are *Fail and the
 // client's fault. r.PostForm holds the same afterwards.
 func ReadForm(w http.ResponseWriter, r *http.Request, repeatable ...string) (url.Values, error) {
@@ -44,7 +44,7 @@ func ReadForm(w http.ResponseWriter, r *http.Request, repeatable ...string) (url
 	for name, all := range values {
 		if !strings.Contains(name, "password") {
 			for i, s := range all {
-				all[i] = plainly(s)
+				all[i] = Plainly(s)
 			}
 		}
 	}
@@ -52,10 +52,10 @@ func ReadForm(w http.ResponseWriter, r *http.Request, repeatable ...string) (url
 	return values, nil
 }
 
-// plainly reads what somebody pasted: format characters, which nobody sees
+// Plainly reads what somebody may have pasted: format characters, which nobody sees
 // (marks of direction, joiners, blanks without width), are dropped, and the
 // decimal digits of all scripts are those of ASCII.
-func plainly(text string) string {
+func Plainly(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r < utf8.RuneSelf:
