@@ -94,6 +94,7 @@ func (h *Handler) newCeremonies(ctx context.Context, r *runtime) (*challenge.Sit
 		}
 		if watched, ok := opened.(signin.Observer); ok {
 			site.LoginPage = watched.LoginTarget()
+			_, site.LoginBox = opened.(signin.Boxed)
 		}
 	}
 	site.Web = h.withFormTargets(site)

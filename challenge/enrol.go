@@ -105,6 +105,8 @@ func (s enrolments) stuck(w http.ResponseWriter, r *http.Request, v *session.Ent
 // when a credential that is held will count, if that is why.
 func (s enrolments) whyStuck(v *session.Entry, c ceremony.Continuation, held holdings) (text string, from time.Time) {
 	switch {
+	case c.Kind != ceremony.Operate && s.signsInAnew(v, c) && s.LoginBox:
+		return "stuck.box", time.Time{}
 	case c.Kind != ceremony.Operate && s.signsInAnew(v, c):
 		return "stuck.named", time.Time{}
 	case c.Kind == ceremony.Operate && held.second():

@@ -227,6 +227,32 @@ func TestWhoIsLetInBeforeTheGatewayIsToldToSignInThereAgain(t *testing.T) {
 	}
 }
 
+// A box of the browser's sends what was typed into it before: whoever was led
+// there again would come back as before.
+func TestABoxAsksNobodyTwice(t *testing.T) {
+	k := levelRig(t, 10*time.Minute, false, []policy.Factor{policy.Password})
+	k.Passwords, k.LoginPage, k.LoginBox = nil, "/manager/status", true
+	k.pages = k.Handler()
+	k.person("joe")
+	in := func() *browser {
+		b := k.browser()
+		w, r := b.answering("/manager/status")
+		if _, err := k.Enter(w, r, nil, signin.Identity{Source: account.LocalSource, Username: "joe"}); err != nil {
+			t.Fatal(err)
+		}
+		b.Keep(w.Result())
+		return b
+	}
+	b := in()
+	k.wait(11 * time.Minute)
+	if s := b.open(k.doorOnce(b, "/x", "x0", false)); s.status != http.StatusForbidden || !strings.Contains(s.text, "goes on with the password") {
+		t.Errorf("%d to %q: %s", s.status, s.to, s.text)
+	}
+	if b = in(); b.open(k.doorOnce(b, "/x", "x0", false)).to != "/x" {
+		t.Error("who has signed out and in is not let on")
+	}
+}
+
 func TestAPasswordOfTheAppIsTypedAtTheApp(t *testing.T) {
 	for _, once := range []bool{false, true} {
 		k := levelRig(t, 10*time.Minute, once, []policy.Factor{policy.Password})

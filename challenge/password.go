@@ -33,9 +33,10 @@ func (s passwordProofs) checker(v *session.Entry) signin.PasswordChecker {
 }
 
 // asksPassword tells whether there is somewhere to type it: our page, the
-// app's own login page, or the issuer's.
+// app's own login page, or the issuer's. A box of the browser's is none: it
+// asks nobody twice.
 func (s passwordProofs) asksPassword(v *session.Entry) bool {
-	return s.LoginPage != "" || s.checker(v) != nil || departures(s).redirector(v.Session.Source) != nil
+	return s.LoginPage != "" && !s.LoginBox || s.checker(v) != nil || departures(s).redirector(v.Session.Source) != nil
 }
 
 // passwordStep is the step "password" of a challenge.

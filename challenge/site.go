@@ -110,6 +110,8 @@ type Site struct {
 	// LoginPage is the path and query of the app's own login form, where
 	// people without a session go. Empty: they go to our own page.
 	LoginPage string
+	// LoginBox says that it is no form but a box of the browser's.
+	LoginBox bool
 	// Admit finds the account of who a source says it is, or makes it where
 	// the source may. account.ErrNotFound refuses the sign-in.
 	Admit func(ctx context.Context, who signin.Identity) (account.Account, error)

@@ -15,6 +15,7 @@
 //	LogoutHearer     hear that somebody signed out there             oidc, saml
 //	Ender            sign somebody out there                         oidc, saml
 //	Observer         watch the legacy app's own form and its answer  legacy_form
+//	Boxed            and the form is a box of the browser's          upstream_basic
 //
 // A source only says who it is. It keeps no session, creates no account and
 // counts no failures: challenge spends from the budgets before it asks, and

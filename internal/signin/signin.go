@@ -214,3 +214,11 @@ type Observer interface {
 	// LoginTarget is the path and query where people without a session go.
 	LoginTarget() string
 }
+
+// Boxed is an Observer whose app asks by a box of the browser's. That answers
+// by itself with what was typed into it before, so that nobody can be asked
+// there for their password again.
+type Boxed interface {
+	Observer
+	AsksInBox()
+}

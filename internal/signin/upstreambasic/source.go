@@ -65,6 +65,9 @@ func (s *Source) Name() string { return s.name }
 // LoginTarget implements signin.Observer: the page at which the app asks.
 func (s *Source) LoginTarget() string { return s.config.Probe }
 
+// AsksInBox implements signin.Boxed.
+func (*Source) AsksInBox() {}
+
 // OwnPage tells whether people type into the gateway's own page.
 func (s *Source) OwnPage() bool { return s.config.OwnPage }
 
