@@ -127,6 +127,20 @@ func TestPeopleTypeIntoTheGatewaysPageInPlaceOfTheBox(t *testing.T) {
 	b.get("/letters").at("/sign-in")
 }
 
+// TestTheBoxLeadsToWhereSomebodyWasGoing has a page of the gateway's send a
+// stranger to the probe, where the application asks.
+func TestTheBoxLeadsToWhereSomebodyWasGoing(t *testing.T) {
+	app := &basicOffice{passwords: map[string]string{"ann": annsPassword}}
+	g := startGateway(t, strings.Replace(ownPageSite, "own_page\n", "probe /letters\n", 1), app)
+	ann := asBasic(legacytest.Account{Username: "ann", Password: annsPassword})
+	b := g.browser()
+	if p := b.get("/.stepgate/account"); p.status != http.StatusUnauthorized || p.url.Path != "/letters" {
+		t.Fatalf("%d at %s", p.status, p.url)
+	}
+	b.get("/letters", ann).want(200, "/.stepgate/account")
+	b.get("/letters", ann).want(200, "/letters").wantBody(`as "ann"`)
+}
+
 // TestTheSealedPasswordIsOnePersonsInOneSession attacks what the browser holds.
 func TestTheSealedPasswordIsOnePersonsInOneSession(t *testing.T) {
 	g, _ := basicGateway(t)

@@ -182,10 +182,14 @@ func ofBrowser(r *http.Request) bool {
 
 // acceptedAtApp goes on with a request whose person the app has accepted. A
 // browser comes again, with its cookie and with new credentials where they
-// hold for one request.
+// hold for one request; one that a page of the gateway's has sent to the probe
+// goes on to where it was going.
 func (h basics) acceptedAtApp(w http.ResponseWriter, r *http.Request, p *passage, v visitor) error {
 	live := h.live.Load()
 	if landing(r) {
+		if c := live.Ceremonies.Waiting(r); c != nil && p.sent.Target() == h.Basic.LoginTarget() {
+			return logins(h).resume(w, r, live, visitor{going: c})
+		}
 		again(w, p.sent.Target())
 		return nil
 	}
