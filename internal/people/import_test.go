@@ -97,6 +97,8 @@ func TestImportRefusesATableItCannotRead(t *testing.T) {
 		"twice":            {[]string{"username,username", "a,b"}, []string{"twice"}},
 		"too few fields":   {[]string{"username,email", "a,b@example.gov", "c"}, []string{"line 3", "fields"}},
 		"a stray quote":    {[]string{"username,email", `a"b,c`}, []string{"line 2", "quote"}},
+		"Latin-1":          {[]string{"username,name", "ann,Ann", "bj\xf6rn,Bj\xf6rn"}, []string{"line 3", "UTF-8"}},
+		"UTF-16":           {[]string{"\xff\xfeu\x00s\x00"}, []string{"line 1", "UTF-8"}},
 		"no password ever": {[]string{"username,password", "a,b"}, []string{"password"}},
 	} {
 		t.Run(name, func(t *testing.T) {

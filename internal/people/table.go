@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/policy"
@@ -44,6 +45,9 @@ func readTable(raw []byte) ([]row, error) {
 	if len(raw) > MaxImportBytes {
 		return nil, refused(say("the table is larger than %d MiB", MaxImportBytes>>20), say("import it in parts"))
 	}
+	if !utf8.Valid(raw) {
+		return nil, refused(say("line %d: the table is not in UTF-8", firstForeign(raw)), say("save it as CSV in UTF-8"))
+	}
 	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(raw, []byte("\ufeff"))))
 	r.TrimLeadingSpace = true
 	header, err := r.Read()
@@ -71,6 +75,18 @@ func readTable(raw []byte) ([]row, error) {
 		line, _ := r.FieldPos(0)
 		rows = append(rows, row{line: line, NewAccount: newAccount(header, fields)})
 	}
+}
+
+// firstForeign is the line of a table on which it is no UTF-8.
+func firstForeign(raw []byte) int {
+	line := 1
+	for _, text := range bytes.SplitAfter(raw, []byte("\n")) {
+		if !utf8.Valid(text) {
+			break
+		}
+		line++
+	}
+	return line
 }
 
 func readHeader(header []string) ([]string, error) {
