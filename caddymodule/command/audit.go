@@ -336,10 +336,17 @@ func pruneEvents(c *cobra.Command, _ []string) error {
 		if err != nil {
 			return err
 		}
-		if gone.Deleted == 0 {
-			return newPrinter(c).print(gone, "there is nothing older than %s", before.Format(time.RFC3339))
+		p := newPrinter(c)
+		if p.json {
+			return p.object(gone)
 		}
-		return newPrinter(c).print(gone, "deleted %s, up to record %d\nthe trail goes on from this bridge: %s", number(gone.Deleted, "record"), gone.UpTo, gone.Bridge)
+		if gone.Deleted == 0 {
+			return p.print(gone, "there is nothing older than %s", before.Format(time.RFC3339))
+		}
+		if err := p.print(gone, "deleted %s, up to record %d", number(gone.Deleted, "record"), gone.UpTo); err != nil {
+			return err
+		}
+		return p.print(gone, "the trail goes on from this bridge: %s", gone.Bridge)
 	})
 }
 
