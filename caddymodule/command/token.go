@@ -54,7 +54,7 @@ func tokenAddCommand() *cobra.Command {
 	flags.StringArray("path", nil, "a `pattern` of paths, such as /dav/*; repeat for several")
 	flags.StringArray("method", nil, "a `method` that it may use; repeat for several; default all")
 	flags.StringArray("address", nil, "an `address` or network that it may come from; repeat for several; default all")
-	flags.Duration("lifetime", people.DefaultTokenLife, "how long it works, up to a year")
+	flags.Var(newSpan(people.DefaultTokenLife), "lifetime", "how long it works, up to a year")
 	sourceFlag(c)
 	reasonFlag(c)
 	c.Example = "  stepgate user token add backup --name \"Nightly backup\" --path '/dav/*' --method GET --method PROPFIND"
@@ -83,7 +83,7 @@ func tokenAsked(c *cobra.Command) (people.NewToken, error) {
 	}
 	lifetime, err := flags.GetDuration("lifetime")
 	if err != nil || lifetime <= 0 {
-		return n, errors.Join(usagef("--lifetime: expected a time such as 720h"), err)
+		return n, errors.Join(usagef("--lifetime: expected a time such as 30d"), err)
 	}
 	n.Bounds.EndsAt = time.Now().UTC().Add(lifetime)
 	return n, nil

@@ -243,7 +243,7 @@ func userTemporaryCodeCommand() *cobra.Command {
 		})
 	})
 	twoPersonFlag(c)
-	c.Flags().Duration("lifetime", people.DefaultTemporaryLife, "how long it can be used, up to 24h")
+	c.Flags().Var(newSpan(people.DefaultTemporaryLife), "lifetime", "how long it can be used, up to 24h")
 	sourceFlag(c)
 	reasonFlag(c)
 	c.Long = "Be sure that you speak with the person before you give them the code. It stands in\n" +
