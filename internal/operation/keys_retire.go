@@ -216,7 +216,8 @@ func NeedsText(needs []KeyNeed) string {
 		switch {
 		case n.Until.IsZero():
 		case n.What == keys.NeedTrail:
-			words[i] += " before " + n.Until.UTC().Format(time.DateOnly)
+			whole := n.Until.UTC().Add(time.Second - 1).Truncate(time.Second) // so that pruning before it leaves nothing of the key
+			words[i] += " before " + whole.Format(time.RFC3339)
 		default:
 			words[i] += " until " + n.Until.UTC().Format(time.DateOnly)
 		}

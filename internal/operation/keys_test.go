@@ -125,10 +125,10 @@ func TestAKeyIsRetiredOnceNothingNeedsIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	later := start.AddDate(0, 0, 100)
-	if got := needs(t, p, start.AddDate(0, 0, 1)); got != "1 PINs and answers, audit trail before 2026-01-01, browsers until 2026-04-01" {
+	if got := needs(t, p, start.AddDate(0, 0, 1)); got != "1 PINs and answers, audit trail before 2026-01-01T10:00:00Z, browsers until 2026-04-01" {
 		t.Errorf("needed for %q", got)
 	}
-	if got := needs(t, p, later); got != "1 PINs and answers, audit trail before 2026-01-01" {
+	if got := needs(t, p, later); got != "1 PINs and answers, audit trail before 2026-01-01T10:00:00Z" {
 		t.Errorf("later needed for %q", got)
 	}
 	refuses(t, p, later, "1 PINs and answers")
@@ -141,7 +141,12 @@ func TestAKeyIsRetiredOnceNothingNeedsIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	refuses(t, p, later, "audit trail")
-	if _, err := call(t, p, AuditPrune, AuditPruneInput{Before: start.Add(11 * time.Hour)}); err != nil {
+	_, shown, _ := strings.Cut(needs(t, p, later), "audit trail before ")
+	before, err := time.Parse(time.RFC3339, shown)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := call(t, p, AuditPrune, AuditPruneInput{Before: before}); err != nil {
 		t.Fatal(err)
 	}
 	refuses(t, p, start.AddDate(0, 0, 2), "browsers until")
@@ -152,7 +157,7 @@ func TestAKeyIsRetiredOnceNothingNeedsIt(t *testing.T) {
 		t.Error("the primary was retired")
 	}
 
-	before, err := keys.Load(k.path)
+	kept, err := keys.Load(k.path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,8 +166,8 @@ func TestAKeyIsRetiredOnceNothingNeedsIt(t *testing.T) {
 	}
 	holds(t, p, k, 1)
 	known, err := p.Store.Keys(t.Context())
-	if err != nil || before.Knows(known) != nil {
-		t.Errorf("a node with the file of before does not start: %v", errors.Join(err, before.Knows(known)))
+	if err != nil || kept.Knows(known) != nil {
+		t.Errorf("a node with the file of before does not start: %v", errors.Join(err, kept.Knows(known)))
 	}
 	if err := p.retireKeys(t.Context(), KeysRetireInput{}, later); err != nil {
 		t.Errorf("with no older key: %v", err)
@@ -194,7 +199,12 @@ func holds(t *testing.T, p Place, k *fileKeys, n int) {
 func TestARetirementThatWasInterruptedIsBroughtToItsEnd(t *testing.T) {
 	p, k, start := keysPlace(t)
 	later := start.AddDate(0, 0, 100)
-	if _, err := call(t, p, AuditPrune, AuditPruneInput{Before: start.Add(11 * time.Hour)}); err != nil {
+	_, shown, _ := strings.Cut(needs(t, p, later), "audit trail before ")
+	before, err := time.Parse(time.RFC3339, shown)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := call(t, p, AuditPrune, AuditPruneInput{Before: before}); err != nil {
 		t.Fatal(err)
 	}
 	k.dies = true
