@@ -16,7 +16,7 @@ var (
 	// ErrNoStore says that there is no store to copy.
 	ErrNoStore = errors.New("there is no store")
 	// ErrInUse says that the target is a store that a gateway has written to.
-	ErrInUse = errors.New("it is a store that a gateway has used already; name a new file or an empty schema")
+	ErrInUse = errors.New("it is a finished copy, or a store that a gateway has used already; name a new file or an empty schema")
 	// ErrUnfinished says that a store is a copy that was not finished.
 	ErrUnfinished = errors.New("sqldb: the store is a copy that was not finished; run `stepgate store copy` again")
 	// ErrOlder says that a store was written by an older stepgate.
