@@ -37,6 +37,22 @@ const keySite = `{{site}} {
 }
 `
 
+// pressedAgain is somebody who presses the button once more while the answer of
+// their key is on its way; sessionStorage.asked counts what keys are asked.
+const pressedAgain = `(() => {
+	const form = document.querySelector("form[data-key]"), keys = navigator.credentials;
+	const create = keys.create.bind(keys), send = form.requestSubmit.bind(form);
+	keys.create = (asked) => {
+		sessionStorage.asked = Number(sessionStorage.asked ?? 0) + 1;
+		return create(asked);
+	};
+	form.requestSubmit = () => {
+		form.querySelector("[data-key-start]").click();
+		send();
+	};
+	return true;
+})()`
+
 // held are the credentials of an account of one factor.
 func (g *rig) held(a account.Account, kind policy.Factor) []account.Credential {
 	g.t.Helper()
@@ -56,8 +72,12 @@ func TestAKeyIsSetUpAndUsedInARealBrowser(t *testing.T) {
 	w.at("/.stepgate/enrol/webauthn")
 	w.fits("enrol-key")
 	see[bool](w, `(document.getElementById("label").value = "Work laptop", true)`)
+	see[bool](w, pressedAgain)
 	w.press("[data-key-start]")
 	w.await(`document.querySelectorAll("[data-stepgate=backup-code]").length === 10`)
+	if asked := see[string](w, `sessionStorage.asked`); asked != "1" {
+		t.Errorf("the authenticator was asked for a key %s times: the last one takes the place of the one that was set up", asked)
+	}
 	w.fits("backup-codes")
 	if got := see[bool](w, `!!document.querySelector("[data-print]").offsetParent && !!document.querySelector("[data-copy]").offsetParent`); !got {
 		t.Error("codes can be neither copied nor printed")

@@ -62,18 +62,23 @@
     };
   };
 
-  // One question at a time: a second one ends the first.
+  // One question at a time: a second one ends the first. Once a key has
+  // answered, none: it would make another passkey in the place of the one that
+  // is on its way.
   let asking;
+  let answered = false;
   const ask = async (extra) => {
     asking?.abort();
     const own = asking = new AbortController();
     const request = { publicKey: options(), signal: own.signal, ...extra };
     const credential = await (kind === "create" ? navigator.credentials.create(request) : navigator.credentials.get(request));
     answer.value = JSON.stringify(written(credential));
+    answered = true;
     form.requestSubmit();
   };
 
   const run = async () => {
+    if (answered) return;
     say("waiting");
     try {
       await ask();
@@ -90,10 +95,14 @@
   start.addEventListener("click", run);
   // Enter in the name's field means the button.
   form.addEventListener("submit", (event) => {
-    if (answer.value) return;
+    if (answered) return;
     event.preventDefault();
     event.stopPropagation();
     run();
+  });
+
+  addEventListener("pageshow", (event) => {
+    if (event.persisted) answered = false; // back from a later page: that answer was used
   });
 
   if (autofill) {
