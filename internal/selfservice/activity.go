@@ -1,6 +1,7 @@
 package selfservice
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -56,10 +57,11 @@ func (s *Site) activityRows(r *http.Request, at *visit, before int64, n int) ([]
 	if err != nil {
 		return nil, 0, s.unavailable(err)
 	}
+	proofs := proofsOfSignIns(found)
 	var rows []activityRow
 	for i, record := range found {
 		e := record.Event
-		if signedInBy(e) && i > 0 && slices.ContainsFunc(found[:i], func(later audit.Record) bool { return completes(later.Event, e) }) {
+		if _, proved := proofs[i]; proved {
 			continue // told with its second factor
 		}
 		if len(rows) == n {
@@ -72,7 +74,7 @@ func (s *Site) activityRows(r *http.Request, at *visit, before int64, n int) ([]
 		if e.Factor != "" {
 			row.Way = "with." + e.Factor
 		}
-		if e.Name == audit.ChallengePassed && slices.ContainsFunc(found[i:], func(earlier audit.Record) bool { return completes(e, earlier.Event) }) {
+		if slices.Contains(slices.Collect(maps.Values(proofs)), i) {
 			row.Text = "activity.signed-in"
 		}
 		if signedInBy(e) && row.Way == "" {
@@ -90,11 +92,25 @@ func signedInBy(e audit.Event) bool {
 	return e.Name == audit.LoginSuccess || e.Name == audit.LoginSuccessAfterFail
 }
 
-// completes tells whether a second factor was proved right after a sign-in,
-// in its session.
-func completes(later, signIn audit.Event) bool {
-	return later.Name == audit.ChallengePassed && signedInBy(signIn) && later.Session != "" && later.Session == signIn.Session &&
-		!later.At.Before(signIn.At) && later.At.Sub(signIn.At) < ofOneSignIn
+// proofsOfSignIns gives of each sign-in that came with a second factor the place
+// of its proof: the first of the session, right after the sign-in. What is
+// proved later, or after something was set up, was asked for by itself.
+func proofsOfSignIns(found []audit.Record) map[int]int {
+	proofs := map[int]int{}
+	open := map[string]int{} // sign-ins whose sessions have proved nothing yet
+	for i, record := range slices.Backward(found) {
+		e := record.Event
+		switch signIn, waits := open[e.Session]; {
+		case signedInBy(e) && e.Session != "":
+			open[e.Session] = i
+		case waits && e.Name == audit.ChallengePassed && e.At.Sub(found[signIn].Event.At) < ofOneSignIn:
+			proofs[signIn] = i
+			delete(open, e.Session)
+		case waits && (e.Name == audit.ChallengePassed || e.Name == audit.FactorEnrolled):
+			delete(open, e.Session)
+		}
+	}
+	return proofs
 }
 
 // activityPage is how many rows the page has.
