@@ -203,6 +203,9 @@ func TestTheLastThatALevelNeedsStays(t *testing.T) {
 		if gone := !strings.Contains(k.credentials(jo), id); gone != c.may || !c.may && s.status != http.StatusConflict {
 			t.Errorf("%s: gone: %v, %d", name, gone, s.status)
 		}
+		if offers := strings.Contains(s.text, `/account/add">Add another way</a>`); offers == c.may {
+			t.Errorf("%s: offers to add another: %v\n%s", name, offers, s.text)
+		}
 	}
 }
 

@@ -105,7 +105,7 @@ func (s *Site) told(err error) error {
 	case errors.Is(err, account.ErrNotFound):
 		return s.refusal(http.StatusNotFound, "gone.title", "gone.advice")
 	case errors.Is(err, people.ErrNeeded):
-		return s.refusal(http.StatusConflict, "needed.title", "needed.advice")
+		return s.neededStill()
 	case errors.Is(err, people.ErrForbidden):
 		return &web.Fail{Status: http.StatusForbidden, Err: err}
 	case errors.Is(err, people.ErrInvalid), errors.Is(err, people.ErrRefused):
@@ -166,7 +166,7 @@ func (s *Site) remove(w http.ResponseWriter, r *http.Request, at *visit) error {
 	}
 	needed := s.needed(at.Owner.Require)
 	if c.Factor != string(policy.DevicePIN) && len(needed(at.record.Account, at.record.Credentials, without(at.record.Credentials, c.ID))) > 0 {
-		return s.refusal(http.StatusConflict, "needed.title", "needed.advice")
+		return s.neededStill()
 	}
 	o := s.operation("remove", "operation.remove."+c.Factor, c.ID)
 	return s.operate(w, r, at, step{operation: o, show: func() error {

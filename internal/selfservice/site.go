@@ -218,6 +218,15 @@ func (s *Site) refusal(status int, title, advice string) error {
 	return &web.Fail{Status: status, Title: title, Advice: advice, Back: s.Web.Path(Path)}
 }
 
+// neededStill refuses to take away the last credential with which somebody meets
+// a level, and offers to add another.
+func (s *Site) neededStill() error {
+	return &web.Fail{
+		Status: http.StatusConflict, Title: "needed.title", Advice: "needed.advice", Back: s.Web.Path(Path),
+		Next: s.Web.Path(Path + "/add"), NextText: "account.add",
+	}
+}
+
 // back leads to the account's page, which says what has just happened: one of
 // dones.
 func (s *Site) back(w http.ResponseWriter, r *http.Request, done string) error {

@@ -19,6 +19,9 @@ type Fail struct {
 	// Back is the page of the gateway's that the person is led back to, instead
 	// of being offered the same page again. Empty is none.
 	Back string
+	// Next is a page of the gateway's on which the person can put it right, and
+	// NextText what its link says. Both are empty for none.
+	Next, NextText string
 	// Args are parameters of both texts: name, value, name, value.
 	Args []any
 	// RetryAfter is when trying again makes sense. Zero is what Err says by a
@@ -91,6 +94,8 @@ type failView struct {
 	Home bool
 	// Other offers to sign in as somebody else.
 	Other bool
+	// Next is where it can be put right, and what the link to it says.
+	Next, NextText string
 }
 
 // RenderFail answers with err: a page for navigations, a problem document for
@@ -110,6 +115,9 @@ func (p *Pages) RenderFail(w http.ResponseWriter, r *http.Request, site *Site, e
 		return f.Reference
 	}
 	view := &failView{View: View{Title: title, Back: f.Back}, Advice: advice, Reference: f.Reference, Wait: waitText(words, f.RetryAfter)}
+	if f.Next != "" {
+		view.Next, view.NextText = f.Next, words.or(f.NextText, nil)
+	}
 	view.nextSteps(r, f.Status)
 	if err := p.kit.own.render(w, p.kit.own.newPage(r, site, lang), f.Status, "fail", view); err != nil {
 		p.kit.log(r, "error page", f.Reference, err)
