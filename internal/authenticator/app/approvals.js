@@ -2,7 +2,7 @@
 import * as gateway from "./gateway.js";
 import * as vault from "./vault.js";
 import { bytes } from "./soft-token.js";
-import { button, currentLanguage, field, form, h, PIN, say, show, submit, t, wrong } from "./page.js";
+import { button, field, form, h, locales, PIN, say, show, submit, t, wrong } from "./page.js";
 import { app } from "./state.js";
 
 // now is what waits, by pairing: { requests } or { error }.
@@ -91,7 +91,7 @@ export const approvals = async () => {
   draw();
 };
 
-const when = (text) => new Date(text).toLocaleString(currentLanguage(), { dateStyle: "medium", timeStyle: "medium" });
+const when = (text) => new Date(text).toLocaleString(locales(), { dateStyle: "medium", timeStyle: "medium" });
 
 // ask shows one request. What is shown is what is signed: the facts come out of
 // the very text that the gateway sent.

@@ -21,7 +21,10 @@ export const choose = (lang) => {
   language = lang;
   root.lang = lang;
 };
-export const currentLanguage = () => language;
+
+// locales are how dates are written: as the phone does where it speaks the
+// language, and where the browser does not know it, not the American way.
+export const locales = () => [...navigator.languages.filter((tag) => tag.split("-")[0] === language), `${language}-GB`, "en-GB"];
 
 // t is a text, with {names} filled in. One that does not exist is an error of
 // ours, and shows.
