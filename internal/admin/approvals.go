@@ -15,8 +15,11 @@ import (
 type approvalsView struct {
 	view
 	// On tells whether anything has to wait here.
-	On  bool
-	All []waiting
+	On bool
+	// Confirmed is whose wait the proof was made for that there is now; empty
+	// for none.
+	Confirmed string
+	All       []waiting
 }
 
 type waiting struct {
@@ -77,6 +80,9 @@ func (q *visit) approvalsPage(status int, errs []web.FieldError) error {
 		}
 		if w.ApprovedBy, err = q.nameOf(a.ApprovedBy); err != nil {
 			return err
+		}
+		if a.ID == q.query("approve") && status == http.StatusOK {
+			v.Confirmed = w.Username
 		}
 		v.All = append(v.All, w)
 	}

@@ -116,8 +116,10 @@ func (q *visit) create(_ string) error {
 		if err != nil {
 			return err
 		}
-		if text := q.People.Unreached(n.Mobile); !text.Empty() {
-			warnings = append(warnings, text)
+		if _, err := account.ReadNumber(n.Mobile, q.People.Region); err == nil { // what is no number is refused below
+			if text := q.People.Unreached(n.Mobile); !text.Empty() {
+				warnings = append(warnings, text)
+			}
 		}
 		if len(warnings) > 0 {
 			return show(http.StatusOK, nil, q.inWords(warnings))

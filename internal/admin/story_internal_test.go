@@ -151,6 +151,19 @@ func TestTheHelpdeskChecksTheCallerFirst(t *testing.T) {
 	b.send(caller, map[string]string{"code": code, "ticket": "T", "action": "verify"}).wants(t, http.StatusTooManyRequests, "too many wrong codes")
 }
 
+// TestANumberThatNoTextReachesIsSavedKnowingly also holds that what is no number
+// at all is refused, and not warned of.
+func TestANumberThatNoTextReachesIsSavedKnowingly(t *testing.T) {
+	k := newRig(t)
+	k.People.TextCountries = []string{"GB"}
+	b, _ := k.administrator(account.RoleAdmin, "north")
+	empty := b.open(home+"new").form(t, "/admin/new")
+	none := b.send(empty, map[string]string{"username": "ada", "mobile": "12"}).wants(t, http.StatusBadRequest, "cannot be a mobile phone number")
+	none.lacks(t, "no text message reaches")
+	warned := b.send(empty, map[string]string{"username": "ada", "mobile": "020 7946 0018"}).wants(t, http.StatusOK, "no text message reaches", "Nothing was saved yet")
+	b.send(warned.form(t, "/admin/new"), nil).wants(t, http.StatusOK, `data-stepgate="link"`)
+}
+
 func TestASecondAdministratorApproves(t *testing.T) {
 	k := newRig(t)
 	k.People.TwoPerson = true
@@ -161,6 +174,8 @@ func TestASecondAdministratorApproves(t *testing.T) {
 	ann.send(ann.open(personPath(joe.ID)+"/reset-factors").form(t, "reset-factors"), map[string]string{"reason": "lost phone"}).
 		wants(t, http.StatusOK, "another administrator has approved", "joe", "You asked for this yourself")
 	queue := ben.open(home+"approvals").wants(t, http.StatusOK, "joe", "lost phone")
+	queue.lacks(t, "once more")
+	ben.open(home+"approvals?approve="+queue.form(t, "approve").fields.Get("approval")).wants(t, http.StatusOK, "press Approve once more for joe")
 	ben.send(queue.form(t, "approve"), map[string]string{"action": "approve"}).wants(t, http.StatusOK, "You have approved it", "Nothing waits")
 	if held, _ := k.db.Credentials(t.Context(), joe.ID); len(held) != 0 {
 		t.Error("it was approved and did not happen")
