@@ -155,7 +155,7 @@ func weakened(was, is []*author.Site) []audit.Field {
 			}
 		}
 		for _, c := range author.DiffSettings(pair.Was, pair.Is) {
-			if c.Direction.MayWeaken() && c.Direction != author.Changed {
+			if c.Direction.MayWeaken() {
 				tell(fmt.Sprintf("%s %s: %s -> %s (%s)", pair.Origin(), c.Setting, c.Old, c.New, c.Direction))
 			}
 		}

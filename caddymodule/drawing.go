@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -98,10 +99,14 @@ func drawGates(file string, raw []byte) (command.Drawing, error) {
 
 // Sites implements Drawing.
 func (d *drawing) Sites() []*author.Site {
+	folder := ""
+	if abs, err := filepath.Abs(d.file); err == nil {
+		folder = filepath.Dir(abs)
+	}
 	var sites []*author.Site
 	for _, h := range d.gates {
 		site := h.authored()
-		site.Settings = d.settings(h)
+		site.Settings, site.Folder = d.settings(h), folder
 		sites = append(sites, site)
 	}
 	return sites

@@ -164,7 +164,7 @@ func adaptFile(file, adapter string) ([]byte, error) {
 	if len(bytes.TrimSpace(raw)) == 0 {
 		return nil, fmt.Errorf("%s is empty", file)
 	}
-	if adapter == "" && IsCaddyfile(file) {
+	if adapter == "" && (IsCaddyfile(file) || nameless(file) && !json.Valid(raw)) {
 		adapter = "caddyfile"
 	}
 	if adapter == "" {
@@ -178,6 +178,13 @@ func adaptFile(file, adapter string) ([]byte, error) {
 		return nil, usagef("there is no configuration adapter %q", adapter)
 	}
 	return module.Adapt(adapt, raw, file)
+}
+
+// nameless tells whether file is a pipe, as a shell's <(git show main:Caddyfile)
+// is, whose name says nothing of what comes through it.
+func nameless(file string) bool {
+	info, err := os.Stat(file)
+	return err == nil && info.Mode()&fs.ModeNamedPipe != 0
 }
 
 // IsCaddyfile goes by the name, as Caddy does.

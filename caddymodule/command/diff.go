@@ -55,7 +55,7 @@ func sitesOf(c *cobra.Command, d Drawing) []*author.Site {
 	if watched, _ := c.Flags().GetBool("report-only"); watched {
 		for i, site := range d.ReportOnly() {
 			if site != nil {
-				site.Settings = sites[i].Settings
+				site.Settings, site.Folder = sites[i].Settings, sites[i].Folder
 				sites[i] = site
 			}
 		}

@@ -26,7 +26,7 @@ const (
 )
 
 // MayWeaken tells whether somebody may pass who did not.
-func (d Direction) MayWeaken() bool { return d != Stronger }
+func (d Direction) MayWeaken() bool { return d != Stronger && d != Changed }
 
 // Change is one difference between two policies, with a request that shows
 // it: the evaluator was asked about that by both.

@@ -170,7 +170,7 @@ func DiffSettings(was, is *Site) []SettingChange {
 	slices.Sort(names)
 	var changes []SettingChange
 	for _, name := range names {
-		if old[name] == now[name] {
+		if old[name] == now[name] || moved(old[name], was.Folder, is.Folder) == now[name] {
 			continue
 		}
 		kind := kindOf(name)
@@ -185,6 +185,14 @@ func DiffSettings(was, is *Site) []SettingChange {
 	changes = append(changes, diffScripts(was, is)...)
 	slices.SortStableFunc(changes, func(a, b SettingChange) int { return cmp.Compare(settingRank(a.Direction), settingRank(b.Direction)) })
 	return changes
+}
+
+// moved is a setting with its files in the folder to that are in from.
+func moved(value, from, to string) string {
+	if from == "" || to == "" {
+		return value
+	}
+	return strings.ReplaceAll(value, `"`+strings.TrimSuffix(from, "/")+"/", `"`+strings.TrimSuffix(to, "/")+"/")
 }
 
 // presence stands for a value that is too long to be shown.

@@ -79,6 +79,41 @@ func TestDiffSettingsOrdersAndShows(t *testing.T) {
 	}
 }
 
+// TestDiffSettingsCountsPathsFromTheirFolder as two checkouts of one
+// configuration have them.
+func TestDiffSettingsCountsPathsFromTheirFolder(t *testing.T) {
+	site := func(folder, file string) *Site {
+		s := withSettings(t, Setting{"geoip", `"` + file + `"`}, Setting{"sign_in saml", `{"metadata":"` + file + `"}`})
+		s.Folder = folder
+		return s
+	}
+	was := site("/main", "/main/in/x")
+	for _, tt := range []struct {
+		is   *Site
+		want int
+	}{
+		{site("/branch", "/branch/in/x"), 0},
+		{site("/branch", "/main/in/x"), 0}, // the very file
+		{site("/branch", "/branch/x"), 2},
+		{site("/branch", "/main-of-others/in/x"), 2},
+		{site("/", "/in/x"), 0},
+		{site("", "/branch/in/x"), 2},
+	} {
+		if changes := DiffSettings(was, tt.is); len(changes) != tt.want {
+			t.Errorf("%s: %+v, want %d", tt.is.Folder, changes, tt.want)
+		}
+	}
+}
+
+// TestOnlyWhatMayLetSomebodyThroughMayWeaken: no name of a page does.
+func TestOnlyWhatMayLetSomebodyThroughMayWeaken(t *testing.T) {
+	for way, want := range map[Direction]bool{Weaker: true, Both: true, Undecided: true, Stronger: false, Changed: false} {
+		if way.MayWeaken() != want {
+			t.Errorf("%s: %t", way, !want)
+		}
+	}
+}
+
 func TestDiffSettingsComparesScripts(t *testing.T) {
 	site := func(scripts ...string) *Site {
 		s := siteOf(t, "default signed_in\nrequire mfa /admin/*")

@@ -35,6 +35,9 @@ type Site struct {
 	// Settings are the options of the gate and of the app that are no part of
 	// the policy, for who compares configurations.
 	Settings []Setting
+	// Folder is where the configuration stands. Two versions in folders of
+	// their own mean the same by a file that has the same place in each.
+	Folder string
 	// Describe returns a function that makes policy.Request.Context of
 	// facts: what conditions of Caddy's look at. The function may use what
 	// it made again at its next call. Nil, also the function: nothing looks.
