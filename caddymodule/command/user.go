@@ -95,25 +95,34 @@ func addUser(c *cobra.Command, d *desk, in operation.UserAddInput) error {
 	if err != nil {
 		return err
 	}
-	if added.Invitation != nil {
-		defer tellInvitation(c, *added.Invitation)
-	} else if added.Source == account.LocalSource && !*added.PasswordSet {
+	if added.Invitation == nil && added.Source == account.LocalSource && !*added.PasswordSet {
 		c.PrintErrf("Note: %s has no password and cannot sign in with one until: %s set-password %s\n",
 			visible(added.Username), c.Parent().CommandPath(), visible(added.Username))
 	}
 	warn(c, added.Warnings)
-	return newPrinter(c).print(added, "added %s (organisation %s, role %s)", added.Username, added.Organisation, added.Role)
+	p := newPrinter(c)
+	if err := p.print(added, "added %s (organisation %s, role %s)", added.Username, added.Organisation, added.Role); err != nil {
+		return err
+	}
+	if added.Invitation == nil {
+		return nil
+	}
+	return tellInvitation(c, p, *added.Invitation)
 }
 
-// tellInvitation says on stderr what became of an invitation; the link where
+// tellInvitation says what became of an invitation, and prints the link where
 // there is no e-mail to bring it.
-func tellInvitation(c *cobra.Command, i operation.InvitationView) {
+func tellInvitation(c *cobra.Command, p printer, i operation.InvitationView) error {
 	if i.Sent {
 		c.PrintErrf("Note: an invitation to register is on its way to %s. It works once, until %s.\n", visible(i.Email), i.ExpiresAt.Format(time.RFC3339))
-		return
+		return nil
 	}
-	c.PrintErrf("Note: %s can register at this link, once, until %s. Hand it over yourself: no e-mail was sent.\n%s\n",
-		visible(i.Username), i.ExpiresAt.Format(time.RFC3339), i.Link)
+	c.PrintErrf("Note: %s can register at this link, once, until %s. Hand it over yourself: no e-mail was sent.\n",
+		visible(i.Username), i.ExpiresAt.Format(time.RFC3339))
+	if p.json {
+		return nil
+	}
+	return p.print(nil, "%s", i.Link)
 }
 
 func userInviteCommand() *cobra.Command {
