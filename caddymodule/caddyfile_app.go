@@ -214,7 +214,7 @@ func (c *RiskConfig) parseWeight(d *caddyfile.Dispenser) error {
 		return d.Err("weight: expected a signal and a number, such as `weight new_country 30`")
 	}
 	if !slices.Contains(risk.Names(), args[0]) {
-		return d.Errf("weight: `%s`: no such signal%s; expected one of %s", args[0], block.DidYouMean(args[0], risk.Names()), strings.Join(risk.Names(), ", "))
+		return d.Errf("weight: `%s`: no such signal%s", args[0], block.Expected(args[0], risk.Names()))
 	}
 	if _, twice := c.Weights[args[0]]; twice {
 		return d.Errf("weight %s: it is there twice", args[0])

@@ -124,7 +124,7 @@ func alternatives(into *[][]policy.Factor) func(*caddyfile.Dispenser) error {
 			var together []policy.Factor
 			for f := range strings.SplitSeq(arg, "+") {
 				if !policy.Factor(f).Known() {
-					return d.Errf("%s: `%s`: no such factor%s", option, f, block.DidYouMean(f, factorNames()))
+					return d.Errf("%s: `%s`: no such factor%s", option, f, block.Expected(f, factorNames()))
 				}
 				together = append(together, policy.Factor(f))
 			}
@@ -297,7 +297,7 @@ func parseCondition(d *caddyfile.Dispenser) (policy.ConditionConfig, error) {
 		c.Args = d.RemainingArgs()
 		return c, block.NoBlock(d)
 	default:
-		return c, d.Errf("`%s`: no such condition%s; expected one of %s", c.Kind, block.DidYouMean(c.Kind, known), strings.Join(known, ", "))
+		return c, d.Errf("`%s`: no such condition%s", c.Kind, block.Expected(c.Kind, known))
 	}
 }
 

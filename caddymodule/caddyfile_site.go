@@ -133,6 +133,9 @@ func (h *SiteConfig) parseIdentityHeaders(d *caddyfile.Dispenser) error {
 		if err := header.check(); err != nil {
 			return d.Errf("identity_headers %s: %w", header.Name, err)
 		}
+		if slices.ContainsFunc(h.IdentityHeaders, func(other IdentityHeader) bool { return strings.EqualFold(other.Name, header.Name) }) {
+			return d.Errf("identity_headers: `%s` is there twice", header.Name)
+		}
 		h.IdentityHeaders = append(h.IdentityHeaders, header)
 	}
 	return nil

@@ -124,7 +124,7 @@ func (i IdentityHeader) check() error {
 	}
 	placeholder, closed := strings.CutSuffix(strings.TrimPrefix(i.Placeholder, "{"), "}")
 	if !closed || !strings.HasPrefix(i.Placeholder, "{") || !slices.Contains(identityPlaceholders, placeholder) {
-		return fmt.Errorf("%s is no placeholder of the gateway%s", i.Placeholder, block.DidYouMean(placeholder, identityPlaceholders))
+		return fmt.Errorf("%s is no placeholder of the gateway%s", i.Placeholder, block.Expected(placeholder, identityPlaceholders))
 	}
 	return nil
 }

@@ -45,7 +45,7 @@ func (m *mistakes) add(p place, word, problem string, args ...any) {
 // unknown notes a word that is not one of known.
 func (m *mistakes) unknown(p place, word, what string, known []string) {
 	if near := Nearest(word, known); near != "" {
-		m.add(p, word, "no such %s; did you mean `%s`?", what, near)
+		m.add(p, word, "no such %s; did you mean `%s`? Expected one of %s", what, near, quoteList(known))
 		return
 	}
 	m.add(p, word, "no such %s; expected one of %s", what, quoteList(known))

@@ -53,10 +53,20 @@ func (b Block) words() []string {
 
 // Unknown is the error of a word that is none of known.
 func Unknown(d *caddyfile.Dispenser, what, word string, known []string) error {
+	return d.Errf("%s: no such option `%s`%s", what, word, Expected(word, known))
+}
+
+// Expected is the end of an error about a word that is none of known: the
+// nearest of them, and all.
+func Expected(word string, known []string) string {
+	all := strings.Join(known, ", ")
 	if near := policy.Nearest(word, known); near != "" {
-		return d.Errf("%s: no such option `%s`; did you mean `%s`?", what, word, near)
+		return fmt.Sprintf("; did you mean `%s`? Expected one of %s", near, all)
 	}
-	return d.Errf("%s: no such option `%s`; expected one of %s", what, word, strings.Join(known, ", "))
+	if all == "" {
+		return ""
+	}
+	return "; expected one of " + all
 }
 
 // DidYouMean is the end of an error about a word: the nearest one known, or
@@ -234,11 +244,7 @@ func UnknownModule(d *caddyfile.Dispenser, option, name, namespace string) error
 	for _, m := range caddy.GetModules(namespace) {
 		known = append(known, m.ID.Name())
 	}
-	expected := DidYouMean(name, known)
-	if expected == "" && len(known) > 0 {
-		expected = "; expected one of " + strings.Join(known, ", ")
-	}
-	return d.Errf("%s: there is no `%s` in this build%s", option, name, expected)
+	return d.Errf("%s: there is no `%s` in this build%s", option, name, Expected(name, known))
 }
 
 // Secrets resolves placeholders of the kinds {env.X} and {file.X}. An error
