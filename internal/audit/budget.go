@@ -30,11 +30,13 @@ type Budgets struct {
 	PerAccount, Accounts Budget
 }
 
-// DefaultBudgets keep some 250 MB of strangers' events a day at most.
+// DefaultBudgets keep some 250 MB of strangers' events a day at most. An
+// address may be that of a whole office, or of `doctor`, and what its people
+// read out must be found.
 func DefaultBudgets() Budgets {
 	return Budgets{
-		PerAddress: Budget{Burst: 60, PerHour: 300},
-		Strangers:  Budget{Burst: 2000, PerHour: 10_000},
+		PerAddress: Budget{Burst: 500, PerHour: 1000},
+		Strangers:  Budget{Burst: 4000, PerHour: 10_000},
 		PerAccount: Budget{Burst: 200, PerHour: 1000},
 		Accounts:   Budget{Burst: 10_000, PerHour: 50_000},
 	}

@@ -96,6 +96,22 @@ func TestObserveKeepsEventsWithinTheBudgetAndCountsTheRest(t *testing.T) {
 	})
 }
 
+// TestAnOfficeBehindOneAddressIsKept: the reference of a page that somebody
+// reads out is found, though many come from there and `doctor` was there too.
+func TestAnOfficeBehindOneAddressIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := newBench(t, nil)
+		for range 450 {
+			x.Observe(Event{Name: AccessDenied, Address: "192.0.2.1"})
+			synctest.Wait()
+		}
+		x.close(t)
+		if diff := cmp.Diff(map[Name]int{AccessDenied: 450}, x.kept()); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 func TestStrangersTogetherHaveABudget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		x := newBench(t, small)
