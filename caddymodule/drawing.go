@@ -126,6 +126,16 @@ func (d *drawing) Limits() author.Limits {
 	return author.Limits{Idle: time.Duration(d.app.Session.Idle), Absolute: time.Duration(d.app.Session.Absolute)}
 }
 
+// RiskScale implements Drawing.
+func (d *drawing) RiskScale() *operation.RiskView {
+	for _, h := range d.gates {
+		if asksRisk(h.Policy, h.ReportOnly) {
+			return new(riskView(d.app.riskSettings().Scale()))
+		}
+	}
+	return nil
+}
+
 // withoutAsserts drops the assertions of all gates.
 func withoutAsserts(raw json.RawMessage) (json.RawMessage, error) {
 	if raw == nil || !bytes.Contains(raw, []byte(`"assert"`)) {

@@ -129,7 +129,10 @@ func (s scorer) view(ctx context.Context, owner account.ID, address netip.Addr, 
 	if known {
 		provedAt = time.Now()
 	}
-	a := risk.Assess(s.facts(ctx, owner, address, provedAt), s.app.riskSettings())
+	return riskView(risk.Assess(s.facts(ctx, owner, address, provedAt), s.app.riskSettings()))
+}
+
+func riskView(a risk.Assessment) operation.RiskView {
 	view := operation.RiskView{Risk: a.Risk, Sum: a.Sum, Medium: a.Medium, High: a.High}
 	for _, f := range a.Findings {
 		view.Signals = append(view.Signals, operation.SignalView(f))

@@ -73,6 +73,9 @@ type Drawing interface {
 	Upstreams() ([]string, error)
 	// Limits are those of its sessions.
 	Limits() author.Limits
+	// RiskScale is what visits are scored by; nil where no policy asks how
+	// unusual they are.
+	RiskScale() *operation.RiskView
 }
 
 // module is set once, before main.

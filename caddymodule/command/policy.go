@@ -121,20 +121,54 @@ func explainPolicy(c *cobra.Command, args []string) error {
 		return err
 	}
 	answer := explanation{Answer: site.InFull(site.Explain(facts), facts.Now), Risk: score}
+	if score == nil {
+		answer.Scale = scaleOf(d.RiskScale())
+	}
 	if p := newPrinter(c); p.json {
 		return p.object(answer)
 	}
-	if err := answer.Render(c.OutOrStdout()); err != nil || score == nil {
-		return err
-	}
-	return renderRisk(c.OutOrStdout(), *score)
+	return answer.render(c.OutOrStdout())
 }
 
 // explanation is an answer with the score of the visit, where that was asked
-// for.
+// for, or else with what it would be scored by.
 type explanation struct {
 	author.Answer
-	Risk *operation.RiskView `json:"risk,omitempty"`
+	Risk  *operation.RiskView `json:"risk,omitempty"`
+	Scale *riskScale          `json:"risk_scale,omitempty"`
+}
+
+// riskScale is what visits are scored by.
+type riskScale struct {
+	Medium  int            `json:"medium"`
+	High    int            `json:"high"`
+	Weights map[string]int `json:"weights"`
+	order   []string
+}
+
+func scaleOf(all *operation.RiskView) *riskScale {
+	if all == nil {
+		return nil
+	}
+	s := &riskScale{Medium: all.Medium, High: all.High, Weights: map[string]int{}}
+	for _, signal := range all.Signals {
+		s.Weights[signal.Signal] = signal.Weight
+		s.order = append(s.order, fmt.Sprintf("%s %d", signal.Signal, signal.Weight))
+	}
+	return s
+}
+
+func (e explanation) render(out io.Writer) error {
+	err := e.Answer.Render(out)
+	switch {
+	case err != nil:
+		return err
+	case e.Risk != nil:
+		return renderRisk(out, *e.Risk)
+	case e.Scale != nil:
+		_, err = fmt.Fprintf(out, "  weights     %s; medium from %d, high from %d\n", strings.Join(e.Scale.order, ", "), e.Scale.Medium, e.Scale.High)
+	}
+	return err
 }
 
 // renderRisk tells each signal with its weight, and the sum.

@@ -106,6 +106,17 @@ func Names() []string {
 	return names
 }
 
+// Scale is what a visit is scored by: every signal that has something to look
+// at, with its weight, before any of them counts.
+func (s Settings) Scale() Assessment {
+	a := Assess(Facts{}, s)
+	a.Sum, a.Risk = 0, policy.RiskLow.String()
+	for i := range a.Findings {
+		a.Findings[i].Counts, a.Findings[i].Unknown = false, false
+	}
+	return a
+}
+
 // Facts are what is known of a visit. A zero fact that has a …Known beside it
 // is a missing one.
 type Facts struct {
