@@ -112,3 +112,28 @@ func TestOnePhoneGetsItsCodeAtOnce(t *testing.T) {
 		t.Errorf("%d texts", len(out.sent))
 	}
 }
+
+// TestACodeThatWasNotSentHereIsNotTriedTooOften answers in a tab in which no
+// code was sent, or not lately: it has not been tried too often there.
+func TestACodeThatWasNotSentHereIsNotTriedTooOften(t *testing.T) {
+	k, out := textingRig(t)
+	k.holdsPhones(k.person("jo"), "+447700900001")
+	b := k.browser()
+	first := b.signIn(k.door(b, "/x", policy.LevelMFA), "jo")
+	if len(out.sent) != 1 {
+		t.Fatalf("%d texts", len(out.sent))
+	}
+	code := regexp.MustCompile(`\b\d{6}\b`).FindString(out.sent[0].Body)
+	second := b.open(k.door(b, "/y", policy.LevelMFA))
+	answer := func(name string, tab sheet, code string) {
+		t.Helper()
+		s := b.send(tab, map[string]string{"action": "verify", "code": code})
+		if s.status != http.StatusBadRequest || !strings.Contains(s.text, "This code does not work, or not any more") || strings.Contains(s.text, "so many tries") {
+			t.Errorf("%s: %d\n%s", name, s.status, s.text)
+		}
+	}
+	answer("the other tab's code", second, code)
+	answer("no code", second, "12")
+	k.wait(10 * time.Minute)
+	answer("something else than an old code", first, "12")
+}

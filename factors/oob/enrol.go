@@ -71,7 +71,11 @@ func (f *Factor) ConfirmEnrolment(ctx context.Context, scope factors.Scope, held
 	if f.taken(held, to) {
 		return account.Credential{}, factors.ErrTaken
 	}
-	if err := f.check(ctx, scope, to.to, answer); err != nil {
+	code, err := f.codes.Code(ctx, f.slot(scope))
+	if err != nil {
+		return account.Credential{}, err
+	}
+	if err := f.check(ctx, scope, code, to.to, answer); err != nil {
 		return account.Credential{}, err
 	}
 	return account.Credential{Factor: string(f.Kind()), Label: f.name(answer.Fields["label"], to, scope.Language), Address: to.to}, nil

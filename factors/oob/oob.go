@@ -116,7 +116,7 @@ func (f *Factor) Verify(ctx context.Context, scope factors.Scope, held []account
 	if !ok { // nothing was sent, or the credential has been removed since
 		return factors.Verified{}, factors.ErrExpired
 	}
-	if err := f.check(ctx, scope, credential.Address, answer); err != nil {
+	if err := f.check(ctx, scope, code, credential.Address, answer); err != nil {
 		return factors.Verified{}, err
 	}
 	credential.LastUsedAt = scope.Now
@@ -124,10 +124,15 @@ func (f *Factor) Verify(ctx context.Context, scope factors.Scope, held []account
 }
 
 // check compares an answer with the code that was sent to an address, and
-// spends it. What was sent meanwhile is what counts.
-func (f *Factor) check(ctx context.Context, scope factors.Scope, to string, answer factors.Answer) error {
+// spends it; what its slot held a moment ago tells whether there is anything to
+// compare. A code that was sent in another ceremony, from another tab of the
+// session, keeps its tries.
+func (f *Factor) check(ctx context.Context, scope factors.Scope, present Code, to string, answer factors.Answer) error {
 	typed, ok := factors.Digits(answer.Code(), digits)
-	if !ok {
+	switch {
+	case present.Transaction != scope.Transaction, !ok && !present.open(scope.Transaction, scope.Now):
+		return factors.ErrExpired
+	case !ok:
 		return factors.ErrWrongAnswer
 	}
 	slot := f.slot(scope)

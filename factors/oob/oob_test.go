@@ -300,10 +300,52 @@ func TestACountryThatIsNoLongerAllowedGetsNoTexts(t *testing.T) {
 
 func TestBeforeACodeWasSentNoAnswerIsRight(t *testing.T) {
 	b := newBench(t)
-	for _, typed := range []string{"", "123456", "000000", "12345", "1234567", "١٢٣٤٥٦", strings.Repeat("1", 1000)} {
-		if err := b.verify(typed); !errors.Is(err, factors.ErrExpired) && !errors.Is(err, factors.ErrWrongAnswer) {
+	for _, typed := range strange {
+		if err := b.verify(typed); !errors.Is(err, factors.ErrExpired) {
 			t.Errorf("%q: %v", typed, err)
 		}
+	}
+}
+
+// strange are answers that no code is.
+var strange = []string{"", "123456", "000000", "12345", "1234567", "١٢٣٤٥٦", strings.Repeat("1", 1000)}
+
+// TestNoAnswerIsWrongWhereNoCodeWorks has codes that work no longer: whatever
+// is typed, a new one is what helps.
+func TestNoAnswerIsWrongWhereNoCodeWorks(t *testing.T) {
+	for name, end := range map[string]func(b *bench, code string){
+		"its time is over": func(b *bench, _ string) { b.now = b.now.Add(10 * time.Minute) },
+		"it had its tries": func(b *bench, code string) {
+			for range 5 {
+				_ = b.verify(other(code))
+			}
+		},
+		"it was used": func(b *bench, code string) { _ = b.verify(code) },
+	} {
+		b := newBench(t)
+		end(b, b.send())
+		for _, typed := range strange {
+			if err := b.verify(typed); !errors.Is(err, factors.ErrExpired) {
+				t.Errorf("%s: %q: %v", name, typed, err)
+			}
+		}
+	}
+}
+
+// TestAnotherTabsCodeKeepsItsTries answers in a ceremony in which nothing was
+// sent, while the code of another is under way.
+func TestAnotherTabsCodeKeepsItsTries(t *testing.T) {
+	b := newBench(t)
+	code := b.send()
+	tab := b.scope()
+	tab.Transaction = "T2"
+	for range 5 {
+		if _, err := b.sms.Verify(t.Context(), tab, held, nil, answer(code)); !errors.Is(err, factors.ErrExpired) {
+			t.Errorf("in the other tab: %v", err)
+		}
+	}
+	if err := b.verify(code); err != nil {
+		t.Errorf("in its own: %v", err)
 	}
 }
 
