@@ -202,6 +202,7 @@ func TestAForgottenPINIsReplacedAndTheTokenWithIt(t *testing.T) {
 		t.Errorf("%d tokens, the old one among them", len(own))
 	}
 
+	k.wait(time.Second)
 	public := k.profile()
 	page = public.send(public.send(public.again("joe"), rightAnswers), map[string]string{"device": "public"})
 	page = public.open(linkTo(t, page, forgottenPage))

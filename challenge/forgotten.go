@@ -2,8 +2,10 @@ package challenge
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/stepgate/stepgate/factors"
+	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/ceremony"
 	"github.com/stepgate/stepgate/internal/session"
 	"github.com/stepgate/stepgate/policy"
@@ -44,7 +46,7 @@ func (s forgottenPINs) forgotten(w http.ResponseWriter, r *http.Request) error {
 	if len(held.all[policy.PIN]) == 0 || !canReplacePIN(held) {
 		return s.dispatch(w, r, v, c)
 	}
-	if !s.mayReplacePIN(v) {
+	if !s.mayReplacePIN(v, c, held) {
 		page, err := s.address(forgottenPage, c)
 		if err != nil {
 			return err
@@ -65,13 +67,29 @@ func (s forgottenPINs) forgotten(w http.ResponseWriter, r *http.Request) error {
 	return k.answer(w, r, factors.Answer{Fields: at.fields})
 }
 
-// mayReplacePIN tells whether the session has proved a moment ago, for this or
-// on its way in, what lets somebody choose another PIN.
-func (s forgottenPINs) mayReplacePIN(v *session.Entry) bool {
-	for _, p := range v.Session.Proofs {
-		if replacesPIN(p.Factor) && (p.Once == "" || p.Once == forgottenPIN) && s.Now().Sub(p.At) < ceremony.TransactionTTL {
-			return true
+// mayReplacePIN tells whether somebody may choose another PIN: after a proof
+// that was made for this, or on the way on which it is the PIN that is lacking.
+// Whoever finds a session open a while later has to prove it anew, and so has
+// who comes after another PIN was chosen.
+func (s forgottenPINs) mayReplacePIN(v *session.Entry, c ceremony.Continuation, held holdings) bool {
+	underWay := !s.satisfied(v, c)
+	return slices.ContainsFunc(v.Session.Proofs, func(p policy.Proof) bool {
+		if !replacesPIN(p.Factor) || s.Now().Sub(p.At) >= ceremony.TransactionTTL || sinceProved(held.all[policy.PIN], p) {
+			return false
 		}
-	}
-	return false
+		return p.Once == forgottenPIN || p.Once == "" && underWay && !p.At.Before(c.At) && answered(held.all[p.Factor], p)
+	})
+}
+
+// sinceProved tells whether any of these was made after a proof.
+func sinceProved(some []account.Credential, p policy.Proof) bool {
+	return slices.ContainsFunc(some, func(own account.Credential) bool { return p.At.Before(own.CreatedAt) })
+}
+
+// answered tells a proof with one of these from that which came with its
+// enrolment: to choose questions proves no knowledge of their answers.
+func answered(some []account.Credential, p policy.Proof) bool {
+	return slices.ContainsFunc(some, func(own account.Credential) bool {
+		return string(own.ID) == p.Credential && own.CreatedAt.Before(p.At)
+	})
 }

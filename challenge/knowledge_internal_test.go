@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stepgate/stepgate/factors/knowledge"
 	"github.com/stepgate/stepgate/factors/password"
@@ -101,4 +102,55 @@ func TestPagesOfKnowledgeRepeatNoAnswer(t *testing.T) {
 			t.Errorf("%s is filled in: %q", name, values)
 		}
 	}
+}
+
+// TestAFoundSessionDoesNotReplaceThePIN has a browser that somebody has left
+// open: what was proved or chosen in it before lets nobody choose another PIN,
+// and a proof lets them do it once.
+func TestAFoundSessionDoesNotReplaceThePIN(t *testing.T) {
+	const forgot = "/.stepgate" + forgottenPage
+	k := knowledgeRig(t)
+	k.person("joe")
+	asked := func(b *browser, from, when string) sheet {
+		t.Helper()
+		page := b.open(from)
+		if strings.Contains(page.text, `name="pin_again"`) || !strings.HasSuffix(page.action, "/challenge/security_questions") {
+			t.Errorf("%s: nothing is asked before another PIN: %s\n%s", when, page.at, page.text)
+		}
+		return page
+	}
+	answers := map[string]string{"answer_1": "MRS. LLEWELLYN", "answer_2": "heol-y-bont", "answer_3": "A ring"}
+
+	first := k.browser()
+	page := first.signIn(k.levelDoor(first, "/cases/1", "known"), "joe")
+	k.wait(time.Second)
+	page = first.send(page, rigAnswers)
+	k.wait(time.Second)
+	first.send(page, map[string]string{"pin": "593827", "pin_again": "593827"})
+	asked(first, forgot, "after the first visit")
+
+	later := k.browser()
+	door := k.levelDoor(later, "/cases/2", "known")
+	page = later.signIn(door, "joe")
+	k.wait(time.Second)
+	page = later.send(page, answers)
+	direct := later.open(linkTo(t, page, forgottenPage))
+	if !strings.Contains(direct.text, `name="pin_again"`) {
+		t.Errorf("on the way in, the questions are asked twice: %s\n%s", direct.at, direct.text)
+	}
+	k.wait(time.Second)
+	asked(later, forgot, "while another page is open")
+	if done := later.send(page, map[string]string{"pin": "593827"}); done.to != "/cases/2" {
+		t.Fatalf("at %q, led to %q", done.at, done.to)
+	}
+	asked(later, linkTo(t, page, forgottenPage), "by the way that was gone")
+
+	k.wait(time.Second)
+	page = later.send(asked(later, forgot, "later"), answers)
+	if !strings.Contains(page.text, `name="pin_again"`) {
+		t.Fatalf("after the answers: %s\n%s", page.at, page.text)
+	}
+	k.wait(time.Second)
+	later.send(page, map[string]string{"pin": "847261", "pin_again": "847261"})
+	asked(later, forgot, "once it was replaced")
 }
