@@ -3,6 +3,7 @@ package challenge
 import (
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/stepgate/stepgate/factors"
 	"github.com/stepgate/stepgate/internal/account"
@@ -46,7 +47,8 @@ func (s forgottenPINs) forgotten(w http.ResponseWriter, r *http.Request) error {
 	if len(held.all[policy.PIN]) == 0 || !canReplacePIN(held) {
 		return s.dispatch(w, r, v, c)
 	}
-	if !s.mayReplacePIN(v, c, held) {
+	vouching := s.vouching(v, c, held)
+	if len(vouching) == 0 {
 		page, err := s.address(forgottenPage, c)
 		if err != nil {
 			return err
@@ -57,7 +59,7 @@ func (s forgottenPINs) forgotten(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	k := &pinMaking{walk: *s.walk(v, c, policy.PIN, held), choosing: true, replacing: true}
+	k := &pinMaking{walk: *s.walk(v, c, policy.PIN, held), choosing: true, replacing: true, countsFrom: countFrom(vouching)}
 	k.page = forgottenPage
 	k.plain = s.resident() == nil || v.Session.Device != "" || !chosen.Private && len(held.usable[policy.DevicePIN]) == 0
 	if r.Method != http.MethodPost {
@@ -67,18 +69,24 @@ func (s forgottenPINs) forgotten(w http.ResponseWriter, r *http.Request) error {
 	return k.answer(w, r, factors.Answer{Fields: at.fields})
 }
 
-// mayReplacePIN tells whether somebody may choose another PIN: after a proof
-// that was made for this, or on the way on which it is the PIN that is lacking.
+// vouching are the proofs on which somebody may choose another PIN: those that
+// were made for this, or on the way on which it is the PIN that is lacking.
 // Whoever finds a session open a while later has to prove it anew, and so has
 // who comes after another PIN was chosen.
-func (s forgottenPINs) mayReplacePIN(v *session.Entry, c ceremony.Continuation, held holdings) bool {
+func (s forgottenPINs) vouching(v *session.Entry, c ceremony.Continuation, held holdings) []policy.Proof {
 	underWay := !s.satisfied(v, c)
-	return slices.ContainsFunc(v.Session.Proofs, func(p policy.Proof) bool {
+	return slices.DeleteFunc(slices.Clone(v.Session.Proofs), func(p policy.Proof) bool {
 		if !replacesPIN(p.Factor) || s.Now().Sub(p.At) >= ceremony.TransactionTTL || sinceProved(held.all[policy.PIN], p) {
-			return false
+			return true
 		}
-		return p.Once == forgottenPIN || p.Once == "" && underWay && !p.At.Before(c.At) && answered(held.all[p.Factor], p)
+		return p.Once != forgottenPIN && (p.Once != "" || !underWay || p.At.Before(c.At) || !answered(held.all[p.Factor], p))
 	})
+}
+
+// countFrom is from when a PIN counts that was chosen on any of these: one that
+// waits to count itself makes nothing that counts sooner.
+func countFrom(vouching []policy.Proof) time.Time {
+	return slices.MinFunc(vouching, func(p, q policy.Proof) int { return p.CountsFrom.Compare(q.CountsFrom) }).CountsFrom
 }
 
 // sinceProved tells whether any of these was made after a proof.

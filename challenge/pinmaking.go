@@ -3,6 +3,7 @@ package challenge
 import (
 	"errors"
 	"net/http"
+	"time"
 
 	"github.com/stepgate/stepgate/factors"
 	"github.com/stepgate/stepgate/internal/audit"
@@ -48,6 +49,8 @@ type pinMaking struct {
 	// choosing says that the PIN is a new one; replacing that it takes the
 	// place of the one before.
 	choosing, replacing bool
+	// countsFrom is from when a PIN counts that takes the place of another.
+	countsFrom time.Time
 	// plain says that no token is made after all.
 	plain bool
 }
@@ -130,6 +133,7 @@ func (k *pinMaking) prove(r *http.Request, answer factors.Answer) (policy.Proof,
 	}
 	credential.Factor = string(policy.PIN)
 	deviceChoices{k.s}.bindDevice(&credential, k.v, holdings{}, now)
+	credential.CountsFrom = k.countsFrom
 	if credential, err = (enrolments{k.s}).enrol(r, k.v, ceremony.Enrolled{Transaction: t.ID, Credential: credential, Sole: k.replacing}); err != nil {
 		return policy.Proof{}, err
 	}

@@ -1,7 +1,10 @@
 package challenge
 
 import (
+	"context"
+	"errors"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +14,7 @@ import (
 	"github.com/stepgate/stepgate/factors/totp"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/ceremony"
+	"github.com/stepgate/stepgate/internal/store"
 	"github.com/stepgate/stepgate/policy"
 )
 
@@ -99,5 +103,48 @@ func TestAPINIsReplacedWithAProofMadeForIt(t *testing.T) {
 	}
 	if done := later.send(page, map[string]string{"pin": "739185"}); done.to != "/x" {
 		t.Errorf("the new PIN leads to %q at %s\n%s", done.to, done.at, done.text)
+	}
+}
+
+// TestAPINChosenOnAProofThatWaitsWaitsAsLong has a phone that was added on less
+// than a level asks for: a PIN that it lets somebody choose is worth no more.
+func TestAPINChosenOnAProofThatWaitsWaitsAsLong(t *testing.T) {
+	for name, wait := range map[string]time.Duration{"a new phone": 24 * time.Hour, "an old phone": 0} {
+		k, out := textingRig(t)
+		hasher, err := password.NewHasher(password.Options{Cost: password.Cost{MemoryKiB: 16, Passes: 1, Lanes: 1}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		k.offer(k.Factors.Find(policy.SMS), knowledge.NewPIN(k.ring, hasher, k.db))
+		k.pages = k.Handler()
+		jo := k.person("jo")
+		phone := account.Credential{
+			ID: account.NewCredentialID(), Account: jo.ID, Factor: "sms", Label: "Phone", Address: "+447700900001", Default: true, CreatedAt: k.clock(),
+		}
+		if wait > 0 {
+			phone.BoundBy, phone.CountsFrom = []string{"password", "totp"}, k.clock().Add(wait)
+		}
+		pin := account.Credential{ID: account.NewCredentialID(), Account: jo.ID, Factor: "pin", Secret: account.Secret("another"), CreatedAt: k.clock()}
+		k.update(func(ctx context.Context, tx store.Tx) error {
+			return errors.Join(tx.InsertCredential(ctx, phone), tx.InsertCredential(ctx, pin))
+		})
+		k.wait(time.Second)
+		b := k.browser()
+		b.signIn("/.stepgate/sign-in", "jo")
+		k.wait(time.Second)
+		out.sent = nil
+		page := b.send(b.open("/.stepgate"+forgottenPage), map[string]string{"action": "send"})
+		if len(out.sent) != 1 {
+			t.Fatalf("%s: %d texts: %s\n%s", name, len(out.sent), page.at, page.text)
+		}
+		code := regexp.MustCompile(`\b\d{6}\b`).FindString(out.sent[0].Body)
+		page = b.send(page, map[string]string{"code": code, "action": "verify"})
+		if !strings.Contains(page.text, `name="pin_again"`) {
+			t.Fatalf("%s: after the code: %s\n%s", name, page.at, page.text)
+		}
+		b.send(page, map[string]string{"pin": "739185", "pin_again": "739185"})
+		if pins := k.pins(jo); len(pins) != 1 || pins[0].ID == pin.ID || !pins[0].CountsFrom.Equal(phone.CountsFrom) {
+			t.Errorf("%s counts from %s, the PIN by it: %+v", name, phone.CountsFrom, pins)
+		}
 	}
 }
