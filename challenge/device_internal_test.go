@@ -140,6 +140,11 @@ func TestAPublicDeviceKeepsNothing(t *testing.T) {
 	}
 	page := p.again("joe")
 	p.at(page, "/challenge/security_questions") // there is no text message here
+	for _, hint := range []string{"made a device private, sign in on that one", "Ask for help"} {
+		if !strings.Contains(page.text, hint) {
+			t.Errorf("whoever knows no answers is not told %q:\n%s", hint, page.text)
+		}
+	}
 	page = p.send(page, rightAnswers)
 	p.at(page, devicePage)
 	if strings.Contains(page.text, "checked") {

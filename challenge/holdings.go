@@ -187,6 +187,14 @@ func (s prospects) ways(missing policy.LevelSet, v *session.Entry, c ceremony.Co
 	return s.Policy.WaysOnce(missing, proofsFor(v, c), s.Now(), c.Once)
 }
 
+// privateAsksNone tells whether what c lacks would be met on a private device
+// without security questions.
+func (s prospects) privateAsksNone(v *session.Entry, c ceremony.Continuation) bool {
+	return slices.ContainsFunc(s.ways(s.missing(v, c), v, c), func(way []policy.Factor) bool {
+		return slices.Contains(way, policy.DevicePIN) && !slices.Contains(way, policy.SecurityQuestions)
+	})
+}
+
 // walkable are the ways whose factors can all be had.
 func walkable(ways [][]policy.Factor, can func(policy.Factor) bool) [][]policy.Factor {
 	return slices.DeleteFunc(ways, func(way []policy.Factor) bool {

@@ -70,6 +70,9 @@ func TestQuestionsAndPINAreEnrolledAndAskedForLater(t *testing.T) {
 
 	later := k.browser()
 	page = later.signIn(k.levelDoor(later, "/cases/2", "known"), "joe")
+	if strings.Contains(page.text, "made a device private") || !strings.Contains(page.text, "Ask for help") {
+		t.Errorf("no level takes a private device, or no way on is named:\n%s", page.text)
+	}
 	if !strings.Contains(page.text, "first teacher") && !strings.Contains(page.text, "PIN") {
 		t.Fatalf("asked %q", page.text)
 	}

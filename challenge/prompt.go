@@ -39,6 +39,7 @@ func (k *walk) render(w http.ResponseWriter, r *http.Request, prompt factors.Pro
 			return err
 		}
 	}
+	view.Private = !enrolling && prompt.Shape == factors.ShapeQuestions && prospects{k.s}.privateAsksNone(k.v, k.c)
 	if prompt.SecretURI != "" {
 		if view.Picture, err = web.QRCode(prompt.SecretURI, 5); err != nil {
 			return err
@@ -80,6 +81,9 @@ type promptView struct {
 	Enrolling bool
 	// Forgot leads to another PIN, empty where there is no way to one.
 	Forgot string
+	// Private says that a private device of the person's would be asked no
+	// questions.
+	Private bool
 	// Invited tells the code of a registration: the number is the
 	// administrator's word, and the person's to doubt.
 	Invited bool
