@@ -119,7 +119,7 @@ func (r *runtime) callers(a *App) *people.Callers {
 			return err
 		}
 		m := a.callerMessage(code)
-		m.Channel, m.To, m.Account, m.ExpiresAt = held.Factor, held.Address, string(to.ID), time.Now().Add(10*time.Minute)
+		m.Channel, m.To, m.Account, m.ExpiresAt, m.Charged = held.Factor, held.Address, string(to.ID), time.Now().Add(10*time.Minute), true
 		if err := r.outbox.Post(ctx, m); err != nil {
 			return errors.Join(err, refund(ctx))
 		}

@@ -1,10 +1,15 @@
 package caddymodule
 
 import (
+	"bytes"
+	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/stepgate/stepgate/factors/delivery"
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/people"
 )
@@ -68,6 +73,7 @@ func TestAnOwnerFindsSomebodyAndResetsTheirFactors(t *testing.T) {
 	if p := b.get("/.stepgate/admin/messages"); !strings.Contains(p.body, "1000 of 1000") || !strings.Contains(p.body, "0.00 GBP") {
 		t.Errorf("messages: %d\n%s", p.status, p.body)
 	}
+	g.countsWhatItTells(b, joe)
 	if p := b.get("/.stepgate/admin/trail?event=factor_reset"); !strings.Contains(p.body, "factor_reset") {
 		t.Errorf("the trail: %d\n%s", p.status, p.body)
 	}
@@ -76,6 +82,23 @@ func TestAnOwnerFindsSomebodyAndResetsTheirFactors(t *testing.T) {
 	}
 	g.load(strings.Replace(adminSite, "\t\tadmin_pages\n", "", 1))
 	b.get("/.stepgate/admin/").want(http.StatusNotFound, "")
+}
+
+// countsWhatItTells has the page of messages count those that are no codes: the
+// mails that have gone out, and a text.
+func (g *rig) countsWhatItTells(b *browser, to account.Account) {
+	g.t.Helper()
+	told := delivery.Message{Channel: delivery.SMS, To: to.Mobile, Account: string(to.ID), Body: "Something has changed."}
+	if err := active.Load().outbox.Post(g.t.Context(), told); err != nil {
+		g.t.Fatal(err)
+	}
+	waitFor(g.t, func() bool {
+		mails, err := os.ReadFile(filepath.Join(g.dir, "mails.jsonl"))
+		n := bytes.Count(mails, []byte("\n"))
+		body := b.get("/.stepgate/admin/messages").body
+		return err == nil && n > 0 && strings.Contains(body, fmt.Sprintf("Sent: %d", n)) &&
+			strings.Contains(body, "999 of 1000") && strings.Contains(body, "0.04 GBP")
+	})
 }
 
 func TestACallersCodeIsInTheLanguagesOfTheSite(t *testing.T) {

@@ -78,7 +78,7 @@ var (
 	feedDesc     = described("stepgate_feed_age_seconds", "How long ago the store's feed of changes last answered.")
 	waitingDesc  = described("stepgate_outbox_messages", "Messages that wait to be sent.")
 	overdueDesc  = described("stepgate_outbox_overdue_seconds", "How long the oldest of them has been due.")
-	sentDesc     = described("stepgate_messages_this_month", "Messages sent in this calendar month (UTC), by channel.", "channel")
+	sentDesc     = described("stepgate_messages_this_month", "Messages of any kind sent in this calendar month (UTC), by channel.", "channel")
 	limitDesc    = described("stepgate_messages_limit", "How many may be sent in a calendar month, by channel, where there is a limit.", "channel")
 )
 

@@ -149,8 +149,22 @@ func (s *shared) newOutbox() *delivery.Outbox {
 		if err := s.recorder.Record(ctx, outcomeOf(m, err)); err != nil {
 			s.log.Load().Error("keep the event of a message", zap.Error(err))
 		}
+		if err != nil || m.Charged {
+			return
+		}
+		if err := s.count(ctx, m); err != nil {
+			s.log.Load().Error("count a message", zap.Error(err))
+		}
 	}
 	return delivery.NewOutbox(delivery.Options{Store: s.store, Report: report})
+}
+
+// count counts a message in its month that no budget was asked about: an
+// invitation, or what a person is told. The ceiling refuses none of them, and
+// has less left for codes.
+func (s *shared) count(ctx context.Context, m delivery.Message) error {
+	_, err := s.ledger.Spend(ctx, throttle.DefaultSendPlan(s.ring.LastingMAC).Month(m.Channel))
+	return err
 }
 
 func outcomeOf(m delivery.Message, err error) audit.Event {

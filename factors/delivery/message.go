@@ -35,6 +35,9 @@ type Message struct {
 	// ExpiresAt is when it is of no more use: it is not tried after that. The
 	// zero time is two days from when it is put into the outbox.
 	ExpiresAt time.Time
+	// Charged says that it has been counted already, by whoever made sure that
+	// it may be sent at all. The others are counted once they are out.
+	Charged bool
 }
 
 // Sender hands one message to a provider. It is safe for concurrent use.

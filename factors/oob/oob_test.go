@@ -47,6 +47,9 @@ func TestSentCodeIsShownAsSentAndWorksOnce(t *testing.T) {
 	if err := b.verify(code); !errors.Is(err, factors.ErrReplayed) {
 		t.Errorf("the second time: %v", err)
 	}
+	if !b.outbox.sent[0].Charged {
+		t.Error("the code would be counted again once it is out")
+	}
 	if b.budget.answered != 1 {
 		t.Errorf("%d answers were noted", b.budget.answered)
 	}

@@ -70,7 +70,7 @@ func (f *Factor) send(ctx context.Context, scope factors.Scope, to recipient) er
 	if err != nil {
 		return errors.Join(err, giveBack(ctx))
 	}
-	m := delivery.Message{Channel: string(f.Kind()), To: to.to, Account: string(scope.Account.ID), ExpiresAt: made.ExpiresAt}
+	m := delivery.Message{Channel: string(f.Kind()), To: to.to, Account: string(scope.Account.ID), ExpiresAt: made.ExpiresAt, Charged: true}
 	m.Subject, m.Body = f.channel.compose(letter{scope, code, minutes(f.lifetime)})
 	if err := f.outbox.Send(ctx, m); err != nil {
 		return errors.Join(notSent(err, to), f.codes.DropCode(ctx, made.Slot, made.MAC), giveBack(ctx))

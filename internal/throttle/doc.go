@@ -60,7 +60,8 @@
 //	address held     300 an hour for credentials already held
 //	block            50 an hour to 1000 neighbouring numbers, strangers only
 //	unanswered       5 in a row that nobody answered, then one in 15 minutes
-//	month            a ceiling where one is set, a part kept for those held
+//	month            a ceiling where one is set, a part kept for those held;
+//	                 what is no code is counted and never refused
 //
 // Rates are sliding windows, exact to the message for limits up to 12 and
 // never above the limit for larger ones. Ceiling counts a calendar month.

@@ -102,7 +102,7 @@ func (p *SendPlan) Charges(m Message) []Charge {
 }
 
 // Month is the count of what went out by a channel in this calendar month, for
-// Ledger.Used.
+// Ledger.Used, and for Ledger.Spend of what goes out whatever the ceiling is.
 func (p *SendPlan) Month(channel string) Charge {
 	return Charge{Key: NewKey(p.MAC, "send", channel, "month"), Which: "month", Shared: true, Budget: Ceiling{Limit: math.MaxInt}}
 }

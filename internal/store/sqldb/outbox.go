@@ -12,7 +12,10 @@ import (
 )
 
 // letter is what of a message is sealed.
-type letter struct{ To, Subject, Body string }
+type letter struct {
+	To, Subject, Body string
+	Charged           bool `json:",omitempty"`
+}
 
 func messageCell(k delivery.Queued) cell {
 	return cell{"outbox.sealed_message", []string{k.ID, k.Channel, k.Account}}
@@ -24,7 +27,7 @@ const lockOutbox = "outbox"
 // QueueMessage implements delivery.Store, and store.Tx: there it is kept only
 // if the transaction is.
 func (t *tx) QueueMessage(ctx context.Context, k delivery.Queued, limit int) error {
-	plain, err := json.Marshal(letter{k.To, k.Subject, k.Body})
+	plain, err := json.Marshal(letter{k.To, k.Subject, k.Body, k.Charged})
 	if err != nil {
 		return fmt.Errorf("keep message: %w", err)
 	}
@@ -101,7 +104,7 @@ func (db *DB) unseal(all []claimed) (kept []delivery.Queued, err error) {
 			err = errors.Join(err, fmt.Errorf("claim message: %w", broken))
 			continue
 		}
-		c.kept.To, c.kept.Subject, c.kept.Body = l.To, l.Subject, l.Body
+		c.kept.To, c.kept.Subject, c.kept.Body, c.kept.Charged = l.To, l.Subject, l.Body, l.Charged
 		kept = append(kept, c.kept)
 	}
 	return kept, err

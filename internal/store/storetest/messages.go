@@ -42,6 +42,7 @@ func idsOf(kept []delivery.Queued) (ids []string) {
 func testMessages(t *testing.T, f *fixture) {
 	f.run(t, "ClaimedAsTheyWereKept", func(t *testing.T, b *bench) {
 		want := newMessage("m", delivery.Email)
+		want.Charged = true
 		b.must(b.QueueMessage(t.Context(), want, 10))
 		if early := b.claim(Noon.Add(-1), 10); len(early) > 0 {
 			t.Errorf("%d were given before they were due", len(early))
@@ -158,5 +159,5 @@ func testMessages(t *testing.T, f *fixture) {
 
 func sameKept(a, b delivery.Queued) bool {
 	return a.ID == b.ID && a.Channel == b.Channel && a.To == b.To && a.Subject == b.Subject && a.Body == b.Body &&
-		a.Account == b.Account && a.ExpiresAt.Equal(b.ExpiresAt) && a.Tries == b.Tries && a.DueAt.Equal(b.DueAt)
+		a.Account == b.Account && a.Charged == b.Charged && a.ExpiresAt.Equal(b.ExpiresAt) && a.Tries == b.Tries && a.DueAt.Equal(b.DueAt)
 }
