@@ -15,8 +15,11 @@ import (
 var (
 	// ErrNoStore says that there is no store to copy.
 	ErrNoStore = errors.New("there is no store")
-	// ErrInUse says that the target is a store that a gateway has written to.
-	ErrInUse = errors.New("it is a finished copy, or a store that a gateway has used already; name a new file or an empty schema")
+	// ErrInUse says that the target is a store, and not as the source is.
+	ErrInUse = errors.New("it is a store already: one that a gateway has used, or a finished copy from which FROM differs by now; name a new file or an empty schema")
+	// ErrFinished says that the target is a copy of the source that was finished
+	// before, and that both are still the same.
+	ErrFinished = errors.New("it is a finished copy of FROM already, and has every row of it: nothing is left to do; name it in the configuration, with the same key file, and start")
 	// ErrUnfinished says that a store is a copy that was not finished.
 	ErrUnfinished = errors.New("sqldb: the store is a copy that was not finished; run `stepgate store copy` again")
 	// ErrOlder says that a store was written by an older stepgate.
@@ -49,6 +52,9 @@ func Copy(ctx context.Context, from, to Place, progress func(table string, rows 
 	}
 	defer source.close()
 	target, err := to.target(ctx)
+	if errors.Is(err, ErrInUse) {
+		err = to.compare(ctx, source, tables)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", to, err)
 	}
@@ -141,6 +147,25 @@ func copyBodies(ctx context.Context, from *bodies, target *side) error {
 		}
 	}
 	return nil
+}
+
+// compare tells what a store is that cannot be copied to: ErrFinished or
+// ErrInUse. It is only read. Bodies of kept requests, which an SQLite store may
+// have in files and a copy has in its table, are left out.
+func (p Place) compare(ctx context.Context, source *side, tables []table) error {
+	target, err := p.source(ctx)
+	if err != nil {
+		return err
+	}
+	defer target.close()
+	rows := slices.DeleteFunc(slices.Clone(tables), func(t table) bool { return t.name == "kept_chunk" })
+	switch _, err = compareTables(ctx, source, target, rows); {
+	case err == nil:
+		return ErrFinished
+	case errors.Is(err, ErrChanged):
+		return ErrInUse
+	}
+	return err
 }
 
 // compareTables counts the rows of each table, which must be the same ones.

@@ -152,6 +152,20 @@ func TestACopyGoesIntoANewStoreOnly(t *testing.T) {
 	if err := Copy(t.Context(), SQLiteAt(path), SQLiteAt(other), nil); !errors.Is(err, ErrInUse) {
 		t.Errorf("into one in use: %v", err)
 	}
+	copied := filepath.Join(t.TempDir(), "to.db")
+	for _, want := range []error{nil, ErrFinished} {
+		if err := Copy(t.Context(), SQLiteAt(path), SQLiteAt(copied), func(string, int64) {}); !errors.Is(err, want) {
+			t.Errorf("%v, want %v", err, want)
+		}
+	}
+	used := openFile(t, copied, ring)
+	works(t, used)
+	if err := used.write(t.Context(), raw(`UPDATE account SET role = 'auditor'`)); err != nil {
+		t.Fatal(err)
+	}
+	if err := Copy(t.Context(), SQLiteAt(path), SQLiteAt(copied), nil); !errors.Is(err, ErrInUse) {
+		t.Errorf("into a copy that was used: %v", err)
+	}
 	missing := filepath.Join(t.TempDir(), "missing.db")
 	if err := Copy(t.Context(), SQLiteAt(missing), SQLiteAt(path), nil); !errors.Is(err, ErrNoStore) {
 		t.Errorf("of none: %v", err)
