@@ -3,6 +3,7 @@ package sqldb
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,7 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 
-	_ "github.com/mattn/go-sqlite3" // the driver "sqlite3"
+	"github.com/mattn/go-sqlite3" // the driver "sqlite3" too
 	"github.com/stepgate/stepgate/internal/keys"
 	"github.com/stepgate/stepgate/internal/session"
 )
@@ -43,13 +44,11 @@ func openSQLite(ctx context.Context, path string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	writer, err := sql.Open("sqlite3", sqliteDSN(path, url.Values{"_txlock": {"immediate"}}))
+	writer, err := openWriter(ctx, sqliteDSN(path, url.Values{"_txlock": {"immediate"}}))
 	if err != nil {
 		return nil, err
 	}
-	writer.SetMaxOpenConns(1)
-	m := migrator{db: writer, files: steps("sqlite"), fill: fills, lock: func(context.Context, querier) error { return nil }}
-	if err := errors.Join(m.run(ctx), keepJournalInMemory(ctx, writer), file.present()); err != nil {
+	if err := file.present(); err != nil {
 		writer.Close()
 		return nil, err
 	}
@@ -66,12 +65,39 @@ func openSQLite(ctx context.Context, path string, o Options) (*DB, error) {
 	return db, nil
 }
 
-// keepJournalInMemory has the connection remember in memory what each page was
+// openWriter brings a store up to date and gives the one connection that
+// writes. A migration, which may sort whole tables, has another before.
+func openWriter(ctx context.Context, dsn string) (*sql.DB, error) {
+	migrating, err := sql.Open("sqlite3", dsn)
+	if err != nil {
+		return nil, err
+	}
+	defer migrating.Close() // once the writer is there: the last to leave a store tidies it up
+	migrating.SetMaxOpenConns(1)
+	m := migrator{db: migrating, files: steps("sqlite"), fill: fills, lock: func(context.Context, querier) error { return nil }}
+	if err := m.run(ctx); err != nil {
+		return nil, err
+	}
+	writer := sql.OpenDB(writing{dsn})
+	writer.SetMaxOpenConns(1)
+	if err := writer.PingContext(ctx); err != nil {
+		return nil, errors.Join(err, writer.Close())
+	}
+	return writer, nil
+}
+
+// writing makes the writer's connection, and any that takes its place.
+type writing struct{ dsn string }
+
+func (w writing) Driver() driver.Driver { return &sqlite3.SQLiteDriver{ConnectHook: journalInMemory} }
+
+func (w writing) Connect(context.Context) (driver.Conn, error) { return w.Driver().Open(w.dsn) }
+
+// journalInMemory has a connection remember in memory what each page was
 // before a turn. A turn changes more than SQLite's own bound of 64 KiB, past
-// which it goes to a temporary file that nobody reads. A migration, which may
-// sort whole tables, comes before.
-func keepJournalInMemory(ctx context.Context, writer *sql.DB) error {
-	_, err := writer.ExecContext(ctx, "PRAGMA temp_store = MEMORY")
+// which it goes to a temporary file that nobody reads.
+func journalInMemory(c *sqlite3.SQLiteConn) error {
+	_, err := c.Exec("PRAGMA temp_store = MEMORY", nil)
 	return err
 }
 

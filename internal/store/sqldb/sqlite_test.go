@@ -1,6 +1,7 @@
 package sqldb
 
 import (
+	"database/sql/driver"
 	"errors"
 	"io/fs"
 	"os"
@@ -83,6 +84,19 @@ func TestSQLiteSettings(t *testing.T) {
 	})
 	if err != nil {
 		t.Error(err)
+	}
+	// A connection that broke is replaced by one of the same settings.
+	writer := db.engine.(*sqlite).db
+	broken, err := writer.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := broken.Raw(func(any) error { return driver.ErrBadConn }); !errors.Is(err, driver.ErrBadConn) {
+		t.Error(err)
+	}
+	kept := ""
+	if err := writer.QueryRowContext(t.Context(), "PRAGMA temp_store").Scan(&kept); err != nil || kept != "2" {
+		t.Errorf("afterwards temp_store is %q, %v", kept, err)
 	}
 	if _, err := db.q.exec(t.Context(), `DELETE FROM account`); err == nil {
 		t.Error("a reading connection wrote")
