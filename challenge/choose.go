@@ -36,7 +36,7 @@ func (s *Site) choose(w http.ResponseWriter, r *http.Request) error {
 	for _, kind := range offered.factors {
 		label := ""
 		if own := held.usable[kind]; len(own) == 1 && !kind.Fallback() {
-			label = own[0].Label
+			label = own[0].Called(web.Language(r, s.Web))
 		}
 		href, err := s.address("/challenge/"+string(kind), c)
 		if err != nil {

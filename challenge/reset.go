@@ -102,7 +102,7 @@ func (l *link) phone(r *http.Request) *account.Credential {
 	now := l.s.Now().UTC()
 	for _, c := range l.held[policy.SMS] {
 		if c.ID == contactCredential+account.CredentialID(policy.SMS) {
-			c.ID, c.Label, c.Default = account.NewCredentialID(), l.s.Pages.Text(r, l.s.Web, "register.phone", "end", c.Address[max(0, len(c.Address)-3):]), true
+			c.ID, c.Label, c.Default = account.NewCredentialID(), account.PhoneEnding.In(web.Language(r, l.s.Web))+" "+c.Address[max(0, len(c.Address)-3):], true
 			c.CreatedAt, c.LastUsedAt = now, now
 			return &c
 		}

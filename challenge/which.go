@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/stepgate/stepgate/internal/account"
+	"github.com/stepgate/stepgate/internal/web"
 )
 
 // credentialField names in the address of a step which of several numbers or
@@ -45,7 +46,7 @@ func (k *walk) askWhich(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		view.Ways = append(view.Ways, way{Factor: k.factor.Kind(), Label: c.Label, Href: href})
+		view.Ways = append(view.Ways, way{Factor: k.factor.Kind(), Label: c.Called(web.Language(r, k.s.Web)), Href: href})
 	}
 	return k.s.Pages.Render(w, r, k.s.Web, http.StatusOK, "choose", view)
 }

@@ -85,7 +85,7 @@ func (f *Factor) NewList(scope factors.Scope) (account.Credential, []string, err
 	if err != nil {
 		return account.Credential{}, nil, fmt.Errorf("make backup codes: %w", err)
 	}
-	return account.Credential{Factor: string(policy.BackupCode), Label: factors.Words{"en": "Backup codes", "cy": "Codau wrth gefn"}.In(scope.Language), Secret: secret, MACKey: key}, codes, nil
+	return account.Credential{Factor: string(policy.BackupCode), Label: account.BackupCodes.In(scope.Language), Secret: secret, MACKey: key}, codes, nil
 }
 
 // ReadList implements factors.Lister.

@@ -110,7 +110,7 @@ func (q *Questions) ConfirmEnrolment(ctx context.Context, scope factors.Scope, h
 		questions = append(questions, question)
 		parts = append(parts, []byte(fold(typed(answer, i))))
 	}
-	c := account.Credential{Factor: string(policy.SecurityQuestions), Label: factors.Words{"en": "Security questions", "cy": "Cwestiynau diogelwch"}.In(scope.Language)}
+	c := account.Credential{Factor: string(policy.SecurityQuestions), Label: account.SecurityQuestions.In(scope.Language)}
 	if err := q.keep.keep(ctx, &c, scope.Account.ID, questions, parts...); err != nil {
 		return account.Credential{}, err
 	}

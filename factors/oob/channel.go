@@ -40,7 +40,7 @@ func (textMessage) known(a account.Account) string  { return a.Mobile }
 func (textMessage) fold(to string) string           { return to }
 func (textMessage) mask(to, language string) string { return maskNumber(to, language) }
 func (textMessage) label(to, language string) string {
-	return say(language, "label.phone", "end", ending(to))
+	return account.PhoneEnding.In(language) + " " + ending(to)
 }
 func (textMessage) compose(l letter) (subject, body string) { return "", text(l) }
 
@@ -53,6 +53,6 @@ func (eMail) known(a account.Account) string      { return a.Email }
 func (eMail) fold(to string) string               { return foldEmail(to) }
 func (eMail) mask(to, _ string) string            { return maskEmail(to) }
 func (eMail) label(to, language string) string {
-	return say(language, "label.email", "to", maskEmail(to))
+	return account.EmailTo.In(language) + " " + maskEmail(to)
 }
 func (eMail) compose(l letter) (subject, body string) { return mailFor(l) }

@@ -58,9 +58,7 @@ Ewch i {name} fel yr ydych yn ei wneud bob tro, a newidiwch ef.
 `,
 	},
 
-	"ending":      {"en": "ending {end}", "cy": "sy'n gorffen gyda {end}"},
-	"label.phone": {"en": "Phone ending {end}", "cy": "Ffôn sy'n gorffen gyda {end}"},
-	"label.email": {"en": "E-mail {to}", "cy": "E-bost {to}"},
+	"ending": {"en": "ending {end}", "cy": "sy'n gorffen gyda {end}"},
 }
 
 // say gives a text with its parameters: name, value, name, value.

@@ -57,7 +57,7 @@ func (f *Factor) New(owner account.ID, now time.Time, lifetime time.Duration) (a
 		return account.Credential{}, "", fmt.Errorf("make a temporary code: %w", err)
 	}
 	return account.Credential{
-		ID: account.NewCredentialID(), Account: owner, Factor: string(policy.TemporaryCode), Label: "Temporary code",
+		ID: account.NewCredentialID(), Account: owner, Factor: string(policy.TemporaryCode), Label: account.TemporaryCode.In("en"),
 		Secret: account.Secret(secret), CreatedAt: now.UTC(),
 	}, code, nil
 }

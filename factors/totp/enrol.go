@@ -109,7 +109,7 @@ func name(typed string, held []account.Credential, language string) string {
 	for _, c := range held {
 		taken[c.Label] = true
 	}
-	usual := factors.Words{"en": "Authenticator app", "cy": "Ap dilysu"}.In(language)
+	usual := account.AuthenticatorApp.In(language)
 	free := usual
 	for n := 2; taken[free]; n++ {
 		free = fmt.Sprintf("%s %d", usual, n)

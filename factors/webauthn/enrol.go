@@ -147,9 +147,9 @@ func name(typed string, r record, held []account.Credential, language string) st
 	if own := factors.CleanLabel(typed); own != "" {
 		return own
 	}
-	usual := factors.Words{"en": "Security key", "cy": "Allwedd ddiogelwch"}
+	usual := account.SecurityKey
 	if r.BackupEligible || slices.Contains(r.Transports, string(protocol.Internal)) || slices.Contains(r.Transports, string(protocol.Hybrid)) {
-		usual = factors.Words{"en": "Passkey", "cy": "Allwedd fynediad"}
+		usual = account.Passkey
 	}
 	for n := 1; ; n++ {
 		free := fmt.Sprintf("%s %d", usual.In(language), n)

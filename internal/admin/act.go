@@ -154,7 +154,7 @@ func (q *visit) chosen(r people.Record, of policy.Factor) (label, query string, 
 	}
 	for _, c := range r.Credentials {
 		if c.ID == q.credential() && c.Factor == string(of) {
-			return c.Label, credentialQuery(c.ID), nil
+			return c.Called(web.Language(q.r, q.Web)), credentialQuery(c.ID), nil
 		}
 	}
 	return "", "", &web.Fail{Status: http.StatusNotFound, Title: "missing.title", Advice: "missing.advice"}

@@ -103,7 +103,7 @@ func (q *visit) callerPage(record people.Record, status int, errs []web.FieldErr
 	}
 	for _, c := range record.Credentials {
 		if c.Address != "" {
-			v.Held = append(v.Held, reachable{c.ID, c.Factor, c.Label})
+			v.Held = append(v.Held, reachable{c.ID, c.Factor, c.Called(web.Language(q.r, q.Web))})
 		}
 	}
 	return q.render(status, "caller", v)

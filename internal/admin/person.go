@@ -11,6 +11,7 @@ import (
 	"github.com/stepgate/stepgate/internal/account"
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/people"
+	"github.com/stepgate/stepgate/internal/web"
 	"github.com/stepgate/stepgate/policy"
 )
 
@@ -177,7 +178,7 @@ func (q *visit) factorsOf(held []account.Credential, do buttons) ([]heldFactor, 
 // heldOf is one credential as the page shows it.
 func (q *visit) heldOf(c account.Credential, do buttons) (heldCredential, error) {
 	row := heldCredential{
-		Label: c.Label, Address: c.Address, Default: c.Default, CreatedAt: c.CreatedAt, UsedAt: c.LastUsedAt, CountsFrom: c.CountsFrom, Query: credentialQuery(c.ID),
+		Label: c.Called(web.Language(q.r, q.Web)), Address: c.Address, Default: c.Default, CreatedAt: c.CreatedAt, UsedAt: c.LastUsedAt, CountsFrom: c.CountsFrom, Query: credentialQuery(c.ID),
 	}
 	switch policy.Factor(c.Factor) {
 	case policy.DevicePIN:

@@ -238,7 +238,7 @@ func (n *Notices) languages() []string {
 // is not read again for more of them.
 func (n *Notices) filled(language string, t Notice) *strings.Replacer {
 	return strings.NewReplacer(
-		"{credential}", t.Credential.Label, "{about}", t.About, "{account}", t.Account.Username, "{name}", n.Name, "{site}", n.Origin,
+		"{credential}", t.Credential.Called(language), "{about}", t.About, "{account}", t.Account.Username, "{name}", n.Name, "{site}", n.Origin,
 		"{when}", n.moment(t.At), "{from}", t.From.in(language), "{counts}", n.moment(t.Credential.CountsFrom),
 	)
 }

@@ -58,6 +58,15 @@ func TestANoticeIsInEveryLanguageOfTheSite(t *testing.T) {
 	}
 }
 
+func TestANoticeNamesACredentialInItsOwnLanguage(t *testing.T) {
+	n := &Notices{Name: "Portal", Origin: "https://portal.example", Languages: []string{"en", "cy"}}
+	body := n.body(Notice{What: ToldFactorAdded, Credential: account.Credential{Factor: "totp", Label: "Authenticator app 2"}})
+	english, cymraeg, _ := strings.Cut(body, "\n----\n")
+	if !strings.Contains(english, "to your account: Authenticator app 2.") || !strings.Contains(cymraeg, "at eich cyfrif: Ap dilysu 2.") {
+		t.Error(body)
+	}
+}
+
 func TestANoticeGoesWhereThePersonWasAndIs(t *testing.T) {
 	joe := account.Account{ID: "joe", Email: "new@example.test", Mobile: "+447700900002"}
 	before := account.Account{ID: "joe", Email: "old@example.test", Mobile: "+447700900001"}

@@ -98,7 +98,7 @@ func (s *Site) overview(w http.ResponseWriter, r *http.Request, at *visit) error
 	_, view.MayEmail = s.Factors.Enroller(policy.Email)
 	_, view.MayMobile = s.Factors.Enroller(policy.SMS)
 	var err error
-	if view.Credentials, err = s.credentialRows(at, masked); err != nil {
+	if view.Credentials, err = s.credentialRows(r, at, masked); err != nil {
 		return err
 	}
 	if view.Sessions, err = s.sessionRows(r, at); err != nil {
@@ -130,7 +130,7 @@ func addressShown(address string, masked bool) string {
 	return "…" + address[max(0, len(address)-3):]
 }
 
-func (s *Site) credentialRows(at *visit, masked bool) ([]credentialRow, error) {
+func (s *Site) credentialRows(r *http.Request, at *visit, masked bool) ([]credentialRow, error) {
 	var rows []credentialRow
 	for _, c := range at.record.Credentials {
 		if !shown(c) {
@@ -138,7 +138,7 @@ func (s *Site) credentialRows(at *visit, masked bool) ([]credentialRow, error) {
 		}
 		kind := policy.Factor(c.Factor)
 		row := credentialRow{
-			ID: string(c.ID), Label: c.Label, Factor: kind, Address: addressShown(c.Address, masked), Default: c.Default, CreatedAt: c.CreatedAt,
+			ID: string(c.ID), Label: c.Called(web.Language(r, s.Web)), Factor: kind, Address: addressShown(c.Address, masked), Default: c.Default, CreatedAt: c.CreatedAt,
 			MayDefault: !c.Default && kind.Possession(),
 		}
 		if ends := s.Self.People.DeviceEnds; kind == policy.DevicePIN && ends != nil {

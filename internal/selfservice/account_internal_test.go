@@ -88,6 +88,28 @@ func TestAnAccountIsShownOnOnePage(t *testing.T) {
 	}
 }
 
+// TestNamesOfOursAreInThePagesLanguage has a credential that was added on an
+// English page.
+func TestNamesOfOursAreInThePagesLanguage(t *testing.T) {
+	k := newRig(t, policy.Config{Default: []string{policy.LevelMFA}})
+	k.Web.Languages = []string{"en", "cy"}
+	jo := k.person("jo", policy.TOTP)
+	k.update(func(ctx context.Context, tx store.Tx) error {
+		return tx.InsertCredential(ctx, account.Credential{
+			ID: "key", Account: jo.ID, Factor: string(policy.WebAuthn), Label: "Security key 1", CreatedAt: k.clock(),
+		})
+	})
+	b := k.browser(jo, policy.TOTP)
+	for language, name := range map[string]string{"en": "Security key 1", "cy": "Allwedd ddiogelwch 1"} {
+		for _, page := range []string{"?lang=", "/rename?credential=key&lang="} {
+			k.proved["rename-credential key"] = true
+			if s := b.get(page + language); !strings.Contains(s.text, name) || !strings.Contains(s.text, "My totp") && strings.HasPrefix(page, "?") {
+				t.Errorf("%s%s: %d, no %s\n%s", page, language, s.status, name, s.text)
+			}
+		}
+	}
+}
+
 // TestAPasswordAloneShowsNoAddresses has a browser that has not proved the
 // second factor that its person holds.
 func TestAPasswordAloneShowsNoAddresses(t *testing.T) {

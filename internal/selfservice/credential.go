@@ -125,7 +125,7 @@ func (s *Site) rename(w http.ResponseWriter, r *http.Request, at *visit) error {
 	o := s.operation("rename", "operation.rename", c.ID)
 	label := factors.CleanLabel(at.fields["label"])
 	page := func(status int, errs ...web.FieldError) error {
-		view := &renameView{View: s.below(at), Action: o.Page, Label: c.Label}
+		view := &renameView{View: s.below(at), Action: o.Page, Label: c.Called(web.Language(r, s.Web))}
 		view.Errors = errs
 		return s.Pages.Render(w, r, s.Web, status, "rename", view)
 	}
@@ -150,7 +150,7 @@ func (s *Site) makeDefault(w http.ResponseWriter, r *http.Request, at *visit) er
 	}
 	o := s.operation("default", "operation.default", c.ID)
 	return s.operate(w, r, at, step{operation: o, show: func() error {
-		return s.confirm(w, r, at, confirmView{Action: o.Page, What: "default", Label: c.Label})
+		return s.confirm(w, r, at, confirmView{Action: o.Page, What: "default", Label: c.Called(web.Language(r, s.Web))})
 	}, do: func() error {
 		if err := s.Self.MakeDefault(r.Context(), at.own, c.ID); err != nil {
 			return err
@@ -170,7 +170,7 @@ func (s *Site) remove(w http.ResponseWriter, r *http.Request, at *visit) error {
 	}
 	o := s.operation("remove", "operation.remove."+c.Factor, c.ID)
 	return s.operate(w, r, at, step{operation: o, show: func() error {
-		return s.confirm(w, r, at, confirmView{Action: o.Page, What: "remove", Label: c.Label, Warning: true})
+		return s.confirm(w, r, at, confirmView{Action: o.Page, What: "remove", Label: c.Called(web.Language(r, s.Web)), Warning: true})
 	}, do: func() error {
 		if err := s.Self.Remove(r.Context(), at.own, c.ID, needed); err != nil {
 			return err
