@@ -103,8 +103,9 @@ func (a *App) Stop() error {
 	return nil
 }
 
-// Cleanup releases the store. It runs after a provision that failed half way
-// too, when nothing has been opened.
+// Cleanup releases the store, once no phone is being told of what is in it: by
+// then no server of this configuration runs any more. It runs after a provision
+// that failed half way too, when nothing has been opened.
 func (a *App) Cleanup() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -114,6 +115,9 @@ func (a *App) Cleanup() error {
 	}
 	if a.runtime == nil {
 		return nil
+	}
+	if a.runtime.phones != nil {
+		a.runtime.phones.Stop()
 	}
 	a.runtime = nil
 	_, err := pool.Delete(a.key)

@@ -60,6 +60,14 @@ type Server struct {
 	streams streams
 }
 
+// Stop waits, for a moment at most, for phones that are being told, and has none
+// told from then on. It is called once.
+func (s *Server) Stop() {
+	if s.Push != nil {
+		s.Push.Stop()
+	}
+}
+
 // fault is an error that the app has words for.
 type fault struct {
 	status int

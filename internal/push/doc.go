@@ -11,5 +11,6 @@
 // read.
 //
 // Messages are sent beside the request that they are for, a few at once, and
-// each once: the app asks by itself anyway.
+// each once: the app asks by itself anyway. Whoever owns a Sender stops it, and
+// has no message under way from then on.
 package push

@@ -32,6 +32,8 @@ const (
 	// timeToLive is how long a service keeps a message for a browser that is
 	// not there: as long as what waits.
 	timeToLive = 10 * time.Minute
+	// grace is how long the end waits for messages that are under way.
+	grace = 3 * time.Second
 	// atOnce is how many messages are under way; more are not sent.
 	atOnce = 32
 	// maxEndpoint bounds an endpoint's length, in bytes.
@@ -52,6 +54,9 @@ type Sender struct {
 	hosts   []string
 	client  *http.Client
 	running chan struct{}
+	// lasting ends what is under way when it has lasted too long after the end.
+	lasting context.Context
+	cut     context.CancelFunc
 }
 
 // New makes a sender. derive gives 32 bytes for a number, the same each time:
@@ -59,6 +64,7 @@ type Sender struct {
 // services that messages go to, names or `*.suffix`; none for all.
 func New(contact string, derive func(n byte) []byte, hosts []string) (*Sender, error) {
 	s := &Sender{Contact: contact, hosts: hosts, running: make(chan struct{}, atOnce)}
+	s.lasting, s.cut = context.WithCancel(context.Background())
 	for n := range byte(8) { // a number above the curve's order comes once in 2³²
 		if key, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), derive(n)); err == nil {
 			s.key = key
@@ -196,7 +202,7 @@ func (s *Sender) privateKey() string {
 }
 
 // Later sends without anybody waiting, and gives done what came of it. Where too
-// much is under way nothing is sent, and done is not called.
+// much is under way, and after Stop, nothing is sent, and done is not called.
 func (s *Sender) Later(to Subscription, done func(ctx context.Context, err error)) {
 	select {
 	case s.running <- struct{}{}:
@@ -205,8 +211,20 @@ func (s *Sender) Later(to Subscription, done func(ctx context.Context, err error
 	}
 	go func() {
 		defer func() { <-s.running }()
-		ctx, cancel := context.WithTimeout(context.Background(), 2*timeout)
+		ctx, cancel := context.WithTimeout(s.lasting, 2*timeout)
 		defer cancel()
 		done(ctx, s.Send(ctx, to))
 	}()
+}
+
+// Stop waits for what Later sends and for what is done of it, and cuts short
+// what takes longer than a moment. It is called once, and nothing is sent after.
+func (s *Sender) Stop() {
+	late := time.AfterFunc(grace, s.cut)
+	for range cap(s.running) { // whoever has all places has waited for everybody
+		s.running <- struct{}{}
+	}
+	late.Stop()
+	s.cut()
+	s.client.CloseIdleConnections()
 }

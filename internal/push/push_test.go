@@ -23,6 +23,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -287,5 +288,52 @@ func TestAStormIsNoStorm(t *testing.T) {
 	}
 	if n := came.Load(); n != atOnce {
 		t.Errorf("%d came", n)
+	}
+}
+
+// transport is a push service that takes its time.
+type transport func(r *http.Request) (*http.Response, error)
+
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) { return t(r) }
+
+// TestTheEndWaits stops a sender with messages under way: to a service that
+// answers, and to one that never does.
+func TestTheEndWaits(t *testing.T) {
+	for _, tt := range []struct {
+		name          string
+		takes, waited time.Duration
+		sent          bool
+	}{
+		{"for an answer", time.Second, time.Second, true},
+		{"no longer than a moment", time.Hour, grace, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				sender, err := New("https://auth.example.gov", derive, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				sender.client.Transport = transport(func(r *http.Request) (*http.Response, error) {
+					select {
+					case <-time.After(tt.takes):
+						return &http.Response{StatusCode: http.StatusCreated, Body: http.NoBody}, nil
+					case <-r.Context().Done():
+						return nil, r.Context().Err()
+					}
+				})
+				to, begun, done := newListener("https://push.example.com/x").to, time.Now(), 0
+				sender.Later(to, func(_ context.Context, err error) {
+					if done++; (err == nil) != tt.sent {
+						t.Errorf("sent: %v", err)
+					}
+				})
+				sender.Stop()
+				if waited := time.Since(begun); done != 1 || waited != tt.waited {
+					t.Errorf("after %s %d were done", waited, done)
+				}
+				sender.Later(to, func(context.Context, error) { t.Error("sent after the end") })
+				synctest.Wait()
+			})
+		})
 	}
 }
