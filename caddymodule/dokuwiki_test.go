@@ -62,13 +62,20 @@ func constant(base, text string) string {
 
 // compared are the headers of an answer as both ways must show them. Left out
 // are what is of the moment (Date, the times of files, tags made of them, the
-// length of a body with such things in it); of cookies the values. The gateway
-// adds `Cache-Control: private, no-cache` where the wiki says nothing of caching.
-func compared(base string, h http.Header) string {
+// length of a body with such things in it) and the length of an empty body, of
+// which the wiki says nothing and net/http what it knows when the proxy flushes;
+// of cookies the values. The gateway adds `Cache-Control: private, no-cache`
+// where the wiki says nothing of caching.
+func compared(base string, h http.Header, empty bool) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(h)) {
 		switch name {
-		case "Date", "Last-Modified", "Etag", "Expires", "Content-Length":
+		case "Content-Length":
+			if empty {
+				continue
+			}
+			fallthrough
+		case "Date", "Last-Modified", "Etag", "Expires":
 			fmt.Fprintf(&b, "%s is there\n", name)
 		case "Set-Cookie":
 			for _, c := range h[name] {
@@ -116,7 +123,7 @@ func (u *reader) send(method, target string, body io.Reader, headers ...string) 
 	}
 	u.page, u.header = string(text), resp.Header
 	seen := constant(u.base, u.page)
-	u.script = append(u.script, fmt.Sprintf("%s %s\n%d\n%sbody %x of %d", method, constant(u.base, target), resp.StatusCode, compared(u.base, resp.Header),
+	u.script = append(u.script, fmt.Sprintf("%s %s\n%d\n%sbody %x of %d", method, constant(u.base, target), resp.StatusCode, compared(u.base, resp.Header, u.page == "" && method != http.MethodHead),
 		sha256.Sum256([]byte(seen)), len(seen)))
 	if len(headers) == 0 && strings.HasPrefix(resp.Header.Get("Content-Type"), "text/html") {
 		u.script = append(u.script, seen)
