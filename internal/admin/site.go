@@ -149,7 +149,17 @@ func (s *Site) serve(w http.ResponseWriter, r *http.Request) error {
 	if q == nil {
 		return err
 	}
-	return page(q, arg)
+	return q.led(page(q, arg))
+}
+
+// led leads whoever may find people back to the search, from a page that is not
+// there for them.
+func (q *visit) led(err error) error {
+	var no *web.Fail
+	if errors.As(err, &no) && no.Back == "" && (no.Status == http.StatusNotFound || no.Status == http.StatusForbidden) {
+		no.Back = q.Web.Path("/admin/")
+	}
+	return err
 }
 
 // open lets in whoever may find people, with a second factor. Without a visit

@@ -59,7 +59,9 @@ func TestAdministratorsNeedASecondFactor(t *testing.T) {
 	}
 	user := k.browser(k.person(people.NewAccount{Username: "joe"}), policy.Password, policy.TOTP)
 	user.open(home).wants(t, http.StatusForbidden, "for administrators")
-	k.browser(a, policy.Password, policy.TOTP).open("/.stepgate/admin").wants(t, http.StatusOK, `name="q"`)
+	boss := k.browser(a, policy.Password, policy.TOTP)
+	boss.open("/.stepgate/admin").wants(t, http.StatusOK, `name="q"`)
+	boss.open(personPath("none")).wants(t, http.StatusNotFound, "Search again", `href="/.stepgate/admin/"`)
 }
 
 func TestAnAccountIsFoundMadeChangedSuspendedAndDeleted(t *testing.T) {
