@@ -261,6 +261,8 @@ func answerError(kind policy.Factor, err error) []web.FieldError {
 func keyError(err error) []web.FieldError {
 	text := ""
 	switch {
+	case errors.Is(err, factors.ErrModel):
+		text = "error.key-model"
 	case errors.Is(err, factors.ErrWrongAnswer):
 		text = "error.key"
 	case errors.Is(err, factors.ErrExpired):

@@ -36,6 +36,9 @@ var (
 	ErrDestroyed = errors.New("factors: destroyed")
 	// ErrTaken says that this very authenticator or address is enrolled.
 	ErrTaken = errors.New("factors: already enrolled")
+	// ErrModel is a wrong answer too: that of an authenticator of a model that
+	// may not be enrolled.
+	ErrModel = fmt.Errorf("%w: not an allowed model", ErrWrongAnswer)
 	// ErrPending says that the answer has not come yet, by the other way that
 	// it comes. Nothing was compared.
 	ErrPending = errors.New("factors: not answered yet")

@@ -129,8 +129,11 @@ func (f *Factor) made(scope factors.Scope, state factors.State, answer factors.A
 		Challenge: base64.RawURLEncoding.EncodeToString(p.Challenge), RelyingPartyID: scope.RelyingParty, UserID: p.User,
 		UserVerification: protocol.VerificationPreferred, CredParams: algorithms,
 	}, parsed)
-	if err != nil || len(made.ID) == 0 || len(made.ID) > maxIDBytes || !f.allows(made.Authenticator.AAGUID) {
+	if err != nil || len(made.ID) == 0 || len(made.ID) > maxIDBytes {
 		return nil, p, factors.ErrWrongAnswer
+	}
+	if !f.allows(made.Authenticator.AAGUID) {
+		return nil, p, factors.ErrModel
 	}
 	return made, p, nil
 }

@@ -467,7 +467,7 @@ func TestOnlyAllowedModelsAreEnrolled(t *testing.T) {
 		if a.PublicKey.Attestation != "direct" {
 			t.Errorf("attestation %q", a.PublicKey.Attestation)
 		}
-		if _, err := f.confirm(silent.create(a)); !errors.Is(err, factors.ErrWrongAnswer) {
+		if _, err := f.confirm(silent.create(a)); !errors.Is(err, factors.ErrModel) || !errors.Is(err, factors.ErrWrongAnswer) {
 			t.Errorf("%x: %v", silent.model, err)
 		}
 	}

@@ -82,6 +82,8 @@ func keyError(err error) string {
 		return "error.key.taken"
 	case errors.Is(err, factors.ErrExpired):
 		return "error.key.expired"
+	case errors.Is(err, factors.ErrModel):
+		return "error.key.model"
 	case errors.Is(err, factors.ErrWrongAnswer), errors.Is(err, factors.ErrReplayed), errors.Is(err, factors.ErrUnverified):
 		return "error.key.wrong"
 	}
