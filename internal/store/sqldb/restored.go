@@ -28,7 +28,9 @@ func (db *DB) EventLink(ctx context.Context, seq int64) (audit.Link, error) {
 	return links[0], nil
 }
 
-// VoidSpendable implements store.Store.
+// VoidSpendable implements store.Store. It is one transaction however much there
+// is: in steps, what a step that was never reached would have voided could be
+// spent after an interruption, by whoever a gateway serves meanwhile.
 func (db *DB) VoidSpendable(ctx context.Context, now time.Time, event audit.Event) (codes int64, err error) {
 	err = db.update(ctx, func(t *tx) error {
 		for _, query := range []string{
