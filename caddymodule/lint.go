@@ -25,8 +25,8 @@ func (d *drawing) Lint() ([]author.Finding, error) {
 		return nil, err
 	}
 	found = append(found, d.lintSessions()...)
-	options := author.LintOptions{Offered: d.app.offered(), Now: time.Now(), Session: time.Duration(d.app.Session.Absolute)}
 	for _, h := range d.gates {
+		options := author.LintOptions{Offered: d.app.offered(), TypedElsewhere: h.typedElsewhere(), Now: time.Now(), Session: time.Duration(d.app.Session.Absolute)}
 		found = append(found, author.Lint(h.authored(), options)...)
 		if report := h.authoredReport(); report != nil {
 			found = append(found, author.Lint(report, options)...)

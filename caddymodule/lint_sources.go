@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/stepgate/stepgate/caddymodule/guest"
+	"github.com/stepgate/stepgate/caddymodule/source"
 	"github.com/stepgate/stepgate/internal/signin/legacyform"
 	"github.com/stepgate/stepgate/policy/author"
 )
@@ -33,15 +35,30 @@ const (
 func (d *drawing) lintSources(h *Handler) []author.Finding {
 	var found []author.Finding
 	for _, module := range h.sources {
-		switch source := module.(type) {
+		switch s := module.(type) {
 		case *guest.SignInLegacyForm:
-			found = append(found, d.lintLoginPages(h, source)...)
-			found = append(found, d.lintForm(h, source)...)
+			found = append(found, d.lintLoginPages(h, s)...)
+			found = append(found, d.lintForm(h, s)...)
 		case *guest.SignInUpstreamBasic:
-			found = append(found, d.lintBasic(h, source)...)
+			found = append(found, d.lintBasic(h, s)...)
 		}
 	}
 	return found
+}
+
+// typedElsewhere tells whether no source of the site can ask somebody for their
+// password anew.
+func (h *Handler) typedElsewhere() bool {
+	return len(h.sources) > 0 && !slices.ContainsFunc(h.sources, func(module source.Module) bool {
+		switch s := module.(type) {
+		case *guest.SignInTrusted:
+			return false
+		case *guest.SignInUpstreamBasic:
+			return s.OwnPage
+		default:
+			return true
+		}
+	})
 }
 
 // note is one about an option of a source, on the first line at or behind the

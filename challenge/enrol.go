@@ -109,6 +109,8 @@ func (s enrolments) whyStuck(v *session.Entry, c ceremony.Continuation, held hol
 		return "stuck.box", time.Time{}
 	case c.Kind != ceremony.Operate && s.signsInAnew(v, c):
 		return "stuck.named", time.Time{}
+	case c.Kind != ceremony.Operate && s.typesEachTime(v, c):
+		return "stuck.once", time.Time{}
 	case c.Kind == ceremony.Operate && held.second():
 		return "stuck.operation", time.Time{}
 	case c.Kind == ceremony.Operate || !held.second() && s.enrolment(v) != EnrolSelf:
@@ -137,6 +139,17 @@ func (s enrolments) signsInAnew(v *session.Entry, c ceremony.Continuation) bool 
 	}
 	proofs := append(proofsFor(v, c), policy.Proof{Factor: policy.Password, At: s.Now().UTC()})
 	return s.missing(v, c)&^s.Policy.MetOnce(c.Needs, proofs, true, s.Now(), c.Once) == 0
+}
+
+// typesEachTime tells whether the password is missing for this request alone, of
+// somebody whom nobody here can ask for it.
+func (s enrolments) typesEachTime(v *session.Entry, c ceremony.Continuation) bool {
+	if passwordProofs(s).asksPassword(v) || !s.asksOnce(v, c) {
+		return false
+	}
+	return !slices.ContainsFunc(prospects(s).ways(s.missing(v, c), v, c), func(way []policy.Factor) bool {
+		return !slices.Contains(way, policy.Password)
+	})
 }
 
 // enrolStep is the enrolment of one factor: its page, and the answer to it.

@@ -253,6 +253,28 @@ func TestABoxAsksNobodyTwice(t *testing.T) {
 	}
 }
 
+// A password for one request alone cannot be typed before that request: whoever
+// types it elsewhere is told so, and not to sign in again.
+func TestAPasswordForOneRequestIsTypedNowhereElse(t *testing.T) {
+	for _, accept := range [][]policy.Factor{{policy.Password}, {policy.Password, policy.TOTP}} {
+		for _, box := range []string{"", "/manager/status"} {
+			k := levelRig(t, 0, true, accept)
+			k.Passwords, k.LoginPage, k.LoginBox = nil, box, box != ""
+			k.pages = k.Handler()
+			k.hold(k.person("joe"), policy.TOTP, 0)
+			b := k.browser()
+			w, r := b.answering("/")
+			if _, err := k.Enter(w, r, nil, signin.Identity{Source: account.LocalSource, Username: "joe"}); err != nil {
+				t.Fatal(err)
+			}
+			b.Keep(w.Result())
+			if s := b.open(k.doorOnce(b, "/x", "x0", true)); s.status != http.StatusForbidden || !strings.Contains(s.text, "To sign in again does not help") {
+				t.Errorf("%v, box %q: %d to %q: %s", accept, box, s.status, s.to, s.text)
+			}
+		}
+	}
+}
+
 func TestAPasswordOfTheAppIsTypedAtTheApp(t *testing.T) {
 	for _, once := range []bool{false, true} {
 		k := levelRig(t, 10*time.Minute, once, []policy.Factor{policy.Password})

@@ -93,6 +93,9 @@ const (
 type LintOptions struct {
 	// Offered are the factors that people can have with what is configured.
 	Offered []policy.Factor
+	// TypedElsewhere says that people type their password before they come to
+	// the site, or into a box of their browser's: nobody there asks for it anew.
+	TypedElsewhere bool
 	// Now is the moment of the question; zero asks about no rule's end.
 	Now time.Time
 	// Session is how long a session lasts at most; 0 means that it is not

@@ -95,7 +95,7 @@ func (l *linter) unmeetable(level *policy.Level) {
 	}
 	var missing []string
 	for _, a := range alternatives {
-		lacking := l.lacking(a)
+		lacking := l.lacking(level, a)
 		if lacking == "" {
 			return
 		}
@@ -107,10 +107,13 @@ func (l *linter) unmeetable(level *policy.Level) {
 		"nobody can meet the level `%s`: %s", level.Name(), strings.Join(missing, "; "))
 }
 
-// lacking says why an alternative cannot be met, or nothing.
-func (l *linter) lacking(alternative []policy.Factor) string {
+// lacking says why an alternative of a level cannot be met, or nothing.
+func (l *linter) lacking(level *policy.Level, alternative []policy.Factor) string {
 	for _, f := range alternative {
-		if !slices.Contains(l.o.Offered, f) {
+		switch {
+		case f == policy.Password && level.Once() && l.o.TypedElsewhere:
+			return "`once` wants the password for each request, and where people sign in nobody asks for it anew"
+		case !slices.Contains(l.o.Offered, f):
 			return "no provider is configured for " + string(f)
 		}
 	}

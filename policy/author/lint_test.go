@@ -71,6 +71,10 @@ func TestLintFindsEachKind(t *testing.T) {
 		{"raise of the default", "default signed_in\nraise mfa when risk high", "weak-default 1"},
 		{"nobody can meet", "level text { accept sms+totp }\nrequire text /a", "unmeetable-level 1"},
 		{"two keys", "level keys { accept webauthn+webauthn }\nrequire keys /a", ""},
+		{"typed elsewhere", "level each { accept password; once }\nrequire each /a", "knowledge-only 1, unmeetable-level 1"},
+		{"typed elsewhere, beside a code", "level each { accept password+totp; once }\nrequire each /a", "unmeetable-level 1"},
+		{"typed elsewhere, or a code", "level each { accept password totp; once }\nrequire each /a", "knowledge-only 1"},
+		{"typed elsewhere before", "level fresh { accept password+totp; max_age 10m }\nrequire fresh /a", ""},
 		{"one way is enough", "level text { accept sms totp }\nrequire text /a", ""},
 		{"knowledge", "level know { accept totp security_questions+pin }\nrequire know /a", "knowledge-only 1"},
 		{"questions beside an app", "level know { accept totp+security_questions }\nrequire know /a", "security-questions 1"},
@@ -86,7 +90,7 @@ func TestLintFindsEachKind(t *testing.T) {
 				policy.Password, policy.TOTP, policy.WebAuthn, policy.PIN, policy.SecurityQuestions, policy.BackupCode, policy.TemporaryCode, policy.DevicePIN,
 			}
 			var got []string
-			for _, f := range Lint(siteOf(t, tt.text), LintOptions{Offered: offered, Now: noon, Session: 12 * time.Hour}) {
+			for _, f := range Lint(siteOf(t, tt.text), LintOptions{Offered: offered, TypedElsewhere: true, Now: noon, Session: 12 * time.Hour}) {
 				got = append(got, fmt.Sprintf("%s %d", f.Code, f.Line))
 				if f.Text == "" || f.Mend == "" || f.File != "Caddyfile" {
 					t.Errorf("%+v", f)
