@@ -3,9 +3,6 @@ package admin
 import (
 	"bytes"
 	"context"
-	"encoding/csv"
-	"encoding/json"
-	"fmt"
 	"maps"
 	"mime/multipart"
 	"net/http"
@@ -285,34 +282,6 @@ func TestOrganisationsAreMadeAndChangedByOwners(t *testing.T) {
 	owner.send(page.form(t, "delete"), map[string]string{"action": "delete"}).wants(t, http.StatusOK, "were changed")
 }
 
-func TestTheTrailIsFilteredAndExplained(t *testing.T) {
-	k := newRig(t)
-	k.Explain = func(raw json.RawMessage) (string, error) { return "because " + string(raw), nil }
-	b, _ := k.administrator(account.RoleAuditor, "north")
-	joe := k.person(people.NewAccount{Username: "joe", Organisation: "south"})
-	reference := audit.NewReference()
-	if _, err := k.db.AppendEvent(t.Context(), audit.Event{
-		At: k.clock(), Name: audit.AccessDenied, Account: string(joe.ID), Reference: reference, Rule: "/debug/*", Explanation: []byte(`{"rule":1}`),
-	}); err != nil {
-		t.Fatal(err)
-	}
-	b.open(home+"trail").wants(t, http.StatusOK, "The policy denied a request", "An account was made", "joe").lacks(t, ">authz_fail<")
-	b.open(home+"trail?lang=cy").wants(t, http.StatusOK, "Gwrthododd y polisi gais", "Gwnaed cyfrif")
-	b.open(home+"trail?event=authz_fail&account=joe&since=2026-03-04&until=2026-03-04").wants(t, http.StatusOK, reference).lacks(t, `>An account was made</a>`)
-	b.open(home+"trail?since=2026-03-05").wants(t, http.StatusOK, "no such events")
-	b.open(home+"trail?since=yesterday").wants(t, http.StatusBadRequest, `href="#since"`)
-	b.open(home+"trail?reference="+reference).wants(t, http.StatusOK, "/debug/*", "authz_fail", "because {&#34;rule&#34;:1}")
-	b.open(home+"event?reference=NONE").wants(t, http.StatusNotFound)
-	k.Web.Zone = time.FixedZone("the site's", 3600)
-	b.open(home+"event?record=1").wants(t, http.StatusOK, "&#43;01:00")
-	k.Web.Zone = nil
-	admin, _ := k.administrator(account.RoleAdmin, "north")
-	for _, page := range []string{"trail", "event?record=1", "messages"} {
-		admin.open(home+page).wants(t, http.StatusForbidden)
-		b.open(home+page).wants(t, http.StatusOK)
-	}
-}
-
 // TestTwoPeopleOfOneUsernameAreToldApart has a name that two sources have.
 func TestTwoPeopleOfOneUsernameAreToldApart(t *testing.T) {
 	k := newRig(t)
@@ -326,37 +295,6 @@ func TestTwoPeopleOfOneUsernameAreToldApart(t *testing.T) {
 		b.open(home+page).wants(t, http.StatusOK, "joe (local)", "joe (county)").lacks(t, ">joe<")
 	}
 	b.open(home+"?q=ann").wants(t, http.StatusOK, ">ann<")
-}
-
-func TestAnExportDisarmsFormulas(t *testing.T) {
-	k := newRig(t)
-	b, _ := k.administrator(account.RoleAdmin, "north")
-	k.person(people.NewAccount{Username: "=cmd|' /C calc'!A0", Name: "@SUM(1+1)", Mobile: "07700 900609", Organisation: "north"})
-	s := b.send(b.open(home).form(t, "accounts.csv"), nil).wants(t, http.StatusOK, "'=cmd", "'@SUM", "'+447700900609")
-	s.lacks(t, "\n=", ",@", ",+")
-	if len(k.events(audit.AdminAction)) != 1 {
-		t.Error("the export is not in the trail")
-	}
-}
-
-func TestAnExportHasAllThatAreFound(t *testing.T) {
-	k := newRig(t)
-	b, _ := k.administrator(account.RoleAdmin, "north")
-	var table strings.Builder
-	table.WriteString("username,organisation\n")
-	const n = 2*exportPage + 1
-	for i := range n {
-		fmt.Fprintf(&table, "person%d,north\n", i)
-	}
-	if _, err := k.People.Import(t.Context(), people.Operator(), people.Table{CSV: []byte(table.String())}); err != nil {
-		t.Fatal(err)
-	}
-	k.person(people.NewAccount{Username: "person-of-south", Organisation: "south"})
-	f := b.open(home+"?q=person").form(t, "accounts.csv")
-	rows, err := csv.NewReader(strings.NewReader(b.send(f, nil).wants(t, http.StatusOK).text)).ReadAll()
-	if err != nil || len(rows) != n+1 {
-		t.Errorf("%d rows of %d accounts, %v", len(rows), n, err)
-	}
 }
 
 func TestNamesThatLookAlikeAreWarnedOf(t *testing.T) {

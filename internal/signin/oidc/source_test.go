@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -280,68 +279,6 @@ func TestAnIssuerThatSaysSoMustNameItself(t *testing.T) {
 	}
 }
 
-func TestADiscoveryDocumentOfAnotherIssuerIsNotBelieved(t *testing.T) {
-	i := newIssuer(t)
-	i.discovery["issuer"] = "https://login.example.gov"
-	if _, err := walk(t, open(t, i), i, signin.Departure{}); err == nil || errors.Is(err, signin.ErrRefused) {
-		t.Errorf("%v; want a technical error", err)
-	}
-}
-
-func TestAKeyThatWasReplacedIsFoundAtOnce(t *testing.T) {
-	i := newIssuer(t)
-	s := open(t, i)
-	for _, key := range []string{"first", "second", "third"} {
-		if key != "first" {
-			i.roll(key)
-		}
-		if _, err := walk(t, s, i, signin.Departure{}); err != nil {
-			t.Errorf("%s key: %v", key, err)
-		}
-	}
-}
-
-// TestKeysThatAreBeingReadAreNotTheLastWord has a token of the new key arrive
-// while the old keys are on their way.
-func TestKeysThatAreBeingReadAreNotTheLastWord(t *testing.T) {
-	i := newIssuer(t)
-	s := open(t, i)
-	old, reading, goOn := i.published(), make(chan struct{}), make(chan struct{})
-	i.keys = func(w http.ResponseWriter) {
-		i.keys = nil
-		i.mu.Unlock()
-		close(reading)
-		<-goOn
-		i.mu.Lock()
-		reply(w, old)
-	}
-	first := make(chan error)
-	go func() {
-		_, err := walk(t, s, i, signin.Departure{})
-		first <- err
-	}()
-	<-reading
-	i.roll("second")
-	second := make(chan error)
-	go func() {
-		_, err := walk(t, s, i, signin.Departure{})
-		second <- err
-	}()
-	close(goOn)
-	if err := errors.Join(<-first, <-second); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestKeysThatCannotBeReadAreNoRefusal(t *testing.T) {
-	i := newIssuer(t)
-	s := open(t, i)
-	i.keys = func(w http.ResponseWriter) { http.Error(w, "down", http.StatusBadGateway) }
-	if _, err := walk(t, s, i, signin.Departure{}); err == nil || errors.Is(err, signin.ErrRefused) {
-		t.Errorf("%v; want a technical error", err)
-	}
-}
-
 func TestAFreshSignInIsAskedForAndChecked(t *testing.T) {
 	i := newIssuer(t)
 	s := open(t, i)
@@ -412,94 +349,6 @@ func TestGroupsThatTheIssuerLeftOutSignNobodyIn(t *testing.T) {
 	if who, err := walk(t, open(t, i), i, signin.Departure{}); !errors.Is(err, oidc.ErrGroupsElsewhere) {
 		t.Errorf("%+v, %v", who, err)
 	}
-}
-
-// told is a request by which the issuer says something.
-func told(t *testing.T, query, form url.Values) *http.Request {
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/.stepgate/oidc?"+query.Encode(), strings.NewReader(form.Encode()))
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if err := r.ParseForm(); err != nil {
-		t.Fatal(err)
-	}
-	return r
-}
-
-func TestALogoutTokenIsTheIssuersForThisClient(t *testing.T) {
-	i := newIssuer(t)
-	s := open(t, i)
-	event := map[string]any{"http://schemas.openid.net/event/backchannel-logout": map[string]any{}}
-	hear := func(token string) (signin.Ended, error) {
-		return s.HearLogout(told(t, nil, url.Values{"logout_token": {token}}), "")
-	}
-	token := func(change map[string]any) string {
-		claims := map[string]any{
-			"iss": i.URL, "aud": client, "iat": time.Now().Unix(), "exp": time.Now().Add(time.Minute).Unix(), "jti": "1", "sub": "subject-1", "sid": "there-1", "events": event,
-		}
-		maps.Copy(claims, change)
-		maps.DeleteFunc(claims, func(_ string, value any) bool { return value == nil })
-		return sign(t, jose.ES256, i.key, i.keyID, claims)
-	}
-	ended, err := hear(token(nil))
-	if want := (signin.Ended{Subject: "subject-1", IssuerSession: "there-1"}); err != nil || ended != want {
-		t.Errorf("%+v, %v; want %+v", ended, err, want)
-	}
-	for name, change := range map[string]map[string]any{
-		"an ID token":    {"events": nil, "nonce": "n"},
-		"with a nonce":   {"nonce": "n"},
-		"another client": {"aud": "another"},
-		"expired":        {"exp": time.Now().Add(-time.Hour).Unix()},
-		"of an hour ago": {"iat": time.Now().Add(-time.Hour).Unix()},
-		"of the future":  {"iat": time.Now().Add(time.Hour).Unix(), "exp": time.Now().Add(2 * time.Hour).Unix()},
-		"of nobody":      {"sub": nil, "sid": nil},
-		"without an id":  {"jti": nil},
-	} {
-		if ended, err := hear(token(change)); !errors.Is(err, signin.ErrRefused) {
-			t.Errorf("%s: %+v, %v; want ErrRefused", name, ended, err)
-		}
-	}
-	for name, raw := range map[string]string{
-		"another issuer": token(map[string]any{"iss": "https://login.example.gov"}),
-		"not signed":     unsigned(map[string]any{"iss": i.URL, "aud": client, "events": event, "sub": "subject-1", "jti": "1"}),
-		"no token":       "x",
-		"nothing":        "",
-	} {
-		if ended, err := hear(raw); !errors.Is(err, signin.ErrNobody) {
-			t.Errorf("%s: %+v, %v; want ErrNobody", name, ended, err)
-		}
-	}
-}
-
-func TestAFrameOfTheIssuersEndsTheOneSessionThatItNames(t *testing.T) {
-	i := newIssuer(t)
-	s := open(t, i)
-	ended, err := s.HearLogout(told(t, url.Values{"iss": {i.URL}, "sid": {"there-1"}}, nil), "")
-	if want := (signin.Ended{IssuerSession: "there-1"}); err != nil || ended != want {
-		t.Errorf("%+v, %v", ended, err)
-	}
-	for name, q := range map[string]url.Values{"no session": {"iss": {i.URL}}, "two": {"iss": {i.URL}, "sid": {"a", "b"}}} {
-		if ended, err := s.HearLogout(told(t, q, nil), ""); !errors.Is(err, signin.ErrRefused) {
-			t.Errorf("%s: %+v, %v", name, ended, err)
-		}
-	}
-	if ended, err := s.HearLogout(told(t, url.Values{"iss": {"https://login.example.gov"}, "sid": {"a"}}, nil), ""); !errors.Is(err, signin.ErrNobody) {
-		t.Errorf("another issuer: %+v, %v", ended, err)
-	}
-}
-
-func TestStrangersTokensDoNotHaveTheKeysReadAtTheirPace(t *testing.T) {
-	i := newIssuer(t)
-	s := open(t, i)
-	stranger := rsaKey(t)
-	for range 10 {
-		raw := sign(t, jose.RS256, stranger, "unknown", map[string]any{"iss": i.URL, "aud": client})
-		if ended, err := s.HearLogout(told(t, nil, url.Values{"logout_token": {raw}}), ""); !errors.Is(err, signin.ErrRefused) {
-			t.Fatalf("%+v, %v", ended, err)
-		}
-	}
-	if i.mu.Lock(); i.keyReads > 1 {
-		t.Errorf("the keys were read %d times", i.keyReads)
-	}
-	i.mu.Unlock()
 }
 
 func TestCheckRefusesWhatWouldLeaveADoorOpen(t *testing.T) {
