@@ -177,7 +177,7 @@ type Verdict struct {
 func (a Assertion) Check(s *Site) (Verdict, error) {
 	answer := s.Explain(a.Facts)
 	v := Verdict{
-		File: a.File, Line: a.Line, Method: answer.Method, URL: a.Facts.Target, Want: a.Want, Got: answer.comesTo(), Answer: answer,
+		File: a.File, Line: a.Line, Method: answer.Method, URL: a.Facts.Target, Want: a.Want, Got: answer.says(), Answer: answer,
 	}
 	want, err := s.levels(a.Want)
 	if err != nil {
@@ -192,16 +192,7 @@ func (a Assertion) Check(s *Site) (Verdict, error) {
 	return v, nil
 }
 
-// comesTo is what becomes of the request, in the words of an assertion: what the
-// policy says, but for a watched login, which asks nobody.
-func (a Answer) comesTo() []string {
-	if a.Login != "" {
-		return []string{wantPublic}
-	}
-	return a.says()
-}
-
-// says is what the policy says, in the same words.
+// says is what an answer comes to, in the words of an assertion.
 func (a Answer) says() []string {
 	switch {
 	case a.Refused != nil:
@@ -259,8 +250,6 @@ func (v Verdict) Error() string {
 		return text + ": " + x.Refused.Text
 	case x.Own:
 		return text + ": it is a page of the gateway itself"
-	case x.Login != "":
-		return text + ": it is a " + x.Login + " of the login that is watched, which passes without a session"
 	}
 	text += ", decided by " + strings.ReplaceAll(decidedBy(x.Explanation), "  ", " ")
 	for _, r := range x.RaisedBy {

@@ -124,5 +124,5 @@ func (c *Coverage) assertion(f Facts) string {
 	if f.SignedIn && len(f.Groups) == 0 && f.Username == "" {
 		who = " --signed-in"
 	}
-	return f.request(v) + who + " -> " + strings.Join(c.site.Explain(f).comesTo(), " ")
+	return f.request(v) + who + " -> " + strings.Join(c.site.Explain(f).says(), " ")
 }

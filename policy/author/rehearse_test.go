@@ -76,7 +76,7 @@ func TestRehearseCountsWhatItCannotRead(t *testing.T) {
 }
 
 // TestTheWatchedLoginAsksNobody: the gate lets it pass without a session, but
-// for what is denied, and so explain, rehearse and test say.
+// for what is denied.
 func TestTheWatchedLoginAsksNobody(t *testing.T) {
 	r := rehearsal(t, contractSample)
 	r.Sites[0].Login = func(f *Facts, readings *target.Readings) string {
@@ -100,18 +100,6 @@ func TestTheWatchedLoginAsksNobody(t *testing.T) {
 	}
 	if a := r.Sites[0].Explain(Facts{Method: "GET", Target: "/debug/login"}); a.Login != "" {
 		t.Errorf("what is denied passes as %s", a.Login)
-	}
-	asserted := "GET /login -> public\nPOST /login -> mfa fresh_key\nGET /debug/login -> deny\nGET /login -> mfa\n"
-	list, err := ReadAssertions("t.policytest", strings.NewReader(asserted))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, a := range list {
-		if v, err := a.Check(r.Sites[0]); err != nil || v.Holds != (i < 3) {
-			t.Errorf("%v, %v", v, err)
-		} else if text := v.Error(); i == 3 && !strings.Contains(text, "but it is public: it is a login_page of the login that is watched") {
-			t.Error(text)
-		}
 	}
 }
 
