@@ -44,6 +44,8 @@ func TestDiffSettingsSaysWhatIsWeaker(t *testing.T) {
 		{"pages.name", `"A"`, `"B"`, Changed},
 		{"something_new", "", "true", Undecided},
 		{"keep_requests", "10", "20", Changed},
+		{"sms", `{"provider":"sns"}`, `{"provider":"webhook"}`, Undecided},
+		{"store", `"a"`, `"b"`, Undecided},
 	} {
 		var was, is []Setting
 		if tt.was != "" {
