@@ -309,14 +309,19 @@ func (w *Weld) elsewhere(ctx context.Context, c Cookie, id session.ID, at standi
 	if at == unknown && known {
 		return false
 	}
-	found, err := w.Store.BondElsewhere(ctx, all, id, now)
-	if err != nil || found {
-		return true
-	}
 	if at == unknown {
-		w.strangers.add(all[0], now, since)
+		switch found, err := w.Store.BondElsewhere(ctx, all, "", now); {
+		case err != nil || found && id == "":
+			return true
+		case !found:
+			w.strangers.add(all[0], now, since)
+			return false
+		}
+		// It may have become the session's own since its bonds were read: a
+		// stranger it is to nobody then.
 	}
-	return false
+	found, err := w.Store.BondElsewhere(ctx, all, id, now)
+	return err != nil || found
 }
 
 // plainValue tells whether all parsers agree on a value (RFC 6265 §4.1.1,

@@ -353,6 +353,17 @@ func TestValueThatIsBoundWhileTheStoreIsAskedIsNoStranger(t *testing.T) {
 	}
 }
 
+func TestValueOfTheSessionsOwnIsNoStranger(t *testing.T) {
+	w, _ := newWeld(t)
+	w.bindFor(t, "one", Cookie{"SESS", "a1"})
+	if p := w.Pass(t.Context(), "SESS=a1", "one", nil, true); p.Foreign {
+		t.Error("the session's own is another's where its bonds were read before")
+	}
+	if p := w.Pass(t.Context(), "SESS=a1", "", nil, true); !p.Foreign || p.Line != "" {
+		t.Errorf("afterwards a login of anybody's carries %q", p.Line)
+	}
+}
+
 func TestOtherSpellingOfABoundValueIsNoStranger(t *testing.T) {
 	w, _ := newWeld(t)
 	w.Pass(t.Context(), "SESS=ABC", "", nil, true)
