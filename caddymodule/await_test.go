@@ -21,7 +21,7 @@ func TestAStoreThatIsNotThereYetIsWaitedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	yet := *there
-	yet.Host = strings.Replace(freeAddress(t), "localhost", "127.0.0.1", 1)
+	yet.Host = legacytest.FreeAddr(t)
 	head := strings.Replace(testHead, "store sqlite {{dir}}/stepgate.db", "store postgres "+strconv.Quote(yet.String())+"\n\t\tkey_file {{dir}}/stepgate.key", 1)
 	g := startGateway(t, head+walkSite, nil)
 	b := g.browser()

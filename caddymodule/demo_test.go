@@ -28,15 +28,16 @@ var (
 	demoSettings = regexp.MustCompile(`(?m)^  Policy +(\S+)$`)
 )
 
-// startDemo runs the demo on a free port.
+// startDemo runs the demo on a port that nobody else takes.
 func startDemo(t *testing.T, data string) *runningDemo {
 	t.Helper()
 	t.Setenv("TMPDIR", t.TempDir())
 	ctx, cancel := context.WithCancel(t.Context())
 	out := &told{until: "Ctrl-C", done: make(chan struct{})}
 	ended := make(chan error, 1)
+	listen := freeAddress(t)
 	go func() {
-		ended <- command.RunDemo(ctx, command.DemoOptions{Listen: "127.0.0.1:0", Data: data, Command: "stepgate", Out: out})
+		ended <- command.RunDemo(ctx, command.DemoOptions{Listen: listen, Data: data, Command: "stepgate", Out: out})
 	}()
 	d := &runningDemo{stop: func() error {
 		cancel()

@@ -115,7 +115,7 @@ func TestADirectoryThatIsDownKeepsWhoIsSignedIn(t *testing.T) {
 		t.Skip("starts slapd")
 	}
 	d := legacytest.StartDirectory(t)
-	way, cut := forward(t, "127.0.0.1:0", d.Addr)
+	way, cut := forward(t, legacytest.FreeAddr(t), d.Addr)
 	g := startGateway(t, strings.Replace(directorySite(d), d.URL, "ldap://"+way, 1), nil)
 	joe := g.browser()
 	joe.signInAs(joe.get("/"), "joe", "joe-Pass1").want(http.StatusOK, "/")

@@ -95,7 +95,7 @@ func TestAMailOutlivesARestart(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for the outbox to try again")
 	}
-	address := strings.Replace(freeAddress(t), "localhost", "127.0.0.1", 1)
+	address := legacytest.FreeAddr(t)
 	m, block := mailServer(t, legacytest.MailOptions{}, address)
 	site := withProviders("sms file texts.jsonl", block)
 	g := startGateway(t, site, nil)

@@ -3,7 +3,6 @@ package command
 import (
 	"bytes"
 	"errors"
-	"net"
 	"strings"
 	"testing"
 
@@ -62,20 +61,15 @@ func TestTablesShowWhatCouldMoveTheCursor(t *testing.T) {
 }
 
 func TestDemoTakesTheNextPortThatIsFree(t *testing.T) {
-	first, err := firstFreePort()
-	if err != nil {
-		t.Fatal(err)
+	var first, second demonstration
+	for _, d := range []*demonstration{&first, &second} {
+		held, err := d.settle("")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer held.Close()
 	}
-	taken, err := net.Listen("tcp", "127.0.0.1:"+first)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer taken.Close()
-	second, err := firstFreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if second <= first {
-		t.Errorf("%s after %s", second, first)
+	if second.Port <= first.Port {
+		t.Errorf("%s after %s", second.Port, first.Port)
 	}
 }

@@ -73,9 +73,12 @@ var DemoCaddyfile string
 // made.
 func RunDemo(ctx context.Context, o DemoOptions) (err error) {
 	d := &demonstration{Command: o.Command, Kept: o.Data != "", Accounts: demoAccounts()}
-	if err := d.settle(o.Listen); err != nil {
+	// The accounts take a while to make, and nobody else gets the port meanwhile.
+	held, err := d.settle(o.Listen)
+	if err != nil {
 		return err
 	}
+	defer held.Close()
 	remove, err := d.makeFolder(o.Data)
 	if err != nil {
 		return err
@@ -92,6 +95,7 @@ func RunDemo(ctx context.Context, o DemoOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	_ = held.Close()
 	if err := caddy.Load(config, true); err != nil {
 		return fmt.Errorf("start the gateway: %w", err)
 	}
@@ -106,51 +110,55 @@ func RunDemo(ctx context.Context, o DemoOptions) (err error) {
 	return errors.Join(err, caddy.Stop())
 }
 
-// settle chooses where to listen, and what the site is called there.
-func (d *demonstration) settle(listen string) error {
+// settle chooses where to listen, and what the site is called there. It holds
+// the port for whoever is going to.
+func (d *demonstration) settle(listen string) (held net.Listener, err error) {
+	ip := net.IPv4(127, 0, 0, 1)
 	if listen == "" {
-		port, err := firstFreePort()
-		if err != nil {
-			return err
-		}
-		listen = net.JoinHostPort("127.0.0.1", port)
+		held, err = firstFreePort()
+	} else {
+		ip, held, err = hold(listen)
 	}
+	if err != nil {
+		return nil, err
+	}
+	d.Port = strconv.Itoa(held.Addr().(*net.TCPAddr).Port)
+	d.Bind, d.Exposed = ip.String(), !ip.IsLoopback()
+	name := demoHost
+	if d.Exposed && !ip.IsUnspecified() {
+		name = d.Bind
+	}
+	d.URL = "http://" + net.JoinHostPort(name, d.Port)
+	return held, nil
+}
+
+// hold listens where --listen says.
+func hold(listen string) (net.IP, net.Listener, error) {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
-		return usagef("--listen %s: expected HOST:PORT, such as 127.0.0.1:8080", listen)
+		return nil, nil, usagef("--listen %s: expected HOST:PORT, such as 127.0.0.1:8080", listen)
 	}
 	if host == "" || host == demoHost {
 		host = "127.0.0.1"
 	}
 	ip := net.ParseIP(host)
 	if ip == nil {
-		return usagef("--listen %s: expected localhost or an IP address before the port", listen)
+		return nil, nil, usagef("--listen %s: expected localhost or an IP address before the port", listen)
 	}
-	l, err := net.Listen("tcp", net.JoinHostPort(host, port))
+	held, err := net.Listen("tcp", net.JoinHostPort(host, port))
 	if err != nil {
-		return fmt.Errorf("--listen %s: %w", listen, err)
+		return nil, nil, fmt.Errorf("--listen %s: %w", listen, err)
 	}
-	d.Port = strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
-	if err := l.Close(); err != nil {
-		return err
-	}
-	d.Bind, d.Exposed = host, !ip.IsLoopback()
-	name := demoHost
-	if d.Exposed && !ip.IsUnspecified() {
-		name = host
-	}
-	d.URL = "http://" + net.JoinHostPort(name, d.Port)
-	return nil
+	return ip, held, nil
 }
 
-func firstFreePort() (string, error) {
+func firstFreePort() (net.Listener, error) {
 	for port := demoFirstPort; port <= demoLastPort; port++ {
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err == nil {
-			return strconv.Itoa(port), l.Close()
+		if held, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			return held, nil
 		}
 	}
-	return "", fmt.Errorf("no port between %d and %d is free: name one with --listen", demoFirstPort, demoLastPort)
+	return nil, fmt.Errorf("no port between %d and %d is free: name one with --listen", demoFirstPort, demoLastPort)
 }
 
 // makeFolder makes the folder that everything is in, and says how to take it

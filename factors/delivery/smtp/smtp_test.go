@@ -260,12 +260,7 @@ func TestTLSFromTheFirstByte(t *testing.T) {
 }
 
 func TestNobodyThereIsTemporary(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
-	s := newSender(t, smtp.Options{Server: l.Addr().String(), From: "a@b.example"})
+	s := newSender(t, smtp.Options{Server: legacytest.FreeAddr(t), From: "a@b.example"})
 	if err := s.Send(t.Context(), message); !errors.Is(err, delivery.ErrTemporary) {
 		t.Error(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -23,6 +22,7 @@ import (
 
 	"github.com/stepgate/stepgate/factors/delivery"
 	"github.com/stepgate/stepgate/factors/delivery/sns"
+	"github.com/stepgate/stepgate/internal/legacytest"
 )
 
 const accessKey, secretKey = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
@@ -207,12 +207,7 @@ func TestLostAnswerIsNotTriedAgain(t *testing.T) {
 }
 
 func TestNobodyThereIsTemporary(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
-	e := &endpoint{Server: &httptest.Server{URL: "http://" + l.Addr().String()}}
+	e := &endpoint{Server: &httptest.Server{URL: "http://" + legacytest.FreeAddr(t)}}
 	if err := e.sender(t, nil).Send(t.Context(), message); !errors.Is(err, delivery.ErrTemporary) {
 		t.Error(err)
 	}

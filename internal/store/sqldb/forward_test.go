@@ -15,6 +15,7 @@ import (
 
 	"github.com/stepgate/stepgate/internal/audit"
 	"github.com/stepgate/stepgate/internal/keys"
+	"github.com/stepgate/stepgate/internal/legacytest"
 	"github.com/stepgate/stepgate/internal/store/sqldb"
 )
 
@@ -61,7 +62,7 @@ func (r *receiver) listen() {
 		r.t.Fatal(err)
 	}
 	r.mu.Lock()
-	r.l, r.addr = l, l.Addr().String()
+	r.l = l
 	r.mu.Unlock()
 	go func() {
 		for {
@@ -104,13 +105,6 @@ func (r *receiver) read(conn net.Conn) {
 	}
 }
 
-// at is where it listens.
-func (r *receiver) at() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.addr
-}
-
 // leave closes all that it has.
 func (r *receiver) leave() {
 	r.mu.Lock()
@@ -144,7 +138,7 @@ func (r *receiver) await(upTo int64) {
 
 func TestAReceiverThatIsAwayMissesNothing(t *testing.T) {
 	db, _ := openTrail(t)
-	r := &receiver{t: t, addr: "127.0.0.1:0", got: map[int64]int{}}
+	r := &receiver{t: t, addr: legacytest.FreeAddr(t), got: map[int64]int{}}
 	r.listen()
 	run := func(ahead time.Duration) (stop func()) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -153,7 +147,7 @@ func TestAReceiverThatIsAwayMissesNothing(t *testing.T) {
 			f := &audit.Forwarder{
 				Name: "siem", Rows: db, Receivers: db, Now: func() time.Time { return time.Now().Add(ahead) }, Report: func(error) {},
 				Open: func(ctx context.Context) (audit.Sink, error) {
-					conn, err := new(net.Dialer).DialContext(ctx, "tcp", r.at())
+					conn, err := new(net.Dialer).DialContext(ctx, "tcp", r.addr)
 					if err != nil {
 						return nil, err
 					}
