@@ -17,6 +17,7 @@ import (
 const (
 	codeProxiesNotStrict = "trusted-proxies-not-strict"
 	codeGateInMatcher    = "gate-inside-matcher"
+	codeGateBehindGate   = "gate-behind-gate"
 	codeProxiesEveryone  = "trusted-proxies-everyone"
 	codeBindingDelay     = "binding-delay-none"
 	codeProxyWithoutGate = "proxy-without-gate"

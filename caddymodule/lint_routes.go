@@ -141,6 +141,9 @@ func (w *routeWalk) route(route lintRoute, gated bool, narrowed []string, host s
 		w.use(host, handler)
 		switch handler.Handler {
 		case "stepgate":
+			if gated {
+				w.behind(handler, host)
+			}
 			gated = true
 			w.gates++
 			w.secure = w.secure || strings.HasPrefix(handler.Origin, "https:")
@@ -177,6 +180,17 @@ func (w *routeWalk) narrowed(gate lintHandler, matchers []string, host string) {
 		Text: fmt.Sprintf("the gate at %s stands inside a matcher (%s): what that does not match, also another spelling of a path, goes round the gate",
 			host, strings.Join(slices.Compact(matchers), ", ")),
 		Mend: "put `stepgate` outside of the matcher, and write the paths into its policy",
+	})
+}
+
+// behind tells of a gate that requests reach through another: the first serves
+// all pages below /.stepgate/, by its own policy.
+func (w *routeWalk) behind(gate lintHandler, host string) {
+	pos := parsePosition(gate.Source)
+	w.found = append(w.found, author.Finding{
+		Code: codeGateBehindGate, File: pos.File, Line: pos.Line,
+		Text: fmt.Sprintf("the gate at %s stands behind another, which serves the pages of both: where this one asks for more, the first takes that for proved and sends people back, without end", host),
+		Mend: "leave one `stepgate` in the site, with one policy",
 	})
 }
 
