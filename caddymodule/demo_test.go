@@ -53,6 +53,7 @@ func startDemo(t *testing.T, data string) *runningDemo {
 	select {
 	case <-out.done:
 	case err := <-ended:
+		ended <- err
 		t.Fatalf("the demo ended: %v", err)
 	case <-time.After(time.Minute):
 		t.Fatal("the demo says nothing")
