@@ -79,6 +79,7 @@ func (n *PostgresNode) Start() {
 	c := command{name: "postgres", dir: n.dir, user: postgresUser, argv: []string{
 		n.bin + "/postgres", "-D", n.dir + "/data", "-h", "127.0.0.1", "-p", portOf(n.Addr), "-k", n.dir,
 		"-c", "wal_level=replica", "-c", "max_connections=100", "-c", "timezone=UTC",
+		"-c", "dynamic_shared_memory_type=mmap", // in its folder, so that nothing stays of one that is killed
 	}}
 	log, err := openLog(n.tb, c)
 	if err != nil {
@@ -93,7 +94,7 @@ func (n *PostgresNode) Start() {
 		n.tb.Fatalf("legacytest: %v", err)
 	}
 	n.running = p
-	n.tb.Cleanup(n.Kill)
+	n.tb.Cleanup(n.end)
 	if err := answers(n.dsn()); err != nil {
 		n.tb.Fatalf("legacytest: postgres: %v", err)
 	}
@@ -101,6 +102,14 @@ func (n *PostgresNode) Start() {
 
 func (n *PostgresNode) dsn() string {
 	return "postgres://stepgate@" + n.Addr + "/postgres?sslmode=disable"
+}
+
+// end ends the server if it runs, so that it gives back what it shares.
+func (n *PostgresNode) end() {
+	if n.running != nil {
+		n.running.end()
+		n.running = nil
+	}
 }
 
 // Kill ends the server as a power cut would. It may run again with Start.
