@@ -183,13 +183,13 @@ func (w *routeWalk) narrowed(gate lintHandler, matchers []string, host string) {
 	})
 }
 
-// behind tells of a gate that requests reach through another: the first serves
-// all pages below /.stepgate/, by its own policy.
+// behind tells of a gate that requests reach through another: the first passes
+// its session cookie to nobody.
 func (w *routeWalk) behind(gate lintHandler, host string) {
 	pos := parsePosition(gate.Source)
 	w.found = append(w.found, author.Finding{
 		Code: codeGateBehindGate, File: pos.File, Line: pos.Line,
-		Text: fmt.Sprintf("the gate at %s stands behind another, which serves the pages of both: where this one asks for more, the first takes that for proved and sends people back, without end", host),
+		Text: fmt.Sprintf("the gate at %s stands behind another, which keeps the session cookie to itself: this one takes everybody for a stranger and sends them to sign in, without end", host),
 		Mend: "leave one `stepgate` in the site, with one policy",
 	})
 }
