@@ -63,11 +63,11 @@ func TestTablesShowWhatCouldMoveTheCursor(t *testing.T) {
 func TestDemoTakesTheNextPortThatIsFree(t *testing.T) {
 	var first, second demonstration
 	for _, d := range []*demonstration{&first, &second} {
-		held, err := d.settle("")
+		listener, err := d.settle("")
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer held.Close()
+		defer listener.Close()
 	}
 	if second.Port <= first.Port {
 		t.Errorf("%s after %s", second.Port, first.Port)

@@ -74,11 +74,11 @@ var DemoCaddyfile string
 func RunDemo(ctx context.Context, o DemoOptions) (err error) {
 	d := &demonstration{Command: o.Command, Kept: o.Data != "", Accounts: demoAccounts()}
 	// The accounts take a while to make, and nobody else gets the port meanwhile.
-	held, err := d.settle(o.Listen)
+	listener, err := d.settle(o.Listen)
 	if err != nil {
 		return err
 	}
-	defer held.Close()
+	defer listener.Close()
 	remove, err := d.makeFolder(o.Data)
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ func RunDemo(ctx context.Context, o DemoOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	_ = held.Close()
+	_ = listener.Close() // Caddy tells of a port that is still taken
 	if err := caddy.Load(config, true); err != nil {
 		return fmt.Errorf("start the gateway: %w", err)
 	}
@@ -112,28 +112,28 @@ func RunDemo(ctx context.Context, o DemoOptions) (err error) {
 
 // settle chooses where to listen, and what the site is called there. It holds
 // the port for whoever is going to.
-func (d *demonstration) settle(listen string) (held net.Listener, err error) {
+func (d *demonstration) settle(listen string) (listener net.Listener, err error) {
 	ip := net.IPv4(127, 0, 0, 1)
 	if listen == "" {
-		held, err = firstFreePort()
+		listener, err = firstFreePort()
 	} else {
-		ip, held, err = hold(listen)
+		ip, listener, err = listenAt(listen)
 	}
 	if err != nil {
 		return nil, err
 	}
-	d.Port = strconv.Itoa(held.Addr().(*net.TCPAddr).Port)
+	d.Port = strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
 	d.Bind, d.Exposed = ip.String(), !ip.IsLoopback()
 	name := demoHost
 	if d.Exposed && !ip.IsUnspecified() {
 		name = d.Bind
 	}
 	d.URL = "http://" + net.JoinHostPort(name, d.Port)
-	return held, nil
+	return listener, nil
 }
 
-// hold listens where --listen says.
-func hold(listen string) (net.IP, net.Listener, error) {
+// listenAt listens where --listen says.
+func listenAt(listen string) (net.IP, net.Listener, error) {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
 		return nil, nil, usagef("--listen %s: expected HOST:PORT, such as 127.0.0.1:8080", listen)
@@ -145,17 +145,17 @@ func hold(listen string) (net.IP, net.Listener, error) {
 	if ip == nil {
 		return nil, nil, usagef("--listen %s: expected localhost or an IP address before the port", listen)
 	}
-	held, err := net.Listen("tcp", net.JoinHostPort(host, port))
+	listener, err := net.Listen("tcp", net.JoinHostPort(host, port))
 	if err != nil {
 		return nil, nil, fmt.Errorf("--listen %s: %w", listen, err)
 	}
-	return ip, held, nil
+	return ip, listener, nil
 }
 
 func firstFreePort() (net.Listener, error) {
 	for port := demoFirstPort; port <= demoLastPort; port++ {
-		if held, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
-			return held, nil
+		if listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			return listener, nil
 		}
 	}
 	return nil, fmt.Errorf("no port between %d and %d is free: name one with --listen", demoFirstPort, demoLastPort)
